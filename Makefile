@@ -1,0 +1,50 @@
+# Tenure. Everything here calls a script or meson; `make help` lists it.
+.POSIX:
+.PHONY: all help deps demo check check-tsan check-clang bench fuzz sim interop install format tidy clean
+
+PREFIX = /usr/local
+
+all:            ## release build: build/tenure
+	@scripts/build release
+
+help:           ## this list
+	@grep -h '##' Makefile | grep -v grep | sed 's/:[^#]*##/ -/'
+
+deps:           ## install the Debian packages needed
+	@scripts/deps build test
+
+demo: deps all  ## the demonstration: election, kill -9, restart, a lock in a shell
+	@scripts/demo
+
+check: deps     ## all tests, with address and undefined-behaviour sanitizers and as release
+	@scripts/check asan release
+
+check-tsan: deps ## all tests with the thread sanitizer
+	@scripts/check tsan
+
+check-clang: deps ## clang build, warnings are errors, and the tests that need no other process
+	@scripts/check clang
+
+bench: all      ## tenure serve beside etcd on this machine
+	@scripts/bench
+
+fuzz: deps      ## each parser under libFuzzer for FUZZ_S seconds
+	@scripts/fuzz
+
+sim: all        ## the simulation over many seeds
+	@scripts/sim
+
+interop:        ## other languages' etcd clients on tenure serve
+	@scripts/interop
+
+install:        ## install into PREFIX (DESTDIR is respected)
+	@scripts/install $(PREFIX)
+
+format:         ## rewrite all sources with clang-format
+	@scripts/format
+
+tidy: all       ## format check, clang-tidy and the tidy tests
+	@scripts/tidy
+
+clean:          ## remove build/
+	rm -rf build
