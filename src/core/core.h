@@ -1,0 +1,113 @@
+/* The server without its sockets: connections as byte streams, RPC dispatch, the gate, watch fan-out, limits. Pure: what
+ * the driver, the simulation and a program's own tests run alike. One file a service (svc_kv.c, svc_watch.c …), over the
+ * wire engine below and the store engine beside.
+ *
+ * The driver's turn:
+ *   1. core_turn(now) first; core_feed what arrived; core_written for a finished batch;
+ *   2. core_run: expiry, deadlines of calls, watch fan-out, compaction slices, progress notices;
+ *   3. core_batch -> the log, when it is idle; each core_next_dirty connection: core_output -> write (one send a turn);
+ *      core_conn_finished ones are closed after their last bytes; arm one timer for core_deadline.
+ *
+ * The gate: a reply or event leaves only when the newest log sequence it has seen is durable. Reads of keys are answered
+ * at the durable state at once. Thread: none of its own; one caller at a time.
+ */
+#ifndef CORE_CORE_H
+#define CORE_CORE_H
+
+#include "api/cluster.h"
+#include "backend/record.h"
+#include "base/buf.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "base/rng.h"
+
+struct core;
+struct core_conn;
+struct store;
+
+struct core_config {
+    struct store *store;              /* borrowed; ready */
+    const char *name;                 /* member name; NULL = "default" */
+    const char *const *client_urls;   /* advertised; borrowed */
+    size_t n_client_urls;
+    const char *version;              /* NULL = TENURE's etcd level, "3.7.0" */
+    uint32_t request_bytes_max;       /* 0 = 1.5 MiB; the wire takes 512 KiB more, as etcd */
+    uint32_t conns_max;               /* 0 = 10,000; more are refused */
+    uint32_t streams_max;             /* a connection; 0 = 100,000 */
+    uint32_t watches_max;             /* a stream; 0 = 100,000 */
+    size_t conn_output_max;           /* queued bytes at which watchers of a stream block, and reading pauses; 0 = 4 MiB */
+    size_t waiting_bytes_max;         /* replies held by the gate, all connections: past it TOO_MANY_REQUESTS; 0 = 256 MiB */
+    int64_t stall_ms_max;             /* a peer with queued output that takes nothing, or an unfinished request, for so
+                                         long is dropped; 0 = 30 s */
+    int64_t idle_ms_max;              /* a connection that never sent its preface; 0 = 10 s */
+    int64_t progress_ms;              /* watch progress interval; 0 = 10 min */
+    int64_t retention_ms;             /* automatic compaction; 0 = 1 h; -1 = off */
+    struct rng seed;
+    struct log log;
+
+    /* Where deadlines of leases are kept over a crash of the process; may be NULL. Called before the reply is queued. */
+    void (*lease_store)(void *user, tn_lease id, tn_ms deadline);
+    void (*lease_forget)(void *user, tn_lease id);
+    void *user;
+
+    bool broken_skip_gate; /* tests only: replies leave before they are durable */
+};
+
+int core_new(const struct core_config *config, struct core **ret) MUST_USE;
+/* Every connection must have been removed. NULL is fine; NULL. */
+struct core *core_free(struct core *c);
+
+/* Begins a turn. A turn that begins more than 100 ms after the deadline asked for was held up: lease deadlines move by
+ * the stall, because renewals lie unread in the sockets. */
+void core_turn(struct core *c, tn_ms now);
+void core_run(struct core *c, tn_ms now);
+/* When core_run must be called at the latest if nothing else happens; never more than 500 ms ahead of the last turn, so
+ * that a stop of the process is noticed. */
+tn_ms core_deadline(const struct core *c);
+
+/* ---- connections ---- */
+/* NULL when refused (limit, memory): close the socket. peer: for logs; copied. */
+struct core_conn *core_accept(struct core *c, const char *peer, void *user, tn_ms now) MUST_USE;
+void core_feed(struct core_conn *conn, bytes in, tn_ms now);
+/* Whether the driver should read more from the socket now (backpressure). */
+bool core_wants_input(const struct core_conn *conn);
+/* Appends bytes to write, at most about bytes_max. */
+void core_output(struct core_conn *conn, struct buf *out, size_t bytes_max, tn_ms now);
+/* No more is to be written or read: close the socket once what core_output gave is written. */
+bool core_conn_finished(const struct core_conn *conn);
+/* The socket is gone: ends its calls and watches and frees conn. */
+void core_remove(struct core_conn *conn);
+void *core_conn_user(const struct core_conn *conn);
+/* Takes the next connection with bytes to write or finished off the list of such; NULL at the end. */
+struct core_conn *core_next_dirty(struct core *c);
+
+/* ---- the log ---- */
+struct core_batch {
+    const struct record *rows;
+    size_t n_rows;
+    const tn_seq *deletes;
+    size_t n_deletes;
+};
+enum core_outcome { CORE_APPLIED, CORE_NOT_APPLIED, CORE_MAYBE_APPLIED };
+/* The next batch to write; false when there is none or one is under way. Borrowed until core_written. */
+bool core_batch(struct core *c, struct core_batch *ret, size_t rows_max) MUST_USE;
+/* Whether exactly one write waits and nothing else would go along: worth committing on the loop. */
+bool core_batch_is_single(const struct core *c);
+/* The outcome of that batch. NOT_APPLIED: the planned tail is undone, its calls answer NO_SPACE, writes are tried again
+ * once a second. MAYBE_APPLIED: its calls answer WRITE_MAYBE; from now on writes answer READ_ONLY, reads go on. */
+void core_written(struct core *c, enum core_outcome outcome, tn_seq seq, tn_ms now);
+/* Tells the file's size for quota and Status. */
+void core_set_file_size(struct core *c, int64_t bytes, int64_t in_use);
+
+/* ---- shutdown ---- */
+/* GOAWAY everywhere; watches and keepalive streams end with UNAVAILABLE "etcdserver: server stopped"; running calls end. */
+void core_shutdown(struct core *c, tn_ms now);
+bool core_drained(const struct core *c);
+
+/* ---- numbers, for Status, tests and metrics ---- */
+struct core_stats {
+    uint64_t conns, streams, watchers, calls_total, dropped_total, held_bytes;
+};
+void core_stats(const struct core *c, struct core_stats *ret);
+
+#endif

@@ -1,0 +1,93 @@
+/* Codecs: protobuf messages <-> the structs of api. The only file besides the generated ones that knows protobuf.
+ *
+ * Decoders take a whole message, put what they need into the arena (strings are copied or borrow `in`: in must outlive
+ * the result) and answer 0, TENURE_EPROTOCOL (malformed, or nested deeper than CODEC_DEPTH_MAX, which is checked before
+ * protobuf-c unpacks, because it has no limit of its own) or TENURE_ENOMEM. Encoders append to a buf and leave errors in
+ * it (buf_error). Unknown fields are ignored. Pure.
+ */
+#ifndef WIRE_CODEC_H
+#define WIRE_CODEC_H
+
+#include "api/cluster.h"
+#include "api/kv.h"
+#include "api/lease.h"
+#include "api/watch.h"
+#include "base/arena.h"
+#include "base/buf.h"
+
+#define CODEC_DEPTH_MAX 64
+
+/* ---- KV: server side ---- */
+int decode_range_req(bytes in, struct arena *a, struct range_req *ret) MUST_USE;
+int decode_put_req(bytes in, struct arena *a, struct put_req *ret) MUST_USE;
+int decode_delete_req(bytes in, struct arena *a, struct delete_req *ret) MUST_USE;
+int decode_txn_req(bytes in, struct arena *a, struct txn_req *ret) MUST_USE;
+int decode_compact_req(bytes in, struct arena *a, struct compact_req *ret) MUST_USE;
+/* header gives the ids and the term; the revision in it is replaced by the response's. Inside a transaction the inner
+ * headers carry the revision only; that of a nested transaction is empty but present. */
+void encode_range_resp(const struct response_header *h, const struct range_resp *r, struct buf *out);
+void encode_put_resp(const struct response_header *h, const struct put_resp *r, struct buf *out);
+void encode_delete_resp(const struct response_header *h, const struct delete_resp *r, struct buf *out);
+void encode_txn_resp(const struct response_header *h, const struct txn_resp *r, struct buf *out);
+void encode_compact_resp(const struct response_header *h, const struct compact_resp *r, struct buf *out);
+
+/* ---- KV: client side ---- */
+void encode_range_req(const struct range_req *r, struct buf *out);
+void encode_put_req(const struct put_req *r, struct buf *out);
+void encode_delete_req(const struct delete_req *r, struct buf *out);
+void encode_txn_req(const struct txn_req *r, struct buf *out);
+void encode_compact_req(const struct compact_req *r, struct buf *out);
+int decode_range_resp(bytes in, struct arena *a, struct response_header *h, struct range_resp *ret) MUST_USE;
+int decode_put_resp(bytes in, struct arena *a, struct response_header *h, struct put_resp *ret) MUST_USE;
+int decode_delete_resp(bytes in, struct arena *a, struct response_header *h, struct delete_resp *ret) MUST_USE;
+int decode_txn_resp(bytes in, struct arena *a, struct response_header *h, struct txn_resp *ret) MUST_USE;
+int decode_compact_resp(bytes in, struct arena *a, struct response_header *h, struct compact_resp *ret) MUST_USE;
+
+/* ---- Watch ---- */
+int decode_watch_req(bytes in, struct arena *a, struct watch_req *ret) MUST_USE;
+void encode_watch_req(const struct watch_req *r, struct buf *out);
+/* One event as the field `events` of a WatchResponse, tag and length included: encoded once, appended to the head of
+ * each watcher's response. */
+void encode_event_field(const struct event *e, struct buf *out);
+/* A WatchResponse; r->events may be empty when encoded event fields follow. */
+void encode_watch_resp(const struct watch_resp *r, struct buf *out);
+int decode_watch_resp(bytes in, struct arena *a, struct watch_resp *ret) MUST_USE;
+
+/* ---- Lease ---- */
+int decode_lease_grant_req(bytes in, struct arena *a, struct lease_grant_req *ret) MUST_USE;
+int decode_lease_revoke_req(bytes in, struct arena *a, struct lease_revoke_req *ret) MUST_USE;
+int decode_lease_keepalive_req(bytes in, struct arena *a, struct lease_keepalive_req *ret) MUST_USE;
+int decode_lease_ttl_req(bytes in, struct arena *a, struct lease_ttl_req *ret) MUST_USE;
+int decode_lease_list_req(bytes in, struct arena *a) MUST_USE;
+void encode_lease_grant_resp(const struct response_header *h, const struct lease_grant_resp *r, struct buf *out);
+void encode_lease_revoke_resp(const struct response_header *h, const struct lease_revoke_resp *r, struct buf *out);
+void encode_lease_keepalive_resp(const struct response_header *h, const struct lease_keepalive_resp *r, struct buf *out);
+void encode_lease_ttl_resp(const struct response_header *h, const struct lease_ttl_resp *r, struct buf *out);
+void encode_lease_list_resp(const struct response_header *h, const struct lease_list_resp *r, struct buf *out);
+void encode_lease_grant_req(const struct lease_grant_req *r, struct buf *out);
+void encode_lease_revoke_req(const struct lease_revoke_req *r, struct buf *out);
+void encode_lease_keepalive_req(const struct lease_keepalive_req *r, struct buf *out);
+void encode_lease_ttl_req(const struct lease_ttl_req *r, struct buf *out);
+void encode_lease_list_req(struct buf *out);
+int decode_lease_grant_resp(bytes in, struct arena *a, struct response_header *h, struct lease_grant_resp *ret) MUST_USE;
+int decode_lease_revoke_resp(bytes in, struct arena *a, struct response_header *h, struct lease_revoke_resp *ret) MUST_USE;
+int decode_lease_keepalive_resp(bytes in, struct arena *a, struct response_header *h,
+                                struct lease_keepalive_resp *ret) MUST_USE;
+int decode_lease_ttl_resp(bytes in, struct arena *a, struct response_header *h, struct lease_ttl_resp *ret) MUST_USE;
+int decode_lease_list_resp(bytes in, struct arena *a, struct response_header *h, struct lease_list_resp *ret) MUST_USE;
+
+/* ---- Cluster, Maintenance, health ---- */
+int decode_member_list_req(bytes in, struct arena *a, bool *ret_linearizable) MUST_USE;
+void encode_member_list_req(bool linearizable, struct buf *out);
+void encode_member_list_resp(const struct response_header *h, const struct member_list_resp *r, struct buf *out);
+int decode_member_list_resp(bytes in, struct arena *a, struct response_header *h, struct member_list_resp *ret) MUST_USE;
+int decode_status_req(bytes in, struct arena *a) MUST_USE;
+void encode_status_req(struct buf *out);
+void encode_status_resp(const struct status_resp *r, struct buf *out);
+int decode_status_resp(bytes in, struct arena *a, struct status_resp *ret) MUST_USE;
+int decode_health_req(bytes in, struct arena *a, bytes *ret_service) MUST_USE;
+void encode_health_req(bytes service, struct buf *out);
+void encode_health_resp(enum health_status s, struct buf *out);
+int decode_health_resp(bytes in, struct arena *a, enum health_status *ret) MUST_USE;
+
+#endif
