@@ -1,0 +1,193 @@
+/* The client engine: calls in, bytes out; bytes in, completions out. Pure; several endpoints, deadlines, backoff,
+ * classified errors, watch resume, keepalives that move. One engine serves the libuv driver, the blocking calls, foreign
+ * loops and the simulation.
+ *
+ * The driver's turn:
+ *   1. client_connected / client_connect_failed / client_feed / client_disconnected for what arrived; client_tick;
+ *   2. client_next_io until false: connect to, or close, a connection; client_output for each that
+ *      client_next_dirty names, written in one send;
+ *   3. arm one timer for client_deadline;
+ *   4. client_deliver: completions and watch events, last, from a queue. A completion may start and cancel anything, and
+ *      free its own object; it is never called from inside another function of this header.
+ *
+ * Endpoints. One connection is in use at a time for calls and streams ("the current one"), picked at random at first;
+ * a failed or silent one is left for the next with backoff (25 ms doubling to 5 s, jittered); a second connection is
+ * opened beside while a silent one is in doubt. Silence: an HTTP/2 ping (only while a stream is open, at most each 5 s) or
+ * a call unanswered for the silence bound. `hasleader: true` goes with every call.
+ *
+ * Every call has a deadline and ends exactly once. Reads are sent again on another endpoint until the deadline. A write
+ * is sent again only when it was provably not applied: never written, refused stream, above GOAWAY's last id, or an error
+ * of etcd's that says so. Otherwise a failure says TENURE_APPLIED_MAYBE. A guarded transaction whose caller marks it as
+ * safe to repeat (client_call_options.repeatable: applying it twice is the same as once, by its compares) is sent again.
+ *
+ * Thread: none of its own; one caller at a time. Memory: bounded by the config; past it calls fail with TENURE_ELIMIT.
+ */
+#ifndef CLIENT_CLIENT_H
+#define CLIENT_CLIENT_H
+
+#include "api/cluster.h"
+#include "api/etcd_error.h"
+#include "api/kv.h"
+#include "api/lease.h"
+#include "api/watch.h"
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "base/rng.h"
+
+struct client;
+
+struct client_config {
+    const char *const *endpoints; /* "http://host:port", "host:port", "unix:///path"; copied; at least one */
+    size_t n_endpoints;
+    int64_t call_timeout_ms;    /* default deadline of a call; 0 = 5 s */
+    int64_t connect_timeout_ms; /* 0 = 2 s */
+    int64_t silence_ms;         /* 0 = 3 s; an endpoint unheard for so long while something is asked of it is left */
+    size_t calls_max;           /* under way and waiting; 0 = 100,000 */
+    size_t queued_bytes_max;    /* of waiting requests; 0 = 64 MiB */
+    size_t watch_bytes_max;     /* of undelivered events, all watches; 0 = 64 MiB */
+    struct rng seed;
+    struct log log;
+    bool broken_renew_from_receipt; /* tests only: keepalives report the time of receipt as sent_at */
+};
+
+int client_new(const struct client_config *config, tn_ms now, struct client **ret, struct tenure_error *err) MUST_USE;
+/* Ends every call with TENURE_ECLOSED (delivered by the last client_deliver before client_free). */
+void client_close(struct client *c, tn_ms now);
+/* NULL is fine; NULL. Undelivered completions are dropped: deliver first. */
+struct client *client_free(struct client *c);
+
+/* ---- the driver's side ---- */
+enum client_io_kind { CLIENT_IO_CONNECT, CLIENT_IO_CLOSE };
+struct client_io {
+    enum client_io_kind kind;
+    uint32_t conn;          /* a number the engine gave this connection, never used again */
+    const char *endpoint;   /* for CONNECT; borrowed until the next call */
+};
+bool client_next_io(struct client *c, struct client_io *ret) MUST_USE;
+void client_connected(struct client *c, uint32_t conn, tn_ms now);
+void client_connect_failed(struct client *c, uint32_t conn, const char *why, tn_ms now);
+void client_feed(struct client *c, uint32_t conn, bytes in, tn_ms now);
+/* The socket ended; why may be NULL for a plain end. Also right after CLIENT_IO_CLOSE was carried out: not needed. */
+void client_disconnected(struct client *c, uint32_t conn, const char *why, tn_ms now);
+/* Takes the next connection with bytes to write off its list; 0 at the end. */
+uint32_t client_next_dirty(struct client *c);
+void client_output(struct client *c, uint32_t conn, struct buf *out, size_t bytes_max, tn_ms now);
+void client_tick(struct client *c, tn_ms now);
+tn_ms client_deadline(const struct client *c); /* TN_MS_NEVER when nothing is due */
+/* Calls what is due; answers whether anything was called. */
+bool client_deliver(struct client *c);
+
+/* ---- calls ---- */
+struct client_call;
+
+struct client_result {
+    int code;                        /* 0 or TENURE_E… */
+    enum etcd_error etcd;            /* the server's error where it was one of etcd's */
+    const struct tenure_error *error; /* filled when code != 0 */
+    struct response_header header;
+    tn_ms sent_at; /* when the request's last copy was handed to the connection */
+    union {        /* when code == 0; borrowed for the callback */
+        const struct range_resp *range;
+        const struct put_resp *put;
+        const struct delete_resp *del;
+        const struct txn_resp *txn;
+        const struct compact_resp *compact;
+        const struct lease_grant_resp *grant;
+        const struct lease_revoke_resp *revoke;
+        const struct lease_keepalive_resp *keepalive;
+        const struct lease_ttl_resp *ttl;
+        const struct lease_list_resp *leases;
+        const struct member_list_resp *members;
+        const struct status_resp *status;
+        enum health_status health;
+    };
+};
+typedef void (*client_done_cb)(void *user, const struct client_result *r);
+
+struct client_call_options {
+    int64_t timeout_ms; /* 0 = the client's default */
+    bool repeatable;    /* for transactions: see above */
+};
+
+/* Each copies what it needs of req, answers a handle for client_cancel (valid until its callback has begun) and calls cb
+ * exactly once, also after client_cancel (TENURE_ECANCELLED, applied maybe when a write was on its way). NULL: out of
+ * memory or over a bound, err says which, cb is not called. opt may be NULL. */
+#define CLIENT_CALL(name, req_type)                                                                                    \
+    struct client_call *client_##name(struct client *c, const req_type *req, const struct client_call_options *opt,    \
+                                      client_done_cb cb, void *user, tn_ms now, struct tenure_error *err) MUST_USE
+CLIENT_CALL(range, struct range_req);
+CLIENT_CALL(put, struct put_req);
+CLIENT_CALL(delete, struct delete_req);
+CLIENT_CALL(txn, struct txn_req);
+CLIENT_CALL(compact, struct compact_req);
+CLIENT_CALL(lease_grant, struct lease_grant_req);
+CLIENT_CALL(lease_revoke, struct lease_revoke_req); /* repeatable by nature: LEASE_NOT_FOUND after a repeat is success */
+CLIENT_CALL(lease_keepalive_once, struct lease_keepalive_req);
+CLIENT_CALL(lease_ttl, struct lease_ttl_req);
+#undef CLIENT_CALL
+struct client_call *client_lease_list(struct client *c, const struct client_call_options *opt, client_done_cb cb, void *user,
+                                      tn_ms now, struct tenure_error *err) MUST_USE;
+struct client_call *client_member_list(struct client *c, const struct client_call_options *opt, client_done_cb cb, void *user,
+                                       tn_ms now, struct tenure_error *err) MUST_USE;
+/* endpoint: index of the endpoint to ask (status of each), or SIZE_MAX for any. */
+struct client_call *client_status(struct client *c, size_t endpoint, const struct client_call_options *opt, client_done_cb cb,
+                                  void *user, tn_ms now, struct tenure_error *err) MUST_USE;
+struct client_call *client_health(struct client *c, size_t endpoint, const struct client_call_options *opt, client_done_cb cb,
+                                  void *user, tn_ms now, struct tenure_error *err) MUST_USE;
+void client_cancel(struct client *c, struct client_call *call, tn_ms now);
+
+/* ---- watches: resumed by the engine behind the last revision seen, over any number of connections ---- */
+struct client_watch;
+struct client_watch_events {
+    tn_rev revision; /* header; every event up to it was delivered */
+    const struct event *events; /* whole revisions, in order, each once; borrowed; 0 for a progress notice */
+    size_t n_events;
+};
+struct client_watch_callbacks {
+    /* The server has the watch (first time): events after `revision` will come. May be NULL. */
+    void (*on_created)(void *user, tn_rev revision);
+    void (*on_events)(void *user, const struct client_watch_events *e);
+    /* The watch ended and will call no more: TENURE_ECOMPACTED (compact_revision says where reading is possible again),
+     * TENURE_ELIMIT (undelivered events over the bound), TENURE_EDENIED, TENURE_ECLOSED, … Never for a lost connection. */
+    void (*on_end)(void *user, int code, tn_rev compact_revision, const struct tenure_error *error);
+};
+struct client_watch *client_watch_start(struct client *c, const struct watch_create_req *req,
+                                        const struct client_watch_callbacks *cb, void *user, tn_ms now,
+                                        struct tenure_error *err) MUST_USE;
+/* No callback comes after it. Frees w (also after on_end: call it once for each start). */
+void client_watch_stop(struct client *c, struct client_watch *w, tn_ms now);
+
+/* ---- keepalive of a lease, on the shared keepalive stream ---- */
+struct client_keepalive;
+struct client_keepalive_callbacks {
+    /* A renewal was answered: the lease lives for ttl_s from sent_at on, at least. */
+    void (*on_renewed)(void *user, tn_ms sent_at, int64_t ttl_s);
+    /* The server knows the lease no more. The keepalive has ended by itself. */
+    void (*on_gone)(void *user);
+};
+/* Renews every ttl/3 (jittered), sooner again after a silence, on whichever endpoint answers, until stopped. Sends the first
+ * renewal at first_at. */
+struct client_keepalive *client_keepalive_start(struct client *c, tn_lease id, int64_t ttl_s, tn_ms first_at,
+                                                const struct client_keepalive_callbacks *cb, void *user, tn_ms now,
+                                                struct tenure_error *err) MUST_USE;
+/* No callback comes after it. Call it once for each start, also after on_gone. */
+void client_keepalive_stop(struct client *c, struct client_keepalive *k, tn_ms now);
+
+/* ---- numbers and endpoints ---- */
+size_t client_endpoints(const struct client *c);
+const char *client_endpoint(const struct client *c, size_t i);
+/* Whether a connection stands, and what the endpoints last failed with: "10.0.0.1:2379: connection refused; …". */
+bool client_is_connected(const struct client *c);
+void client_endpoint_errors(const struct client *c, char *out, size_t size);
+
+/* The kind of failure behind a server's answer, for tests and the table in the docs. */
+struct client_verdict {
+    int code;                    /* TENURE_E… */
+    enum tenure_applied applied; /* of a write answered so */
+    bool retry;                  /* another endpoint, or later, may do */
+};
+struct client_verdict client_classify(enum grpc_status status, bytes text, bool is_write);
+
+#endif

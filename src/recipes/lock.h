@@ -1,0 +1,75 @@
+/* A mutual exclusion lock in etcd's layout: key `<name>/<lease id in hex>`, the lowest create_revision owns, so that Go's
+ * concurrency package, etcdctl and the v3lock service stand in the same queue.
+ *
+ *   IDLE -> ENTERING (txn: own key if absent, and who is before it)
+ *     -> WAITING (watches the predecessor and the own key only) -> VERIFYING (one linearizable txn: own key still
+ *        stands at its create_revision, and nobody is before it) -> HELD -> RELEASING (txn: delete the own key if its
+ *        create_revision is ours) -> IDLE
+ *   from any of them: LOST (session lost, or the own key is gone)
+ *
+ * The token is the own key's create_revision (an epoch in the high bits, 0 by default, comes with restore). A session and
+ * a name share one key: a second lock object of the same session and name queues behind the first inside the process,
+ * and gets a key, so a token, of its own.
+ *
+ * Ghosts: an acquire given up while its put may still land is remembered; the key is deleted when it appears; if that
+ * cannot be settled within a TTL the session is given up.
+ *
+ * Pure. Callbacks come from client_deliver and session_tick, last. Rules M1, M2, M5 to M8, L2, L3.
+ */
+#ifndef RECIPES_LOCK_H
+#define RECIPES_LOCK_H
+
+#include "recipes/session.h"
+
+enum lock_state {
+    LOCK_IDLE,
+    LOCK_QUEUED, /* behind another object of this process */
+    LOCK_ENTERING,
+    LOCK_WAITING,
+    LOCK_VERIFYING,
+    LOCK_HELD,
+    LOCK_RELEASING,
+    LOCK_LOST
+};
+
+struct lock;
+
+struct lock_callbacks {
+    /* The acquire ended: code 0 = held, with its token; TENURE_ETIMEOUT, TENURE_ECANCELLED, TENURE_ELOST, TENURE_EBUSY
+     * (try only), TENURE_EINVALID (the name is a path prefix of one in use), … */
+    void (*on_acquired)(void *user, int code, int64_t token, const struct tenure_error *error);
+    /* Held, and now not any more: at safe-until, or when the own key was seen deleted. Once an acquisition. */
+    void (*on_lost)(void *user, const struct tenure_error *why);
+    /* The release ended: 0 = freed for sure; else it is freed at the latest when the lease ends. */
+    void (*on_released)(void *user, int code);
+};
+
+struct lock_options {
+    const char *prefix;   /* NULL = "/locks/" */
+    bytes value;          /* small JSON saying who waits or holds; may be empty */
+    bool try_only;        /* TENURE_EBUSY instead of waiting */
+    int64_t wait_ms;      /* 0 = without end */
+    bool broken_skip_verify; /* tests only: believes after the wait without asking */
+};
+
+/* name without leading slash; the key is prefix + name + "/" + hex. Copies. */
+int lock_new(struct session *s, const char *name, const struct lock_options *opt, const struct lock_callbacks *cb,
+             void *user, struct lock **ret, struct tenure_error *err) MUST_USE;
+/* Begins to acquire. Precondition: IDLE (or LOST with a new session: no; make a new object). */
+int lock_acquire(struct lock *l, tn_ms now, struct tenure_error *err) MUST_USE;
+/* Gives an acquire up (on_acquired with TENURE_ECANCELLED) and undoes what it left. */
+void lock_cancel(struct lock *l, tn_ms now);
+/* Frees a held lock. From this call on lock_held answers false. */
+void lock_release(struct lock *l, tn_ms now);
+/* Must not be held or under way, except when the session is gone. NULL is fine; NULL. */
+struct lock *lock_free(struct lock *l);
+
+enum lock_state lock_state(const struct lock *l);
+/* True only while nobody else can hold it. */
+bool lock_held(const struct lock *l, tn_ms now);
+int64_t lock_token(const struct lock *l); /* 0 unless held */
+bytes lock_key(const struct lock *l);     /* the own key; empty before it exists */
+tn_ms lock_deadline(const struct lock *l);
+void lock_tick(struct lock *l, tn_ms now);
+
+#endif

@@ -1,0 +1,61 @@
+/* A session: one lease, renewed while it lives, with an instant up to which it is safe to believe in it.
+ *
+ * safe-until = the time the last answered renewal (or the grant) was *sent* + TTL - margin; margin = 250 ms + 1 % of the
+ * TTL. At safe-until, network or not, the session is lost: every lock and leadership on it is told, in the order of
+ * creation, and nothing on it answers "held" from that instant on, even before a callback had its turn.
+ *
+ *   STARTING --granted--> ALIVE --safe-until passed, or lease gone--> LOST
+ *       |                   |
+ *       +---- failed -------+---- session_close ----> CLOSING --revoked--> CLOSED
+ *
+ * Pure: an engine on the client's vocabulary. The driver calls session_tick at session_deadline, before it delivers
+ * anything else in that turn. Objects on the session must be closed before it is freed.
+ */
+#ifndef RECIPES_SESSION_H
+#define RECIPES_SESSION_H
+
+#include "base/list.h"
+#include "client/client.h"
+
+enum session_state { SESSION_STARTING, SESSION_ALIVE, SESSION_LOST, SESSION_CLOSING, SESSION_CLOSED };
+
+struct session;
+
+struct session_callbacks {
+    void (*on_alive)(void *user, tn_lease lease);
+    /* Once; not after session_close. Objects on the session were told first. */
+    void (*on_lost)(void *user, const struct tenure_error *why);
+    /* The start failed (deadline) or session_close has finished; code 0 when the lease was revoked or never was. */
+    void (*on_closed)(void *user, int code);
+};
+
+struct session_options {
+    int64_t ttl_s;           /* 2 … 9,000,000,000; 0 = 10 s */
+    int64_t start_timeout_ms; /* 0 = the client's call timeout */
+    tn_lease resume;         /* an existing lease to take over instead of granting one; 0 = grant */
+};
+
+int64_t session_margin_ms(int64_t ttl_s); /* 250 ms + 1 % */
+
+int session_open(struct client *c, const struct session_options *opt, const struct session_callbacks *cb, void *user,
+                 tn_ms now, struct session **ret, struct tenure_error *err) MUST_USE;
+/* Revokes the lease (bounded by the client's call timeout), then on_closed. Idempotent. */
+void session_close(struct session *s, tn_ms now);
+struct session *session_free(struct session *s); /* CLOSED, LOST or never started, or dropped in an emergency; NULL is fine */
+
+enum session_state session_state(const struct session *s);
+tn_lease session_lease(const struct session *s); /* 0 before it is granted */
+int64_t session_ttl_s(const struct session *s);  /* as granted */
+/* The instant from which on nothing is believed; 0 while not alive. */
+tn_ms session_safe_until(const struct session *s);
+/* Alive and now < safe-until. */
+bool session_valid(const struct session *s, tn_ms now);
+struct client *session_client(const struct session *s);
+
+/* Declares the session lost now (a ghost that cannot be settled, tests). */
+void session_give_up(struct session *s, const struct tenure_error *why, tn_ms now);
+
+tn_ms session_deadline(const struct session *s);
+void session_tick(struct session *s, tn_ms now);
+
+#endif
