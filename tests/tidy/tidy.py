@@ -1,0 +1,316 @@
+#!/usr/bin/env python3
+"""The rules that no compiler checks, each a test. Prints TAP.
+
+    tidy.py layers  ROOT            includes and calls of each layer against layers.txt
+    tidy.py table   ROOT            ARCHITECTURE.md's may-use table says what layers.txt says
+    tidy.py docs    ROOT            each function in include/tenure/ has a comment right above it
+    tidy.py sizes   ROOT            the largest files and structs, and that none is beyond its limit
+    tidy.py symbols ROOT LIBRARY    libtenure.so exports tenure_* only: exactly symbols.txt, and all that is declared
+
+    tidy.py print-table ROOT        the table for ARCHITECTURE.md, between its markers
+    tidy.py list-symbols LIBRARY    what symbols.txt has to hold
+
+Each check is a function from a tree to a list of complaints; tests/tidy/selftest.py shows that each can complain.
+"""
+
+import fnmatch
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+TABLE_BEGIN = "<!-- may-use:begin (tests/tidy/tidy.py print-table) -->"
+TABLE_END = "<!-- may-use:end -->"
+
+
+# --- layers.txt ------------------------------------------------------------------------------------------------------
+
+
+class Rules:
+    """layers.txt, parsed: layers {name: (uses, libraries)}, libraries {name: patterns}, calls, limits."""
+
+    def __init__(self, text):
+        self.layers, self.libraries, self.calls, self.limits = {}, {}, [], {}
+        for number, line in enumerate(text.splitlines(), 1):
+            line = line.split("#")[0].strip()
+            if line:
+                self._parse(line, number)
+
+    def _parse(self, line, number):
+        kind, _, rest = line.partition(" ")
+        name, *fields = [field.strip() for field in rest.split(":")]
+        if kind == "layer" and len(fields) == 2:
+            self.layers[name] = (fields[0].split(), fields[1].split())
+        elif kind == "library" and len(fields) == 1:
+            self.libraries.setdefault(name, []).extend(fields[0].split())
+        elif kind == "call" and len(fields) == 2:
+            self.calls.append((name, fields[0].split(), fields[1].split()))
+        elif kind == "limit" and len(fields) == 1:
+            self.limits[name] = int(fields[0])
+        else:
+            raise SystemExit(f"layers.txt:{number}: cannot be read: {line}")
+
+    def library_of(self, header):
+        """The library a header belongs to; a precise name wins over a pattern. None when it is in no library."""
+        matches = [
+            (("*" in pattern), name)
+            for name, patterns in self.libraries.items()
+            for pattern in patterns
+            if fnmatch.fnmatchcase(header, pattern)
+        ]
+        return min(matches)[1] if matches else None
+
+
+# --- reading C -------------------------------------------------------------------------------------------------------
+
+
+def blank(match):
+    """Keeps the line breaks of what it removes, so that line numbers hold."""
+    return re.sub(r"[^\n]", " ", match.group(0))
+
+
+def without_comments(text):
+    pattern = r'/\*.*?\*/|//[^\n]*|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\''
+    return re.sub(pattern, lambda m: blank(m) if m.group(0)[0] == "/" else m.group(0), text, flags=re.S)
+
+
+def code_only(text):
+    """Without comments, strings and preprocessor lines."""
+    text = without_comments(text)
+    text = re.sub(r"^[ \t]*#(?:[^\n]*\\\n)*[^\n]*", blank, text, flags=re.M)
+    return re.sub(r'"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\'', blank, text)
+
+
+def includes(text):
+    """(line number, header) of each #include."""
+    found = re.finditer(r'^[ \t]*#[ \t]*include[ \t]*[<"]([^>"\n]+)[>"]', without_comments(text), re.M)
+    return [(text.count("\n", 0, match.start()) + 1, match.group(1)) for match in found]
+
+
+def c_files(root, *folders):
+    return sorted(path for folder in folders for path in (root / folder).rglob("*.[ch]"))
+
+
+# --- layers ----------------------------------------------------------------------------------------------------------
+
+
+def layer_sources(root):
+    """(layer, path) of every C file that belongs to a layer."""
+    for path in c_files(root, "src"):
+        yield path.relative_to(root / "src").parts[0], path
+    for path in c_files(root, "include"):
+        yield "public", path
+
+
+def include_complaint(rules, layer, header, path, root):
+    """Why this layer may not include this header, or None."""
+    uses, libraries = rules.layers[layer]
+    if header.startswith("tests/") or header.startswith("../"):
+        return f"includes {header}: name headers from src/ or include/, never tests"
+    owner = "public" if header.startswith("tenure/") else header.split("/")[0]
+    own = (path.parent / header).exists() or (root / "src" / layer / header).exists()
+    if owner == layer or header in uses or owner in uses:
+        return None
+    if owner in rules.layers:
+        return f"includes {header}: {layer} may not use {owner}"
+    library = rules.library_of(header)
+    if library is None and own and "/" not in header:
+        return f"includes {header}: write it as {layer}/{header}"
+    if library is None:
+        return f"includes {header}: in no library of layers.txt"
+    if library not in libraries:
+        return f"includes {header}: {layer} may not use {library}"
+    return None
+
+
+def check_layers(root, rules):
+    complaints = []
+    for layer, path in layer_sources(root):
+        place = path.relative_to(root)
+        if layer not in rules.layers:
+            complaints.append(f"{place}: {layer} is no layer of layers.txt")
+            continue
+        text = path.read_text()
+        for line, header in includes(text):
+            why = include_complaint(rules, layer, header, path, root)
+            if why:
+                complaints.append(f"{place}:{line}: {why}")
+        complaints += call_complaints(rules, layer, place, text)
+    return complaints
+
+
+def call_complaints(rules, layer, place, text):
+    complaints = []
+    code = code_only(text)
+    for why, functions, allowed in rules.calls:
+        if layer in allowed:
+            continue
+        # Not a member (a.time, a->time) and not a declaration of a type's own function pointer.
+        for match in re.finditer(r"(?<![\w.>])(%s)[ \t]*\(" % "|".join(functions), code):
+            line = code.count("\n", 0, match.start()) + 1
+            complaints.append(f"{place}:{line}: calls {match.group(1)}: {why}")
+    return complaints
+
+
+# --- ARCHITECTURE.md -------------------------------------------------------------------------------------------------
+
+
+def table_lines(rules):
+    yield "| layer | may use | libraries |"
+    yield "|---|---|---|"
+    for name, (uses, libraries) in rules.layers.items():
+        yield f"| {name} | {', '.join(uses) or '-'} | {', '.join(libraries) or '-'} |"
+
+
+def check_table(root, rules):
+    """None when there is no table yet."""
+    page = root / "ARCHITECTURE.md"
+    text = page.read_text() if page.exists() else ""
+    if TABLE_BEGIN not in text:
+        return None
+    shown = text.split(TABLE_BEGIN)[1].split(TABLE_END)[0].strip().splitlines()
+    wanted = list(table_lines(rules))
+    if shown == wanted:
+        return []
+    complaints = [f"ARCHITECTURE.md: not in layers.txt: {line}" for line in shown if line not in wanted]
+    complaints += [f"ARCHITECTURE.md: missing: {line}" for line in wanted if line not in shown]
+    return complaints or ["ARCHITECTURE.md: the rows are in another order than in layers.txt"]
+
+
+# --- public headers --------------------------------------------------------------------------------------------------
+
+
+def declared_functions(text):
+    """(line, name) of each function that a public header declares."""
+    code = code_only(text)
+    code = re.sub(r'extern\s+"?\s*C?\s*"?\s*\{', blank, code)
+    found, depth, start = [], 0, 0
+    for index, char in enumerate(code):
+        if char == "{":
+            depth += 1
+        elif char == "}":
+            depth = max(depth - 1, 0)
+            if depth == 0 and not re.match(r"\s*[\w\s*]*;", code[index + 1:]):
+                start = index + 1
+        elif char == ";" and depth == 0:
+            statement = code[start:index]
+            match = re.search(r"\b(tenure_\w+)\s*\(", statement)
+            if match and not re.search(r"\btypedef\b|\(\s*\*\s*tenure_\w+", statement):
+                begin = start + len(statement) - len(statement.lstrip())
+                found.append((code.count("\n", 0, begin) + 1, match.group(1)))
+            start = index + 1
+    return found
+
+
+def check_docs(root):
+    complaints = []
+    for path in c_files(root, "include"):
+        text = path.read_text()
+        lines = text.splitlines()
+        for line, name in declared_functions(text):
+            above = lines[line - 2].strip() if line >= 2 else ""
+            if not above.endswith("*/") and not above.startswith("//"):
+                complaints.append(f"{path.relative_to(root)}:{line}: {name} has no comment right above it")
+    return complaints
+
+
+# --- sizes -----------------------------------------------------------------------------------------------------------
+
+
+def structs(path):
+    """(lines, name) of each struct defined in a file."""
+    code = code_only(path.read_text())
+    for match in re.finditer(r"\bstruct\s+(\w+)\s*\{", code):
+        depth, index = 1, match.end()
+        while depth and index < len(code):
+            depth += {"{": 1, "}": -1}.get(code[index], 0)
+            index += 1
+        yield code.count("\n", match.start(), index) + 1, match.group(1)
+
+
+def check_sizes(root, rules, report=lambda line: None):
+    files, blocks = [], []
+    for path in c_files(root, "src", "include"):
+        place = path.relative_to(root)
+        files.append((len(path.read_text().splitlines()), str(place)))
+        blocks += [(lines, f"{place}: struct {name}") for lines, name in structs(path)]
+    complaints = []
+    for what, found in (("file", files), ("struct", blocks)):
+        for lines, name in sorted(found, reverse=True)[:10]:
+            report(f"{what} {lines:5} lines  {name}")
+        limit = rules.limits[what]
+        complaints += [f"{name}: {lines} lines, the limit is {limit}" for lines, name in found if lines > limit]
+    return complaints
+
+
+# --- symbols ---------------------------------------------------------------------------------------------------------
+
+
+def exported_symbols(library):
+    listed = subprocess.run(["nm", "-D", "--defined-only", library], check=True, capture_output=True, text=True).stdout
+    rows = [line.split() for line in listed.splitlines()]
+    return sorted(row[-1].split("@")[0] for row in rows if row[-2] != "A")
+
+
+def check_symbols(root, exported, agreed):
+    complaints = [f"{name}: exported, but not tenure_*" for name in exported if not name.startswith("tenure_")]
+    complaints += [f"{name}: exported, but not in symbols.txt" for name in exported if name not in agreed]
+    complaints += [f"{name}: in symbols.txt, but not exported" for name in agreed if name not in exported]
+    for path in c_files(root, "include"):
+        for line, name in declared_functions(path.read_text()):
+            if name not in exported:
+                complaints.append(
+                    f"{path.relative_to(root)}:{line}: {name} is declared but not exported: is it defined, and is the "
+                    "header between `#pragma GCC visibility push(default)` and `pop`?"
+                )
+    return complaints
+
+
+def read_symbols(root):
+    text = (root / "tests/tidy/symbols.txt").read_text()
+    return [line for line in text.splitlines() if line and not line.startswith("#")]
+
+
+# --- the command -----------------------------------------------------------------------------------------------------
+
+
+def finish(what, complaints):
+    """One TAP test; the complaints in front of it."""
+    print("1..1")
+    if complaints is None:
+        print(f"ok 1 - {what} # SKIP there is nothing to check yet")
+        return 0
+    for complaint in complaints:
+        print(f"# {complaint}")
+    print(f"{'not ok' if complaints else 'ok'} 1 - {what}")
+    return 1 if complaints else 0
+
+
+def main(argv):
+    if len(argv) < 3:
+        raise SystemExit(__doc__)
+    command = argv[1]
+    if command == "list-symbols":
+        print("\n".join(exported_symbols(argv[2])))
+        return 0
+    root = Path(argv[2])
+    rules = Rules((root / "tests/tidy/layers.txt").read_text())
+    if command == "layers":
+        return finish("each layer uses only what it may", check_layers(root, rules))
+    if command == "table":
+        return finish("ARCHITECTURE.md shows the same table", check_table(root, rules))
+    if command == "docs":
+        return finish("each public function is described", check_docs(root))
+    if command == "sizes":
+        return finish("no file and no struct is beyond its limit", check_sizes(root, rules, lambda s: print("#", s)))
+    if command == "symbols":
+        complaints = check_symbols(root, exported_symbols(argv[3]), read_symbols(root))
+        return finish("the library exports what is agreed", complaints)
+    if command == "print-table":
+        print("\n".join([TABLE_BEGIN, *table_lines(rules), TABLE_END]))
+        return 0
+    raise SystemExit(__doc__)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv))
