@@ -1,0 +1,78 @@
+/* The client handle: opening, the three ways to drive it, closing.
+ *
+ *   blocking     tenure_open        a thread of the handle runs the loop; every call blocks its caller, any thread
+ *   libuv        tenure_open_uv     the handle lives on the program's uv_loop_t; calls with completions, loop thread only
+ *   foreign loop tenure_open_poll   one descriptor, one timeout, one turn function; loop thread only
+ *
+ * In all three the calls that end in `_start` take a completion; those without block, and are allowed only on a handle
+ * from tenure_open. On such a handle completions and callbacks run on the handle's thread.
+ *
+ * Threads: functions that block, and tenure_lock_held, tenure_lock_token, tenure_election_leads, tenure_election_token, may
+ * be called from any thread; all others of a uv or poll handle from the loop's thread only. A callback may call anything but
+ * a blocking function.
+ * Fork: in the child the handle is dead; every call answers TENURE_EFORKED, only tenure_close may be called (it frees).
+ * Signals: none is handled, blocked or changed, except that the handle's own thread blocks all.
+ * Option structs begin with `size` = sizeof the struct, so that they can grow; zeroed fields mean the default.
+ */
+#ifndef TENURE_CLIENT_H
+#define TENURE_CLIENT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include <tenure/error.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct tenure_client tenure_client;
+
+struct tenure_options {
+    size_t size;
+    int64_t call_timeout_ms;    /* deadline of a call that names none; 0 = 5,000 */
+    int64_t connect_timeout_ms; /* of one connection attempt; 0 = 2,000 */
+    int64_t close_timeout_ms;   /* bound of tenure_close; 0 = 5,000 */
+    int64_t session_ttl_s;      /* of the session that locks share; 0 = 30 */
+    const char *purpose;        /* shown beside locks that this program holds or waits for; NULL = the program's name */
+    /* One line without newline, for a person; level 0 debug … 3 error. NULL = silent. Called on the loop's thread. */
+    void (*log)(void *user, int level, const char *line);
+    void *log_user;
+};
+
+/* Opens a blocking handle. endpoints: comma-separated "http://host:port", "host:port", "unix:///path"; NULL = the
+ * environment's TENURE_ENDPOINTS, else http://127.0.0.1:2379. options: NULL = defaults. Does not wait for a connection:
+ * the first call does. Owned by the caller until tenure_close. NULL on failure: TENURE_EINVALID (an endpoint that cannot
+ * be read, named), TENURE_ENOMEM, TENURE_EIO. Any thread. */
+tenure_client *tenure_open(const char *endpoints, const struct tenure_options *options, struct tenure_error *err);
+
+struct uv_loop_s;
+/* Opens a handle on the program's libuv loop, which must outlive it. Loop thread. Errors as tenure_open. */
+tenure_client *tenure_open_uv(struct uv_loop_s *loop, const char *endpoints, const struct tenure_options *options,
+                              struct tenure_error *err);
+
+/* Opens a handle for a foreign loop: wait until tenure_fd is readable or tenure_timeout_ms has passed, then call
+ * tenure_turn. Errors as tenure_open. */
+tenure_client *tenure_open_poll(const char *endpoints, const struct tenure_options *options, struct tenure_error *err);
+/* The descriptor to wait on for reading (an epoll descriptor; deadlines that must hold through suspend are in it as a
+ * timerfd). Owned by the handle; constant. -1 on a handle that is not from tenure_open_poll. */
+int tenure_fd(const tenure_client *c);
+/* Milliseconds until tenure_turn must be called at the latest; 0 = now, -1 = only when the descriptor is readable. */
+int tenure_timeout_ms(const tenure_client *c);
+/* Does what is due without blocking; callbacks come from here. 0, or TENURE_EFORKED, TENURE_EINVALID (wrong kind). */
+int tenure_turn(tenure_client *c);
+
+/* Closes a handle from tenure_open or tenure_open_poll: resigns, releases and revokes what is held, bounded by
+ * close_timeout_ms, ends every call with TENURE_ECLOSED, frees. Objects of the handle (locks, elections, watches) are
+ * freed with it and must not be used again. NULL is fine. Not from a callback. */
+void tenure_close(tenure_client *c);
+/* The same, asynchronous, for any handle: on_closed comes once, last, on the loop's thread, when the memory has been freed. */
+void tenure_close_start(tenure_client *c, void (*on_closed)(void *user), void *user);
+
+/* The library's version, "0.1.0"; static storage. */
+const char *tenure_version(void);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,235 @@
+/* Keys and values: get, put, delete, transactions, compaction, watches, leases, and what servers say of themselves.
+ *
+ * Two forms of every call: `tenure_x` blocks (handles of tenure_open only) and `tenure_x_start` takes a completion. Inputs are
+ * copied before the call returns. Results are one allocation, freed by the named function; what they point to lives as
+ * long. A timeout of 0 means the handle's default. Blocking calls answer 0 or TENURE_E… and fill err; err->applied says of
+ * a failed write whether it took effect. They return at most 100 ms after their deadline, whatever the servers do.
+ *
+ * Errors common to all: TENURE_ETIMEOUT, TENURE_EUNAVAILABLE, TENURE_EDENIED, TENURE_ECLOSED, TENURE_EFORKED,
+ * TENURE_ENOMEM, TENURE_ELIMIT (too many calls under way), TENURE_ETOOLARGE, TENURE_ENOSPACE, TENURE_EPROTOCOL,
+ * TENURE_EINVALID (an empty key, options that contradict).
+ */
+#ifndef TENURE_KV_H
+#define TENURE_KV_H
+
+#include <stdbool.h>
+
+#include <tenure/client.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct tenure_bytes {
+    const void *data;
+    size_t len;
+};
+/* Borrows a C string. */
+struct tenure_bytes tenure_str(const char *s);
+
+struct tenure_kv {
+    struct tenure_bytes key, value;
+    int64_t create_revision, mod_revision, version, lease;
+};
+
+/* ---- reading ---- */
+enum tenure_order { TENURE_ORDER_NONE = 0, TENURE_ORDER_ASCEND = 1, TENURE_ORDER_DESCEND = 2 };
+enum tenure_sort { TENURE_SORT_KEY = 0, TENURE_SORT_VERSION = 1, TENURE_SORT_CREATE = 2, TENURE_SORT_MOD = 3, TENURE_SORT_VALUE = 4 };
+
+struct tenure_get_options {
+    size_t size;
+    bool prefix;                     /* all keys that begin with key */
+    bool from_key;                   /* all keys >= key */
+    struct tenure_bytes range_end;   /* or: all keys in [key, range_end) */
+    int64_t limit, revision;         /* 0 = none; 0 = newest */
+    enum tenure_order order;
+    enum tenure_sort sort;
+    bool serializable, keys_only, count_only;
+    int64_t min_mod_revision, max_mod_revision, min_create_revision, max_create_revision;
+    int64_t timeout_ms;
+};
+struct tenure_get_result {
+    int64_t revision; /* of the store when it answered */
+    int64_t count;    /* keys in the range, whatever the limit */
+    bool more;
+    size_t n_kvs;
+    const struct tenure_kv *kvs;
+};
+/* TENURE_ECOMPACTED, TENURE_EFUTURE for a revision that is gone or not there yet. No key found is success with n_kvs 0. */
+int tenure_get(tenure_client *c, struct tenure_bytes key, const struct tenure_get_options *o, struct tenure_get_result **ret,
+               struct tenure_error *err);
+void tenure_get_free(struct tenure_get_result *r); /* NULL is fine */
+
+/* ---- writing ---- */
+struct tenure_put_options {
+    size_t size;
+    int64_t lease;
+    bool prev_kv, ignore_value, ignore_lease;
+    int64_t timeout_ms;
+};
+struct tenure_put_result {
+    int64_t revision;
+    bool has_prev_kv;
+    struct tenure_kv prev_kv;
+};
+/* ret may be NULL. TENURE_ENOTFOUND: the lease does not exist, or ignore_value on a missing key. */
+int tenure_put(tenure_client *c, struct tenure_bytes key, struct tenure_bytes value, const struct tenure_put_options *o,
+               struct tenure_put_result **ret, struct tenure_error *err);
+void tenure_put_free(struct tenure_put_result *r);
+
+struct tenure_delete_options {
+    size_t size;
+    bool prefix, from_key;
+    struct tenure_bytes range_end;
+    bool prev_kv;
+    int64_t timeout_ms;
+};
+struct tenure_delete_result {
+    int64_t revision, deleted;
+    size_t n_prev_kvs;
+    const struct tenure_kv *prev_kvs;
+};
+/* ret may be NULL. */
+int tenure_delete(tenure_client *c, struct tenure_bytes key, const struct tenure_delete_options *o,
+                  struct tenure_delete_result **ret, struct tenure_error *err);
+void tenure_delete_free(struct tenure_delete_result *r);
+
+/* Drops history below revision. TENURE_ECOMPACTED when it was, TENURE_EFUTURE when it is not there yet. */
+int tenure_compact(tenure_client *c, int64_t revision, bool physical, int64_t timeout_ms, struct tenure_error *err);
+
+/* ---- transactions: if all compares hold, the then-operations, else the else-operations; one revision ---- */
+typedef struct tenure_txn tenure_txn;
+enum tenure_cmp { TENURE_EQ = 0, TENURE_GT = 1, TENURE_LT = 2, TENURE_NE = 3 };
+enum tenure_txn_outcome { TENURE_TXN_FAILED = 0, TENURE_TXN_SUCCEEDED = 1 };
+
+/* A builder; errors (memory, an empty key) stick and are answered by the commit. Copies all inputs. NULL only when memory
+ * is short; every tenure_if/then/else takes NULL and then commit answers TENURE_ENOMEM. One thread at a time. */
+tenure_txn *tenure_txn_new(tenure_client *c);
+void tenure_txn_free(tenure_txn *t);
+void tenure_if_version(tenure_txn *t, struct tenure_bytes key, enum tenure_cmp cmp, int64_t version);
+void tenure_if_create_revision(tenure_txn *t, struct tenure_bytes key, enum tenure_cmp cmp, int64_t revision);
+void tenure_if_mod_revision(tenure_txn *t, struct tenure_bytes key, enum tenure_cmp cmp, int64_t revision);
+void tenure_if_lease(tenure_txn *t, struct tenure_bytes key, enum tenure_cmp cmp, int64_t lease);
+void tenure_if_value(tenure_txn *t, struct tenure_bytes key, enum tenure_cmp cmp, struct tenure_bytes value);
+void tenure_then_put(tenure_txn *t, struct tenure_bytes key, struct tenure_bytes value, int64_t lease);
+void tenure_then_get(tenure_txn *t, struct tenure_bytes key, const struct tenure_get_options *o);
+void tenure_then_delete(tenure_txn *t, struct tenure_bytes key, const struct tenure_delete_options *o);
+void tenure_else_put(tenure_txn *t, struct tenure_bytes key, struct tenure_bytes value, int64_t lease);
+void tenure_else_get(tenure_txn *t, struct tenure_bytes key, const struct tenure_get_options *o);
+void tenure_else_delete(tenure_txn *t, struct tenure_bytes key, const struct tenure_delete_options *o);
+
+enum tenure_op { TENURE_OP_GET = 1, TENURE_OP_PUT = 2, TENURE_OP_DELETE = 3 };
+struct tenure_op_result {
+    enum tenure_op op;
+    const struct tenure_get_result *get; /* the one that fits op; freed with the whole */
+    const struct tenure_put_result *put;
+    const struct tenure_delete_result *del;
+};
+struct tenure_txn_result {
+    enum tenure_txn_outcome outcome;
+    int64_t revision;
+    size_t n_ops;
+    const struct tenure_op_result *ops;
+};
+/* Commits; t can be committed again or freed. ret may be NULL. Answers 0 for both outcomes; look at (*ret)->outcome. */
+int tenure_txn_commit(tenure_txn *t, int64_t timeout_ms, struct tenure_txn_result **ret, struct tenure_error *err);
+void tenure_txn_result_free(struct tenure_txn_result *r);
+
+/* ---- completions for loops: the same calls; result is NULL when code != 0 and is freed by the library after the
+ * callback unless the callback takes it with tenure_take(result). The answer is 0 or why the call could not begin. ---- */
+typedef void (*tenure_get_cb)(void *user, int code, struct tenure_get_result *r, const struct tenure_error *err);
+typedef void (*tenure_put_cb)(void *user, int code, struct tenure_put_result *r, const struct tenure_error *err);
+typedef void (*tenure_delete_cb)(void *user, int code, struct tenure_delete_result *r, const struct tenure_error *err);
+typedef void (*tenure_txn_cb)(void *user, int code, struct tenure_txn_result *r, const struct tenure_error *err);
+int tenure_get_start(tenure_client *c, struct tenure_bytes key, const struct tenure_get_options *o, tenure_get_cb cb,
+                     void *user, struct tenure_error *err);
+int tenure_put_start(tenure_client *c, struct tenure_bytes key, struct tenure_bytes value, const struct tenure_put_options *o,
+                     tenure_put_cb cb, void *user, struct tenure_error *err);
+int tenure_delete_start(tenure_client *c, struct tenure_bytes key, const struct tenure_delete_options *o, tenure_delete_cb cb,
+                        void *user, struct tenure_error *err);
+int tenure_txn_start(tenure_txn *t, int64_t timeout_ms, tenure_txn_cb cb, void *user, struct tenure_error *err);
+
+/* ---- watches ---- */
+typedef struct tenure_watch tenure_watch;
+enum tenure_event_type { TENURE_EVENT_PUT = 0, TENURE_EVENT_DELETE = 1 };
+struct tenure_event {
+    enum tenure_event_type type;
+    struct tenure_kv kv;
+    bool has_prev_kv;
+    struct tenure_kv prev_kv;
+};
+struct tenure_watch_options {
+    size_t size;
+    bool prefix, from_key;
+    struct tenure_bytes range_end;
+    int64_t revision; /* the first wanted; 0 = from now on */
+    bool prev_kv, no_put, no_delete, progress_notify;
+    void (*on_created)(void *user, int64_t revision);
+    /* Whole revisions, in order, each once; n 0 is a progress notice up to revision. Borrowed for the call. */
+    void (*on_events)(void *user, int64_t revision, const struct tenure_event *events, size_t n);
+    /* The watch ended by itself (compacted: read again from compact_revision; limit; denied; closed). */
+    void (*on_end)(void *user, int code, int64_t compact_revision, const struct tenure_error *err);
+    void *user;
+};
+/* Lost connections are resumed behind the last revision seen, nothing missed, nothing twice. Any handle; callbacks on the
+ * loop's thread. NULL on failure. */
+tenure_watch *tenure_watch_start(tenure_client *c, struct tenure_bytes key, const struct tenure_watch_options *o,
+                                 struct tenure_error *err);
+/* Ends and frees; no callback comes after it has returned, except to the very callback that called it. NULL is fine. */
+void tenure_watch_stop(tenure_watch *w);
+
+/* ---- leases ---- */
+/* ttl_s is raised to the server's minimum: see *ret_ttl_s (may be NULL). id 0 = one is drawn. */
+int tenure_lease_grant(tenure_client *c, int64_t ttl_s, int64_t id, int64_t *ret_id, int64_t *ret_ttl_s, struct tenure_error *err);
+int tenure_lease_revoke(tenure_client *c, int64_t id, struct tenure_error *err); /* TENURE_ENOTFOUND */
+/* Renews once. TENURE_ENOTFOUND when the lease is gone. ret_ttl_s may be NULL. */
+int tenure_lease_keepalive(tenure_client *c, int64_t id, int64_t *ret_ttl_s, struct tenure_error *err);
+struct tenure_lease_info {
+    int64_t id, ttl_s, granted_ttl_s; /* ttl_s -1: unknown lease */
+    size_t n_keys;
+    const struct tenure_bytes *keys;
+};
+int tenure_lease_ttl(tenure_client *c, int64_t id, bool keys, struct tenure_lease_info **ret, struct tenure_error *err);
+void tenure_lease_info_free(struct tenure_lease_info *r);
+struct tenure_lease_list {
+    size_t n;
+    const int64_t *ids;
+};
+int tenure_lease_list(tenure_client *c, struct tenure_lease_list **ret, struct tenure_error *err);
+void tenure_lease_list_free(struct tenure_lease_list *r);
+
+/* ---- servers ---- */
+struct tenure_member {
+    uint64_t id;
+    const char *name;
+    size_t n_peer_urls, n_client_urls;
+    const char *const *peer_urls, *const *client_urls;
+    bool is_learner;
+};
+struct tenure_member_list {
+    uint64_t cluster_id;
+    size_t n;
+    const struct tenure_member *members;
+};
+int tenure_member_list(tenure_client *c, struct tenure_member_list **ret, struct tenure_error *err);
+void tenure_member_list_free(struct tenure_member_list *r);
+
+struct tenure_status {
+    const char *endpoint;
+    const char *version;
+    uint64_t cluster_id, member_id, leader, raft_term, raft_index;
+    int64_t revision, db_size, db_size_in_use;
+    bool is_learner;
+    size_t n_errors;
+    const char *const *errors;
+};
+/* The number of endpoints, and the status of the one with this index; TENURE_EINVALID for an index out of range. */
+size_t tenure_endpoints(const tenure_client *c);
+const char *tenure_endpoint(const tenure_client *c, size_t index);
+int tenure_status(tenure_client *c, size_t index, int64_t timeout_ms, struct tenure_status **ret, struct tenure_error *err);
+void tenure_status_free(struct tenure_status *r);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,84 @@
+/* Locks: /locks/<name>, in etcd's layout, so that etcdctl and Go's concurrency package stand in the same queue.
+ *
+ * A lock is held from the moment the server has confirmed it until it is released, or until safe-until: the time the last
+ * answered renewal was sent, plus the TTL, less a margin of 250 ms + 1 % of the TTL. From safe-until on nobody is told
+ * "held" any more, network or not, because from then on somebody else may hold it. Write the token with everything that
+ * the lock protects and let the resource refuse a smaller one: a program that was stopped cannot know that it was.
+ */
+#ifndef TENURE_LOCK_H
+#define TENURE_LOCK_H
+
+#include <stdbool.h>
+
+#include <tenure/client.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct tenure_lock tenure_lock;
+typedef int64_t tenure_token; /* only grows over all holders of one name; 0 is none */
+
+struct tenure_lock_options {
+    size_t size;
+    const char *prefix;  /* NULL = "/locks/" */
+    int64_t ttl_s;       /* 0 = the handle's shared session; else a session of its own with this TTL */
+    int64_t wait_ms;     /* how long to wait for it; 0 = without end, -1 = not at all (TENURE_EBUSY) */
+    const char *purpose; /* shown to those who wait; NULL = the handle's */
+    /* May be NULL. Held, and now not any more; on the loop's thread; once an acquisition. */
+    void (*on_lost)(tenure_lock *lock, const struct tenure_error *why, void *user);
+    /* Only for tenure_lock_start: code 0 = held. */
+    void (*on_acquired)(tenure_lock *lock, int code, tenure_token token, const struct tenure_error *err, void *user);
+    /* Only for handles without blocking calls: the release begun by tenure_unlock_start has ended. lock is freed. */
+    void (*on_released)(int code, void *user);
+    void *user;
+};
+
+/* Waits for the lock. NULL on failure: TENURE_ETIMEOUT (wait_ms passed), TENURE_EBUSY, TENURE_ELOST, TENURE_EINVALID (empty
+ * name, a slash at an end, a name that is a path prefix of one in use), … Free it by tenure_unlock. Blocking handles. */
+tenure_lock *tenure_lock_acquire(tenure_client *c, const char *name, const struct tenure_lock_options *o, struct tenure_error *err);
+/* Begins to acquire; o->on_acquired tells the end. NULL when it could not begin. Any handle, loop thread for uv and poll. */
+tenure_lock *tenure_lock_start(tenure_client *c, const char *name, const struct tenure_lock_options *o, struct tenure_error *err);
+
+/* True only while nobody else can hold it. No I/O; any thread, any time between acquire and unlock. */
+bool tenure_lock_held(const tenure_lock *lock);
+/* The fencing token of this acquisition; also after a loss (to name it in messages). Any thread. */
+tenure_token tenure_lock_token(const tenure_lock *lock);
+/* The key that stands for it, static while lock lives. */
+const char *tenure_lock_key(const tenure_lock *lock);
+int64_t tenure_lock_lease(const tenure_lock *lock);
+/* Milliseconds until safe-until; <= 0 = not held. Any thread. */
+int64_t tenure_lock_remaining_ms(const tenure_lock *lock);
+
+/* Releases, or gives the waiting up, and frees. 0, or why it is not known to be freed (it is when its lease ends). NULL is
+ * fine. Blocking handles; also from any thread but the loop's. */
+int tenure_unlock(tenure_lock *lock, struct tenure_error *err);
+/* The same without waiting; on_released follows. Loop thread. */
+void tenure_unlock_start(tenure_lock *lock);
+
+/* Acquires, runs work(lock, arg), releases in every case; answers work's value when it was held to the end, else an error:
+ * TENURE_ELOST when it was lost while work ran (ret_work, may be NULL, then holds work's value). */
+int tenure_with_lock(tenure_client *c, const char *name, const struct tenure_lock_options *o,
+                     int (*work)(tenure_lock *lock, void *arg), void *arg, struct tenure_error *err);
+
+/* Who holds and who waits, in order; entry 0 is the holder. */
+struct tenure_lock_entry {
+    const char *key;
+    tenure_token token; /* it will have, or has */
+    int64_t lease;
+    const char *host, *purpose; /* "" where the participant did not say (etcdctl, Go) */
+    int64_t pid;                /* 0 where unknown */
+    int64_t since_ms;           /* Unix time in milliseconds; 0 where unknown */
+};
+struct tenure_lock_list {
+    int64_t revision;
+    size_t n;
+    const struct tenure_lock_entry *entries;
+};
+int tenure_lock_list(tenure_client *c, const char *name, const char *prefix, struct tenure_lock_list **ret, struct tenure_error *err);
+void tenure_lock_list_free(struct tenure_lock_list *r);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

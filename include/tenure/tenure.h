@@ -1,0 +1,17 @@
+/* libtenure: leader election, locks, configuration, discovery and fencing tokens on the etcd v3 API. This header includes
+ * all others. */
+#ifndef TENURE_TENURE_H
+#define TENURE_TENURE_H
+
+#define TENURE_VERSION_MAJOR 0
+#define TENURE_VERSION_MINOR 1
+#define TENURE_VERSION_PATCH 0
+#define TENURE_VERSION_STRING "0.1.0"
+
+#include <tenure/client.h>
+#include <tenure/election.h>
+#include <tenure/error.h>
+#include <tenure/kv.h>
+#include <tenure/lock.h>
+
+#endif
