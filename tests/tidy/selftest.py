@@ -48,6 +48,14 @@ def docs(text):
     return tidy.check_docs(tree(**{"include/tenure/b.h": text}))
 
 
+def version(string, major, minor):
+    header = (
+        f"#define TENURE_VERSION_MAJOR {major}\n#define TENURE_VERSION_MINOR {minor}\n"
+        f'#define TENURE_VERSION_PATCH 0\n#define TENURE_VERSION_STRING "{string}"\n'
+    )
+    return tidy.check_docs(tree(**{"include/tenure/tenure.h": header, "meson.build": "version: '0.1.0',\n"}))
+
+
 def sizes(text):
     return tidy.check_sizes(tree(**{"src/base/big.c": text}), RULES_PARSED)
 
@@ -93,7 +101,14 @@ CASES = [
     ("a described function passes", lambda: docs("/* Why. */\nint tenure_c(void);\n"), None),
     ("a function without a comment is named", lambda: docs("\nint tenure_c(void);\n"), "tenure_c has no comment"),
     ("a comment further up does not count", lambda: docs("/* Why. */\n\nint tenure_c(void);\n"), "tenure_c"),
-    ("one comment covers one function", lambda: docs("/* A. */\nint tenure_c(void);\nint tenure_d(void);\n"), "tenure_d"),
+    ("a comment covers the run under it", lambda: docs("/* A. */\nint tenure_c(int a,\n int b);\nint tenure_d(void);\n"), None),
+    ("a comment beside counts", lambda: docs("\nint tenure_c(void); /* A. */\n"), None),
+    ("an empty line ends the run", lambda: docs("/* A. */\nint tenure_c(void);\n\nint tenure_d(void);\n"), "tenure_d"),
+    ("a struct ends the run", lambda: docs("/* A. */\nint tenure_c(void);\nstruct x {\n int a;\n};\nint tenure_d(void);\n"), "tenure_d"),
+    ("the end of code is no comment", lambda: docs("int a; /* A. */\nint tenure_c(void);\n"), "tenure_c"),
+    ("one version everywhere passes", lambda: version("0.1.0", 0, 1), None),
+    ("a version string that lags is named", lambda: version("0.0.9", 0, 1), "the string say 0.0.9"),
+    ("a version number that lags is named", lambda: version("0.1.0", 0, 2), "the numbers say 0.2.0"),
     ("a function after a struct is seen", lambda: docs("struct tenure_x {\n int a;\n};\nint tenure_c(void);\n"), "tenure_c"),
     ("a file within its limit passes", lambda: sizes("int a;\n" * 100), None),
     ("a file beyond its limit is named", lambda: sizes("int a;\n" * 2001), "big.c: 2001 lines"),

@@ -3,7 +3,7 @@
 
     tidy.py layers  ROOT            includes and calls of each layer against layers.txt
     tidy.py table   ROOT            ARCHITECTURE.md's may-use table says what layers.txt says
-    tidy.py docs    ROOT            each function in include/tenure/ has a comment right above it
+    tidy.py docs    ROOT            each function in include/tenure/ has its comment; the version there is the build's
     tidy.py sizes   ROOT            the largest files and structs, and that none is beyond its limit
     tidy.py symbols ROOT LIBRARY    libtenure.so exports tenure_* only: exactly symbols.txt, and all that is declared
 
@@ -180,38 +180,69 @@ def check_table(root, rules):
 # --- public headers --------------------------------------------------------------------------------------------------
 
 
+def statements(text):
+    """(first line, last line, text) of each statement at the top level of a header; struct bodies count as their end."""
+    code = re.sub(r"extern\s+\{", blank, code_only(text))
+    depth, start = 0, 0
+    for index, char in enumerate(code):
+        depth += {"{": 1, "}": -1}.get(char, 0)
+        if (char == ";" and depth == 0) or (char == "}" and depth < 0):
+            depth = max(depth, 0)
+            statement = code[start:index]
+            begin = start + len(statement) - len(statement.lstrip())
+            yield code.count("\n", 0, begin) + 1, code.count("\n", 0, index) + 1, statement.strip()
+            start = index + 1
+
+
+def function_name(statement):
+    """The tenure_ function that a statement declares, or None."""
+    if "{" in statement or re.match(r"typedef\b", statement):
+        return None
+    match = re.search(r"\b(tenure_\w+)\s*\(", statement)
+    return match.group(1) if match else None
+
+
 def declared_functions(text):
     """(line, name) of each function that a public header declares."""
-    code = code_only(text)
-    code = re.sub(r'extern\s+"?\s*C?\s*"?\s*\{', blank, code)
-    found, depth, start = [], 0, 0
-    for index, char in enumerate(code):
-        if char == "{":
-            depth += 1
-        elif char == "}":
-            depth = max(depth - 1, 0)
-            if depth == 0 and not re.match(r"\s*[\w\s*]*;", code[index + 1:]):
-                start = index + 1
-        elif char == ";" and depth == 0:
-            statement = code[start:index]
-            match = re.search(r"\b(tenure_\w+)\s*\(", statement)
-            if match and not re.search(r"\btypedef\b|\(\s*\*\s*tenure_\w+", statement):
-                begin = start + len(statement) - len(statement.lstrip())
-                found.append((code.count("\n", 0, begin) + 1, match.group(1)))
-            start = index + 1
-    return found
+    return [(first, function_name(s)) for first, last, s in statements(text) if function_name(s)]
+
+
+def undescribed_functions(text):
+    """(line, name) of the functions without a comment: above, beside, or above the unbroken run that they stand in."""
+    lines = text.splitlines()
+    described_until = -1  # the last line that the comment above the current run covers
+    for first, last, statement in statements(text):
+        above = lines[first - 2].strip() if first >= 2 else ""
+        if above.endswith("*/") and lines[first - 2].lstrip().startswith(("/*", "*")):
+            described_until = last
+        elif described_until == first - 1 and "{" not in statement:
+            described_until = last
+        name = function_name(statement)
+        beside = "/*" in lines[last - 1]
+        if name and described_until != last and not beside:
+            yield first, name
 
 
 def check_docs(root):
     complaints = []
     for path in c_files(root, "include"):
-        text = path.read_text()
-        lines = text.splitlines()
-        for line, name in declared_functions(text):
-            above = lines[line - 2].strip() if line >= 2 else ""
-            if not above.endswith("*/") and not above.startswith("//"):
-                complaints.append(f"{path.relative_to(root)}:{line}: {name} has no comment right above it")
-    return complaints
+        for line, name in undescribed_functions(path.read_text()):
+            complaints.append(f"{path.relative_to(root)}:{line}: {name} has no comment above or beside it")
+    return complaints + version_complaints(root)
+
+
+def version_complaints(root):
+    """tenure.h and meson.build name the version twice each; all have to agree."""
+    header, build = root / "include/tenure/tenure.h", root / "meson.build"
+    if not header.exists():
+        return []
+    text = header.read_text()
+    built = re.search(r"\bversion: '([\d.]+)'", build.read_text()).group(1)
+    parts = [re.search(rf"TENURE_VERSION_{part} (\d+)", text) for part in ("MAJOR", "MINOR", "PATCH")]
+    numbers = ".".join(part.group(1) if part else "?" for part in parts)
+    string = re.search(r'TENURE_VERSION_STRING "([^"]*)"', text)
+    named = {"the numbers": numbers, "the string": string.group(1) if string else "?"}
+    return [f"include/tenure/tenure.h: {what} say {v}, meson.build {built}" for what, v in named.items() if v != built]
 
 
 # --- sizes -----------------------------------------------------------------------------------------------------------
@@ -300,7 +331,7 @@ def main(argv):
     if command == "table":
         return finish("ARCHITECTURE.md shows the same table", check_table(root, rules))
     if command == "docs":
-        return finish("each public function is described", check_docs(root))
+        return finish("each public function is described, and the version is one", check_docs(root))
     if command == "sizes":
         return finish("no file and no struct is beyond its limit", check_sizes(root, rules, lambda s: print("#", s)))
     if command == "symbols":
