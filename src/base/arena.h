@@ -1,6 +1,6 @@
 /* Memory of one call: everything decoded, computed and encoded for it is freed at once. Pure.
  *
- * Keeps its first block over a reset, so a steady request path does not call malloc. */
+ * Keeps one block of at most 32 KiB over a reset, so a steady request path does not call malloc. */
 #ifndef BASE_ARENA_H
 #define BASE_ARENA_H
 
@@ -10,7 +10,7 @@ struct arena_block;
 struct arena {
     struct arena_block *blocks; /* newest first */
     size_t used;                /* in the newest block */
-    size_t total;               /* bytes handed out since the last reset */
+    size_t total;               /* bytes handed out since the last reset, each rounded up to 16 */
     size_t total_max;           /* 0 = no bound; past it arena_alloc answers NULL */
 };
 

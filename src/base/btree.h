@@ -36,4 +36,7 @@ struct btree_item *btree_remove(struct btree *t, bytes key);     /* NULL when ab
 struct btree_item *btree_seek(const struct btree *t, bytes from, struct btree_cursor *ret_cursor);
 struct btree_item *btree_next(struct btree_cursor *c);
 
+/* Whether all that must hold of the tree's shape, order and links does. Walks the whole tree: for tests. */
+bool btree_check(const struct btree *t);
+
 #endif

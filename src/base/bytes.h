@@ -47,4 +47,11 @@ static inline bool bytes_has_prefix(bytes s, bytes prefix)
  * 0xff only the end is the single byte 0: "all from key on" in etcd's terms. */
 size_t bytes_prefix_end(bytes prefix, uint8_t *out);
 
+/* How many bytes the UTF-8 character at the start of s has (1..4); 0 when s is empty or does not start with a whole,
+ * allowed one (RFC 3629: no overlong forms, no surrogates). */
+size_t bytes_utf8_char(bytes s);
+
+/* The most bytes of s, at most len_max, that do not end within a UTF-8 character. */
+size_t bytes_utf8_cut(bytes s, size_t len_max);
+
 #endif

@@ -7,4 +7,7 @@
 /* Continues crc (0 to begin) over data. */
 uint32_t crc32c(uint32_t crc, const void *data, size_t len);
 
+/* The same by table only: what crc32c does on a processor without the instruction. */
+uint32_t crc32c_portable(uint32_t crc, const void *data, size_t len);
+
 #endif

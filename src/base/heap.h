@@ -6,9 +6,9 @@
 #include "base/types.h"
 
 struct heap_node {
-    tn_ms at;        /* read only outside heap.c; change it by heap_move */
-    uint64_t order;  /* tie-break, set by heap_insert */
-    size_t index;    /* place in the array; SIZE_MAX while outside */
+    tn_ms at;       /* read only outside heap.c; change it by heap_move */
+    uint64_t order; /* tie-break, set by heap_insert */
+    size_t index;   /* place in the array; SIZE_MAX while outside */
 };
 
 struct heap {

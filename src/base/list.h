@@ -47,7 +47,7 @@ static inline void list_splice_back(struct list *head, struct list *from)
 }
 
 #define LIST_ENTRY(node, type, member) CONTAINER_OF(node, type, member)
-#define LIST_FOREACH(it, head) for (struct list *it = (head)->next; it != (head); it = it->next)
+#define LIST_FOREACH(it, head)         for (struct list *it = (head)->next; it != (head); it = it->next)
 /* The body may remove it. */
 #define LIST_FOREACH_SAFE(it, head)                                                                                    \
     for (struct list *it = (head)->next, *it##_next = it->next; it != (head); it = it##_next, it##_next = it->next)

@@ -15,7 +15,7 @@ struct log {
 };
 
 /* msg is a plain sentence; fmt gives "key=value" pairs (use %s only for values without spaces or quotes, or quote them
- * by log_quote). log may be NULL. Lines over 1 KiB are cut. */
+ * by log_quote); NULL for none. log may be NULL. Lines over 1 KiB are cut. */
 void log_write(const struct log *log, enum log_level level, const char *msg, const char *fmt, ...) PRINTF_LIKE(4, 5);
 /* Writes s as a quoted, escaped logfmt value into out (cut to fit), answers out. */
 const char *log_quote(char *out, size_t size, bytes s);
