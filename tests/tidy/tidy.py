@@ -290,10 +290,9 @@ def check_symbols(root, exported, agreed):
     for path in c_files(root, "include"):
         for line, name in declared_functions(path.read_text()):
             if name not in exported:
-                complaints.append(
-                    f"{path.relative_to(root)}:{line}: {name} is declared but not exported: is it defined, and is the "
-                    "header between `#pragma GCC visibility push(default)` and `pop`?"
-                )
+                complaints.append(f"{path.relative_to(root)}:{line}: {name} is declared but not exported")
+    if any("declared but" in complaint for complaint in complaints):
+        complaints.append("(exported is what is defined and declared between `#pragma GCC visibility push(default)` and `pop`)")
     return complaints
 
 
