@@ -10,6 +10,8 @@
 extern "C" {
 #endif
 
+#pragma GCC visibility push(default)
+
 /* What a caller can do about an error: branch on this, not on the code. */
 enum tenure_kind {
     TENURE_KIND_NONE = 0,
@@ -80,6 +82,8 @@ const char *tenure_kind_string(enum tenure_kind kind);
 
 /* Whether the failed call took effect at the server: no, yes, or maybe. NULL answers no. */
 enum tenure_applied tenure_error_applied(const struct tenure_error *err);
+
+#pragma GCC visibility pop
 
 #ifdef __cplusplus
 }
