@@ -26,22 +26,23 @@ struct core_conn;
 struct store;
 
 struct core_config {
-    struct store *store;              /* borrowed; ready */
-    const char *name;                 /* member name; NULL = "default" */
-    const char *const *client_urls;   /* advertised; borrowed */
+    struct store *store;            /* borrowed; ready */
+    const char *name;               /* member name; NULL = "default" */
+    const char *const *client_urls; /* advertised; borrowed */
     size_t n_client_urls;
-    const char *version;              /* NULL = TENURE's etcd level, "3.7.0" */
-    uint32_t request_bytes_max;       /* 0 = 1.5 MiB; the wire takes 512 KiB more, as etcd */
-    uint32_t conns_max;               /* 0 = 10,000; more are refused */
-    uint32_t streams_max;             /* a connection; 0 = 100,000 */
-    uint32_t watches_max;             /* a stream; 0 = 100,000 */
-    size_t conn_output_max;           /* queued bytes at which watchers of a stream block, and reading pauses; 0 = 4 MiB */
-    size_t waiting_bytes_max;         /* replies held by the gate, all connections: past it TOO_MANY_REQUESTS; 0 = 256 MiB */
-    int64_t stall_ms_max;             /* a peer with queued output that takes nothing, or an unfinished request, for so
+    const char *version;        /* NULL = TENURE's etcd level, "3.7.0" */
+    uint32_t request_bytes_max; /* 0 = 1.5 MiB; the wire takes 512 KiB more, as etcd */
+    uint32_t conns_max;         /* 0 = 10,000; more are refused */
+    uint32_t streams_max;       /* a connection; 0 = 100,000 */
+    uint32_t watches_max;       /* a stream; 0 = 100,000 */
+    size_t conn_output_max;     /* queued bytes at which watchers of a stream block, and reading pauses; 0 = 4 MiB */
+    size_t waiting_bytes_max;   /* replies held by the gate, all connections: past it TOO_MANY_REQUESTS; 0 = 256 MiB */
+    int64_t stall_ms_max;       /* a peer with queued output that takes nothing, or an unfinished request, for so
                                          long is dropped; 0 = 30 s */
-    int64_t idle_ms_max;              /* a connection that never sent its preface; 0 = 10 s */
-    int64_t progress_ms;              /* watch progress interval; 0 = 10 min */
-    int64_t retention_ms;             /* automatic compaction; 0 = 1 h; -1 = off */
+    int64_t idle_ms_max;        /* a connection that never sent its preface; 0 = 10 s */
+    int64_t progress_ms;        /* watch progress interval; 0 = 10 min */
+    int64_t quota_bytes;        /* of the store, for Status */
+    int64_t retention_ms;       /* automatic compaction; 0 = 1 h; -1 = off */
     struct rng seed;
     struct log log;
 
@@ -98,6 +99,15 @@ bool core_batch_is_single(const struct core *c);
 void core_written(struct core *c, enum core_outcome outcome, tn_seq seq, tn_ms now);
 /* Tells the file's size for quota and Status. */
 void core_set_file_size(struct core *c, int64_t bytes, int64_t in_use);
+
+/* ---- a full disk ---- */
+/* A write that frees room in the end (a revoke, an expiry, a delete, a compaction) found none: release the ballast, if
+ * there is any, and tell by core_ballast. */
+bool core_wants_room(const struct core *c);
+/* Whether the ballast is released. While it is, the room it left is for such writes only. */
+void core_ballast(struct core *c, bool released, tn_ms now);
+bool core_is_full(const struct core *c);
+bool core_is_read_only(const struct core *c);
 
 /* ---- shutdown ---- */
 /* GOAWAY everywhere; watches and keepalive streams end with UNAVAILABLE "etcdserver: server stopped"; running calls end. */

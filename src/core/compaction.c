@@ -1,0 +1,97 @@
+/* Compaction in slices: the automatic policy once a second, then what a durable compaction left superseded is dropped from
+ * memory some rows a turn, and the same rows from the log with the next batches. */
+#include "core/call.h"
+
+#define TRIM_MAX 512 /* rows a turn */
+#define CHECK_MS 1000
+
+void compaction_init(struct compaction *k)
+{
+    list_init(&k->physical);
+}
+
+static void release_physical(struct compaction *k)
+{
+    while (!list_empty(&k->physical))
+        gate_deliver(LIST_ENTRY(k->physical.next, struct held, link));
+}
+
+bool compaction_is_done(const struct core *c)
+{
+    return c->journal.writing == WRITING_OFF || (!c->compaction.trimming && c->compaction.n_deletes == 0);
+}
+
+static void settle(struct core *c)
+{
+    if (compaction_is_done(c))
+        release_physical(&c->compaction);
+}
+
+static void trim(struct core *c)
+{
+    struct compaction *k = &c->compaction;
+    size_t room = DELETES_MAX - k->n_deletes;
+    if (!k->trimming || room == 0 || c->journal.in_flight)
+        return; /* the array is lent to the batch under way */
+    size_t n = store_trim(c->store, room < TRIM_MAX ? room : TRIM_MAX, k->deletes + k->n_deletes);
+    k->n_deletes += n;
+    if (n == 0)
+        k->trimming = false;
+}
+
+static void check_policy(struct core *c, tn_ms now)
+{
+    struct compaction *k = &c->compaction;
+    if (now < k->next_check || c->config.retention_ms < 0)
+        return;
+    k->next_check = now + CHECK_MS;
+    tn_rev upto = store_auto_compact(c->store, now, c->config.retention_ms);
+    if (upto <= 0 || journal_refuses(c, WRITE_FREES, now) != ETCD_OK)
+        return;
+    struct compact_resp resp;
+    tn_seq seq;
+    enum etcd_error e = store_compact(c->store, &(struct compact_req){.revision = upto}, &resp, &seq);
+    if (e == ETCD_OK)
+        journal_planned(c, WRITE_FREES);
+}
+
+void compaction_run(struct core *c, tn_ms now)
+{
+    check_policy(c, now);
+    trim(c);
+    settle(c);
+}
+
+void compaction_committed(struct core *c)
+{
+    tn_rev compacted = store_compacted(c->store);
+    if (compacted == c->compaction.compacted)
+        return;
+    c->compaction.compacted = compacted;
+    c->compaction.trimming = true;
+}
+
+/* The first n of deletes are gone from the log. */
+void compaction_sent(struct core *c, size_t n)
+{
+    struct compaction *k = &c->compaction;
+    memmove(k->deletes, k->deletes + n, (k->n_deletes - n) * sizeof k->deletes[0]);
+    k->n_deletes -= n;
+    settle(c);
+}
+
+void compaction_give_up(struct core *c)
+{
+    c->compaction.trimming = false;
+    settle(c);
+}
+
+tn_ms compaction_deadline(const struct core *c)
+{
+    const struct compaction *k = &c->compaction;
+    if (k->trimming && k->n_deletes < DELETES_MAX && !c->journal.in_flight)
+        return c->now;
+    if (c->journal.writing == WRITING_FULL && k->n_deletes > 0)
+        return journal_ready_at(c, WRITE_FREES);
+    return c->config.retention_ms < 0 ? TN_MS_NEVER : k->next_check;
+}

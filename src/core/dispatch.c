@@ -1,0 +1,128 @@
+/* From the path of a request to a service's function, with gRPC's own texts for what does not exist. */
+#include <stdio.h>
+
+#include "core/call.h"
+
+struct service {
+    const struct core_method *methods;
+    const size_t *len;
+};
+
+static const struct service services[] = {
+    {kv_methods, &kv_methods_len},           {lease_methods, &lease_methods_len},
+    {watch_methods, &watch_methods_len},     {maintenance_methods, &maintenance_methods_len},
+    {cluster_methods, &cluster_methods_len}, {health_methods, &health_methods_len},
+};
+
+/* "/service/method". False: not of that form. */
+static bool split_path(bytes path, bytes *ret_service, bytes *ret_method)
+{
+    if (path.len == 0 || path.data[0] != '/')
+        return false;
+    size_t slash = path.len;
+    for (size_t i = path.len; i-- > 1;) {
+        if (path.data[i] == '/') {
+            slash = i;
+            break;
+        }
+    }
+    if (slash == path.len)
+        return false;
+    *ret_service = bytes_of(path.data + 1, slash - 1);
+    *ret_method = bytes_of(path.data + slash + 1, path.len - slash - 1);
+    return true;
+}
+
+static const struct service *find_service(bytes name)
+{
+    for (size_t i = 0; i < ARRAY_LEN(services); i++) {
+        if (bytes_equal(name, bytes_str(services[i].methods[0].service)))
+            return &services[i];
+    }
+    return NULL;
+}
+
+static const struct core_method *find_method(const struct service *s, bytes name)
+{
+    for (size_t i = 0; i < *s->len; i++) {
+        if (bytes_equal(name, bytes_str(s->methods[i].name)))
+            return &s->methods[i];
+    }
+    return NULL;
+}
+
+static void refuse(struct core_conn *conn, struct h2_stream *st, enum grpc_status status, const char *text)
+{
+    if (h2_finish(st, status, text) < 0)
+        h2_reset(st);
+    conn_touch(conn);
+}
+
+static void refuse_path(struct core_conn *conn, struct h2_stream *st, bytes path)
+{
+    bytes service, method;
+    char text[256];
+    if (!split_path(path, &service, &method))
+        snprintf(text, sizeof text, "malformed method name: \"%.*s\"", (int)(path.len < 150 ? path.len : 150),
+                 path.len ? (const char *)path.data : "");
+    else if (!find_service(service))
+        snprintf(text, sizeof text, "unknown service %.*s", (int)(service.len < 200 ? service.len : 200),
+                 (const char *)service.data);
+    else
+        snprintf(text, sizeof text, "unknown method %.*s for service %.*s", (int)(method.len < 100 ? method.len : 100),
+                 (const char *)method.data, (int)(service.len < 100 ? service.len : 100), (const char *)service.data);
+    refuse(conn, st, GRPC_UNIMPLEMENTED, text);
+}
+
+static const struct core_method *find_path(bytes path)
+{
+    bytes service, method;
+    if (!split_path(path, &service, &method))
+        return NULL;
+    const struct service *s = find_service(service);
+    return s ? find_method(s, method) : NULL;
+}
+
+void dispatch_request(struct core_conn *conn, struct h2_stream *st, const struct h2_request *req)
+{
+    const struct core_method *m = find_path(req->path);
+    if (!m) {
+        refuse_path(conn, st, req->path);
+        return;
+    }
+    if (conn->core->stopping) {
+        refuse(conn, st, etcd_error_status(ETCD_STOPPED), etcd_error_text(ETCD_STOPPED));
+        return;
+    }
+    struct core_call *call = call_new(conn, st, m);
+    if (!call)
+        refuse(conn, st, etcd_error_status(ETCD_OUT_OF_MEMORY), etcd_error_text(ETCD_OUT_OF_MEMORY));
+    else if (req->timeout_ms >= 0 && deadline_start(call, req->timeout_ms, conn->core->now) < 0)
+        call_fail(call, ETCD_OUT_OF_MEMORY);
+}
+
+void dispatch_message(struct core_call *call, bytes in, tn_ms now)
+{
+    const struct core_method *m = call->method;
+    if (call->ended || (call->asked && !m->is_stream))
+        return;
+    call->asked = true;
+    if (m->may_wait && conn_is_full(call->conn)) {
+        if (!conn_park(call, in))
+            call_fail(call, ETCD_TOO_MANY_REQUESTS);
+        return;
+    }
+    core_scratch(call->core);
+    m->on_message(call, in, now);
+}
+
+void dispatch_half_close(struct core_call *call)
+{
+    call->half_closed = true;
+    if (call->ended)
+        return;
+    if (!call->method->is_stream && !call->asked)
+        call_finish(call, GRPC_INTERNAL, "cardinality violation: received no request message from non-streaming RPC");
+    else if (call->method->on_half_close)
+        call->method->on_half_close(call);
+}

@@ -1,0 +1,243 @@
+/* What the files of core share: the core, a connection, a call. Each file owns one story and the fields named for it:
+ *
+ *     core.c      making, freeing, the turn, deadlines of the loop, numbers, shutdown
+ *     conn.c      connections: accept, feed, output, backpressure, dropping slow peers
+ *     dispatch.c  from a path to a service's function; unknown ones
+ *     call.c      one call: replies, errors, ends
+ *     deadline.c  grpc-timeout
+ *     gate.c      replies that wait until what they have seen is durable
+ *     journal.c   batches for the log and their outcomes; whether writes are taken at all
+ *     expiry.c    leases that ran out
+ *     compaction.c  automatic compaction, trimming in slices
+ *     watching.h  watch streams: svc_watch.c, fanout.c, progress.c
+ *     svc_*.c     one service each
+ */
+#ifndef CORE_STATE_H
+#define CORE_STATE_H
+
+#include "api/etcd_error.h"
+#include "base/arena.h"
+#include "base/heap.h"
+#include "base/list.h"
+#include "base/map.h"
+#include "core/core.h"
+#include "store/store.h"
+#include "wire/codec.h"
+#include "wire/h2.h"
+
+#define CORE_TURN_MS_MAX 500  /* the driver is asked back at the latest then, so that a stop is noticed */
+#define CORE_STALL_MS    100  /* later than asked by more: the process was held up */
+#define CORE_PROBE_MS    1000 /* on a full disk: how often a write is tried */
+#define CORE_RAFT_TERM   2    /* one server is always the leader of one term; clients refuse 0 */
+
+struct core_method;
+struct watch_stream;
+
+/* ---- the gate (gate.c) ---- */
+
+enum held_kind {
+    HELD_REPLY,     /* the one message of a unary call, then OK */
+    HELD_ERROR,     /* ends the call */
+    HELD_KEEPALIVE, /* a message of a keepalive stream; asked again when what it saw is undone */
+};
+
+#define HELD_SMALL 64
+
+/* A reply under the gate. Owner: the call (embedded for a unary one, else allocated). */
+struct held {
+    struct list link; /* in gate.held, by seq; or in compaction.physical */
+    struct list in_call;
+    struct core_call *call;
+    tn_seq seq;
+    enum held_kind kind;
+    enum etcd_error error;
+    tn_lease lease; /* of a keepalive; or just granted, to be forgotten when undone */
+    bool physical;  /* then waits for trimming as well */
+    size_t len;
+    uint8_t *large; /* when longer than small */
+    uint8_t small[HELD_SMALL];
+};
+
+struct gate {
+    struct list held;
+    size_t bytes;
+};
+
+/* ---- calls (call.c) ---- */
+
+struct core_call {
+    struct core *core;
+    struct core_conn *conn;
+    struct h2_stream *stream; /* NULL never: the call dies with it */
+    const struct core_method *method;
+    struct list in_conn;
+    struct heap_node deadline; /* in core.deadlines; outside = none */
+    struct held reply;         /* of a unary call */
+    struct list held;          /* all its entries in the gate */
+    bool asked;                /* a unary call has had its message */
+    bool watched;              /* a health stream has had its answer */
+    bool ended;                /* its status is queued: nothing more is sent */
+    bool half_closed;          /* a keepalive stream ends when its last reply is out */
+    struct parked *parked;     /* waits for room on the connection */
+    struct watch_stream *watch;
+};
+
+/* ---- connections (conn.c) ---- */
+
+struct core_conn {
+    struct core *core;
+    struct h2_conn *h2;
+    void *user;
+    struct list in_core, in_dirty;
+    struct list calls;
+    struct list blocked; /* watch streams that wait for room */
+    struct list parked;  /* requests that wait for room, oldest first */
+    size_t parked_bytes;
+    uint64_t fed;             /* bytes, all in all */
+    tn_ms opened_at, took_at; /* when the driver last took output, or there was none */
+    bool broken;              /* its peer broke the protocol: a last GOAWAY, then the end */
+    bool finished;            /* given up */
+    char peer[64];
+};
+
+/* ---- the log (journal.c) ---- */
+
+enum writing {
+    WRITING_ON,
+    WRITING_FULL, /* the disk had no room: one try a second */
+    WRITING_OFF   /* the disk failed: read only until restarted */
+};
+
+/* What a write does to the disk: on a full one only those that free room in the end are always tried. */
+enum write_kind { WRITE_GROWS, WRITE_FREES };
+
+struct journal {
+    enum writing writing;
+    tn_ms probe_at, free_probe_at; /* when full: the next try of each kind */
+    bool ballast_out;              /* what room there is belongs to writes that free room */
+    bool frees_planned;            /* among what is not durable yet */
+    bool wants_room;
+    bool in_flight;
+    tn_seq in_flight_seq;
+    const struct record *rows;
+    size_t n_rows;
+    size_t n_deletes_sent;
+    size_t commands;     /* planned and not in a batch yet */
+    tn_seq planned;      /* the newest one counted */
+    struct map doubtful; /* leases whose revoke may or may not be applied: never renewed again */
+    bool all_doubtful;
+};
+
+/* ---- compaction (compaction.c) ---- */
+
+#define DELETES_MAX 4096
+
+struct compaction {
+    tn_rev compacted;     /* the durable one, as last seen */
+    bool trimming;        /* memory or log hold superseded rows */
+    tn_ms next_check;     /* of the automatic policy */
+    struct list physical; /* held replies that wait for the trim */
+    size_t n_deletes;
+    tn_seq deletes[DELETES_MAX]; /* trimmed from memory, still in the log */
+};
+
+/* ---- fan-out and progress (fanout.c, progress.c) ---- */
+
+/* One event encoded once for all who want it in the same form. */
+struct shared_event {
+    struct blob *form[2]; /* without and with prev_kv */
+};
+
+struct fanout {
+    bool more; /* the last slice left something */
+    tn_rev revision;
+    struct shared_event *shared; /* of that revision, by ordinal */
+    size_t n_shared, cap_shared;
+    struct h2_part *parts;
+    size_t cap_parts;
+    struct buf encoded; /* events that are not shared */
+};
+
+struct core {
+    struct core_config config; /* with defaults filled in */
+    struct store *store;
+    struct response_header header; /* ids and term; the revision of each reply is its own */
+    tn_ms now, asked;              /* asked: the deadline given to the driver */
+    bool turned, stopping;
+
+    struct list conns, dirty;
+    size_t n_conns;
+    uint64_t calls_total, dropped_total;
+    tn_ms next_conn_check;
+
+    struct heap deadlines; /* of calls */
+    struct gate gate;
+    struct journal journal;
+    struct compaction compaction;
+    struct fanout fanout;
+    struct list notify;   /* watches with progress_notify, longest silent first */
+    struct list progress; /* watch streams that were asked for progress while behind */
+    bool expiry_more;
+    int64_t file_bytes, file_in_use;
+
+    struct arena arena; /* of one request */
+    struct buf out;     /* its encoded reply */
+};
+
+/* core.c */
+/* Empties arena and out for the next request. */
+void core_scratch(struct core *c);
+
+/* conn.c */
+/* Puts a request aside until replies have room; answers false when too many wait already. */
+bool conn_park(struct core_call *call, bytes message) MUST_USE;
+void conn_unpark(struct core_call *call);
+void conn_touch(struct core_conn *conn); /* has something to write */
+void conn_check_all(struct core *c, tn_ms now);
+bool conn_is_full(const struct core_conn *conn);
+
+/* deadline.c */
+int deadline_start(struct core_call *call, int64_t timeout_ms, tn_ms now) MUST_USE;
+void deadline_stop(struct core_call *call);
+void deadline_run(struct core *c, tn_ms now);
+
+/* gate.c */
+void gate_init(struct gate *g);
+bool gate_is_full(const struct core *c);
+bool gate_passes(const struct core *c, const struct core_call *call, tn_seq seq);
+/* Holds what is in core.out (kinds that carry a message) until seq is durable. 0 or TENURE_ENOMEM. */
+int gate_hold(struct core_call *call, struct held *h, enum held_kind kind, tn_seq seq) MUST_USE;
+void gate_drop(struct held *h);
+void gate_drop_all(struct core_call *call);
+/* Lets out everything that is durable. */
+void gate_open(struct core *c, tn_ms now);
+/* Ends what saw the undone tail: error tells which, from an entry's sequence. */
+void gate_undo(struct core *c, enum etcd_error (*error)(const struct core *c, tn_seq seq), tn_ms now);
+void gate_deliver(struct held *h);
+
+/* journal.c */
+/* Counts what the last command planned. */
+void journal_planned(struct core *c, enum write_kind kind);
+/* ETCD_OK, or why a write of that kind is not taken now. */
+enum etcd_error journal_refuses(struct core *c, enum write_kind kind, tn_ms now);
+/* When a write of that kind may be tried; TN_MS_NEVER = never again. */
+tn_ms journal_ready_at(const struct core *c, enum write_kind kind);
+/* Whether the end of that lease may be on disk without our knowing. */
+bool journal_doubts(const struct core *c, tn_lease id);
+void journal_fini(struct core *c);
+
+/* expiry.c */
+void expiry_run(struct core *c, tn_ms now);
+tn_ms expiry_deadline(const struct core *c);
+
+/* compaction.c */
+void compaction_init(struct compaction *k);
+void compaction_run(struct core *c, tn_ms now);
+void compaction_committed(struct core *c); /* after each commit */
+void compaction_sent(struct core *c, size_t n_deletes);
+/* Nothing is written any more. */
+void compaction_give_up(struct core *c);
+bool compaction_is_done(const struct core *c);
+tn_ms compaction_deadline(const struct core *c);
+
+#endif

@@ -1,0 +1,121 @@
+/* The KV service. Reads answer at the durable state at once; writes and what may write wait in the gate. */
+#include "core/call.h"
+
+#define SERVICE "etcdserverpb.KV"
+
+static void kv_range(struct core_call *call, bytes in, tn_ms now)
+{
+    struct core *c = call->core;
+    struct range_req req;
+    struct range_resp resp;
+    (void)now;
+    if (!call_decoded(call, decode_range_req(in, &c->arena, &req)))
+        return;
+    enum etcd_error e = store_range(c->store, &req, &c->arena, &resp);
+    if (e != ETCD_OK) {
+        call_fail(call, e);
+        return;
+    }
+    encode_range_resp(&c->header, &resp, &c->out);
+    call_reply(call, 0);
+}
+
+static void kv_put(struct core_call *call, bytes in, tn_ms now)
+{
+    struct core *c = call->core;
+    struct put_req req;
+    struct put_resp resp;
+    tn_seq seq = 0;
+    if (!call_decoded(call, decode_put_req(in, &c->arena, &req)) || !call_may_write(call, in.len, WRITE_GROWS, now))
+        return;
+    enum etcd_error e = store_put(c->store, &req, &c->arena, &resp, &seq);
+    if (e != ETCD_OK) {
+        call_fail_at(call, e, seq);
+        return;
+    }
+    journal_planned(c, WRITE_GROWS);
+    encode_put_resp(&c->header, &resp, &c->out);
+    call_reply(call, seq);
+}
+
+static void kv_delete(struct core_call *call, bytes in, tn_ms now)
+{
+    struct core *c = call->core;
+    struct delete_req req;
+    struct delete_resp resp;
+    tn_seq seq = 0;
+    if (!call_decoded(call, decode_delete_req(in, &c->arena, &req)) || !call_may_write(call, in.len, WRITE_FREES, now))
+        return;
+    enum etcd_error e = store_delete(c->store, &req, &c->arena, &resp, &seq);
+    if (e != ETCD_OK) {
+        call_fail_at(call, e, seq);
+        return;
+    }
+    journal_planned(c, WRITE_FREES);
+    encode_delete_resp(&c->header, &resp, &c->out);
+    call_reply(call, seq);
+}
+
+/* One that cannot write is a read: neither its size nor the state of the disk matters. */
+static bool txn_is_taken(struct core_call *call, const struct txn_req *req, size_t request_bytes, tn_ms now)
+{
+    return !txn_may_write(req) || call_may_write(call, request_bytes, WRITE_GROWS, now);
+}
+
+static void kv_txn(struct core_call *call, bytes in, tn_ms now)
+{
+    struct core *c = call->core;
+    struct txn_req req;
+    struct txn_resp resp;
+    tn_seq seq = 0;
+    if (!call_decoded(call, decode_txn_req(in, &c->arena, &req)) || !txn_is_taken(call, &req, in.len, now))
+        return;
+    enum etcd_error e = store_txn(c->store, &req, &c->arena, &resp, &seq);
+    if (e != ETCD_OK) {
+        call_fail_at(call, e, seq);
+        return;
+    }
+    journal_planned(c, WRITE_GROWS);
+    encode_txn_resp(&c->header, &resp, &c->out);
+    call_reply(call, seq);
+}
+
+/* A physical one also waits until memory and log hold nothing superseded any more. */
+static void reply_when_trimmed(struct core_call *call, tn_seq seq, tn_ms now)
+{
+    struct held *h = call_reply_held(call, seq);
+    if (!h)
+        return;
+    h->physical = true;
+    gate_open(call->core, now);
+}
+
+static void kv_compact(struct core_call *call, bytes in, tn_ms now)
+{
+    struct core *c = call->core;
+    struct compact_req req;
+    struct compact_resp resp;
+    tn_seq seq = 0;
+    if (!call_decoded(call, decode_compact_req(in, &c->arena, &req)) || !call_may_write(call, in.len, WRITE_FREES, now))
+        return;
+    enum etcd_error e = store_compact(c->store, &req, &resp, &seq);
+    if (e != ETCD_OK) {
+        call_fail_at(call, e, seq);
+        return;
+    }
+    journal_planned(c, WRITE_FREES);
+    encode_compact_resp(&c->header, &resp, &c->out);
+    if (req.physical)
+        reply_when_trimmed(call, seq, now);
+    else
+        call_reply(call, seq);
+}
+
+const struct core_method kv_methods[] = {
+    {.service = SERVICE, .name = "Range", .may_wait = true, .on_message = kv_range},
+    {.service = SERVICE, .name = "Put", .may_wait = true, .on_message = kv_put},
+    {.service = SERVICE, .name = "Txn", .may_wait = true, .on_message = kv_txn},
+    {.service = SERVICE, .name = "DeleteRange", .may_wait = true, .on_message = kv_delete},
+    {.service = SERVICE, .name = "Compact", .may_wait = true, .on_message = kv_compact},
+};
+const size_t kv_methods_len = ARRAY_LEN(kv_methods);

@@ -1,0 +1,53 @@
+/* Watch streams: what svc_watch.c, fanout.c and progress.c share. */
+#ifndef CORE_WATCHING_H
+#define CORE_WATCHING_H
+
+#include "base/map.h"
+#include "core/call.h"
+
+#define WATCHES_DEAD_MAX 1000
+
+/* One watch. Owner: its stream. */
+struct watch {
+    struct watch_stream *stream;
+    struct store_watcher *watcher; /* NULL: cancelled by compaction; the id stays taken until its client cancels too */
+    int64_t id;
+    struct list in_stream; /* alive or dead */
+    struct list in_notify; /* in core.notify when it asked for progress_notify */
+    tn_ms heard_at;
+    bool prev_kv, fragment, notify;
+};
+
+/* The state of one Watch call. Owner: the call. */
+struct watch_stream {
+    struct core_call *call;
+    struct map by_id;
+    struct list alive, dead;
+    size_t n_dead;
+    int64_t next_id;
+    bool blocked;
+    struct list in_blocked;  /* in conn.blocked */
+    struct list in_progress; /* in core.progress: asked for progress while behind */
+};
+
+void watch_stream_free(struct watch_stream *ws);
+/* Queues core.out as one message of the stream. */
+void watch_send(struct watch_stream *ws);
+/* After each message: stops the stream's watchers when there is no more room. */
+void watch_check_room(struct watch_stream *ws);
+void watch_unblock(struct watch_stream *ws);
+/* The watcher's start was compacted: tells so and keeps the id taken. */
+void watch_compacted(struct watch *w, tn_rev compact_revision);
+
+void fanout_init(struct fanout *f);
+void fanout_fini(struct fanout *f);
+/* Hands out durable events, at most a slice; fanout.more tells whether there is more. */
+void fanout_run(struct core *c, tn_ms now);
+
+/* A client asked for progress. */
+void progress_ask(struct watch_stream *ws);
+void progress_heard(struct watch *w, tn_ms now);
+void progress_run(struct core *c, tn_ms now);
+tn_ms progress_deadline(const struct core *c);
+
+#endif
