@@ -1,8 +1,129 @@
-/* Stands in until the command table exists: says which version this is. */
+/* tenure: the table of commands and the way into one. The first word is the command; global options may stand before
+ * it or behind it. */
+#include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
-int main(void)
+#include "cli/commands.h"
+#include "cli/help.h"
+#include "cli/options.h"
+
+const struct command *const commands[] = {
+    &command_get, &command_put, &command_del, &command_watch, &command_lease, &command_status, &command_version, &command_help, NULL,
+};
+
+const struct command *command_find(const char *name)
 {
-    puts("tenure " TENURE_VERSION);
-    return 0;
+    for (const struct command *const *c = commands; *c; c++)
+        if (strcmp((*c)->name, name) == 0)
+            return *c;
+    return NULL;
+}
+
+const struct option_spec *global_option_table(struct global_options *g)
+{
+    static struct option_spec table[6];
+    const struct option_spec fill[] = {
+        {"endpoints", 0, OPTION_STRING, "URLS", "servers, comma-separated (TENURE_ENDPOINTS)", &g->endpoints},
+        {"output", 'o', OPTION_STRING, "FORMAT", "text or json", &g->output},
+        {"call-timeout", 0, OPTION_DURATION, "TIME", "how long one call may take (default 5s)", &g->call_timeout_ms},
+        {"verbose", 'v', OPTION_FLAG, NULL, "say on stderr what the client does", &g->verbose},
+        {"help", 'h', OPTION_FLAG, NULL, "this text", &g->help},
+        {NULL, 0, 0, NULL, NULL, NULL},
+    };
+    memcpy(table, fill, sizeof fill);
+    return table;
+}
+
+/* The nearest command name, for a hint; NULL when none is near. */
+static const char *nearest(const char *word)
+{
+    for (const struct command *const *c = commands; *c; c++)
+        if (strncmp((*c)->name, word, 3) == 0 || strstr((*c)->name, word) || strstr(word, (*c)->name))
+            return (*c)->name;
+    return NULL;
+}
+
+static int unknown_command(const char *word)
+{
+    const char *near = nearest(word);
+    fprintf(stderr, "tenure: '%s' is not a command%s%s%s\ntry: tenure help\n", word, near ? "; did you mean '" : "",
+            near ? near : "", near ? "'?" : "");
+    return EXIT_USAGE;
+}
+
+static bool output_known(const char *who, const char *output)
+{
+    if (strcmp(output, "text") == 0 || strcmp(output, "json") == 0)
+        return true;
+    fprintf(stderr, "%s: option --output: '%s' is neither text nor json\n", who, output);
+    return false;
+}
+
+static int run(const struct command *c, int argc, char **argv)
+{
+    struct global_options g = {.output = "text"};
+    char who[64];
+    int words;
+    snprintf(who, sizeof who, "tenure %s", c->name);
+    if (c->run_raw)
+        return c->run_raw(argc, argv);
+    if (!options_parse(who, c->options ? c->options() : NULL, global_option_table(&g), c->stop_at_words, argc - 1, argv + 1,
+                       &words) ||
+        !output_known(who, g.output))
+        return c->stop_at_words ? EXIT_LOCK_FAILED : EXIT_USAGE;
+    if (g.help) {
+        help_command(stdout, c);
+        return EXIT_OK;
+    }
+    return c->run(c, &g, words, argv + 1);
+}
+
+static bool takes_a_word(const char *option)
+{
+    struct global_options g;
+    for (const struct option_spec *o = global_option_table(&g); o->name; o++)
+        if (o->kind != OPTION_FLAG && ((option[1] == '-' && strcmp(option + 2, o->name) == 0) ||
+                                       (o->letter && option[1] == o->letter && option[2] == 0)))
+            return true;
+    return false;
+}
+
+/* `tenure --endpoints X get a` is `tenure get --endpoints X a`: moves the command before the options that lead it. */
+static void command_first(int argc, char **argv)
+{
+    int at = 1;
+    while (at < argc && argv[at][0] == '-' && strcmp(argv[at], "--help") != 0 && strcmp(argv[at], "-h") != 0 &&
+           strcmp(argv[at], "--version") != 0)
+        at += takes_a_word(argv[at]) ? 2 : 1;
+    if (at <= 1 || at >= argc)
+        return;
+    char *word = argv[at];
+    memmove(argv + 2, argv + 1, (size_t)(at - 1) * sizeof *argv);
+    argv[1] = word;
+}
+
+int main(int argc, char **argv)
+{
+    signal(SIGPIPE, SIG_IGN); /* a reader that is gone is an error of the write, not a death in the middle */
+    if (argc < 2) {
+        help_overview(stderr);
+        return EXIT_USAGE;
+    }
+    command_first(argc, argv);
+    const char *word = argv[1];
+    if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0)
+        word = "help";
+    if (strcmp(word, "--version") == 0)
+        word = "version";
+    const struct command *c = command_find(word);
+    if (!c)
+        return unknown_command(word);
+    int code = run(c, argc - 1, argv + 1);
+    if (fflush(stdout) != 0 && code == EXIT_OK) {
+        fprintf(stderr, "tenure %s: writing to standard output failed\n", c->name);
+        return EXIT_FAILED;
+    }
+    return code;
 }

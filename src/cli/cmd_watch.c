@@ -1,0 +1,125 @@
+/* tenure watch: prints changes as they happen, until it is stopped. */
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "cli/commands.h"
+#include "cli/connect.h"
+#include "cli/output.h"
+#include "cli/wait.h"
+
+static struct {
+    bool prefix, from_key, prev_kv;
+    int64_t revision, count;
+} opt;
+
+static const struct option_spec *options(void)
+{
+    static const struct option_spec table[] = {
+        {"prefix", 0, OPTION_FLAG, NULL, "all keys that begin with KEY", &opt.prefix},
+        {"from-key", 0, OPTION_FLAG, NULL, "all keys from KEY on", &opt.from_key},
+        {"rev", 0, OPTION_INT, "N", "from revision N on (the past is caught up)", &opt.revision},
+        {"prev-kv", 0, OPTION_FLAG, NULL, "print what was there before as well", &opt.prev_kv},
+        {"count", 'n', OPTION_INT, "N", "stop after N events", &opt.count},
+        {NULL, 0, 0, NULL, NULL, NULL},
+    };
+    return table;
+}
+
+struct watching {
+    const struct global_options *g;
+    struct wait wait;
+    int64_t seen;
+};
+
+static void print_json(int64_t revision, const struct tenure_event *e)
+{
+    json_t *o = json_object();
+    json_object_set_new(o, "type", json_string(e->type == TENURE_EVENT_PUT ? "PUT" : "DELETE"));
+    json_object_set_new(o, "revision", json_integer(revision));
+    json_object_set_new(o, "kv", output_kv(&e->kv));
+    if (e->has_prev_kv)
+        json_object_set_new(o, "prev_kv", output_kv(&e->prev_kv));
+    output_json(o);
+}
+
+static void print_text(const struct tenure_event *e)
+{
+    puts(e->type == TENURE_EVENT_PUT ? "PUT" : "DELETE");
+    if (e->has_prev_kv)
+        output_kv_text(&e->prev_kv, true, true);
+    output_kv_text(&e->kv, true, e->type == TENURE_EVENT_PUT);
+}
+
+static void on_events(void *user, int64_t revision, const struct tenure_event *events, size_t n)
+{
+    struct watching *w = user;
+    for (size_t i = 0; i < n && (opt.count <= 0 || w->seen < opt.count); i++, w->seen++) {
+        if (output_is_json(w->g))
+            print_json(revision, &events[i]);
+        else
+            print_text(&events[i]);
+    }
+    if (fflush(stdout) != 0)
+        wait_end(&w->wait, EXIT_FAILED);
+    else if (opt.count > 0 && w->seen >= opt.count)
+        wait_end(&w->wait, EXIT_OK);
+}
+
+static void on_end(void *user, int code, int64_t compact_revision, const struct tenure_error *err)
+{
+    struct watching *w = user;
+    if (code == TENURE_ECOMPACTED) {
+        fprintf(stderr,
+                "tenure watch: the history before revision %" PRId64 " has been compacted\n"
+                "try: tenure get the keys, then watch with --rev %" PRId64 "\n",
+                compact_revision, compact_revision);
+        wait_end(&w->wait, EXIT_FAILED);
+    } else {
+        wait_end(&w->wait, connect_failed("watch", w->g, err));
+    }
+}
+
+static int run(const struct command *self, const struct global_options *g, int argc, char **argv)
+{
+    struct tenure_error err = {0};
+    struct watching w = {.g = g};
+    if (argc < 1 || argc > 2) {
+        fprintf(stderr, "tenure watch: expected KEY or KEY RANGE_END, got %d words\ntry: tenure watch --help\n", argc);
+        return EXIT_USAGE;
+    }
+    wait_init(&w.wait);
+    tenure_client *c = connect_open(self->name, g);
+    if (!c)
+        return EXIT_USAGE;
+    struct tenure_watch_options o = {
+        .size = sizeof o,
+        .prefix = opt.prefix,
+        .from_key = opt.from_key,
+        .revision = opt.revision,
+        .prev_kv = opt.prev_kv,
+        .on_events = on_events,
+        .on_end = on_end,
+        .user = &w,
+    };
+    if (argc > 1)
+        o.range_end = tenure_str(argv[1]);
+    tenure_watch *watch = tenure_watch_start(c, tenure_str(argv[0]), &o, &err);
+    int code = watch ? wait_run(&w.wait, -1, EXIT_OK, NULL) : connect_failed(self->name, g, &err);
+    tenure_watch_stop(watch);
+    tenure_close(c);
+    return code;
+}
+
+const struct command command_watch = {
+    .name = "watch",
+    .group = "Keys and values",
+    .summary = "print changes as they happen",
+    .synopsis = "[OPTIONS] KEY [RANGE_END]",
+    .description = "Prints PUT or DELETE, the key and, for a put, the value, a line each; with -o json one object a line.\n"
+                   "Lost connections are taken up again behind the last change seen: none is missed, none comes twice. Runs until\n"
+                   "it is stopped by Ctrl-C or SIGTERM (exit code 0).",
+    .examples = "tenure watch --prefix /config/billing/\n"
+                "tenure watch /jobs/42 --rev 100 -o json",
+    .options = options,
+    .run = run,
+};

@@ -1,0 +1,71 @@
+/* The command table: what a command is called, takes, does and answers. One source for parsing, `--help` and the man
+ * pages. One cmd_*.c a command. */
+#ifndef CLI_COMMAND_H
+#define CLI_COMMAND_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum option_kind {
+    OPTION_FLAG,     /* bool */
+    OPTION_STRING,   /* const char * */
+    OPTION_INT,      /* int64_t */
+    OPTION_SECONDS,  /* int64_t, whole seconds: "30", "30s", "5m", "1h" */
+    OPTION_DURATION, /* int64_t, milliseconds: "1.5" (seconds), "500ms", "30s", "5m" */
+    OPTION_HEX,      /* int64_t in hexadecimal, with or without 0x: lease ids */
+};
+
+struct option_spec {
+    const char *name; /* without dashes; NULL ends a table */
+    char letter;      /* 0 = none */
+    enum option_kind kind;
+    const char *arg;  /* what the value is called in help; NULL for flags */
+    const char *help;
+    void *target;
+};
+
+/* What every command that talks to a server has been told, by option or environment. */
+struct global_options {
+    const char *endpoints;   /* NULL = the library's default */
+    const char *output;      /* "text" or "json" */
+    int64_t call_timeout_ms; /* 0 = the library's default */
+    bool verbose;
+    bool help;
+};
+
+struct command {
+    const char *name;
+    const char *group;       /* heading in `tenure help` */
+    const char *summary;     /* one line, no full stop */
+    const char *synopsis;    /* behind "tenure NAME" */
+    const char *description; /* paragraphs, separated by empty lines */
+    const char *examples;    /* lines as typed; NULL = none */
+    const char *exits;       /* exit codes besides the common ones, a line each; NULL = none */
+    /* The command's options, filled for one run; NULL = none. */
+    const struct option_spec *(*options)(void);
+    /* argv: what stands behind the options; argv[argc] is NULL. Answers the exit code. */
+    int (*run)(const struct command *self, const struct global_options *g, int argc, char **argv);
+    /* Or: parses everything itself (serve: etcd's flag names). */
+    int (*run_raw)(int argc, char **argv);
+    bool no_globals;     /* takes neither --endpoints nor --output */
+    bool stop_at_words;  /* options end at the first word: what follows belongs to a child command */
+};
+
+extern const struct command *const commands[]; /* NULL-terminated */
+const struct command *command_find(const char *name);
+
+/* ---- exit codes common to all ---- */
+enum {
+    EXIT_OK = 0,
+    EXIT_FAILED = 1,       /* the server or the state said no */
+    EXIT_USAGE = 2,        /* the command line is wrong */
+    EXIT_UNAVAILABLE = 3,  /* no server answered in time */
+    EXIT_LOCK_LOST = 121,  /* lock, elect: the lease was lost, the command was ended */
+    EXIT_LOCK_TIMEOUT = 124, /* lock, elect: not acquired in time */
+    EXIT_LOCK_FAILED = 125,  /* lock, elect: tenure's own failure */
+    EXIT_CANNOT_RUN = 126,   /* lock, elect: the command is not executable */
+    EXIT_NOT_FOUND = 127,    /* lock, elect: no such command */
+};
+
+#endif

@@ -1,0 +1,10 @@
+/* The commands, one cmd_*.c each. */
+#ifndef CLI_COMMANDS_H
+#define CLI_COMMANDS_H
+
+#include "cli/command.h"
+
+extern const struct command command_lock, command_elect, command_get, command_put, command_del, command_watch, command_lease,
+    command_serve, command_status, command_version, command_help;
+
+#endif

@@ -1,0 +1,166 @@
+/* Writes `--help` and the man pages from the command table, so that neither can say what the other does not. */
+#include "cli/help.h"
+
+#include <string.h>
+
+static void option_left(char *out, size_t size, const struct option_spec *o)
+{
+    char letter[8] = "    ";
+    if (o->letter)
+        snprintf(letter, sizeof letter, "-%c, ", o->letter);
+    snprintf(out, size, "%s--%s%s%s", letter, o->name, o->arg ? " " : "", o->arg ? o->arg : "");
+}
+
+static void option_lines(FILE *to, const struct option_spec *t)
+{
+    char left[80];
+    for (; t && t->name; t++) {
+        option_left(left, sizeof left, t);
+        if (strlen(left) > 28)
+            fprintf(to, "  %s\n  %-28s  %s\n", left, "", t->help);
+        else
+            fprintf(to, "  %-28s  %s\n", left, t->help);
+    }
+}
+
+/* Each line of a block, indented. */
+static void block(FILE *to, const char *text, const char *indent)
+{
+    while (*text) {
+        size_t n = strcspn(text, "\n");
+        fprintf(to, "%s%.*s\n", n ? indent : "", (int)n, text);
+        text += n + (text[n] == '\n');
+    }
+}
+
+void help_overview(FILE *to)
+{
+    fputs("tenure - leader election, locks, configuration and discovery on the etcd v3 API\n\n"
+          "usage: tenure COMMAND [OPTIONS] [ARGUMENTS]\n",
+          to);
+    const char *group = "";
+    for (const struct command *const *c = commands; *c; c++) {
+        if (strcmp(group, (*c)->group) != 0)
+            fprintf(to, "\n%s\n", (*c)->group);
+        group = (*c)->group;
+        fprintf(to, "  %-10s  %s\n", (*c)->name, (*c)->summary);
+    }
+    fputs("\nServers: --endpoints or TENURE_ENDPOINTS, comma-separated; default http://127.0.0.1:2379.\n"
+          "`tenure COMMAND --help` says more.\n",
+          to);
+}
+
+void help_command(FILE *to, const struct command *c)
+{
+    struct global_options g;
+    fprintf(to, "tenure %s - %s\n\nusage: tenure %s %s\n\n", c->name, c->summary, c->name, c->synopsis);
+    block(to, c->description, "");
+    if (c->options) {
+        fputs("\nOptions\n", to);
+        option_lines(to, c->options());
+    }
+    fputs(c->no_globals ? "\nCommon options\n  -h, --help                    this text\n" : "\nCommon options\n", to);
+    if (!c->no_globals)
+        option_lines(to, global_option_table(&g));
+    if (c->exits) {
+        fputs("\nExit codes\n", to);
+        block(to, c->exits, "  ");
+    }
+    if (c->examples) {
+        fputs("\nExamples\n", to);
+        block(to, c->examples, "  ");
+    }
+}
+
+/* ---- roff ---- */
+
+/* Text of one line with what roff would read as its own escaped. */
+static void roff(FILE *to, const char *s, size_t n)
+{
+    if (n && (s[0] == '.' || s[0] == '\''))
+        fputs("\\&", to);
+    for (size_t i = 0; i < n; i++) {
+        if (s[i] == '\\')
+            fputs("\\e", to);
+        else if (s[i] == '-')
+            fputs("\\-", to);
+        else
+            fputc(s[i], to);
+    }
+}
+
+static void roff_paragraphs(FILE *to, const char *text)
+{
+    while (*text) {
+        size_t n = strcspn(text, "\n");
+        if (n == 0)
+            fputs(".PP", to);
+        roff(to, text, n);
+        fputc('\n', to);
+        text += n + (text[n] == '\n');
+    }
+}
+
+static void roff_example(FILE *to, const char *text)
+{
+    fputs(".nf\n", to);
+    roff_paragraphs(to, text);
+    fputs(".fi\n", to);
+}
+
+static void roff_options(FILE *to, const struct option_spec *t)
+{
+    for (; t && t->name; t++) {
+        fputs(".TP\n\\fB", to);
+        if (t->letter)
+            fprintf(to, "\\-%c\\fR, \\fB", t->letter);
+        fputs("\\-\\-", to);
+        roff(to, t->name, strlen(t->name));
+        fprintf(to, "\\fR%s", t->arg ? " \\fI" : "");
+        if (t->arg)
+            fprintf(to, "%s\\fR", t->arg);
+        fputc('\n', to);
+        roff(to, t->help, strlen(t->help));
+        fputc('\n', to);
+    }
+}
+
+static void man_overview(FILE *to)
+{
+    fputs(".TH TENURE 1 \"\" \"tenure " TENURE_VERSION "\" \"User commands\"\n.SH NAME\ntenure \\- leader election, locks, "
+          "configuration and discovery on the etcd v3 API\n.SH SYNOPSIS\n\\fBtenure\\fR \\fICOMMAND\\fR [\\fIOPTIONS\\fR] "
+          "[\\fIARGUMENTS\\fR]\n.SH COMMANDS\n",
+          to);
+    for (const struct command *const *c = commands; *c; c++)
+        fprintf(to, ".TP\n\\fBtenure\\-%s\\fR(1)\n%s\n", (*c)->name, (*c)->summary);
+    fputs(".SH ENVIRONMENT\n.TP\nTENURE_ENDPOINTS\nServers to talk to, comma-separated; default http://127.0.0.1:2379.\n", to);
+}
+
+void help_man(FILE *to, const struct command *c)
+{
+    struct global_options g;
+    if (!c) {
+        man_overview(to);
+        return;
+    }
+    fprintf(to, ".TH TENURE\\-%s 1 \"\" \"tenure %s\" \"User commands\"\n.SH NAME\ntenure\\-%s \\- %s\n.SH SYNOPSIS\n", c->name,
+            TENURE_VERSION, c->name, c->summary);
+    fprintf(to, "\\fBtenure %s\\fR ", c->name);
+    roff(to, c->synopsis, strlen(c->synopsis));
+    fputs("\n.SH DESCRIPTION\n", to);
+    roff_paragraphs(to, c->description);
+    fputs(".SH OPTIONS\n", to);
+    if (c->options)
+        roff_options(to, c->options());
+    if (!c->no_globals)
+        roff_options(to, global_option_table(&g));
+    if (c->exits) {
+        fputs(".SH EXIT STATUS\n", to);
+        roff_example(to, c->exits);
+    }
+    if (c->examples) {
+        fputs(".SH EXAMPLES\n", to);
+        roff_example(to, c->examples);
+    }
+    fputs(".SH SEE ALSO\n\\fBtenure\\fR(1)\n", to);
+}

@@ -1,0 +1,16 @@
+/* Reads options by tables: `--name value`, `--name=value`, `-n value`, `-nvalue`; `--` ends them. */
+#ifndef CLI_OPTIONS_H
+#define CLI_OPTIONS_H
+
+#include "cli/command.h"
+
+/* Reads argv (without the program and command name) by both tables (either may be NULL), writes targets, and moves what
+ * is no option to the front of argv; *ret_argc counts it. stop_at_words: the first word ends the options. False after
+ * having said on stderr what is wrong and what was expected; `who` begins that line ("tenure lock"). */
+bool options_parse(const char *who, const struct option_spec *own, const struct option_spec *global, bool stop_at_words,
+                   int argc, char **argv, int *ret_argc);
+
+/* "1.5", "500ms", "30s", "5m", "1h" in milliseconds; false when text is none of these or out of range. */
+bool duration_parse(const char *text, int64_t *ret_ms);
+
+#endif
