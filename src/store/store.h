@@ -66,6 +66,7 @@ tn_seq store_seq(const struct store *s);              /* durable */
 tn_seq store_seq_planned(const struct store *s);
 uint64_t store_cluster_id(const struct store *s);
 uint64_t store_member_id(const struct store *s);
+const char *store_member_name(const struct store *s); /* as the identity row says; "" when it has none */
 int64_t store_memory(const struct store *s);  /* bytes of keys, values, history and their records */
 int64_t store_keys(const struct store *s);    /* live keys at the planned state */
 int64_t store_leases(const struct store *s);
@@ -122,7 +123,9 @@ void store_rollback(struct store *s);
 /* ---- compaction in slices ---- */
 
 /* Drops from memory up to max superseded versions at or below the durable compaction revision, writes the sequences of
- * their rows to seqs (room for max) for the log to delete, answers how many; 0 when nothing is left to do. */
+ * their rows to seqs (room for max) for the log to delete, answers how many; 0 when nothing is left to do. Rows of revoked
+ * leases and of older compactions come along. All of them lie before the row of the newest compaction. The log must delete
+ * them in this order (any number at once): it then never shows a state that was not. */
 size_t store_trim(struct store *s, size_t max, tn_seq *seqs);
 /* The revision up to which history should be compacted now by the default policy (history older than an hour, or
  * history memory over a tenth of the quota, whichever comes first), or 0. Call about once a second; keeps the times it
@@ -161,6 +164,9 @@ tn_rev store_watch_position(const struct store_watcher *w);
  * events_max events a batch (but always whole revisions). False when nothing is ready. TENURE_ENOMEM is absorbed: the
  * watcher concerned falls back to history. */
 bool store_watch_next(struct store *s, size_t events_max, struct store_watch_batch *ret);
+/* After store_watch_next answered false: whether it did so only because the share of history that one call reads is used
+ * up (or memory was short), so that it must be called again in the next turn. */
+bool store_watch_pending(const struct store *s);
 
 /* ---- for tests: a digest of the whole durable state, equal for equal states ---- */
 uint64_t store_digest(const struct store *s);

@@ -1,0 +1,51 @@
+/* Compaction as a command: one row. Readers see it once it is durable; trim.c drops what it made superfluous.
+ */
+#include <stdlib.h>
+
+#include "store/internal.h"
+
+struct compaction *compaction_durable(const struct store *s)
+{
+    for (struct list *it = s->compactions.prev; it != &s->compactions; it = it->prev) {
+        struct compaction *c = LIST_ENTRY(it, struct compaction, node);
+        if (c->seq <= s->seq_durable)
+            return c;
+    }
+    return NULL;
+}
+
+enum etcd_error compaction_plan(struct store *s, tn_rev rev)
+{
+    struct compaction *c = malloc(sizeof *c);
+    if (!c || command_reserve(s) != 0) {
+        free(c);
+        return ETCD_OUT_OF_MEMORY;
+    }
+    *c = (struct compaction){.revision = rev, .revision_before = s->compacted, .seq = s->seq + 1};
+    list_push_back(&s->compactions, &c->node);
+    s->compacted = rev;
+    command_add(s, (struct planned){.compaction = c}, (struct record){.kind = RECORD_COMPACT, .main = rev});
+    return ETCD_OK;
+}
+
+static enum etcd_error compact_check(const struct store *s, tn_rev rev)
+{
+    if (rev <= s->compacted)
+        return ETCD_COMPACTED;
+    return rev > s->revision ? ETCD_FUTURE_REV : ETCD_OK;
+}
+
+enum etcd_error store_compact(struct store *s, const struct compact_req *req, struct compact_resp *ret, tn_seq *seq)
+{
+    enum etcd_error e = command_begin(s);
+    if (!e) {
+        e = compact_check(s, req->revision);
+        if (!e)
+            e = compaction_plan(s, req->revision);
+        command_end(s);
+    }
+    *seq = command_gate(s);
+    if (!e)
+        ret->revision = s->revision;
+    return e;
+}

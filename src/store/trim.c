@@ -1,0 +1,131 @@
+/* Dropping what no read at or above the durable compaction revision C can see:
+ *
+ *   - a version that was overwritten or deleted at a revision <= C;
+ *   - a tombstone at a revision < C: one at C itself is still an event for a watcher that starts at C;
+ *   - the rows of leases that were revoked, and of compactions that were followed by another, where they lie before the
+ *     row of the newest compaction: behind it the log is dense.
+ *
+ * Both kinds of garbage are queued when they come into being, so each step drops a row and looks at nothing in vain. They
+ * go in order of revision, a deleted version before its tombstone: a log in which only the first slices were deleted never
+ * shows a deleted key as live. The same for a grant before its revoke.
+ *
+ * Versions that a live watcher has still to get, or needs as previous value, wait.
+ */
+#include <assert.h>
+#include <stdlib.h>
+
+#include "store/internal.h"
+
+/* The revision at which memory may be as if it were the compaction revision. */
+static tn_rev trim_bound(const struct store *s)
+{
+    tn_rev floor = watch_live_floor(&s->watch);
+    return s->compacted_durable < floor ? s->compacted_durable : floor - 1;
+}
+
+static struct version *queue_first(const struct deque *d)
+{
+    return d->len ? deque_at(d, 0) : NULL;
+}
+
+static struct version *overwrite_due(const struct store *s, tn_rev bound)
+{
+    struct version *v = queue_first(&s->overwrites);
+    return v && v->main <= bound ? v : NULL;
+}
+
+static struct version *tombstone_due(const struct store *s, tn_rev bound)
+{
+    struct version *v = queue_first(&s->tombstones);
+    return v && v->main < bound ? v : NULL;
+}
+
+bool trim_is_pending(const struct store *s)
+{
+    tn_rev bound = trim_bound(s);
+    return overwrite_due(s, bound) || tombstone_due(s, bound);
+}
+
+/* Everything before it has been dropped by now, so what goes is the oldest of its key. */
+static tn_seq version_drop(struct store *s, struct key *k)
+{
+    struct version *v = key_drop(k);
+    tn_seq seq = v->seq;
+    s->memory -= version_memory(v);
+    s->garbage -= version_memory(v);
+    free(v);
+    if (key_len(k) == 0)
+        store_key_remove(s, k);
+    return seq;
+}
+
+/* 0 when there is none; the other steps alike. */
+static tn_seq trim_version(struct store *s, tn_rev bound)
+{
+    struct version *w = overwrite_due(s, bound), *t = tombstone_due(s, bound);
+    if (w && (!t || w->main <= t->main)) {
+        assert(key_nth(w->key, 1) == w);
+        deque_drop(&s->overwrites, 1);
+        return version_drop(s, w->key);
+    }
+    if (!t)
+        return 0;
+    assert(key_nth(t->key, 0) == t);
+    deque_drop(&s->tombstones, 1);
+    return version_drop(s, t->key);
+}
+
+static tn_seq lease_forget(struct store *s, struct lease *l)
+{
+    tn_seq seq = l->revoke_seq;
+    lease_clear_revoked(&s->leases, l);
+    s->memory -= lease_memory();
+    lease_free(l);
+    return seq;
+}
+
+static tn_seq trim_lease(struct store *s, tn_seq before)
+{
+    if (list_empty(&s->leases.revoked))
+        return 0;
+    struct lease *l = LIST_ENTRY(s->leases.revoked.next, struct lease, revoked_node);
+    if (l->revoke_seq >= before)
+        return 0;
+    tn_seq grant = l->grant_seq;
+    l->grant_seq = 0;
+    return grant ? grant : lease_forget(s, l);
+}
+
+static tn_seq trim_compaction(struct store *s, tn_seq before)
+{
+    if (list_empty(&s->compactions))
+        return 0;
+    struct compaction *c = LIST_ENTRY(s->compactions.next, struct compaction, node);
+    if (c->seq >= before)
+        return 0;
+    tn_seq seq = c->seq;
+    list_remove(&c->node);
+    free(c);
+    return seq;
+}
+
+size_t store_trim(struct store *s, size_t max, tn_seq *seqs)
+{
+    size_t n = 0;
+    tn_rev bound = trim_bound(s);
+    struct compaction *newest = compaction_durable(s);
+    if (!newest)
+        return 0;
+    deque_drop(&s->history, history_lower_bound(s, bound));
+    while (n < max) {
+        tn_seq seq = trim_version(s, bound);
+        if (!seq)
+            seq = trim_lease(s, newest->seq);
+        if (!seq)
+            seq = trim_compaction(s, newest->seq);
+        if (!seq)
+            break;
+        seqs[n++] = seq;
+    }
+    return n;
+}
