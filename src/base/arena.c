@@ -146,7 +146,7 @@ void *arena_alloc(struct arena *a, size_t size)
     if (size > SIZE_MAX / 2)
         return NULL;
     size_t whole = size ? (size + ALIGN - 1) / ALIGN * ALIGN : ALIGN;
-    if (a->total_max && (a->total > a->total_max || whole > a->total_max - a->total))
+    if (a->total_max && whole > a->total_max - a->total)
         return NULL;
     bool fits = a->blocks && whole <= a->blocks->size - a->used;
     void *data = fits ? alloc_here(a, whole) : alloc_slowly(a, whole);

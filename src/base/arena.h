@@ -11,7 +11,7 @@ struct arena {
     struct arena_block *blocks; /* newest first */
     size_t used;                /* in the newest block */
     size_t total;               /* bytes handed out since the last reset, each rounded up to 16 */
-    size_t total_max;           /* 0 = no bound; past it arena_alloc answers NULL */
+    size_t total_max;           /* of total; 0 = no bound; past it arena_alloc answers NULL; set by arena_init only */
 };
 
 void arena_init(struct arena *a, size_t total_max);

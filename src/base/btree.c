@@ -116,14 +116,6 @@ static struct btree_node *node_take(struct btree *t)
     return n;
 }
 
-static void node_give(struct btree *t, struct btree_node *n)
-{
-    if (t->spares < spares_needed(t))
-        spare_put(t, n);
-    else
-        free(n);
-}
-
 /* ---- searching ---- */
 
 /* The child of inner node n below which key is or would be: the last whose first item is not after key. */
@@ -457,7 +449,7 @@ static void inner_cut(struct btree_node *n, size_t i)
 }
 
 /* Children i and i + 1 of parent, leaves: one of them has too few items. */
-static void leaves_balance(struct btree *t, struct btree_node *parent, size_t i)
+static void leaves_balance(struct btree_node *parent, size_t i)
 {
     struct btree_node *left = parent->child[i], *right = parent->child[i + 1];
     size_t half = (left->len + right->len) / 2;
@@ -465,7 +457,7 @@ static void leaves_balance(struct btree *t, struct btree_node *parent, size_t i)
         leaf_shift_left(left, right, right->len);
         left->next = right->next;
         inner_cut(parent, i);
-        node_give(t, right);
+        free(right);
         return;
     }
     if (left->len < half)
@@ -476,7 +468,7 @@ static void leaves_balance(struct btree *t, struct btree_node *parent, size_t i)
 }
 
 /* Children i and i + 1 of parent, inner nodes: one of them has too few children. */
-static void inners_balance(struct btree *t, struct btree_node *parent, size_t i)
+static void inners_balance(struct btree_node *parent, size_t i)
 {
     struct btree_node *left = parent->child[i], *right = parent->child[i + 1];
     struct row row = {.len = 0};
@@ -486,7 +478,7 @@ static void inners_balance(struct btree *t, struct btree_node *parent, size_t i)
     if (row.len <= INNER_JOIN) {
         row_fill(&row, 0, row.len, left);
         inner_cut(parent, i);
-        node_give(t, right);
+        free(right);
         return;
     }
     size_t half = row.len / 2;
@@ -496,7 +488,7 @@ static void inners_balance(struct btree *t, struct btree_node *parent, size_t i)
 }
 
 /* From the leaf up, as long as a node has too few. */
-static void path_balance(struct btree *t, const struct path *p)
+static void path_balance(const struct btree *t, const struct path *p)
 {
     size_t leaf = t->height - 1;
     for (size_t depth = leaf; depth > 0; depth--) {
@@ -507,9 +499,9 @@ static void path_balance(struct btree *t, const struct path *p)
         size_t index = p->index[depth - 1];
         size_t i = index > 0 ? index - 1 : 0;
         if (depth == leaf)
-            leaves_balance(t, parent, i);
+            leaves_balance(parent, i);
         else
-            inners_balance(t, parent, i);
+            inners_balance(parent, i);
     }
 }
 
@@ -519,11 +511,11 @@ static void root_shrink(struct btree *t)
     if (t->height > 1 && root->len == 1) {
         t->root = root->child[0];
         t->height--;
-        node_give(t, root);
+        free(root);
     } else if (root->len == 0) {
         t->root = NULL;
         t->height = 0;
-        node_give(t, root);
+        free(root);
     }
 }
 

@@ -68,8 +68,9 @@ static void an_array_whose_size_overflows_is_refused(void **state)
     (void)state;
     struct arena a;
     arena_init(&a, 0);
-    assert_null(arena_array(&a, SIZE_MAX / 4, 8));
-    assert_null(arena_array(&a, 8, SIZE_MAX / 4));
+    assert_null(arena_array(&a, SIZE_MAX / 8 + 2, 8)); /* the product is 8 */
+    assert_null(arena_array(&a, 8, SIZE_MAX / 8 + 2));
+    assert_null(arena_array(&a, SIZE_MAX / 2, 2));
     assert_null(arena_alloc(&a, SIZE_MAX));
     assert_int_equal(a.total, 0);
     assert_non_null(arena_array(&a, 0, 8));
@@ -109,6 +110,16 @@ static void the_bound_may_be_reached_but_not_passed(void **state)
     assert_int_equal(a.total, 1024);
     arena_reset(&a);
     assert_non_null(arena_alloc(&a, 1024));
+    arena_fini(&a);
+}
+
+static void the_bound_counts_what_is_handed_out_and_not_what_was_asked_for(void **state)
+{
+    (void)state;
+    struct arena a;
+    arena_init(&a, 1000);
+    assert_non_null(arena_alloc(&a, 990)); /* 992 */
+    assert_null(arena_alloc(&a, 8));       /* 16 */
     arena_fini(&a);
 }
 
@@ -233,6 +244,7 @@ int main(void)
         cmocka_unit_test(an_array_whose_size_overflows_is_refused),
         cmocka_unit_test(copies_end_with_a_zero_that_is_not_counted),
         cmocka_unit_test(the_bound_may_be_reached_but_not_passed),
+        cmocka_unit_test(the_bound_counts_what_is_handed_out_and_not_what_was_asked_for),
         cmocka_unit_test(a_steady_call_path_stops_calling_malloc),
         cmocka_unit_test(one_large_call_does_not_leave_a_large_arena),
         cmocka_unit_test(a_large_allocation_leaves_the_block_in_use),

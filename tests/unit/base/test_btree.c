@@ -187,8 +187,10 @@ static void keys_that_arrive_upwards_are_all_there(void **state)
 {
     (void)state;
     things_numbered(THINGS_MAX);
-    for (size_t i = 0; i < things_len; i++)
+    for (size_t i = 0; i < things_len; i++) {
         put(i);
+        assert_true(i % 63 || btree_check(&tree)); /* each time after the last leaf was split */
+    }
     assert_agrees();
 }
 

@@ -60,6 +60,22 @@ static void a_long_text_is_printed_whole(void **state)
     buf_fini(&b);
 }
 
+static void a_text_that_fills_the_room_exactly_is_printed_whole(void **state)
+{
+    (void)state;
+    for (size_t left = 0; left < 8; left++) {
+        struct buf b;
+        buf_init(&b);
+        assert_non_null(buf_reserve(&b, 1));
+        while (b.cap - b.len > left)
+            buf_append_byte(&b, '.');
+        buf_printf(&b, "%s", "1234");
+        assert_int_equal(buf_error(&b), 0);
+        assert_memory_equal(b.data + b.len - 4, "1234", 4);
+        buf_fini(&b);
+    }
+}
+
 static void growth_is_by_doubling(void **state)
 {
     (void)state;
@@ -252,6 +268,7 @@ int main(void)
         cmocka_unit_test(what_is_appended_stands_in_order),
         cmocka_unit_test(appending_nothing_is_no_error),
         cmocka_unit_test(a_long_text_is_printed_whole),
+        cmocka_unit_test(a_text_that_fills_the_room_exactly_is_printed_whole),
         cmocka_unit_test(growth_is_by_doubling),
         cmocka_unit_test(reserved_room_counts_when_it_is_added),
         cmocka_unit_test(a_reservation_of_nothing_answers_a_place),

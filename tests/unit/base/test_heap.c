@@ -120,10 +120,13 @@ static const struct heap_node *model_first(void)
     return first;
 }
 
-static void assert_places(const struct heap *h)
+static void assert_whole(const struct heap *h)
 {
-    for (size_t i = 0; i < h->len; i++)
-        assert_int_equal(h->nodes[i]->index, i);
+    for (size_t i = 0; i < h->len; i++) {
+        const struct heap_node *n = h->nodes[i], *parent = h->nodes[i ? (i - 1) / 2 : 0];
+        assert_int_equal(n->index, i);
+        assert_true(parent->at < n->at || (parent->at == n->at && parent->order <= n->order));
+    }
 }
 
 static void random_use_agrees_with_the_model(void **state)
@@ -144,7 +147,7 @@ static void random_use_agrees_with_the_model(void **state)
             heap_remove(&h, n);
         assert_ptr_equal(heap_first(&h), model_first());
         if (step % 100 == 0)
-            assert_places(&h);
+            assert_whole(&h);
     }
     heap_fini(&h);
 }
@@ -187,7 +190,7 @@ static int fill(void *user)
         rc = heap_insert(&h, &nodes[i], -(tn_ms)i);
         assert_int_equal(heap_contains(&nodes[i]), rc == 0);
         assert_int_equal(h.len, i + (rc == 0));
-        assert_places(&h);
+        assert_whole(&h);
     }
     heap_fini(&h);
     return rc;

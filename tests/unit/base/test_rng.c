@@ -82,6 +82,19 @@ static void numbers_below_an_extreme_bound_stay_below_it(void **state)
     assert_true(high >> 63);
 }
 
+/* A remainder of 2^64 numbers by this bound would favour its first third two to one. */
+static void numbers_below_a_large_bound_are_even_over_it(void **state)
+{
+    (void)state;
+    struct rng r;
+    rng_init(&r, 7);
+    size_t seen[3] = {0};
+    for (int i = 0; i < 30000; i++)
+        seen[rng_below(&r, UINT64_C(3) << 62) >> 62]++;
+    for (size_t i = 0; i < ARRAY_LEN(seen); i++)
+        assert_in_range(seen[i], 9700, 10300);
+}
+
 static void jitter_spreads_evenly_to_both_sides(void **state)
 {
     (void)state;
@@ -123,6 +136,7 @@ int main(void)
         cmocka_unit_test(the_same_seed_gives_the_same_numbers_and_another_does_not),
         cmocka_unit_test(numbers_below_a_bound_are_even_over_it),
         cmocka_unit_test(numbers_below_an_extreme_bound_stay_below_it),
+        cmocka_unit_test(numbers_below_a_large_bound_are_even_over_it),
         cmocka_unit_test(jitter_spreads_evenly_to_both_sides),
         cmocka_unit_test(jitter_of_extremes_neither_overflows_nor_goes_below_zero),
     };
