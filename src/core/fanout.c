@@ -188,13 +188,13 @@ static void deliver(struct core *c, const struct store_watch_batch *b, tn_ms now
 void fanout_run(struct core *c, tn_ms now)
 {
     struct store_watch_batch b;
-    c->fanout.more = false;
+    c->fanout.more = true;
     for (size_t work = 0; work < WORK_MAX; work += 1 + b.n_events) {
         if (!store_watch_next(c->store, EVENTS_MAX, &b)) {
             forget_shared(&c->fanout);
+            c->fanout.more = store_watch_pending(c->store);
             return;
         }
         deliver(c, &b, now);
     }
-    c->fanout.more = true;
 }

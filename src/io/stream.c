@@ -233,6 +233,11 @@ void io_stream_write(struct io_stream *s, struct buf *out)
     update_events(s);
 }
 
+void io_stream_finish(struct io_stream *s)
+{
+    shutdown(s->socket->fd, SHUT_WR);
+}
+
 void io_stream_reading(struct io_stream *s, bool on)
 {
     s->reading = on;

@@ -42,6 +42,9 @@ bool io_stream_writable(const struct io_stream *s);
 /* Writes all of out, now or as the socket takes it, and leaves out empty. Precondition: io_stream_writable. A failure
  * comes by on_end. */
 void io_stream_write(struct io_stream *s, struct buf *out);
+/* Tells the peer that nothing more will come (precondition: io_stream_writable); reading goes on, so that its last bytes do
+ * not turn our close into a reset that takes our last ones with it. */
+void io_stream_finish(struct io_stream *s);
 /* Closes at once; bytes that are not out are lost. NULL is fine; NULL. */
 struct io_stream *io_stream_close(struct io_stream *s);
 

@@ -1,0 +1,176 @@
+/* A connection: the socket's bytes go to the core, the core's bytes to the socket, one write a turn.
+ *
+ *     open --finished or HTTP/1--> lingering --peer closed, or LINGER_MS--> closed
+ *
+ * While the socket is busy with the last write the core is not asked for more, so what waits here is one write's worth.
+ */
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "server/internal.h"
+
+/* ---- the end ---- */
+
+void conn_close(struct conn *c)
+{
+    if (c->core)
+        core_remove(c->core);
+    io_stream_close(c->stream);
+    list_remove(&c->in_server);
+    list_remove(&c->in_again);
+    list_remove(&c->in_lingering);
+    free(c);
+}
+
+/* Nothing more to say, but perhaps the last bytes are still on their way, or the peer's last ones on theirs. */
+static void linger(struct conn *c, tn_ms now)
+{
+    if (c->core)
+        core_remove(c->core);
+    c->core = NULL;
+    c->linger_until = now + LINGER_MS;
+    list_remove(&c->in_again);
+    list_push_back(&c->server->lingering, &c->in_lingering);
+    io_stream_reading(c->stream, true);
+    if (io_stream_writable(c->stream))
+        io_stream_finish(c->stream);
+}
+
+void conn_check_lingering(struct server *s, tn_ms now)
+{
+    LIST_FOREACH_SAFE(it, &s->lingering)
+    {
+        struct conn *c = LIST_ENTRY(it, struct conn, in_lingering);
+        if (c->linger_until > now)
+            return;
+        conn_close(c);
+    }
+}
+
+bool conn_all_written(const struct server *s)
+{
+    LIST_FOREACH(it, (struct list *)&s->conns)
+    {
+        if (!io_stream_writable(LIST_ENTRY(it, struct conn, in_server)->stream))
+            return false;
+    }
+    return true;
+}
+
+/* ---- output ---- */
+
+/* A full buffer means that there is more: it goes on with the next turn, so that others get theirs in between. */
+static void write_some(struct conn *c, tn_ms now)
+{
+    struct server *s = c->server;
+    buf_reset(&s->out);
+    core_output(c->core, &s->out, OUTPUT_MAX, now);
+    bool cut = s->out.len >= OUTPUT_MAX;
+    if (s->out.len > 0)
+        io_stream_write(c->stream, &s->out);
+    if (cut && list_empty(&c->in_again)) {
+        list_push_back(&s->again, &c->in_again);
+        io_turn_request(s->loop);
+    }
+}
+
+void conn_flush(struct conn *c, tn_ms now)
+{
+    if (!c->core)
+        return;
+    c->waits = !io_stream_writable(c->stream);
+    if (!c->waits)
+        write_some(c, now);
+    if (core_conn_finished(c->core))
+        linger(c, now);
+    else
+        io_stream_reading(c->stream, core_wants_input(c->core));
+}
+
+/* ---- events of the socket ---- */
+
+static void answer_http1(struct conn *c, bytes in, tn_ms now)
+{
+    struct server *s = c->server;
+    buf_reset(&s->out);
+    http1_answer(s, in, &s->out);
+    if (!buf_error(&s->out) && io_stream_writable(c->stream))
+        io_stream_write(c->stream, &s->out);
+    linger(c, now);
+}
+
+static void on_read(void *user, bytes in)
+{
+    struct conn *c = user;
+    tn_ms now = turn_begin(c->server);
+    if (!c->core)
+        return;
+    if (!c->begun && http1_speaks(in)) {
+        answer_http1(c, in, now);
+        return;
+    }
+    c->begun = true;
+    core_feed(c->core, in, now);
+    if (!core_wants_input(c->core))
+        io_stream_reading(c->stream, false);
+}
+
+static void on_end(void *user, const struct tenure_error *error)
+{
+    struct conn *c = user;
+    (void)error;
+    turn_begin(c->server);
+    conn_close(c);
+}
+
+static void on_writable(void *user)
+{
+    struct conn *c = user;
+    tn_ms now = turn_begin(c->server);
+    if (!c->core)
+        io_stream_finish(c->stream);
+    else if (c->waits)
+        conn_flush(c, now);
+}
+
+static const struct io_stream_callbacks callbacks = {
+    .on_read = on_read,
+    .on_end = on_end,
+    .on_writable = on_writable,
+};
+
+/* ---- the beginning ---- */
+
+static void log_refusal(struct server *s, const char *peer, const char *why, tn_ms now)
+{
+    if (now < s->next_refusal_log)
+        return;
+    s->next_refusal_log = now + 1000;
+    log_write(&s->log, LOG_WARN, "connection refused", "peer=%s why=\"%s\"", peer, why);
+}
+
+void conn_accept(struct server *s, int fd, const char *peer)
+{
+    tn_ms now = turn_begin(s);
+    struct tenure_error err;
+    struct conn *c = calloc(1, sizeof *c);
+    if (!c) {
+        close(fd);
+        log_refusal(s, peer, "out of memory", now);
+        return;
+    }
+    c->server = s;
+    list_init(&c->in_again);
+    list_init(&c->in_lingering);
+    if (io_stream_adopt(s->loop, fd, &callbacks, c, &c->stream, &err) < 0) {
+        free(c);
+        log_refusal(s, peer, err.text, now);
+        return;
+    }
+    list_push_back(&s->conns, &c->in_server);
+    c->core = core_accept(s->core, peer, c, now);
+    if (!c->core) {
+        conn_close(c);
+        log_refusal(s, peer, "too many connections, or stopping", now);
+    }
+}

@@ -1,0 +1,86 @@
+/* What the files of the server share. */
+#ifndef SERVER_INTERNAL_H
+#define SERVER_INTERNAL_H
+
+#include "backend/backend.h"
+#include "base/buf.h"
+#include "base/list.h"
+#include "core/core.h"
+#include "io/listener.h"
+#include "io/loop.h"
+#include "io/signal.h"
+#include "io/stream.h"
+#include "io/timer.h"
+#include "io/wake.h"
+#include "server/server.h"
+#include "store/store.h"
+
+#define LISTENERS_MAX  16
+#define OUTPUT_MAX     ((size_t)256 << 10) /* bytes of one write */
+#define BATCH_ROWS_MAX 4096
+#define DRAIN_MS       5000 /* for what is under way at a shutdown */
+#define LINGER_MS      1000 /* for the last bytes of a connection that is closed */
+
+struct server {
+    struct server_config config;
+    struct log log;
+    struct backend *backend;
+    struct store *store;
+    struct core *core;
+
+    struct io_loop *loop;
+    struct io_turn turn;
+    struct io_timer *timer;
+    struct io_wake *done, *stop;
+    struct io_signal *sigterm, *sigint;
+    struct io_listener *listeners[LISTENERS_MAX];
+    size_t n_listeners;
+    char urls[LISTENERS_MAX][IO_ADDRESS_TEXT_MAX];
+    const char *url_list[LISTENERS_MAX];
+
+    struct list conns;
+    struct list again;     /* connections whose output was cut */
+    struct list lingering; /* connections that wait for their last bytes, oldest first */
+    uint32_t conns_max;
+    bool in_turn;
+    bool stopping;
+    tn_ms drain_until;
+    tn_ms next_second;
+    tn_ms next_refusal_log;
+    struct buf out; /* of the connection that is being written */
+};
+
+/* One socket. Owner: itself, in server.conns until it is closed. */
+struct conn {
+    struct server *server;
+    struct io_stream *stream;
+    struct core_conn *core; /* NULL: lingering, or HTTP/1 */
+    struct list in_server, in_again, in_lingering;
+    bool begun; /* its first bytes have said what it speaks */
+    bool waits; /* has output, and the socket is busy */
+    tn_ms linger_until;
+};
+
+/* ---- turn.c ---- */
+/* Every event of the loop that reaches the core begins here: the first of a turn tells the core the time. */
+tn_ms turn_begin(struct server *s);
+void turn_run(void *user, tn_ms now);
+/* Commits on the loop what start-up planned (an empty log's identity). */
+int turn_commit_first(struct server *s, struct tenure_error *err) MUST_USE;
+
+/* ---- conn.c ---- */
+void conn_accept(struct server *s, int fd, const char *peer);
+void conn_flush(struct conn *c, tn_ms now);
+void conn_close(struct conn *c);
+void conn_check_lingering(struct server *s, tn_ms now);
+bool conn_all_written(const struct server *s);
+
+/* ---- http1.c ---- */
+bool http1_speaks(bytes first);
+void http1_answer(const struct server *s, bytes request, struct buf *out);
+
+/* ---- listen.c ---- */
+int listen_open(struct server *s, struct tenure_error *err) MUST_USE;
+void listen_close(struct server *s);
+
+#endif

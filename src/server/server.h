@@ -1,0 +1,46 @@
+/* `tenure serve` as an object: data directory, store, core and sockets composed on one loop.
+ *
+ *     server.c    opening (replay, restored leases, listening), signals, shutdown, closing
+ *     turn.c      the turn: outcomes, engines, commits, one write a connection, one timer
+ *     conn.c      a connection: socket <-> core
+ *     http1.c     the short answer to those who do not speak HTTP/2
+ *     listen.c    addresses and their listeners
+ *
+ * Happy path: server_open -> server_ready_line -> server_run until SIGTERM or SIGINT -> server_close.
+ * Thread: one, the loop's.
+ */
+#ifndef SERVER_SERVER_H
+#define SERVER_SERVER_H
+
+#include "base/error.h"
+#include "base/log.h"
+
+struct server;
+
+/* All borrowed until server_close. 0 or NULL = the default of core.h, store.h or backend.h. */
+struct server_config {
+    const char *data_dir; /* must be given */
+    const char *vfs;      /* of SQLite; tests put their own below */
+    const char *name;
+    const char *const *listen_urls;
+    size_t n_listen_urls;
+    const char *const *advertise_urls; /* none = those that are listened on */
+    size_t n_advertise_urls;
+    bool listen_anywhere; /* else an address that is not loopback is refused */
+    int64_t quota_bytes, lease_ttl_min_s, progress_ms, retention_ms;
+    uint32_t request_bytes_max, txn_ops_max;
+    struct log log;
+};
+
+/* Opens everything and listens. TENURE_EINVALID (addresses), TENURE_EBUSY (directory or address in use), TENURE_ECORRUPT,
+ * TENURE_EVERSION, TENURE_EIO, TENURE_ENOMEM; the text names the thing. */
+int server_open(const struct server_config *config, struct server **ret, struct tenure_error *err) MUST_USE;
+/* "tenure: serving ADDRESS and ADDRESS (data DIR, revision N)", with real ports. Answers out. */
+const char *server_ready_line(const struct server *s, char *out, size_t size);
+/* Serves until SIGTERM or SIGINT, then GOAWAY and at most 5 s for what is under way (none at a second signal). */
+void server_run(struct server *s);
+/* The same from another thread or a test. */
+void server_stop(struct server *s);
+struct server *server_close(struct server *s); /* NULL is fine, half open too; NULL */
+
+#endif

@@ -1,0 +1,182 @@
+/* The turn, as core.h asks for it: the time first, what arrived (bytes come by conn.c, outcomes here), the engines, the next
+ * batch, one write a connection, one timer.
+ *
+ * A single write is committed here, on the loop, when the writer has nothing to do: handing it over costs more than the
+ * wait. The replies of reads leave before it. Everything else goes to the writer thread, and what arrives meanwhile makes
+ * the next batch.
+ */
+#include <stdio.h>
+#include <sys/stat.h>
+
+#include "server/internal.h"
+
+tn_ms turn_begin(struct server *s)
+{
+    tn_ms now = io_now(s->loop);
+    if (!s->in_turn) {
+        s->in_turn = true;
+        core_turn(s->core, now);
+    }
+    return now;
+}
+
+/* ---- output ---- */
+
+static void flush(struct server *s, tn_ms now)
+{
+    struct list again;
+    struct core_conn *dirty;
+    list_init(&again);
+    list_splice_back(&again, &s->again);
+    while ((dirty = core_next_dirty(s->core))) {
+        struct conn *c = core_conn_user(dirty);
+        list_remove(&c->in_again);
+        conn_flush(c, now);
+    }
+    while (!list_empty(&again)) {
+        struct conn *c = LIST_ENTRY(again.next, struct conn, in_again);
+        list_remove(&c->in_again);
+        conn_flush(c, now);
+    }
+}
+
+/* ---- the log ---- */
+
+static void log_failure(struct server *s, const struct backend_result *result)
+{
+    if (result->outcome != BACKEND_APPLIED)
+        log_write(&s->log, LOG_ERROR, "commit failed", "applied=%s error=\"%s\"",
+                  result->outcome == BACKEND_NOT_APPLIED ? "no" : "maybe", result->error.text);
+}
+
+static void written(struct server *s, const struct backend_result *result, tn_ms now)
+{
+    static const enum core_outcome outcomes[] = {
+        [BACKEND_APPLIED] = CORE_APPLIED,
+        [BACKEND_NOT_APPLIED] = CORE_NOT_APPLIED,
+        [BACKEND_MAYBE_APPLIED] = CORE_MAYBE_APPLIED,
+    };
+    log_failure(s, result);
+    core_written(s->core, outcomes[result->outcome], result->seq, now);
+}
+
+static void take_outcome(struct server *s, tn_ms now)
+{
+    struct backend_result result;
+    if (backend_take(s->backend, &result))
+        written(s, &result, now);
+}
+
+static struct backend_batch to_backend(const struct core_batch *b)
+{
+    return (struct backend_batch){
+        .rows = b->rows, .n_rows = b->n_rows, .deletes = b->deletes, .n_deletes = b->n_deletes};
+}
+
+static void commit_here(struct server *s, tn_ms now)
+{
+    struct core_batch batch;
+    struct backend_result result;
+    flush(s, now);
+    if (!core_batch(s->core, &batch, BATCH_ROWS_MAX))
+        return;
+    struct backend_batch rows = to_backend(&batch);
+    backend_commit_now(s->backend, &rows, &result);
+    written(s, &result, now);
+    core_run(s->core, now);
+}
+
+static void commit(struct server *s, tn_ms now)
+{
+    struct core_batch batch;
+    if (!backend_idle(s->backend))
+        return;
+    if (core_batch_is_single(s->core)) {
+        commit_here(s, now);
+    } else if (core_batch(s->core, &batch, BATCH_ROWS_MAX)) {
+        /* The writer reads the rows until the outcome is taken; the two arrays belong to store and core. */
+        struct backend_batch rows = to_backend(&batch);
+        backend_submit(s->backend, &rows);
+    }
+}
+
+int turn_commit_first(struct server *s, struct tenure_error *err)
+{
+    struct core_batch batch;
+    struct backend_result result;
+    while (core_batch(s->core, &batch, BATCH_ROWS_MAX)) {
+        struct backend_batch rows = to_backend(&batch);
+        backend_commit_now(s->backend, &rows, &result);
+        if (result.outcome != BACKEND_APPLIED) {
+            *err = result.error;
+            return error_wrap(err, "%s: the first write failed", s->config.data_dir);
+        }
+        core_written(s->core, CORE_APPLIED, result.seq, io_now(s->loop));
+    }
+    return 0;
+}
+
+/* ---- once a second ---- */
+
+static void make_room(struct server *s, tn_ms now)
+{
+    if (core_wants_room(s->core) && backend_release_ballast(s->backend)) {
+        log_write(&s->log, LOG_WARN, "no room on the disk: the ballast is released for revokes and compaction",
+                  "dir=%s", s->config.data_dir);
+        core_ballast(s->core, true, now);
+    }
+}
+
+/* The backend puts it back by itself when there is room for it. */
+static bool ballast_is_back(const struct server *s)
+{
+    char path[4096];
+    struct stat st;
+    snprintf(path, sizeof path, "%s/ballast", s->config.data_dir);
+    return stat(path, &st) == 0 && st.st_size > 0;
+}
+
+static void each_second(struct server *s, tn_ms now)
+{
+    if (now < s->next_second)
+        return;
+    s->next_second = now + 1000;
+    core_set_file_size(s->core, backend_size(s->backend), backend_size_in_use(s->backend));
+    if (core_is_full(s->core) && ballast_is_back(s))
+        core_ballast(s->core, false, now);
+}
+
+/* ---- the end ---- */
+
+static void check_drained(struct server *s, tn_ms now)
+{
+    if (s->stopping && (now >= s->drain_until || (core_drained(s->core) && conn_all_written(s))))
+        io_loop_stop(s->loop);
+}
+
+static void arm(struct server *s, tn_ms now)
+{
+    tn_ms at = core_deadline(s->core);
+    if (s->stopping && s->drain_until < at)
+        at = s->drain_until;
+    if (at <= now)
+        io_turn_request(s->loop);
+    else
+        io_timer_set(s->timer, at);
+}
+
+void turn_run(void *user, tn_ms now)
+{
+    struct server *s = user;
+    turn_begin(s);
+    take_outcome(s, now);
+    core_run(s->core, now);
+    commit(s, now);
+    make_room(s, now);
+    flush(s, now);
+    each_second(s, now);
+    conn_check_lingering(s, now);
+    check_drained(s, now);
+    arm(s, now);
+    s->in_turn = false;
+}
