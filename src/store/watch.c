@@ -65,7 +65,7 @@ static bool range_is_empty(struct key_range r)
 static void watcher_start(struct store *s, struct store_watcher *w, tn_rev start)
 {
     w->next = start ? start : s->revision_durable + 1;
-    if (w->next > s->watch.matched)
+    if (w->next > s->revision_durable)
         w->state = WATCHER_LIVE;
     else
         watcher_fall_behind(s, w, w->next);
@@ -135,7 +135,7 @@ static void watcher_unblock(struct store *s, struct store_watcher *w)
 {
     if (w->state != WATCHER_BEHIND)
         return;
-    if (w->next > s->watch.matched)
+    if (w->next > s->revision_durable)
         watcher_go_live(&s->watch, w);
     else
         list_push_back(&s->watch.behind, &w->queue_node);
