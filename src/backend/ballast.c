@@ -1,0 +1,78 @@
+/* Its blocks are allocated, not written: file systems that allocate on write would count them as used all the same. */
+#include "backend/ballast.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#define FILE_NAME "ballast"
+
+static bool room_for(const struct ballast *b)
+{
+    enum { TIMES = 4 };
+    struct statvfs fs;
+    if (fstatvfs(b->dir->fd, &fs) < 0)
+        return false;
+    return (double)fs.f_bavail * (double)fs.f_frsize >= TIMES * (double)b->bytes;
+}
+
+static bool there_already(int fd, int64_t bytes)
+{
+    struct stat st;
+    return fstat(fd, &st) == 0 && st.st_size == bytes && st.st_blocks * 512 >= bytes;
+}
+
+static void put_back(struct ballast *b)
+{
+    int fd = openat(b->dir->fd, FILE_NAME, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return;
+    b->there = there_already(fd, b->bytes);
+    if (!b->there && room_for(b))
+        b->there = ftruncate(fd, 0) == 0 && posix_fallocate(fd, 0, (off_t)b->bytes) == 0;
+    close(fd);
+    if (!b->there)
+        (void)unlinkat(b->dir->fd, FILE_NAME, 0);
+}
+
+void ballast_init(struct ballast *b, const struct dir *d, int64_t bytes)
+{
+    *b = (struct ballast){.dir = d, .bytes = bytes};
+    pthread_mutex_init(&b->mutex, NULL);
+    if (bytes)
+        put_back(b);
+    else
+        (void)unlinkat(d->fd, FILE_NAME, 0);
+}
+
+void ballast_fini(struct ballast *b)
+{
+    pthread_mutex_destroy(&b->mutex);
+}
+
+bool ballast_release(struct ballast *b)
+{
+    pthread_mutex_lock(&b->mutex);
+    bool had = b->there && unlinkat(b->dir->fd, FILE_NAME, 0) == 0;
+    b->there = false;
+    pthread_mutex_unlock(&b->mutex);
+    return had;
+}
+
+bool ballast_wanting(struct ballast *b)
+{
+    pthread_mutex_lock(&b->mutex);
+    bool wanting = b->bytes && !b->there;
+    pthread_mutex_unlock(&b->mutex);
+    return wanting;
+}
+
+void ballast_restore(struct ballast *b)
+{
+    pthread_mutex_lock(&b->mutex);
+    if (b->bytes && !b->there)
+        put_back(b);
+    pthread_mutex_unlock(&b->mutex);
+}

@@ -1,0 +1,27 @@
+/* The file `ballast`: blocks kept aside, given back to the file system when it is full, so that what frees room (expiry,
+ * revoke, compaction) can be written. Loop thread releases, writer restores: each call is safe against the other. */
+#ifndef BACKEND_BALLAST_H
+#define BACKEND_BALLAST_H
+
+#include <pthread.h>
+
+#include "backend/dir.h"
+#include "base/types.h"
+
+struct ballast {
+    const struct dir *dir;
+    int64_t bytes; /* 0 = none wanted */
+    pthread_mutex_t mutex;
+    bool there;
+};
+
+/* Puts it there when there is room. Borrows d. */
+void ballast_init(struct ballast *b, const struct dir *d, int64_t bytes);
+void ballast_fini(struct ballast *b); /* the file stays */
+bool ballast_release(struct ballast *b);
+/* Whether it is wanted and gone. */
+bool ballast_wanting(struct ballast *b);
+/* Puts it back when that leaves as much room again three times over. */
+void ballast_restore(struct ballast *b);
+
+#endif

@@ -1,0 +1,12 @@
+/* Reads the whole log at start, checks it, and hands the rows out. Loop thread. */
+#ifndef BACKEND_REPLAY_H
+#define BACKEND_REPLAY_H
+
+#include "backend/db.h"
+
+/* Fills d->seq, acc and meta. at_least is a sequence that is known to have been acknowledged. TENURE_ECORRUPT names what
+ * is wrong; rows may have been handed out before it was found. */
+int replay(struct db *d, tn_seq at_least, int (*on_record)(void *user, const struct record *r), void *user,
+           struct tenure_error *err) MUST_USE;
+
+#endif
