@@ -25,6 +25,7 @@ struct compaction {
 struct replay {
     bool done, any_gap;
     bool in_command;         /* the last row does not end its command */
+    int64_t missing;         /* rows since the last one of a key */
     tn_seq gap_before;       /* the last row with missing ones right before it */
     tn_rev cut_revision;     /* the newest row whose predecessor is missing: must be compacted */
     int64_t sub;             /* of the last row of a key */

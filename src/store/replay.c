@@ -47,10 +47,10 @@ static int row_check_place(const struct store *s, const struct record *r, struct
 
 /* ---- keys ---- */
 
-/* Each revision that is skipped, and each place skipped in one, was a row. */
+/* Each revision that is skipped, and each place skipped in one, was a row that is missing since the last of a key. */
 static int row_check_revision(const struct store *s, const struct record *r, struct tenure_error *err)
 {
-    int64_t missing = rows_missing(s, r);
+    int64_t missing = s->replay.missing + rows_missing(s, r);
     if (r->main < 2 || r->sub < 0 || r->sub > UINT32_MAX)
         return corrupt(err, r, "its revision is out of range");
     if (r->main < s->revision || (r->main == s->revision && (!s->replay.in_command || r->sub <= s->replay.sub)))
@@ -63,7 +63,7 @@ static int row_check_revision(const struct store *s, const struct record *r, str
     }
     if (skipped > missing)
         return corrupt(err, r, "a row of its revision is missing");
-    if (r->main > s->revision && s->replay.in_command && missing == 0)
+    if (r->main > s->revision && s->replay.in_command && rows_missing(s, r) == 0)
         return corrupt(err, r, "begins inside another command");
     return 0;
 }
@@ -252,6 +252,7 @@ int store_replay(struct store *s, const struct record *r, struct tenure_error *e
         s->replay.any_gap = true;
         s->replay.gap_before = r->seq;
     }
+    s->replay.missing = r->kind == RECORD_KV ? 0 : s->replay.missing + rows_missing(s, r);
     s->replay.in_command = !r->last_of_command;
     s->seq = s->seq_durable = r->seq;
     return 0;
