@@ -129,8 +129,8 @@ static void close_parts(struct io_loop *l)
     uv_close((uv_handle_t *)&l->idle, part_closed_cb);
 }
 
-/* None of these can fail: they only fill in the handles. The prepare and check handles must not keep a program's loop
- * alive by themselves. */
+/* None of these can fail: they only fill in the handles. In a program's own loop they must not keep it running; a loop of
+ * ours runs until it is stopped. */
 static void start_parts(struct io_loop *l)
 {
     uv_prepare_init(l->uv, &l->prepare);
@@ -139,8 +139,10 @@ static void start_parts(struct io_loop *l)
     l->prepare.data = l->check.data = l->idle.data = l;
     uv_prepare_start(&l->prepare, prepare_cb);
     uv_check_start(&l->check, check_cb);
-    uv_unref((uv_handle_t *)&l->prepare);
-    uv_unref((uv_handle_t *)&l->check);
+    if (!l->is_own) {
+        uv_unref((uv_handle_t *)&l->prepare);
+        uv_unref((uv_handle_t *)&l->check);
+    }
     l->holds = 3;
 }
 
