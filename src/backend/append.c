@@ -23,8 +23,9 @@ static int bind_bytes(sqlite3_stmt *stmt, int at, bytes s)
 
 static int bind_row(sqlite3_stmt *stmt, const struct record *r, uint32_t crc, int64_t acc)
 {
-    const int64_t numbers[] = {r->seq, r->kind, r->tombstone | r->last_of_command << 1, r->main, r->sub,
-                               r->create_revision, r->version, r->lease};
+    const int64_t numbers[] = {r->seq,     r->kind, r->tombstone | r->last_of_command << 1,
+                               r->main,    r->sub,  r->create_revision,
+                               r->version, r->lease};
     int rc = SQLITE_OK;
     int at = 1;
     for (size_t i = 0; i < ARRAY_LEN(numbers); i++)
@@ -88,7 +89,8 @@ static int write_meta(struct db *d, const struct meta *m)
 }
 
 /* Everything but the COMMIT; an SQLite result code. */
-static int fill_transaction(struct db *d, const struct backend_batch *batch, tn_seq *seq, int64_t *acc, struct meta *meta)
+static int fill_transaction(struct db *d, const struct backend_batch *batch, tn_seq *seq, int64_t *acc,
+                            struct meta *meta)
 {
     int rc = sql_run(d->stmts[DB_BEGIN]);
     if (rc == SQLITE_OK)

@@ -47,7 +47,7 @@ struct backend {
 
     pthread_mutex_t conn; /* db, checkpoint's writer part, and these: */
     unsigned commits;
-    bool broken;                /* an error that the next batch will answer with */
+    bool broken; /* an error that the next batch will answer with */
     struct tenure_error broken_error;
     _Atomic int64_t in_use;
 
@@ -59,7 +59,8 @@ struct backend {
     bool care_due; /* the writer should look after checkpoint and ballast */
     bool stop;
 
-    bool dead; /* loop thread: a batch was answered as maybe applied */
+    tn_seq seq; /* loop thread: of the newest row that is known to be durable */
+    bool dead;  /* loop thread: a batch was answered as maybe applied */
     pthread_t writer;
     bool writer_started;
 };
@@ -158,9 +159,8 @@ static void *writer_main(void *user)
     struct backend *b = user;
     pthread_mutex_lock(&b->slot);
     while (!b->stop || b->state == SLOT_GIVEN) {
-        if (b->state == SLOT_GIVEN) {
+        if (b->state == SLOT_GIVEN)
             serve_batch(b);
-        }
         if (b->care_due) {
             b->care_due = false;
             pthread_mutex_unlock(&b->slot);
@@ -188,6 +188,11 @@ static void writer_stop(struct backend *b)
 
 /* ---- the loop's side ---- */
 
+tn_seq backend_seq(const struct backend *b)
+{
+    return b->seq;
+}
+
 bool backend_idle(const struct backend *b)
 {
     struct backend *own = (struct backend *)b; /* a mutex has no const lock */
@@ -211,8 +216,10 @@ void backend_submit(struct backend *b, const struct backend_batch *batch)
 /* The sequence goes into the mapping here, by the thread that lets the replies go, and before them. */
 static void settle(struct backend *b, const struct backend_result *result)
 {
-    if (result->outcome == BACKEND_APPLIED)
+    if (result->outcome == BACKEND_APPLIED) {
         leases_set_synced(b->leases, result->seq);
+        b->seq = result->seq;
+    }
     b->dead |= result->outcome == BACKEND_MAYBE_APPLIED;
 }
 
@@ -370,7 +377,8 @@ int backend_replay(struct backend *b, int (*on_record)(void *user, const struct 
     code = settle_wal(b, err);
     if (code)
         return code;
-    leases_set_synced(b->leases, b->db.seq);
+    b->seq = b->db.seq;
+    leases_set_synced(b->leases, b->seq);
     ballast_init(&b->ballast, &b->dir, b->config.ballast_bytes);
     note_size(b);
     return writer_start(b, err);

@@ -60,6 +60,10 @@ int backend_open(const struct backend_config *config, struct backend **ret, stru
 int backend_replay(struct backend *b, int (*on_record)(void *user, const struct record *r), void *user,
                    struct tenure_error *err) MUST_USE;
 
+/* The newest durable sequence: the next row is the one behind it. It can be newer than the last row that replay handed
+ * out, when compaction dropped the newest rows. After backend_replay; while a batch is under way, that of the one before. */
+tn_seq backend_seq(const struct backend *b);
+
 /* Whether a batch may be submitted now (none is under way and the backend still writes). */
 bool backend_idle(const struct backend *b);
 

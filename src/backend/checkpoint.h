@@ -23,13 +23,14 @@ struct checkpoint {
     pthread_mutex_t mutex;
     pthread_cond_t wake, done;
     bool running, stop;
-    bool passed;            /* a pass ended and was not looked at yet */
-    int rc;                 /* of that pass */
-    int64_t copied;         /* frames that it had copied in all */
+    bool passed;    /* a pass ended and was not looked at yet */
+    int rc;         /* of that pass */
+    int64_t copied; /* frames that it had copied in all */
     struct tenure_error error;
 };
 
-int checkpoint_start(struct checkpoint *c, struct db *db, int64_t soft, int64_t hard, struct tenure_error *err) MUST_USE;
+int checkpoint_start(struct checkpoint *c, struct db *db, int64_t soft, int64_t hard, struct tenure_error *err)
+    MUST_USE;
 void checkpoint_stop(struct checkpoint *c); /* ends the thread; safe when it never started */
 /* Whether a pass failed in a way after which nothing may be written any more. */
 bool checkpoint_broken(struct checkpoint *c);

@@ -21,8 +21,9 @@
 
 #define DB_FILE_NEW DB_FILE ".new"
 
-static const char log_sql[] = "CREATE TABLE log(seq INTEGER PRIMARY KEY, kind, flags, main, sub, create_revision, version, "
-                              "lease, key, value, crc, acc)";
+static const char log_sql[] =
+    "CREATE TABLE log(seq INTEGER PRIMARY KEY, kind, flags, main, sub, create_revision, version, "
+    "lease, key, value, crc, acc)";
 static const char meta_sql[] = "CREATE TABLE meta(id INTEGER PRIMARY KEY, deleted_count, deleted_sum, deleted_acc, "
                                "deleted_max, last_seq, last_acc, crc)";
 
@@ -61,10 +62,11 @@ static int fill_new(sqlite3 *conn, struct tenure_error *err)
 {
     struct meta none = {0};
     char sql[1024];
-    snprintf(sql, sizeof sql,
-             "PRAGMA page_size=%d; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; BEGIN; PRAGMA application_id=%d; PRAGMA user_version=%d;"
-             "%s; %s; INSERT INTO meta VALUES(1,0,0,0,0,0,0,%lld); COMMIT; PRAGMA wal_checkpoint(TRUNCATE)",
-             (int)DB_PAGE_SIZE, DB_APPLICATION_ID, (int)DB_FORMAT_VERSION, log_sql, meta_sql, (long long)meta_crc(&none));
+    snprintf(
+        sql, sizeof sql,
+        "PRAGMA page_size=%d; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; BEGIN; PRAGMA application_id=%d; PRAGMA user_version=%d;"
+        "%s; %s; INSERT INTO meta VALUES(1,0,0,0,0,0,0,%lld); COMMIT; PRAGMA wal_checkpoint(TRUNCATE)",
+        (int)DB_PAGE_SIZE, DB_APPLICATION_ID, (int)DB_FORMAT_VERSION, log_sql, meta_sql, (long long)meta_crc(&none));
     return sql_exec(conn, sql, err);
 }
 
@@ -78,7 +80,8 @@ static void remove_leftovers(const struct dir *d)
 static int create(const struct dir *d, const char *path_new, const char *vfs, struct tenure_error *err)
 {
     if (dir_file_size(d, DB_FILE_WAL) > 0)
-        return error_set(err, TENURE_ECORRUPT, DB_FILE " is missing, but its " DB_FILE_WAL " is there: both are needed");
+        return error_set(err, TENURE_ECORRUPT,
+                         DB_FILE " is missing, but its " DB_FILE_WAL " is there: both are needed");
     remove_leftovers(d);
     sqlite3 *conn = NULL;
     int code = connect(path_new, vfs, SQLITE_OPEN_CREATE, &conn, err);
@@ -123,14 +126,15 @@ static int check_numbers(sqlite3 *conn, struct tenure_error *err)
 static int check_tables(sqlite3 *conn, struct tenure_error *err)
 {
     sqlite3_stmt *stmt = NULL;
-    int rc = sqlite3_prepare_v2(conn, "SELECT name, sql FROM sqlite_schema WHERE name NOT LIKE 'sqlite_stat%'", -1, &stmt,
-                                NULL);
+    int rc = sqlite3_prepare_v2(conn, "SELECT name, sql FROM sqlite_schema WHERE name NOT LIKE 'sqlite_stat%'", -1,
+                                &stmt, NULL);
     int known = 0, strange = 0;
     while (rc == SQLITE_OK && sqlite3_step(stmt) == SQLITE_ROW) {
         const char *name = (const char *)sqlite3_column_text(stmt, 0);
         const char *sql = (const char *)sqlite3_column_text(stmt, 1);
-        bool ours = name && sql &&
-                    ((!strcmp(name, "log") && !strcmp(sql, log_sql)) || (!strcmp(name, "meta") && !strcmp(sql, meta_sql)));
+        bool ours =
+            name && sql &&
+            ((!strcmp(name, "log") && !strcmp(sql, log_sql)) || (!strcmp(name, "meta") && !strcmp(sql, meta_sql)));
         known += ours;
         strange += !ours;
     }

@@ -12,7 +12,7 @@
 #include "backend/dir.h"
 #include "backend/row.h"
 
-#define DB_FILE "tenure.db"
+#define DB_FILE     "tenure.db"
 #define DB_FILE_WAL DB_FILE "-wal"
 enum { DB_PAGE_SIZE = 4096, DB_FRAME_SIZE = 24 + DB_PAGE_SIZE, DB_WAL_HEADER = 32, DB_FORMAT_VERSION = 1 };
 #define DB_APPLICATION_ID 0x546e7265 /* "Tnre" */
@@ -43,7 +43,8 @@ struct db {
 
 /* Opens the file in d (path names the directory for SQLite), a new one when there is none, and checks its format. The
  * state (seq, acc, meta) is filled by replay. On failure ret is as after db_close. */
-int db_open(struct db *ret, const struct dir *d, const struct backend_config *config, struct tenure_error *err) MUST_USE;
+int db_open(struct db *ret, const struct dir *d, const struct backend_config *config, struct tenure_error *err)
+    MUST_USE;
 /* checkpoint: copies the WAL back first and leaves the one file; without, the files stay as they are. */
 void db_close(struct db *d, bool checkpoint);
 

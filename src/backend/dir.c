@@ -21,8 +21,8 @@ static const struct {
     uint64_t magic;
     const char *name;
 } network_filesystems[] = {
-    {0x6969, "NFS"},       {0x517b, "SMB"},       {0xff534d42, "CIFS"},   {0xfe534d42, "SMB"},  {0x01021997, "9p"},
-    {0x65735546, "FUSE"},  {0x5346414f, "AFS"},   {0x6b414653, "AFS"},    {0x73757245, "Coda"}, {0x00c36400, "Ceph"},
+    {0x6969, "NFS"},        {0x517b, "SMB"},      {0xff534d42, "CIFS"},   {0xfe534d42, "SMB"},  {0x01021997, "9p"},
+    {0x65735546, "FUSE"},   {0x5346414f, "AFS"},  {0x6b414653, "AFS"},    {0x73757245, "Coda"}, {0x00c36400, "Ceph"},
     {0x0bd00bd0, "Lustre"}, {0x47504653, "GPFS"}, {0x19830326, "BeeGFS"}, {0x564c, "NCP"},
 };
 
@@ -91,8 +91,8 @@ static void write_holder(int lock_fd, const char *boot_id)
     unsigned long long started = 0;
     const char *behind_name = strrchr(stat, ')');
     if (behind_name) /* field 22; the state behind the name is field 3 */
-        (void)sscanf(behind_name + 1, " %*c %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %llu",
-                     &started);
+        (void)sscanf(behind_name + 1,
+                     " %*c %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %llu", &started);
     char line[128];
     int n = snprintf(line, sizeof line, "pid=%ld started=%llu boot=%s\n", (long)getpid(), started, boot_id);
     /* The text only serves a message: without it (a full disk) the lock is as good. */

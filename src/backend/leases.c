@@ -24,7 +24,7 @@
 #include "base/crc32c.h"
 
 #define FILE_NAME "leases"
-#define FILE_NEW "leases.new"
+#define FILE_NEW  "leases.new"
 enum {
     VERSION = 1,
     SLOTS_FIRST = 1024,

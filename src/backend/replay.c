@@ -157,7 +157,8 @@ static int check_row(struct tally *t, const struct meta *m, sqlite3_stmt *stmt, 
         return error_set(err, TENURE_ECORRUPT, DB_FILE ": row %" PRId64 " was changed", seq);
     if (seq == t->seq + 1 && row_acc(t->acc, crc) != acc)
         return error_set(err, TENURE_ECORRUPT, DB_FILE ": row %" PRId64 " does not follow the row before it", seq);
-    *t = (struct tally){seq, acc, t->count + 1, t->seq_sum + (uint64_t)seq, row_acc(t->crc_sum, crc), ret->last_of_command};
+    *t = (struct tally){
+        seq, acc, t->count + 1, t->seq_sum + (uint64_t)seq, row_acc(t->crc_sum, crc), ret->last_of_command};
     return 0;
 }
 
@@ -190,8 +191,8 @@ static int check_end(const struct tally *t, const struct meta *m, tn_seq at_leas
     if (newest < known)
         return missing(err, newest + 1, known);
     if (t->seq == newest && !t->command_ended && t->seq > 0)
-        return error_set(err, TENURE_ECORRUPT, DB_FILE ": row %" PRId64 " does not end its command: rows behind it are missing",
-                         t->seq);
+        return error_set(err, TENURE_ECORRUPT,
+                         DB_FILE ": row %" PRId64 " does not end its command: rows behind it are missing", t->seq);
     return 0;
 }
 

@@ -116,10 +116,11 @@ static bool frame_chained(const struct frame *f)
 
 static int damaged(const struct scan *s, int64_t number, struct tenure_error *err)
 {
-    return error_set(err, TENURE_ECORRUPT,
-                     "%s: frame %lld of %lld is damaged and whole synced commits stand behind it: stored rows would be lost; "
-                     "restore a backup",
-                     s->name, (long long)number, (long long)frame_count(s));
+    return error_set(
+        err, TENURE_ECORRUPT,
+        "%s: frame %lld of %lld is damaged and whole synced commits stand behind it: stored rows would be lost; "
+        "restore a backup",
+        s->name, (long long)number, (long long)frame_count(s));
 }
 
 /* What stands behind the first bad frame. `bad` was computed over from its sound predecessor. */
@@ -182,7 +183,8 @@ static int scan_without_header(struct scan *s, const uint8_t *header, struct ten
                 return code;
             if (frame_chained(&f))
                 return error_set(err, TENURE_ECORRUPT,
-                                 "%s: its header is damaged and stored rows stand behind it; restore a backup", s->name);
+                                 "%s: its header is damaged and stored rows stand behind it; restore a backup",
+                                 s->name);
             before = f.stored;
         }
     }
