@@ -61,7 +61,8 @@ int decode_lease_ttl_req(bytes in, struct arena *a, struct lease_ttl_req *ret) M
 int decode_lease_list_req(bytes in, struct arena *a) MUST_USE;
 void encode_lease_grant_resp(const struct response_header *h, const struct lease_grant_resp *r, struct buf *out);
 void encode_lease_revoke_resp(const struct response_header *h, const struct lease_revoke_resp *r, struct buf *out);
-void encode_lease_keepalive_resp(const struct response_header *h, const struct lease_keepalive_resp *r, struct buf *out);
+void encode_lease_keepalive_resp(const struct response_header *h, const struct lease_keepalive_resp *r,
+                                 struct buf *out);
 void encode_lease_ttl_resp(const struct response_header *h, const struct lease_ttl_resp *r, struct buf *out);
 void encode_lease_list_resp(const struct response_header *h, const struct lease_list_resp *r, struct buf *out);
 void encode_lease_grant_req(const struct lease_grant_req *r, struct buf *out);
@@ -69,10 +70,12 @@ void encode_lease_revoke_req(const struct lease_revoke_req *r, struct buf *out);
 void encode_lease_keepalive_req(const struct lease_keepalive_req *r, struct buf *out);
 void encode_lease_ttl_req(const struct lease_ttl_req *r, struct buf *out);
 void encode_lease_list_req(struct buf *out);
-int decode_lease_grant_resp(bytes in, struct arena *a, struct response_header *h, struct lease_grant_resp *ret) MUST_USE;
-int decode_lease_revoke_resp(bytes in, struct arena *a, struct response_header *h, struct lease_revoke_resp *ret) MUST_USE;
-int decode_lease_keepalive_resp(bytes in, struct arena *a, struct response_header *h,
-                                struct lease_keepalive_resp *ret) MUST_USE;
+int decode_lease_grant_resp(bytes in, struct arena *a, struct response_header *h, struct lease_grant_resp *ret)
+    MUST_USE;
+int decode_lease_revoke_resp(bytes in, struct arena *a, struct response_header *h, struct lease_revoke_resp *ret)
+    MUST_USE;
+int decode_lease_keepalive_resp(bytes in, struct arena *a, struct response_header *h, struct lease_keepalive_resp *ret)
+    MUST_USE;
 int decode_lease_ttl_resp(bytes in, struct arena *a, struct response_header *h, struct lease_ttl_resp *ret) MUST_USE;
 int decode_lease_list_resp(bytes in, struct arena *a, struct response_header *h, struct lease_list_resp *ret) MUST_USE;
 
@@ -80,7 +83,8 @@ int decode_lease_list_resp(bytes in, struct arena *a, struct response_header *h,
 int decode_member_list_req(bytes in, struct arena *a, bool *ret_linearizable) MUST_USE;
 void encode_member_list_req(bool linearizable, struct buf *out);
 void encode_member_list_resp(const struct response_header *h, const struct member_list_resp *r, struct buf *out);
-int decode_member_list_resp(bytes in, struct arena *a, struct response_header *h, struct member_list_resp *ret) MUST_USE;
+int decode_member_list_resp(bytes in, struct arena *a, struct response_header *h, struct member_list_resp *ret)
+    MUST_USE;
 int decode_status_req(bytes in, struct arena *a) MUST_USE;
 void encode_status_req(struct buf *out);
 void encode_status_resp(const struct status_resp *r, struct buf *out);

@@ -25,12 +25,13 @@ struct h2_conn;
 struct h2_stream;
 
 struct h2_limits {
-    uint32_t streams_max;         /* open at once, announced; 0 = 100,000 */
-    uint32_t message_bytes_max;   /* received; 0 = 2 MiB for a server, 2 GiB - 1 for a client */
-    uint32_t header_bytes_max;    /* a header list; 0 = 16 KiB */
-    size_t input_bytes_max;       /* of unfinished messages over all streams; 0 = 16 MiB */
-    uint32_t resets_max_per_s;    /* streams reset by the peer a second, averaged over 10 s; 0 = 50,000 */
-    uint32_t window_bytes;        /* receive window a stream and connection; 0 = 1 MiB */
+    uint32_t streams_max;       /* open at once, announced; 0 = 100,000 */
+    uint32_t message_bytes_max; /* received; 0 = 2 MiB for a server, 2 GiB - 1 for a client */
+    uint32_t header_bytes_max;  /* a header list; 0 = 16 KiB */
+    size_t input_bytes_max;     /* of unfinished messages over all streams; 0 = 16 MiB; at least message_bytes_max.
+                                     Past it the stream that wants more ends with RESOURCE_EXHAUSTED */
+    uint32_t resets_max_per_s;  /* streams reset by the peer a second, averaged over 10 s; 0 = 50,000 */
+    uint32_t window_bytes;      /* receive window a stream and connection; 0 = 1 MiB */
 };
 
 struct h2_header {
@@ -38,9 +39,9 @@ struct h2_header {
 };
 
 struct h2_request {
-    bytes path;          /* "/etcdserverpb.KV/Put" */
+    bytes path; /* "/etcdserverpb.KV/Put" */
     bytes authority;
-    int64_t timeout_ms;  /* from grpc-timeout, rounded up; -1 = none given */
+    int64_t timeout_ms;              /* from grpc-timeout, rounded up; -1 = none given */
     const struct h2_header *headers; /* the other metadata, in order; borrowed for the callback */
     size_t n_headers;
 };
@@ -53,7 +54,8 @@ struct h2_callbacks {
     /* Server: the client sends no more (it still receives). */
     void (*on_half_close)(void *user, struct h2_stream *st);
     /* Client: the call ended with this status (from trailers, or made up where the peer broke the rules: UNKNOWN,
-     * INTERNAL, UNAVAILABLE as gRPC maps HTTP status and RST codes). Comes before on_close unless the connection ended. */
+     * INTERNAL, UNAVAILABLE as gRPC maps HTTP status and RST codes). Comes before on_close unless the connection ended
+     * or h2_reset ended the call. */
     void (*on_status)(void *user, struct h2_stream *st, enum grpc_status status, bytes text);
     /* Both. The stream is gone. */
     void (*on_close)(void *user, struct h2_stream *st);
@@ -73,8 +75,11 @@ struct h2_conn *h2_free(struct h2_conn *c); /* NULL is fine; NULL */
 /* 0, or a TENURE_E… code with err filled: queue is to be flushed and the connection closed. */
 int h2_feed(struct h2_conn *c, bytes in, tn_ms now, struct tenure_error *err) MUST_USE;
 /* Appends what is to be written, until about bytes_max were added or nothing is left; call again after each h2_feed and
- * each send. */
+ * each send. 0, or a TENURE_E… code when the connection ended in a way that h2_feed has not answered yet: write what was
+ * appended, then close. */
 int h2_output(struct h2_conn *c, struct buf *out, size_t bytes_max) MUST_USE;
+/* Whether the peer has begun to speak HTTP/2: its preface and its first frame were right. */
+bool h2_established(const struct h2_conn *c);
 bool h2_wants_output(const struct h2_conn *c);
 /* Nothing more will be sent or received (GOAWAY both said and all streams ended, or a fatal error). */
 bool h2_done(const struct h2_conn *c);

@@ -1,0 +1,528 @@
+/* The connection: nghttp2's session, its callbacks, and the way in and out.
+ *
+ * Happy path: h2_feed hands the bytes to nghttp2, whose callbacks below become ours; what nghttp2 has to say at once
+ * (SETTINGS, acknowledgements, WINDOW_UPDATE) it then writes into `early`. h2_output gives out `early`, then all that
+ * nghttp2 has, DATA straight from the streams' queues.
+ *
+ * nghttp2 does not tell when it gives a connection up: it queues a GOAWAY. That is why h2_feed writes early: the GOAWAY
+ * is seen in before_frame_cb, and h2_feed can answer the error. Failures inside nghttp2 (no memory) make the session
+ * unusable; nothing more is sent then.
+ *
+ * nghttp2's own limiter of resets counts against no clock of ours, closes a connection after a burst of 1,000 and so
+ * hits honest clients, whose way of cancelling a call is a reset: it is switched off, ours (h2_limit.h) takes its place.
+ */
+#include <assert.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/error.h"
+#include "wire/h2_internal.h"
+
+enum { EARLY_MAX = 16 * 1024, EARLY_KEPT_MAX = 1024 };
+
+/* ---- errors ---- */
+
+void h2_fail(struct h2_conn *c, int code, const char *fmt, ...)
+{
+    if (c->error.code)
+        return;
+    char text[sizeof c->error.text];
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(text, sizeof text, fmt, args);
+    va_end(args);
+    error_set(&c->error, code, "%s", text);
+}
+
+void h2_fail_nghttp2(struct h2_conn *c, int nghttp2_code)
+{
+    c->unusable = true;
+    switch (nghttp2_code) {
+    case NGHTTP2_ERR_NOMEM:
+    case NGHTTP2_ERR_CALLBACK_FAILURE: /* a callback of ours fails for want of memory only */
+        h2_fail(c, TENURE_ENOMEM, "HTTP/2: out of memory");
+        break;
+    case NGHTTP2_ERR_FLOODED:
+        h2_fail(c, TENURE_ELIMIT, "HTTP/2: the peer asks for more acknowledgements than it takes");
+        break;
+    case NGHTTP2_ERR_BAD_CLIENT_MAGIC:
+        h2_fail(c, TENURE_EPROTOCOL, "HTTP/2: the peer does not begin with HTTP/2's preface");
+        break;
+    default:
+        h2_fail(c, TENURE_EPROTOCOL, "HTTP/2: %s", nghttp2_strerror(nghttp2_code));
+        break;
+    }
+}
+
+/* Answers the connection's error the first time it is asked after one happened. */
+static int report(struct h2_conn *c, struct tenure_error *err)
+{
+    if (!c->error.code)
+        return 0;
+    c->reported = true;
+    if (err)
+        *err = c->error;
+    return c->error.code;
+}
+
+/* ---- callbacks of nghttp2: receiving ---- */
+
+struct h2_stream *h2_find(struct h2_conn *c, int32_t id)
+{
+    return nghttp2_session_get_stream_user_data(c->session, id);
+}
+
+static int begin_headers_cb(nghttp2_session *session, const nghttp2_frame *frame, void *user)
+{
+    (void)session;
+    (void)frame;
+    struct h2_conn *c = user;
+    h2_headers_begin(&c->headers);
+    c->headers_open = true;
+    c->headers_since = c->now;
+    return 0;
+}
+
+static int header_cb(nghttp2_session *session, const nghttp2_frame *frame, const uint8_t *name, size_t name_len,
+                     const uint8_t *value, size_t value_len, uint8_t flags, void *user)
+{
+    (void)session;
+    (void)frame;
+    (void)flags;
+    struct h2_conn *c = user;
+    h2_headers_add(&c->headers, bytes_of(name, name_len), bytes_of(value, value_len));
+    return 0;
+}
+
+static int data_cb(nghttp2_session *session, uint8_t flags, int32_t stream_id, const uint8_t *data, size_t len,
+                   void *user)
+{
+    (void)session;
+    (void)flags;
+    struct h2_stream *st = h2_find(user, stream_id);
+    if (st)
+        h2_stream_receive(st, bytes_of(data, len));
+    return 0;
+}
+
+static void headers_received(struct h2_conn *c, const nghttp2_frame *frame)
+{
+    bool end = frame->hd.flags & NGHTTP2_FLAG_END_STREAM;
+    c->headers_open = false;
+    if (c->server && frame->headers.cat == NGHTTP2_HCAT_REQUEST)
+        h2_server_request(c, frame->hd.stream_id);
+    struct h2_stream *st = h2_find(c, frame->hd.stream_id);
+    if (!st)
+        return;
+    if (!c->server)
+        h2_client_response(st, end);
+    else if (end)
+        h2_server_half_closed(st);
+}
+
+static void data_ended(struct h2_conn *c, const nghttp2_frame *frame)
+{
+    struct h2_stream *st = frame->hd.flags & NGHTTP2_FLAG_END_STREAM ? h2_find(c, frame->hd.stream_id) : NULL;
+    if (!st)
+        return;
+    if (c->server)
+        h2_server_half_closed(st);
+    else
+        h2_client_end_of_data(st);
+}
+
+static void count_reset(struct h2_conn *c)
+{
+    if (h2_limit_take(&c->resets, c->now))
+        return;
+    h2_fail(c, TENURE_ELIMIT, "HTTP/2: the peer resets more than %u streams a second", c->limits.resets_max_per_s);
+    if (nghttp2_session_terminate_session(c->session, NGHTTP2_ENHANCE_YOUR_CALM))
+        c->unusable = true;
+}
+
+static void pong(struct h2_conn *c, const nghttp2_ping *frame)
+{
+    uint64_t opaque;
+    memcpy(&opaque, frame->opaque_data, sizeof opaque);
+    if (c->cb.on_pong)
+        c->cb.on_pong(c->user, opaque);
+}
+
+static int frame_received_cb(nghttp2_session *session, const nghttp2_frame *frame, void *user)
+{
+    (void)session;
+    struct h2_conn *c = user;
+    c->established = true;
+    switch (frame->hd.type) {
+    case NGHTTP2_HEADERS:
+        headers_received(c, frame);
+        break;
+    case NGHTTP2_DATA:
+        data_ended(c, frame);
+        break;
+    case NGHTTP2_RST_STREAM:
+        count_reset(c);
+        break;
+    case NGHTTP2_PING:
+        if (frame->hd.flags & NGHTTP2_FLAG_ACK)
+            pong(c, &frame->ping);
+        break;
+    case NGHTTP2_GOAWAY:
+        if (!c->server)
+            h2_client_goaway(c, &frame->goaway);
+        break;
+    default:
+        break;
+    }
+    return 0;
+}
+
+/* A frame against the rules costs us a RST_STREAM: it counts like one of the peer's, or a peer could have streams reset
+ * without end by breaking a rule on each. */
+static int invalid_frame_cb(nghttp2_session *session, const nghttp2_frame *frame, int code, void *user)
+{
+    (void)session;
+    (void)code;
+    struct h2_conn *c = user;
+    if (frame->hd.type == NGHTTP2_HEADERS)
+        c->headers_open = false;
+    count_reset(c);
+    return 0;
+}
+
+static int stream_close_cb(nghttp2_session *session, int32_t stream_id, uint32_t error_code, void *user)
+{
+    (void)session;
+    struct h2_conn *c = user;
+    struct h2_stream *st = h2_find(c, stream_id);
+    if (!st)
+        return 0;
+    if (!c->server)
+        h2_client_closed(st, error_code);
+    h2_stream_close(st);
+    return 0;
+}
+
+/* ---- callbacks of nghttp2: sending ---- */
+
+static void goaway_leaves(struct h2_conn *c, const nghttp2_goaway *frame)
+{
+    if (frame->error_code == NGHTTP2_NO_ERROR)
+        return;
+    if (frame->opaque_data_len)
+        h2_fail(c, TENURE_EPROTOCOL, "HTTP/2: %s: %.*s", nghttp2_http2_strerror(frame->error_code),
+                (int)frame->opaque_data_len, (const char *)frame->opaque_data);
+    else
+        h2_fail(c, TENURE_EPROTOCOL, "HTTP/2: %s", nghttp2_http2_strerror(frame->error_code));
+}
+
+static int before_frame_cb(nghttp2_session *session, const nghttp2_frame *frame, void *user)
+{
+    (void)session;
+    struct h2_conn *c = user;
+    if (frame->hd.type == NGHTTP2_GOAWAY)
+        goaway_leaves(c, &frame->goaway);
+    if (!c->server && frame->hd.type == NGHTTP2_HEADERS) {
+        struct h2_stream *st = h2_find(c, frame->hd.stream_id);
+        if (st)
+            st->written = true;
+    }
+    return 0;
+}
+
+/* A server that has said all while the client still sends asks it to stop, as RFC 9113 8.1 allows. */
+static int frame_sent_cb(nghttp2_session *session, const nghttp2_frame *frame, void *user)
+{
+    struct h2_conn *c = user;
+    bool ends = frame->hd.type == NGHTTP2_HEADERS && (frame->hd.flags & NGHTTP2_FLAG_END_STREAM);
+    if (!c->server || !ends || nghttp2_session_get_stream_remote_close(session, frame->hd.stream_id) != 0)
+        return 0;
+    int rc = nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, frame->hd.stream_id, NGHTTP2_NO_ERROR);
+    return rc ? NGHTTP2_ERR_CALLBACK_FAILURE : 0;
+}
+
+/* ---- setting up ---- */
+
+/* nghttp2's memory comes from this program's malloc, not from the shared library's: so tests can make it fail. */
+static void *mem_malloc(size_t size, void *user)
+{
+    (void)user;
+    return malloc(size);
+}
+
+static void mem_free(void *memory, void *user)
+{
+    (void)user;
+    free(memory);
+}
+
+static void *mem_calloc(size_t n, size_t size, void *user)
+{
+    (void)user;
+    return calloc(n, size);
+}
+
+static void *mem_realloc(void *memory, size_t size, void *user)
+{
+    (void)user;
+    return realloc(memory, size);
+}
+
+static void set_callbacks(nghttp2_session_callbacks *cb)
+{
+    nghttp2_session_callbacks_set_on_begin_headers_callback(cb, begin_headers_cb);
+    nghttp2_session_callbacks_set_on_header_callback(cb, header_cb);
+    nghttp2_session_callbacks_set_on_data_chunk_recv_callback(cb, data_cb);
+    nghttp2_session_callbacks_set_on_frame_recv_callback(cb, frame_received_cb);
+    nghttp2_session_callbacks_set_on_invalid_frame_recv_callback(cb, invalid_frame_cb);
+    nghttp2_session_callbacks_set_on_stream_close_callback(cb, stream_close_cb);
+    nghttp2_session_callbacks_set_before_frame_send_callback(cb, before_frame_cb);
+    nghttp2_session_callbacks_set_on_frame_send_callback(cb, frame_sent_cb);
+    nghttp2_session_callbacks_set_send_data_callback(cb, h2_send_data_cb);
+}
+
+/* Closed streams are not kept for the tree of priorities: with 100,000 allowed streams it would keep as many. */
+static void set_options(nghttp2_option *option)
+{
+    nghttp2_option_set_no_closed_streams(option, 1);
+    nghttp2_option_set_stream_reset_rate_limit(option, UINT64_MAX, UINT64_MAX);
+}
+
+static int session_new(struct h2_conn *c)
+{
+    static nghttp2_mem mem = {NULL, mem_malloc, mem_free, mem_calloc, mem_realloc};
+    nghttp2_session_callbacks *callbacks = NULL;
+    nghttp2_option *option = NULL;
+    int rc = nghttp2_session_callbacks_new(&callbacks);
+    rc = rc ? rc : nghttp2_option_new(&option);
+    if (!rc) {
+        set_callbacks(callbacks);
+        set_options(option);
+        rc = c->server ? nghttp2_session_server_new3(&c->session, callbacks, c, option, &mem)
+                       : nghttp2_session_client_new3(&c->session, callbacks, c, option, &mem);
+    }
+    nghttp2_option_del(option);
+    nghttp2_session_callbacks_del(callbacks);
+    return rc;
+}
+
+static int session_greet(struct h2_conn *c)
+{
+    const nghttp2_settings_entry both[] = {
+        {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, c->limits.window_bytes},
+        {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, c->limits.header_bytes_max},
+        {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, c->server ? c->limits.streams_max : 0},
+        {NGHTTP2_SETTINGS_ENABLE_PUSH, 0},
+    };
+    size_t n = c->server ? ARRAY_LEN(both) - 1 : ARRAY_LEN(both); /* a server must not speak of push */
+    int rc = nghttp2_submit_settings(c->session, NGHTTP2_FLAG_NONE, both, n);
+    if (rc)
+        return rc;
+    return nghttp2_session_set_local_window_size(c->session, NGHTTP2_FLAG_NONE, 0, (int32_t)c->limits.window_bytes);
+}
+
+static uint32_t or_default(uint32_t value, uint32_t default_value)
+{
+    return value ? value : default_value;
+}
+
+static void set_limits(struct h2_conn *c, const struct h2_limits *asked)
+{
+    struct h2_limits l = asked ? *asked : (struct h2_limits){0};
+    l.streams_max = or_default(l.streams_max, 100000);
+    l.message_bytes_max = or_default(l.message_bytes_max, c->server ? 2 << 20 : INT32_MAX);
+    l.header_bytes_max = or_default(l.header_bytes_max, 16 << 10);
+    l.input_bytes_max = l.input_bytes_max ? l.input_bytes_max : 16 << 20;
+    if (l.input_bytes_max < l.message_bytes_max)
+        l.input_bytes_max = l.message_bytes_max;
+    l.resets_max_per_s = or_default(l.resets_max_per_s, 50000);
+    l.window_bytes = or_default(l.window_bytes, 1 << 20);
+    if (l.window_bytes > INT32_MAX)
+        l.window_bytes = INT32_MAX;
+    c->limits = l;
+    c->input.max = l.input_bytes_max;
+    h2_limit_init(&c->resets, l.resets_max_per_s);
+    h2_headers_init(&c->headers, l.header_bytes_max);
+}
+
+static struct h2_conn *conn_new(bool server, const struct h2_limits *limits, const struct h2_callbacks *cb, void *user)
+{
+    struct h2_conn *c = calloc(1, sizeof *c);
+    if (!c)
+        return NULL;
+    c->server = server;
+    c->cb = *cb;
+    c->user = user;
+    set_limits(c, limits);
+    list_init(&c->streams);
+    list_init(&c->abandoned);
+    list_init(&c->dead);
+    list_init(&c->spares);
+    list_init(&c->drained);
+    list_init(&c->unfinished);
+    buf_init(&c->early);
+    if (session_new(c) || session_greet(c))
+        return h2_free(c);
+    return c;
+}
+
+struct h2_conn *h2_server_new(const struct h2_limits *limits, const struct h2_callbacks *cb, void *user)
+{
+    return conn_new(true, limits, cb, user);
+}
+
+struct h2_conn *h2_client_new(const struct h2_limits *limits, const struct h2_callbacks *cb, void *user)
+{
+    return conn_new(false, limits, cb, user);
+}
+
+struct h2_conn *h2_free(struct h2_conn *c)
+{
+    if (!c)
+        return NULL;
+    assert(!c->inside);
+    c->inside = c->freeing = true;
+    h2_streams_fini(c);
+    nghttp2_session_del(c->session);
+    h2_headers_fini(&c->headers);
+    free(c->metadata);
+    buf_fini(&c->early);
+    free(c);
+    return NULL;
+}
+
+/* ---- in and out ---- */
+
+/* Lets nghttp2 write one frame or a few into out. False when it has nothing more, or must not go on. */
+static bool write_some(struct h2_conn *c, struct buf *out)
+{
+    const uint8_t *data;
+    ssize_t n = nghttp2_session_mem_send(c->session, &data);
+    if (n < 0)
+        h2_fail_nghttp2(c, (int)n);
+    if (n <= 0)
+        return false;
+    buf_append(out, data, (size_t)n);
+    return true;
+}
+
+static void write_until(struct h2_conn *c, struct buf *out, size_t len_max, bool only_control)
+{
+    c->out = out;
+    c->out_len_max = len_max;
+    while (!c->unusable && out->len < len_max) {
+        if (only_control && nghttp2_session_get_outbound_queue_size(c->session) == 0)
+            break;
+        if (!write_some(c, out))
+            break;
+    }
+    if (buf_error(out) && !c->unusable)
+        h2_fail_nghttp2(c, NGHTTP2_ERR_NOMEM);
+    c->out = NULL;
+}
+
+static void deliver_due(struct h2_conn *c)
+{
+    h2_client_abandoned(c);
+    h2_streams_drained(c);
+}
+
+int h2_feed(struct h2_conn *c, bytes in, tn_ms now, struct tenure_error *err)
+{
+    assert(!c->inside);
+    if (c->error.code)
+        return report(c, err);
+    c->inside = true;
+    c->now = now;
+    ssize_t n = nghttp2_session_mem_recv(c->session, in.data, in.len);
+    if (n < 0)
+        h2_fail_nghttp2(c, (int)n);
+    write_until(c, &c->early, EARLY_MAX, true);
+    deliver_due(c);
+    h2_streams_bury(c);
+    c->inside = false;
+    return report(c, err);
+}
+
+static void give_early(struct h2_conn *c, struct buf *out)
+{
+    buf_append_bytes(out, buf_bytes(&c->early));
+    if (c->early.cap > EARLY_KEPT_MAX)
+        buf_fini(&c->early);
+    buf_reset(&c->early);
+}
+
+int h2_output(struct h2_conn *c, struct buf *out, size_t bytes_max)
+{
+    assert(!c->inside);
+    size_t len_max = out->len + (bytes_max < SIZE_MAX - out->len ? bytes_max : SIZE_MAX - out->len);
+    c->inside = true;
+    if (c->early.len)
+        give_early(c, out);
+    deliver_due(c);
+    write_until(c, out, len_max, false);
+    deliver_due(c);
+    h2_streams_bury(c);
+    c->inside = false;
+    return c->reported ? 0 : report(c, NULL);
+}
+
+bool h2_wants_output(const struct h2_conn *c)
+{
+    if (c->early.len > 0 || (c->error.code && !c->reported))
+        return true;
+    if (!list_empty(&c->abandoned) || !list_empty(&c->drained))
+        return true;
+    return !c->unusable && nghttp2_session_want_write(c->session);
+}
+
+bool h2_done(const struct h2_conn *c)
+{
+    if (h2_wants_output(c))
+        return false;
+    return c->error.code || !nghttp2_session_want_read(c->session);
+}
+
+bool h2_established(const struct h2_conn *c)
+{
+    return c->established;
+}
+
+bool h2_input_stalled(const struct h2_conn *c, tn_ms since)
+{
+    if (c->headers_open && c->headers_since < since)
+        return true;
+    if (list_empty(&c->unfinished))
+        return false;
+    return LIST_ENTRY(c->unfinished.next, struct h2_stream, in_node)->in_since < since;
+}
+
+size_t h2_queued(const struct h2_conn *c)
+{
+    return c->queued + c->early.len;
+}
+
+size_t h2_streams(const struct h2_conn *c)
+{
+    return c->n_streams;
+}
+
+int h2_ping(struct h2_conn *c, uint64_t opaque)
+{
+    uint8_t data[8];
+    memcpy(data, &opaque, sizeof data);
+    if (c->unusable)
+        return TENURE_ECLOSED;
+    return nghttp2_submit_ping(c->session, NGHTTP2_FLAG_NONE, data) ? TENURE_ENOMEM : 0;
+}
+
+void h2_goaway(struct h2_conn *c)
+{
+    if (c->unusable)
+        return;
+    int32_t last = nghttp2_session_get_last_proc_stream_id(c->session);
+    int rc = nghttp2_submit_goaway(c->session, NGHTTP2_FLAG_NONE, last, NGHTTP2_NO_ERROR, NULL, 0);
+    if (rc == NGHTTP2_ERR_NOMEM)
+        h2_fail_nghttp2(c, rc);
+}

@@ -1,0 +1,77 @@
+/* Collects a header list. Past the bound, or out of memory, it keeps counting and keeps nothing more; whoever reads the
+ * list looks at the two flags first. */
+#include "wire/h2_headers.h"
+
+#include <stdlib.h>
+#include <strings.h>
+
+enum { OVERHEAD = 32, PLACES_MIN = 16, TEXT_KEPT_MAX = 4096 };
+
+void h2_headers_init(struct h2_headers *h, size_t list_bytes_max)
+{
+    *h = (struct h2_headers){.list_bytes_max = list_bytes_max};
+    buf_init(&h->text);
+}
+
+void h2_headers_fini(struct h2_headers *h)
+{
+    buf_fini(&h->text);
+    free(h->places);
+    h->places = NULL;
+    h->n = h->cap = 0;
+}
+
+void h2_headers_begin(struct h2_headers *h)
+{
+    if (h->text.cap > TEXT_KEPT_MAX)
+        h2_headers_fini(h);
+    buf_reset(&h->text);
+    h->n = 0;
+    h->list_bytes = 0;
+    h->too_large = h->out_of_memory = false;
+}
+
+static bool places_reserve(struct h2_headers *h)
+{
+    if (h->n < h->cap)
+        return true;
+    size_t cap = h->cap ? 2 * h->cap : PLACES_MIN;
+    struct h2_header_place *places = realloc(h->places, cap * sizeof *places);
+    if (!places)
+        return false;
+    h->places = places;
+    h->cap = cap;
+    return true;
+}
+
+void h2_headers_add(struct h2_headers *h, bytes name, bytes value)
+{
+    h->list_bytes += name.len + value.len + OVERHEAD;
+    h->too_large |= h->list_bytes > h->list_bytes_max;
+    if (h->too_large || h->out_of_memory)
+        return;
+    size_t at = h->text.len;
+    buf_append_bytes(&h->text, name);
+    buf_append_bytes(&h->text, value);
+    if (buf_error(&h->text) || !places_reserve(h)) {
+        h->out_of_memory = true;
+        return;
+    }
+    h->places[h->n++] = (struct h2_header_place){at, name.len, value.len};
+}
+
+struct h2_header h2_headers_get(const struct h2_headers *h, size_t i)
+{
+    const struct h2_header_place *p = &h->places[i];
+    const uint8_t *text = h->text.data + p->at;
+    return (struct h2_header){bytes_of(text, p->name_len), bytes_of(text + p->name_len, p->value_len)};
+}
+
+bool h2_is_grpc_type(bytes content_type)
+{
+    static const char base[] = "application/grpc";
+    size_t len = sizeof base - 1;
+    if (content_type.len < len || strncasecmp((const char *)content_type.data, base, len) != 0)
+        return false;
+    return content_type.len == len || content_type.data[len] == '+' || content_type.data[len] == ';';
+}
