@@ -1,0 +1,299 @@
+"""What the end-to-end tests share: servers and commands as real processes, waiting for events, and TAP.
+
+A test file defines functions whose docstring is a sentence and hands them to main():
+
+    from harness import *
+
+    def what_holds(world):
+        '''a key that was put can be read'''
+        world.tenure("put", "a", "1", check=True)
+        equal(world.tenure("get", "a", "--print-value-only").stdout, "1\\n")
+
+    main([what_holds])
+
+It runs as `test_x.py [--server tenure|etcd] [NAME…]` and prints one TAP line a function. Each function gets a world of
+its own: a temporary folder, a server that is started when `world.server` is first asked for, commands that talk to it.
+Whatever a world started is ended (by its process id, never by name) and its folder removed when its function is over.
+
+Environment: TENURE names the binary (default: build/tenure).
+"""
+
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import traceback
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+TENURE = os.path.abspath(os.environ.get("TENURE", ROOT / "build" / "tenure"))
+PATIENCE_S = float(os.environ.get("E2E_PATIENCE", "20"))  # how long an event may take before a test gives up on it
+
+
+class Failure(Exception):
+    """What a test expected did not hold."""
+
+
+class Skip(Exception):
+    """It cannot run here; the text says why."""
+
+
+# --- expectations -----------------------------------------------------------------------------------------------------
+
+
+def equal(got, wanted, what="value"):
+    if got != wanted:
+        raise Failure(f"{what}: got {got!r}, wanted {wanted!r}")
+
+
+def true(holds, what):
+    if not holds:
+        raise Failure(f"does not hold: {what}")
+
+
+def await_(event, what, timeout_s=None):
+    """Calls event until it answers something true, which is returned; asks every 10 ms at first, then less often."""
+    until = time.monotonic() + (timeout_s or PATIENCE_S)
+    pause = 0.005
+    while True:
+        result = event()
+        if result:
+            return result
+        if time.monotonic() >= until:
+            raise Failure(f"did not come about within {timeout_s or PATIENCE_S:g} s: {what}")
+        time.sleep(pause)
+        pause = min(pause * 1.2, 0.05)
+
+
+def boottime_ms():
+    return time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1_000_000
+
+
+def read(path):
+    """The file's text, '' while it does not exist."""
+    try:
+        return Path(path).read_text()
+    except FileNotFoundError:
+        return ""
+
+
+def lines(path):
+    """The complete lines of a file."""
+    text = read(path)
+    return text[: text.rfind("\n") + 1].splitlines()
+
+
+def process_state(pid):
+    """The letter of /proc/PID/stat (R, S, T, Z, …); None when there is no such process."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+
+
+def is_running(pid):
+    return process_state(pid) not in (None, "Z", "X")
+
+
+def children(pid):
+    """The direct children of a process."""
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        return [int(c) for task in Path(f"/proc/{pid}/task").iterdir() for c in (task / "children").read_text().split()]
+    return []
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+# --- servers ----------------------------------------------------------------------------------------------------------
+
+
+class Server:
+    """`tenure serve` or etcd in a folder, on a free port of the loopback interface."""
+
+    def __init__(self, kind, folder, *options):
+        self.kind, self.folder, self.options = kind, Path(folder), options
+        self.process = self.port = None
+        self.folder.mkdir(parents=True, exist_ok=True)
+
+    @property
+    def url(self):
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def pid(self):
+        return self.process.pid
+
+    def start(self):
+        """Starts it (again: on the same port and data) and waits until it serves."""
+        for attempt in range(3):
+            port = self.port or free_port()
+            if self._begin(port):
+                self.port = port
+                return self
+            if self.port:
+                break
+        raise Failure(f"{self.kind} did not become ready:\n{read(self.folder / 'log')[-2000:]}")
+
+    def _begin(self, port):
+        log = open(self.folder / "log", "ab")
+        begins_at = log.tell()
+        data = str(self.folder / "data")
+        if self.kind == "tenure":
+            argv = [TENURE, "serve", "--data-dir", data, "--listen-client-urls", f"http://127.0.0.1:{port}", *self.options]
+        else:
+            peer = f"http://127.0.0.1:{free_port()}"
+            argv = ["etcd", "--data-dir", data, "--listen-client-urls", f"http://127.0.0.1:{port}",
+                    "--advertise-client-urls", f"http://127.0.0.1:{port}", "--listen-peer-urls", peer,
+                    "--initial-advertise-peer-urls", peer, "--initial-cluster", f"default={peer}", *self.options]
+        self.process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+        log.close()
+        ready = b"tenure: serving" if self.kind == "tenure" else b"ready to serve client requests"
+
+        def settled():
+            with open(self.folder / "log", "rb") as text:
+                text.seek(begins_at)
+                return ready in text.read() or self.process.poll() is not None
+
+        await_(settled, f"{self.kind} is ready", 60)
+        return self.process.poll() is None
+
+    def signal(self, number):
+        os.kill(self.process.pid, number)
+
+    def freeze(self):
+        self.signal(signal.SIGSTOP)
+
+    def thaw(self):
+        self.signal(signal.SIGCONT)
+
+    def kill(self):
+        """-9, as when the machine's power goes."""
+        self.signal(signal.SIGKILL)
+        self.process.wait()
+
+    def stop(self):
+        """In order; its exit code."""
+        self.signal(signal.SIGTERM)
+        return self.process.wait(PATIENCE_S)
+
+    def end(self):
+        """Whatever state it is in."""
+        if self.process and self.process.poll() is None:
+            self.kill()
+
+
+# --- one test's world ---------------------------------------------------------------------------------------------------
+
+
+class World:
+    def __init__(self, server_kind):
+        self.server_kind = server_kind
+        self.folder = Path(tempfile.mkdtemp(prefix="tenure-e2e."))
+        self._server = None
+        self._processes = []
+        self._pids = []
+
+    @property
+    def server(self):
+        if not self._server:
+            self._server = Server(self.server_kind, self.folder / "server").start()
+        return self._server
+
+    def path(self, name):
+        return str(self.folder / name)
+
+    def environment(self, **more):
+        return {**os.environ, "TENURE_ENDPOINTS": self.server.url, "ETCDCTL_ENDPOINTS": self.server.url,
+                "ETCDCTL_API": "3", "LC_ALL": "C.UTF-8", **more}
+
+    def tenure(self, *args, check=False, timeout=None, **popen):
+        """Runs `tenure ARGS` to its end; the result has returncode, stdout, stderr (text)."""
+        return self.run([TENURE, *args], check=check, timeout=timeout, **popen)
+
+    def etcdctl(self, *args, check=False, timeout=None, **popen):
+        return self.run(["etcdctl", *args], check=check, timeout=timeout, **popen)
+
+    def run(self, argv, check=False, timeout=None, env=None, input=None, **popen):
+        stdin = {} if input is not None else {"stdin": subprocess.DEVNULL}
+        result = subprocess.run(argv, env=env or self.environment(), text=True, capture_output=True, input=input,
+                                timeout=timeout or PATIENCE_S * 3, **stdin, **popen)
+        if check and result.returncode != 0:
+            raise Failure(f"{' '.join(argv)}: exit code {result.returncode}\n{result.stdout}{result.stderr}")
+        return result
+
+    def start(self, *args, program=TENURE, env=None, **popen):
+        """Starts `tenure ARGS` (or another program) with pipes; the world ends it."""
+        popen.setdefault("stdin", subprocess.DEVNULL)
+        popen.setdefault("stdout", subprocess.PIPE)
+        popen.setdefault("stderr", subprocess.PIPE)
+        process = subprocess.Popen([program, *args], env=env or self.environment(), text=True, **popen)
+        self._processes.append(process)
+        return process
+
+    def will_end(self, pid):
+        """Registers a process that a test knows by number only, such as a guardian."""
+        self._pids.append(pid)
+        return pid
+
+    def close(self):
+        for process in self._processes:
+            if process.poll() is None:
+                process.kill()
+            for stream in (process.stdin, process.stdout, process.stderr):
+                if stream:
+                    stream.close()
+            process.wait()
+        for pid in self._pids:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        if self._server:
+            self._server.end()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+# --- TAP --------------------------------------------------------------------------------------------------------------
+
+
+def run_one(function, server_kind):
+    world = World(server_kind)
+    try:
+        function(world)
+        return "ok", ""
+    except Skip as why:
+        return "ok", f" # SKIP {why}"
+    except Exception:  # a test that breaks in any way has failed
+        for line in traceback.format_exc().splitlines():
+            print(f"# {line}")
+        return "not ok", ""
+    finally:
+        world.close()
+
+
+def main(functions):
+    args = sys.argv[1:]
+    server_kind = "tenure"
+    if args[:1] == ["--server"]:
+        server_kind, args = args[1], args[2:]
+    if server_kind == "etcd" and not shutil.which("etcd"):
+        print("1..0 # SKIP there is no etcd on this machine")
+        sys.exit(77)
+    functions = [f for f in functions if not args or f.__name__ in args]
+    failed = 0
+    print(f"1..{len(functions)}", flush=True)
+    for number, function in enumerate(functions, 1):
+        begun = time.monotonic()
+        verdict, note = run_one(function, server_kind)
+        failed += verdict != "ok"
+        name = " ".join((function.__doc__ or function.__name__).split())
+        print(f"{verdict} {number} - {name} [{server_kind}]{note}", flush=True)
+        print(f"# {function.__name__}: {time.monotonic() - begun:.1f} s", flush=True)
+    sys.exit(1 if failed else 0)
