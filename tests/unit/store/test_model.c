@@ -867,9 +867,11 @@ static void step_replay(void)
     store_free(copy);
 }
 
-/* Everything planned is lost, and the watchers with it. */
+/* Everything planned is lost, and the watchers with it; so is at times the deletion of rows that memory has dropped. */
 static void step_restart(void)
 {
+    tn_seq lost[8];
+    store_trim(M->w.s, roll(ARRAY_LEN(lost)), lost);
     for (int i = 0; i < WATCHERS; i++)
         M->watchers[i].w = NULL;
     world_restart(&M->w);
