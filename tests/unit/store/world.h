@@ -1,6 +1,5 @@
 /* A store with the log and the clock that a test plays for it: rows that were handed out are copied when they are
- * committed, and a second store can be made from them at any time. Memory of its own comes from the C library and is not
- * counted by the allocation-failure sweep (see world_quiet). */
+ * committed, and a second store can be made from them at any time. */
 #ifndef TESTS_UNIT_STORE_WORLD_H
 #define TESTS_UNIT_STORE_WORLD_H
 
