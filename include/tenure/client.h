@@ -5,12 +5,15 @@
  *   foreign loop tenure_open_poll   one descriptor, one timeout, one turn function; loop thread only
  *
  * In all three the calls that end in `_start` take a completion; those without block, and are allowed only on a handle
- * from tenure_open. On such a handle completions and callbacks run on the handle's thread.
+ * from tenure_open (TENURE_EINVALID elsewhere). On such a handle completions and callbacks run on the handle's thread.
  *
- * Threads: functions that block, and tenure_lock_held, tenure_lock_token, tenure_election_leads, tenure_election_token, may
- * be called from any thread; all others of a uv or poll handle from the loop's thread only. A callback may call anything but
- * a blocking function.
- * Fork: in the child the handle is dead; every call answers TENURE_EFORKED, only tenure_close may be called (it frees).
+ * Threads: on a handle from tenure_open everything may be called from any thread; on a uv or poll handle only what reads a
+ * lock's or an election's state (tenure_lock_held, tenure_election_leads, …), all else from the loop's thread. A callback
+ * may call anything but a blocking function (TENURE_EINVALID).
+ * Objects (locks, elections, observers, watches) live until their own stop function (tenure_unlock, …_stop), also when
+ * they have ended by themselves, or until their handle is closed.
+ * Fork: in the child the handle is dead: every call answers TENURE_EFORKED, nothing is held, and only tenure_close may be
+ * called (it gives the child's copies of the descriptors back and leaves the parent's handle alone).
  * Signals: none is handled, blocked or changed, except that the handle's own thread blocks all.
  * Option structs begin with `size` = sizeof the struct, so that they can grow; zeroed fields mean the default.
  */
@@ -25,6 +28,8 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+
+#pragma GCC visibility push(default)
 
 typedef struct tenure_client tenure_client;
 
@@ -71,6 +76,8 @@ void tenure_close_start(tenure_client *c, void (*on_closed)(void *user), void *u
 
 /* The library's version, "0.1.0"; static storage. */
 const char *tenure_version(void);
+
+#pragma GCC visibility pop
 
 #ifdef __cplusplus
 }

@@ -9,6 +9,8 @@
 extern "C" {
 #endif
 
+#pragma GCC visibility push(default)
+
 typedef struct tenure_election tenure_election;
 typedef struct tenure_observer tenure_observer;
 
@@ -27,7 +29,8 @@ struct tenure_election_options {
     bool once;                    /* end after the first loss instead of campaigning again */
     void (*on_gained)(tenure_election *e, tenure_token token, void *user);
     void (*on_lost)(tenure_election *e, enum tenure_loss why, void *user); /* at safe-until, network or not */
-    /* It ended: stopped (0), or failed for good. e is freed right after. */
+    /* It ended: stopped (0), or failed for good, or its wait_ms or its only leadership (once) is over. Then it waits to be
+     * freed by tenure_election_stop, unless that was called before. No callback comes after it. */
     void (*on_stopped)(tenure_election *e, int code, const struct tenure_error *err, void *user);
     void *user;
 };
@@ -35,15 +38,16 @@ struct tenure_election_options {
 /* Campaigns until stopped; callbacks on the loop's thread. NULL on failure. Any handle. */
 tenure_election *tenure_election_start(tenure_client *c, const char *name, const struct tenure_election_options *o,
                                        struct tenure_error *err);
-/* Resigns or leaves the queue; bounded; on_stopped follows, and e is freed. On a blocking handle, from another thread than
- * the loop's, waits for it. NULL is fine. */
+/* Resigns or leaves the queue, bounded by the call timeout; on_stopped follows unless it came before, and e is freed. Once
+ * for each start. On a blocking handle, from another thread than the loop's, waits until it is done. NULL is fine. */
 void tenure_election_stop(tenure_election *e);
 
 /* True only while nobody else can lead. No I/O; any thread. */
 bool tenure_election_leads(const tenure_election *e);
+/* What tells whether it leads, for which token, until when, and by which key. No I/O; any thread. */
 tenure_token tenure_election_token(const tenure_election *e); /* of the current or last leadership; 0 = none yet */
 int64_t tenure_election_remaining_ms(const tenure_election *e); /* until safe-until; <= 0 = does not lead */
-int64_t tenure_election_lease(const tenure_election *e);
+int64_t tenure_election_lease(const tenure_election *e);        /* 0 while there is none */
 /* Writes the key into out (cut to size, 0-terminated); "" while there is none. */
 void tenure_election_key(const tenure_election *e, char *out, size_t size);
 /* Blocking handles: replaces the proposal while leading. TENURE_ENOTHELD. */
@@ -51,15 +55,20 @@ int tenure_election_proclaim(tenure_election *e, struct tenure_bytes proposal, s
 
 struct tenure_observer_options {
     size_t size;
-    const char *prefix;
+    const char *prefix; /* NULL = "/election/" */
     /* kv NULL: nobody leads. Every leader in the order of tokens (kv->create_revision), the last one always. */
     void (*on_leader)(tenure_observer *o, const struct tenure_kv *kv, int64_t revision, void *user);
+    /* It ended by itself and calls no more. */
     void (*on_end)(tenure_observer *o, int code, const struct tenure_error *err, void *user);
     void *user;
 };
+/* Follows who leads until stopped; callbacks on the loop's thread. NULL on failure. Any handle. */
 tenure_observer *tenure_observer_start(tenure_client *c, const char *name, const struct tenure_observer_options *o,
                                        struct tenure_error *err);
+/* Ends and frees; no callback comes after it has returned, except to the very callback that called it. NULL is fine. */
 void tenure_observer_stop(tenure_observer *o);
+
+#pragma GCC visibility pop
 
 #ifdef __cplusplus
 }

@@ -1,9 +1,10 @@
 /* Keys and values: get, put, delete, transactions, compaction, watches, leases, and what servers say of themselves.
  *
  * Two forms of every call: `tenure_x` blocks (handles of tenure_open only) and `tenure_x_start` takes a completion. Inputs are
- * copied before the call returns. Results are one allocation, freed by the named function; what they point to lives as
- * long. A timeout of 0 means the handle's default. Blocking calls answer 0 or TENURE_E… and fill err; err->applied says of
- * a failed write whether it took effect. They return at most 100 ms after their deadline, whatever the servers do.
+ * copied before the call returns. Results are one allocation, freed by the named function (NULL is fine for each of them);
+ * what they point to lives as long, and each run of bytes in them has a 0 behind its end, not counted. A timeout of 0 means
+ * the handle's default. Blocking calls answer 0 or TENURE_E… and fill err; err->applied says of a failed write whether it
+ * took effect. They return at most 100 ms after their deadline, whatever the servers do.
  *
  * Errors common to all: TENURE_ETIMEOUT, TENURE_EUNAVAILABLE, TENURE_EDENIED, TENURE_ECLOSED, TENURE_EFORKED,
  * TENURE_ENOMEM, TENURE_ELIMIT (too many calls under way), TENURE_ETOOLARGE, TENURE_ENOSPACE, TENURE_EPROTOCOL,
@@ -19,6 +20,8 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+
+#pragma GCC visibility push(default)
 
 struct tenure_bytes {
     const void *data;
@@ -135,12 +138,13 @@ struct tenure_txn_result {
 int tenure_txn_commit(tenure_txn *t, int64_t timeout_ms, struct tenure_txn_result **ret, struct tenure_error *err);
 void tenure_txn_result_free(struct tenure_txn_result *r);
 
-/* ---- completions for loops: the same calls; result is NULL when code != 0 and is freed by the library after the
- * callback unless the callback takes it with tenure_take(result). The answer is 0 or why the call could not begin. ---- */
+/* ---- completions: the same calls without waiting. The callback comes exactly once, from the loop, also after a close
+ * (TENURE_ECLOSED); its result is NULL when code != 0, else it belongs to the callback, which frees it. ---- */
 typedef void (*tenure_get_cb)(void *user, int code, struct tenure_get_result *r, const struct tenure_error *err);
 typedef void (*tenure_put_cb)(void *user, int code, struct tenure_put_result *r, const struct tenure_error *err);
 typedef void (*tenure_delete_cb)(void *user, int code, struct tenure_delete_result *r, const struct tenure_error *err);
 typedef void (*tenure_txn_cb)(void *user, int code, struct tenure_txn_result *r, const struct tenure_error *err);
+/* 0, or why the call could not begin (then the callback does not come). cb may be NULL for the writes. */
 int tenure_get_start(tenure_client *c, struct tenure_bytes key, const struct tenure_get_options *o, tenure_get_cb cb,
                      void *user, struct tenure_error *err);
 int tenure_put_start(tenure_client *c, struct tenure_bytes key, struct tenure_bytes value, const struct tenure_put_options *o,
@@ -189,12 +193,14 @@ struct tenure_lease_info {
     size_t n_keys;
     const struct tenure_bytes *keys;
 };
+/* How long a lease still lives, and with `keys` what is attached to it. An unknown lease is success with ttl_s -1. */
 int tenure_lease_ttl(tenure_client *c, int64_t id, bool keys, struct tenure_lease_info **ret, struct tenure_error *err);
 void tenure_lease_info_free(struct tenure_lease_info *r);
 struct tenure_lease_list {
     size_t n;
-    const int64_t *ids;
+    const int64_t *ids; /* the one that ends first in front */
 };
+/* All leases that are alive. */
 int tenure_lease_list(tenure_client *c, struct tenure_lease_list **ret, struct tenure_error *err);
 void tenure_lease_list_free(struct tenure_lease_list *r);
 
@@ -211,6 +217,7 @@ struct tenure_member_list {
     size_t n;
     const struct tenure_member *members;
 };
+/* The members of the cluster; one for a single server. */
 int tenure_member_list(tenure_client *c, struct tenure_member_list **ret, struct tenure_error *err);
 void tenure_member_list_free(struct tenure_member_list *r);
 
@@ -223,11 +230,14 @@ struct tenure_status {
     size_t n_errors;
     const char *const *errors;
 };
-/* The number of endpoints, and the status of the one with this index; TENURE_EINVALID for an index out of range. */
+/* The endpoints that the handle was opened with, in that order, the status of the one with this index (NULL, or
+ * TENURE_EINVALID, for an index out of range). */
 size_t tenure_endpoints(const tenure_client *c);
 const char *tenure_endpoint(const tenure_client *c, size_t index);
 int tenure_status(tenure_client *c, size_t index, int64_t timeout_ms, struct tenure_status **ret, struct tenure_error *err);
 void tenure_status_free(struct tenure_status *r);
+
+#pragma GCC visibility pop
 
 #ifdef __cplusplus
 }

@@ -16,6 +16,8 @@
 extern "C" {
 #endif
 
+#pragma GCC visibility push(default)
+
 typedef struct tenure_lock tenure_lock;
 typedef int64_t tenure_token; /* only grows over all holders of one name; 0 is none */
 
@@ -27,9 +29,10 @@ struct tenure_lock_options {
     const char *purpose; /* shown to those who wait; NULL = the handle's */
     /* May be NULL. Held, and now not any more; on the loop's thread; once an acquisition. */
     void (*on_lost)(tenure_lock *lock, const struct tenure_error *why, void *user);
-    /* Only for tenure_lock_start: code 0 = held. */
+    /* Only for tenure_lock_start: code 0 = held. Else it is over, and the lock waits to be freed by tenure_unlock or
+     * tenure_unlock_start, here or later. */
     void (*on_acquired)(tenure_lock *lock, int code, tenure_token token, const struct tenure_error *err, void *user);
-    /* Only for handles without blocking calls: the release begun by tenure_unlock_start has ended. lock is freed. */
+    /* The release begun by tenure_unlock_start has ended: 0 = freed for sure, else it is when its lease ends. */
     void (*on_released)(int code, void *user);
     void *user;
 };
@@ -44,20 +47,24 @@ tenure_lock *tenure_lock_start(tenure_client *c, const char *name, const struct 
 bool tenure_lock_held(const tenure_lock *lock);
 /* The fencing token of this acquisition; also after a loss (to name it in messages). Any thread. */
 tenure_token tenure_lock_token(const tenure_lock *lock);
-/* The key that stands for it, static while lock lives. */
+/* The key that stands for it, static while lock lives; "" while there is none. Any thread. */
 const char *tenure_lock_key(const tenure_lock *lock);
+/* The lease that its key hangs on; 0 while there is none. Any thread. */
 int64_t tenure_lock_lease(const tenure_lock *lock);
 /* Milliseconds until safe-until; <= 0 = not held. Any thread. */
 int64_t tenure_lock_remaining_ms(const tenure_lock *lock);
 
-/* Releases, or gives the waiting up, and frees. 0, or why it is not known to be freed (it is when its lease ends). NULL is
- * fine. Blocking handles; also from any thread but the loop's. */
+/* Releases, or gives the waiting up, and frees. 0, or why it is not known to be freed (it is when its lease ends):
+ * TENURE_ELOST when it had been lost before. From the call on tenure_lock_held is false. NULL is fine. Blocking handles, any
+ * thread but the loop's (TENURE_EINVALID there, and nothing happened). */
 int tenure_unlock(tenure_lock *lock, struct tenure_error *err);
-/* The same without waiting; on_released follows. Loop thread. */
+/* The same without waiting; on_released follows, never within the call, and lock must not be used any more by then.
+ * NULL is fine. Any handle; loop thread for uv and poll. */
 void tenure_unlock_start(tenure_lock *lock);
 
-/* Acquires, runs work(lock, arg), releases in every case; answers work's value when it was held to the end, else an error:
- * TENURE_ELOST when it was lost while work ran (ret_work, may be NULL, then holds work's value). */
+/* Acquires, runs work(lock, arg) on the caller's thread, releases in every case. Answers work's value when the lock was
+ * held to work's end (err is filled only when that value is negative and names a TENURE_E… code), else an error: why it
+ * was not acquired, or TENURE_ELOST when it was lost while work ran. */
 int tenure_with_lock(tenure_client *c, const char *name, const struct tenure_lock_options *o,
                      int (*work)(tenure_lock *lock, void *arg), void *arg, struct tenure_error *err);
 
@@ -75,8 +82,11 @@ struct tenure_lock_list {
     size_t n;
     const struct tenure_lock_entry *entries;
 };
+/* Reads them at one revision. prefix as in the options. Nobody there is success with n 0. Blocking handles. */
 int tenure_lock_list(tenure_client *c, const char *name, const char *prefix, struct tenure_lock_list **ret, struct tenure_error *err);
 void tenure_lock_list_free(struct tenure_lock_list *r);
+
+#pragma GCC visibility pop
 
 #ifdef __cplusplus
 }
