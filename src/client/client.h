@@ -175,6 +175,12 @@ struct client_keepalive *client_keepalive_start(struct client *c, tn_lease id, i
 /* No callback comes after it. Call it once for each start, also after on_gone. */
 void client_keepalive_stop(struct client *c, struct client_keepalive *k, tn_ms now);
 
+/* ---- what the objects built on the client need, and callbacks do not carry ---- */
+/* The newest `now` that any function above was given: within a callback, the time of this turn. */
+tn_ms client_now(const struct client *c);
+/* The next number of the client's own generator (seeded by client_config.seed): lease ids, jitter. */
+uint64_t client_random(struct client *c);
+
 /* ---- numbers and endpoints ---- */
 size_t client_endpoints(const struct client *c);
 const char *client_endpoint(const struct client *c, size_t i);
