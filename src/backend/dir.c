@@ -96,8 +96,8 @@ static void write_holder(int lock_fd, const char *boot_id)
     char line[128];
     int n = snprintf(line, sizeof line, "pid=%ld started=%llu boot=%s\n", (long)getpid(), started, boot_id);
     /* The text only serves a message: without it (a full disk) the lock is as good. */
-    if (ftruncate(lock_fd, 0) == 0 && pwrite(lock_fd, line, (size_t)n, 0) < 0)
-        (void)ftruncate(lock_fd, 0);
+    if (ftruncate(lock_fd, 0) < 0 || pwrite(lock_fd, line, (size_t)n, 0) < 0)
+        return;
 }
 
 static int take_lock(struct dir *d, const char *path, struct tenure_error *err)

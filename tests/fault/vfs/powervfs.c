@@ -1,6 +1,7 @@
 /* One `image` per path holds the durable bytes and the operations since the last sync. A cut chooses, from its seed, how
- * lossy this one is (nothing kept, everything kept, or a chance in between), then for each sector how many of the writes
- * that touched it have reached the disk: the state after a prefix of them, as a page cache writes whole states. */
+ * lossy this one is (nothing kept, everything kept, or a chance in between), then how far the file system has recorded
+ * sizes and truncations, then for each sector how many of the writes that touched it have reached the disk: the state
+ * after a prefix of them, as a page cache writes whole states. */
 #include "powervfs.h"
 
 #include <pthread.h>
@@ -195,22 +196,32 @@ static void image_sync(struct image *im)
 
 /* ---- the cut ---- */
 
-/* How many of n changes have reached the disk. */
-static uint64_t chosen_prefix(struct rng *r, uint64_t n, unsigned keep_percent)
+/* How many of changes lo..hi have reached the disk. */
+static uint64_t chosen_prefix(struct rng *r, uint64_t lo, uint64_t hi, unsigned keep_percent)
 {
-    if (n == 0 || keep_percent == 0)
-        return 0;
-    if (keep_percent == 100 || rng_below(r, 100) < keep_percent)
-        return n;
-    return rng_below(r, n + 1);
+    if (keep_percent == 0)
+        return lo;
+    if (rng_below(r, 100) < keep_percent)
+        return hi;
+    return lo + rng_below(r, hi - lo + 1);
 }
 
-static void rebuild_sector(const struct image *im, uint8_t *bytes, int64_t from, struct rng *r, unsigned keep)
+/* The sector is in the state after some of the writes that touched it, yet not before a truncation that the file system
+ * has recorded, nor behind one that it has not: files change their size as a whole, and freed blocks take no writes. */
+static void rebuild_sector(const struct image *im, uint8_t *bytes, int64_t from, struct rng *r, uint64_t recorded,
+                           unsigned keep)
 {
-    uint64_t n = 0;
-    for (const struct change *c = im->first; c; c = c->next)
-        n += change_touches(c, from, from + SECTOR);
-    uint64_t kept = chosen_prefix(r, n, keep);
+    uint64_t n = 0, lo = 0, hi = UINT64_MAX, index = 0;
+    for (const struct change *c = im->first; c; c = c->next, index++) {
+        if (!change_touches(c, from, from + SECTOR))
+            continue;
+        if (c->truncate && index >= recorded && hi == UINT64_MAX)
+            hi = n;
+        n++;
+        if (c->truncate && index < recorded)
+            lo = n;
+    }
+    uint64_t kept = chosen_prefix(r, lo, hi < n ? hi : n, keep);
     for (const struct change *c = im->first; c && kept; c = c->next) {
         if (change_touches(c, from, from + SECTOR)) {
             change_apply(c, bytes, from, from + SECTOR);
@@ -219,14 +230,18 @@ static void rebuild_sector(const struct image *im, uint8_t *bytes, int64_t from,
     }
 }
 
-static int64_t rebuild_size(const struct image *im, struct rng *r, unsigned keep)
+static uint64_t count_changes(const struct image *im)
 {
     uint64_t n = 0;
     for (const struct change *c = im->first; c; c = c->next)
         n++;
-    uint64_t kept = chosen_prefix(r, n, keep);
+    return n;
+}
+
+static int64_t recorded_size(const struct image *im, uint64_t recorded)
+{
     int64_t size = im->size;
-    for (const struct change *c = im->first; c && kept; c = c->next, kept--)
+    for (const struct change *c = im->first; c && recorded; c = c->next, recorded--)
         size = change_size(c, size);
     return size;
 }
@@ -239,9 +254,10 @@ static void rebuild_file(const struct image *im, struct rng *r, unsigned keep, c
     uint8_t *bytes = must(calloc(1, (size_t)cap + 1));
     if (im->size)
         memcpy(bytes, im->durable, (size_t)im->size);
+    uint64_t recorded = chosen_prefix(r, 0, count_changes(im), keep);
     for (int64_t from = 0; from < cap; from += SECTOR)
-        rebuild_sector(im, bytes, from, r, keep);
-    int64_t size = rebuild_size(im, r, keep);
+        rebuild_sector(im, bytes, from, r, recorded, keep);
+    int64_t size = recorded_size(im, recorded);
     char path[2 * PATH_SIZE];
     snprintf(path, sizeof path, "%s/%s", to, strrchr(im->path, '/') + 1);
     FILE *f = must(fopen(path, "wb"));
