@@ -88,7 +88,8 @@ enum etcd_error store_watch_add(struct store *s, const struct watch_create_req *
         free(w);
         return ETCD_OUT_OF_MEMORY;
     }
-    s->watch.count++;
+    if (s->watch.count++ == 0)
+        s->watch.matched = s->revision_durable; /* there was nobody to match for */
     watcher_start(s, w, req->start_revision);
     *ret = w;
     return ETCD_OK;

@@ -18,6 +18,8 @@ enum {
 
 tn_rev watch_live_floor(const struct watch_hub *hub)
 {
+    if (hub->count == 0)
+        return INT64_MAX;
     return list_empty(&hub->ready) ? hub->matched + 1 : hub->matched;
 }
 
@@ -72,9 +74,9 @@ bool watch_live_match(struct store *s)
 {
     struct watch_hub *hub = &s->watch;
     assert(list_empty(&hub->ready));
-    if (hub->matched >= s->revision_durable)
+    if (hub->count == 0 || hub->matched >= s->revision_durable)
         return false;
-    hub->matched = hub->count ? hub->matched + 1 : s->revision_durable;
+    hub->matched++;
     hub->n_matches = 0;
     struct match_user m = {.s = s};
     for (size_t i = history_lower_bound(s, hub->matched); i < s->history.len; i++) {
