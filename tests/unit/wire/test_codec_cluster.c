@@ -1,0 +1,127 @@
+/* MemberList, Status and health: each request and response comes back as it was, in protobuf-c's bytes. */
+#include "health.pb-c.h"
+#include "rpc.pb-c.h"
+#include "sample.h"
+
+static struct member sample_member(struct sample *s)
+{
+    size_t n_peer = sample_below(s, 3), n_client = sample_below(s, 3);
+    return (struct member){
+        .id = (uint64_t)sample_int(s),
+        .name = sample_text(s),
+        .peer_urls = sample_texts(s, n_peer),
+        .client_urls = sample_texts(s, n_client),
+        .n_peer_urls = n_peer,
+        .n_client_urls = n_client,
+        .is_learner = sample_bool(s),
+    };
+}
+
+static bool same_member(const struct member *a, const struct member *b)
+{
+    return a->id == b->id && bytes_equal(a->name, b->name) && a->is_learner == b->is_learner &&
+           same_texts(a->peer_urls, a->n_peer_urls, b->peer_urls, b->n_peer_urls) &&
+           same_texts(a->client_urls, a->n_client_urls, b->client_urls, b->n_client_urls);
+}
+
+static void member_lists_come_back(void **state)
+{
+    (void)state;
+    struct sample s;
+    sample_init(&s, 50);
+    for (int i = 0; i < SAMPLES; i++, sample_reset(&s)) {
+        struct response_header h = sample_header(&s), seen;
+        size_t n = sample_below(&s, 4);
+        struct member_list_resp b, a = {.revision = sample_int(&s), .n_members = n};
+        a.members = sample_array(&s, n, sizeof *a.members);
+        for (size_t k = 0; k < n; k++)
+            a.members[k] = sample_member(&s);
+        encode_member_list_resp(&h, &a, &s.out);
+        expect_canonical(&s, &etcdserverpb__member_list_response__descriptor);
+        assert_int_equal(decode_member_list_resp(buf_bytes(&s.out), &s.arena, &seen, &b), 0);
+        assert_true(same_header(&h, a.revision, &seen) && a.revision == b.revision && b.n_members == n);
+        for (size_t k = 0; k < n; k++)
+            assert_true(same_member(&a.members[k], &b.members[k]));
+
+        bool linearizable = sample_bool(&s), seen_linearizable;
+        buf_reset(&s.out);
+        encode_member_list_req(linearizable, &s.out);
+        expect_canonical(&s, &etcdserverpb__member_list_request__descriptor);
+        assert_int_equal(decode_member_list_req(buf_bytes(&s.out), &s.arena, &seen_linearizable), 0);
+        assert_int_equal(linearizable, seen_linearizable);
+    }
+    sample_fini(&s);
+}
+
+static void a_status_comes_back(void **state)
+{
+    (void)state;
+    struct sample s;
+    sample_init(&s, 51);
+    for (int i = 0; i < SAMPLES; i++, sample_reset(&s)) {
+        size_t n = sample_below(&s, 3);
+        struct status_resp b, a = {
+                                  .header = sample_header(&s),
+                                  .version = sample_text(&s),
+                                  .db_size = sample_int(&s),
+                                  .db_size_in_use = sample_int(&s),
+                                  .db_size_quota = sample_int(&s),
+                                  .leader = (uint64_t)sample_int(&s),
+                                  .raft_index = (uint64_t)sample_int(&s),
+                                  .raft_term = (uint64_t)sample_int(&s),
+                                  .raft_applied_index = (uint64_t)sample_int(&s),
+                                  .errors = sample_texts(&s, n),
+                                  .n_errors = n,
+                                  .is_learner = sample_bool(&s),
+                                  .storage_version = sample_text(&s),
+                              };
+        encode_status_resp(&a, &s.out);
+        expect_canonical(&s, &etcdserverpb__status_response__descriptor);
+        assert_int_equal(decode_status_resp(buf_bytes(&s.out), &s.arena, &b), 0);
+        assert_true(same_header(&a.header, a.header.revision, &b.header) && bytes_equal(a.version, b.version));
+        assert_true(a.db_size == b.db_size && a.db_size_in_use == b.db_size_in_use);
+        assert_true(a.db_size_quota == b.db_size_quota && a.leader == b.leader && a.raft_index == b.raft_index);
+        assert_true(a.raft_term == b.raft_term && a.raft_applied_index == b.raft_applied_index);
+        assert_true(same_texts(a.errors, a.n_errors, b.errors, b.n_errors) && a.is_learner == b.is_learner);
+        assert_true(bytes_equal(a.storage_version, b.storage_version));
+    }
+    sample_reset(&s);
+    encode_status_req(&s.out);
+    assert_int_equal(s.out.len, 0);
+    assert_int_equal(decode_status_req(buf_bytes(&s.out), &s.arena), 0);
+    sample_fini(&s);
+}
+
+static void health_comes_back(void **state)
+{
+    (void)state;
+    struct sample s;
+    bytes service;
+    sample_init(&s, 52);
+    encode_health_req(bytes_str("kv"), &s.out);
+    expect_canonical(&s, &grpc__health__v1__health_check_request__descriptor);
+    assert_int_equal(decode_health_req(buf_bytes(&s.out), &s.arena, &service), 0);
+    assert_true(bytes_equal(service, bytes_str("kv")));
+    assert_int_equal(decode_health_req(bytes_of(NULL, 0), &s.arena, &service), 0);
+    assert_int_equal(service.len, 0);
+
+    for (int status = HEALTH_UNKNOWN; status <= HEALTH_SERVICE_UNKNOWN; status++) {
+        enum health_status seen;
+        buf_reset(&s.out);
+        encode_health_resp((enum health_status)status, &s.out);
+        expect_canonical(&s, &grpc__health__v1__health_check_response__descriptor);
+        assert_int_equal(decode_health_resp(buf_bytes(&s.out), &s.arena, &seen), 0);
+        assert_int_equal(seen, status);
+    }
+    sample_fini(&s);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(member_lists_come_back),
+        cmocka_unit_test(a_status_comes_back),
+        cmocka_unit_test(health_comes_back),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
