@@ -78,8 +78,9 @@ void conn_flush(struct conn *c, tn_ms now)
 {
     if (!c->core)
         return;
-    c->waits = !io_stream_writable(c->stream);
-    if (!c->waits)
+    /* Our SETTINGS wait for the peer's first bytes: they would confuse one that speaks HTTP/1. */
+    c->waits = c->begun && !io_stream_writable(c->stream);
+    if (c->begun && !c->waits)
         write_some(c, now);
     if (core_conn_finished(c->core))
         linger(c, now);
