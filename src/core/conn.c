@@ -268,6 +268,16 @@ static void conn_check(struct core_conn *conn, tn_ms now)
         drop(conn, "it left a request unfinished");
 }
 
+void conn_forgive_all(struct core *c, tn_ms now)
+{
+    c->next_conn_check = now + c->config.stall_ms_max;
+    LIST_FOREACH(it, &c->conns)
+    {
+        struct core_conn *conn = LIST_ENTRY(it, struct core_conn, in_core);
+        conn->took_at = conn->opened_at = now;
+    }
+}
+
 void conn_check_all(struct core *c, tn_ms now)
 {
     if (now < c->next_conn_check)

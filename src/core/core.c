@@ -50,7 +50,7 @@ int core_new(const struct core_config *config, struct core **ret)
     arena_init(&c->arena, 0);
     buf_init(&c->out);
     c->out.len_max = INT32_MAX; /* what gRPC clients take at most */
-    journal_planned(c, WRITE_GROWS);
+    journal_begin(c);
     compaction_committed(c);
     *ret = c;
     return 0;
@@ -89,6 +89,7 @@ void core_turn(struct core *c, tn_ms now)
         log_write(&c->config.log, LOG_WARN, "the process was held up: leases get that time on top", "ms=%lld",
                   (long long)(now - c->asked));
         store_lease_shift(c->store, now - c->asked);
+        conn_forgive_all(c, now);
     }
     c->turned = true;
     c->now = now;

@@ -17,6 +17,13 @@
 
 /* ---- planning ---- */
 
+/* What the store planned before there was a core (an empty log's identity) is no lone write. */
+void journal_begin(struct core *c)
+{
+    c->journal.planned = store_seq_planned(c->store);
+    c->journal.commands = store_outbox_empty(c->store) ? 0 : 2;
+}
+
 void journal_planned(struct core *c, enum write_kind kind)
 {
     struct journal *j = &c->journal;

@@ -194,6 +194,8 @@ bool conn_park(struct core_call *call, bytes message) MUST_USE;
 void conn_unpark(struct core_call *call);
 void conn_touch(struct core_conn *conn); /* has something to write */
 void conn_check_all(struct core *c, tn_ms now);
+/* We were held up, not the peers: their patience begins anew. */
+void conn_forgive_all(struct core *c, tn_ms now);
 bool conn_is_full(const struct core_conn *conn);
 
 /* deadline.c */
@@ -216,6 +218,7 @@ void gate_undo(struct core *c, enum etcd_error (*error)(const struct core *c, tn
 void gate_deliver(struct held *h);
 
 /* journal.c */
+void journal_begin(struct core *c);
 /* Counts what the last command planned. */
 void journal_planned(struct core *c, enum write_kind kind);
 /* ETCD_OK, or why a write of that kind is not taken now. */

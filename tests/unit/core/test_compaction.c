@@ -1,0 +1,92 @@
+/* Compaction: by hand, waiting for the trim, and by itself. */
+#include "cases.h"
+
+static void versions(int n)
+{
+    for (int i = 0; i < n; i++)
+        client_put(here.c, "a", "1");
+    world_settle(here.w);
+}
+
+static void superseded_rows_leave_the_log_with_the_next_batches(void **state)
+{
+    (void)state;
+    versions(2000);
+    struct call *k = client_compact(here.c, 2000, false);
+    world_settle(here.w);
+    assert_ok(k);
+    assert_int_equal(here.w->deletes_total, 1998);
+    assert_int_equal(count("a", ""), 1);
+}
+
+static void a_physical_compaction_waits_for_the_trim(void **state)
+{
+    (void)state;
+    versions(2000);
+    here.w->log_held = true;
+    struct call *k = client_compact(here.c, 2000, true);
+    world_settle(here.w);
+    assert_waits(k);
+    here.w->log_held = false;
+    for (int i = 0; i < 100 && !k->has_status; i++) {
+        assert_true(here.w->deletes_total < 1998 || i > 0);
+        world_turn(here.w);
+    }
+    assert_ok(k);
+    assert_int_equal(here.w->deletes_total, 1998);
+}
+
+static void a_physical_compaction_with_nothing_to_trim_is_answered(void **state)
+{
+    (void)state;
+    put("a", "1");
+    struct call *k = client_compact(here.c, 2, true);
+    world_settle(here.w);
+    assert_ok(k);
+}
+
+static void deletes_that_found_no_room_go_again(void **state)
+{
+    (void)state;
+    versions(100);
+    client_compact(here.c, 100, false);
+    world_turn(here.w);
+    world_turn(here.w); /* the compaction is under way */
+    while (here.w->batch_deletes == 0)
+        world_turn(here.w);
+    here.w->outcome = CORE_NOT_APPLIED;
+    world_turn(here.w);
+    here.w->outcome = CORE_APPLIED;
+    assert_true(core_is_full(here.w->core));
+    size_t batches = here.w->batches;
+    world_pass(here.w, 500);
+    assert_int_equal(here.w->batches, batches); /* not in a circle */
+    world_pass(here.w, 1000);
+    assert_int_equal(here.w->deletes_total, 98);
+}
+
+static void history_older_than_the_retention_is_compacted_by_itself(void **state)
+{
+    (void)state;
+    struct world_options o = {.core = {.retention_ms = 60000}};
+    restart(&o);
+    for (int i = 0; i < 10; i++) {
+        put("a", "1");
+        world_pass(here.w, 10000);
+    }
+    assert_true(store_compacted(here.w->store) > 1);
+    assert_true(store_compacted(here.w->store) < 8);
+    world_pass(here.w, 200000);
+    assert_int_equal(count("a", ""), 1);
+    assert_true(here.w->deletes_total >= 8);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        CASE(superseded_rows_leave_the_log_with_the_next_batches),     CASE(a_physical_compaction_waits_for_the_trim),
+        CASE(a_physical_compaction_with_nothing_to_trim_is_answered),  CASE(deletes_that_found_no_room_go_again),
+        CASE(history_older_than_the_retention_is_compacted_by_itself),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

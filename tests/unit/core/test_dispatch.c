@@ -1,0 +1,60 @@
+/* Paths that lead to no function, in gRPC's own words. */
+#include "cases.h"
+
+static void assert_path(const char *path, const char *text)
+{
+    struct call *call = client_call(here.c, path, -1);
+    call_half_close(call);
+    world_settle(here.w);
+    assert_status(call, GRPC_UNIMPLEMENTED, text);
+}
+
+static void an_unknown_service_is_named(void **state)
+{
+    (void)state;
+    assert_path("/etcdserverpb.Auth/AuthEnable", "unknown service etcdserverpb.Auth");
+    assert_path("/v3lockpb.Lock/Lock", "unknown service v3lockpb.Lock");
+    assert_path("/a/b/c", "unknown service a/b");
+}
+
+static void an_unknown_method_is_named_with_its_service(void **state)
+{
+    (void)state;
+    assert_path("/etcdserverpb.KV/RangeStream", "unknown method RangeStream for service etcdserverpb.KV");
+    assert_path("/etcdserverpb.KV/put", "unknown method put for service etcdserverpb.KV");
+    assert_path("/etcdserverpb.Maintenance/Snapshot", "unknown method Snapshot for service etcdserverpb.Maintenance");
+    assert_path("/etcdserverpb.KV/", "unknown method  for service etcdserverpb.KV");
+}
+
+static void a_path_of_another_form_is_malformed(void **state)
+{
+    (void)state;
+    assert_path("/Put", "malformed method name: \"/Put\"");
+    assert_path("/", "malformed method name: \"/\"");
+}
+
+static void a_very_long_path_is_cut_in_the_answer(void **state)
+{
+    (void)state;
+    static char path[6000];
+    memset(path, 'x', sizeof path - 1);
+    path[0] = '/';
+    path[3000] = '/';
+    struct call *call = client_call(here.c, path, -1);
+    call_half_close(call);
+    world_settle(here.w);
+    assert_true(call->has_status);
+    assert_int_equal(call->status, GRPC_UNIMPLEMENTED);
+    assert_true(strncmp(call->text, "unknown service xxx", 19) == 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        CASE(an_unknown_service_is_named),
+        CASE(an_unknown_method_is_named_with_its_service),
+        CASE(a_path_of_another_form_is_malformed),
+        CASE(a_very_long_path_is_cut_in_the_answer),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
