@@ -27,8 +27,9 @@ struct replay {
     bool in_command;         /* the last row does not end its command */
     int64_t missing;         /* rows since the last one of a key */
     tn_seq gap_before;       /* the last row with missing ones right before it */
-    tn_rev cut_revision;     /* the newest row whose predecessor is missing: must be compacted */
+    tn_rev excused_by;       /* rows are missing that only a compaction at this revision or above may have dropped */
     int64_t sub;             /* of the last row of a key */
+    bool last_was_put;
     int64_t dangling;        /* live keys whose lease is not there */
 };
 

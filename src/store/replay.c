@@ -45,7 +45,33 @@ static int row_check_place(const struct store *s, const struct record *r, struct
     return 0;
 }
 
+/* What is missing was dropped by a compaction at rev or above; whether there is one is known at the end. */
+static void excuse(struct store *s, tn_rev rev)
+{
+    if (s->replay.excused_by < rev)
+        s->replay.excused_by = rev;
+}
+
+/* The end of the last command is missing. Behind deletes it may have been the row of a revoke, which goes with any later
+ * compaction; behind a put it was the row of a key, which goes when its revision is compacted. */
+static void excuse_cut_command(struct store *s)
+{
+    if (s->replay.in_command && s->replay.last_was_put)
+        excuse(s, s->revision + 1);
+}
+
 /* ---- keys ---- */
+
+/* Rows of keys that are missing before r. */
+static void excuse_skipped(struct store *s, const struct record *r)
+{
+    if (r->main > s->revision)
+        excuse_cut_command(s);
+    if (r->main > s->revision + 1)
+        excuse(s, r->main);
+    if (r->sub > (r->main == s->revision ? s->replay.sub + 1 : 0))
+        excuse(s, r->main + 1);
+}
 
 /* Each revision that is skipped, and each place skipped in one, was a row that is missing since the last of a key. */
 static int row_check_revision(const struct store *s, const struct record *r, struct tenure_error *err)
@@ -136,7 +162,9 @@ static int replay_kv(struct store *s, const struct record *r, struct tenure_erro
         rc = row_check_key(r, k ? key_newest(k) : NULL, err);
     if (rc)
         return rc;
-    bool cut = !k && r->version != 1;
+    if (!k && r->version != 1)
+        excuse(s, r->main);
+    excuse_skipped(s, r);
     if (!k)
         k = store_key_add(s, r->key);
     if (!k)
@@ -144,14 +172,25 @@ static int replay_kv(struct store *s, const struct record *r, struct tenure_erro
     rc = replay_install(s, k, r, err);
     if (rc)
         return rc;
-    if (cut)
-        s->replay.cut_revision = r->main;
     s->replay.sub = r->sub;
+    s->replay.last_was_put = !r->tombstone;
     s->revision = s->revision_durable = r->main;
     return 0;
 }
 
 /* ---- leases ---- */
+
+/* A lease's row tells the revision that its command left: rows of keys up to there were before it. */
+static int replay_lease_revision(struct store *s, const struct record *r, struct tenure_error *err)
+{
+    if (r->main < s->revision || r->main - s->revision > s->replay.missing + rows_missing(s, r))
+        return corrupt(err, r, "its revision does not fit those before it");
+    excuse_cut_command(s);
+    if (r->main > s->revision)
+        excuse(s, r->main + 1);
+    s->revision = s->revision_durable = r->main;
+    return 0;
+}
 
 static int replay_grant(struct store *s, const struct record *r, struct tenure_error *err)
 {
@@ -225,6 +264,10 @@ static int replay_identity(struct store *s, const struct record *r, struct tenur
 
 static int replay_row(struct store *s, const struct record *r, struct tenure_error *err)
 {
+    bool of_lease = r->kind == RECORD_LEASE_GRANT || r->kind == RECORD_LEASE_REVOKE;
+    int rc = of_lease ? replay_lease_revision(s, r, err) : 0;
+    if (rc)
+        return rc;
     switch (r->kind) {
     case RECORD_KV:
         return replay_kv(s, r, err);
@@ -267,8 +310,9 @@ static int log_check_end(const struct store *s, struct tenure_error *err)
         return error_set(err, TENURE_ECORRUPT, "log row %" PRId64 ": the log ends inside a command", s->seq);
     if (s->replay.gap_before > (newest ? newest->seq : 0))
         return error_set(err, TENURE_ECORRUPT, "log row %" PRId64 " is missing", s->replay.gap_before - 1);
-    if (s->replay.cut_revision > s->compacted)
-        return error_set(err, TENURE_ECORRUPT, "the log lacks what revision %" PRId64 " overwrote", s->replay.cut_revision);
+    if (s->replay.excused_by > s->compacted)
+        return error_set(err, TENURE_ECORRUPT, "the log lacks rows that only a compaction at %" PRId64 " may have dropped",
+                         s->replay.excused_by);
     if (s->replay.dangling > 0)
         return error_set(err, TENURE_ECORRUPT, "the log lacks the lease of %" PRId64 " keys", s->replay.dangling);
     return 0;
