@@ -52,11 +52,12 @@ static void excuse(struct store *s, tn_rev rev)
         s->replay.excused_by = rev;
 }
 
-/* The end of the last command is missing. Behind deletes it may have been the row of a revoke, which goes with any later
- * compaction; behind a put it was the row of a key, which goes when its revision is compacted. */
-static void excuse_cut_command(struct store *s)
+/* Whether the end of the last command is missing. Behind deletes it may have been the row of a revoke, which goes with any
+ * later compaction; behind a put it was the row of a key, which goes when its revision is compacted. */
+static void excuse_cut_command(struct store *s, const struct record *r)
 {
-    if (s->replay.in_command && s->replay.last_was_put)
+    bool goes_on = r->kind == RECORD_KV && r->main == s->revision;
+    if (s->replay.in_command && s->replay.last_was_put && !goes_on)
         excuse(s, s->revision + 1);
 }
 
@@ -65,8 +66,6 @@ static void excuse_cut_command(struct store *s)
 /* Rows of keys that are missing before r. */
 static void excuse_skipped(struct store *s, const struct record *r)
 {
-    if (r->main > s->revision)
-        excuse_cut_command(s);
     if (r->main > s->revision + 1)
         excuse(s, r->main);
     if (r->sub > (r->main == s->revision ? s->replay.sub + 1 : 0))
@@ -185,7 +184,6 @@ static int replay_lease_revision(struct store *s, const struct record *r, struct
 {
     if (r->main < s->revision || r->main - s->revision > s->replay.missing + rows_missing(s, r))
         return corrupt(err, r, "its revision does not fit those before it");
-    excuse_cut_command(s);
     if (r->main > s->revision)
         excuse(s, r->main + 1);
     s->revision = s->revision_durable = r->main;
@@ -264,6 +262,7 @@ static int replay_identity(struct store *s, const struct record *r, struct tenur
 
 static int replay_row(struct store *s, const struct record *r, struct tenure_error *err)
 {
+    excuse_cut_command(s, r);
     bool of_lease = r->kind == RECORD_LEASE_GRANT || r->kind == RECORD_LEASE_REVOKE;
     int rc = of_lease ? replay_lease_revision(s, r, err) : 0;
     if (rc)
