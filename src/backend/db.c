@@ -67,7 +67,7 @@ static int fill_new(sqlite3 *conn, struct tenure_error *err)
         "PRAGMA page_size=%d; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; BEGIN; PRAGMA application_id=%d; PRAGMA user_version=%d;"
         "%s; %s; INSERT INTO meta VALUES(1,0,0,0,0,0,0,%lld); COMMIT; PRAGMA wal_checkpoint(TRUNCATE)",
         (int)DB_PAGE_SIZE, DB_APPLICATION_ID, (int)DB_FORMAT_VERSION, log_sql, meta_sql, (long long)meta_crc(&none));
-    return sql_exec(conn, sql, err);
+    return sql_exec(conn, DB_FILE, sql, err);
 }
 
 static void remove_leftovers(const struct dir *d)
@@ -101,11 +101,11 @@ static int create(const struct dir *d, const char *path_new, const char *vfs, st
 static int check_numbers(sqlite3 *conn, struct tenure_error *err)
 {
     int64_t application = 0, version = 0, page_size = 0;
-    int code = sql_integer(conn, "PRAGMA application_id", &application, err);
+    int code = sql_integer(conn, DB_FILE, "PRAGMA application_id", &application, err);
     if (!code)
-        code = sql_integer(conn, "PRAGMA user_version", &version, err);
+        code = sql_integer(conn, DB_FILE, "PRAGMA user_version", &version, err);
     if (!code)
-        code = sql_integer(conn, "PRAGMA page_size", &page_size, err);
+        code = sql_integer(conn, DB_FILE, "PRAGMA page_size", &page_size, err);
     if (code)
         return code;
     if (application != DB_APPLICATION_ID)
@@ -178,7 +178,7 @@ static int set_up(sqlite3 *conn, bool no_sync, struct tenure_error *err)
              "PRAGMA synchronous=%s; PRAGMA wal_autocheckpoint=0; PRAGMA cache_spill=0; PRAGMA cell_size_check=1;"
              "PRAGMA journal_size_limit=-1",
              no_sync ? "OFF" : "FULL");
-    return sql_exec(conn, sql, err);
+    return sql_exec(conn, DB_FILE, sql, err);
 }
 
 static int check_mode(sqlite3 *conn, struct tenure_error *err)

@@ -19,6 +19,8 @@ int sql_code(int rc)
     case SQLITE_NOTADB:
     case SQLITE_FORMAT:
     case SQLITE_CONSTRAINT: /* a row with the next sequence is there already */
+    case SQLITE_ERROR:      /* our statements are right, so the tables they are for are not */
+    case SQLITE_MISMATCH:
         return TENURE_ECORRUPT;
     case SQLITE_BUSY:
     case SQLITE_LOCKED:
@@ -51,13 +53,13 @@ bool sql_is_full(sqlite3 *conn, int rc)
     return (rc & 0xff) == SQLITE_FULL || (rc == SQLITE_IOERR_WRITE && (errnum == EDQUOT || errnum == EFBIG));
 }
 
-int sql_exec(sqlite3 *conn, const char *sql, struct tenure_error *err)
+int sql_exec(sqlite3 *conn, const char *what, const char *sql, struct tenure_error *err)
 {
     int rc = sqlite3_exec(conn, sql, NULL, NULL, NULL);
-    return rc == SQLITE_OK ? 0 : sql_error(err, conn, rc, sql);
+    return rc == SQLITE_OK ? 0 : sql_error(err, conn, rc, what);
 }
 
-int sql_integer(sqlite3 *conn, const char *sql, int64_t *ret, struct tenure_error *err)
+int sql_integer(sqlite3 *conn, const char *what, const char *sql, int64_t *ret, struct tenure_error *err)
 {
     sqlite3_stmt *stmt = NULL;
     int rc = sqlite3_prepare_v2(conn, sql, -1, &stmt, NULL);
@@ -67,9 +69,9 @@ int sql_integer(sqlite3 *conn, const char *sql, int64_t *ret, struct tenure_erro
     if (rc == SQLITE_ROW)
         *ret = sqlite3_column_int64(stmt, 0);
     else if (rc == SQLITE_DONE)
-        code = error_set(err, TENURE_ECORRUPT, "%s: no answer", sql);
+        code = error_set(err, TENURE_ECORRUPT, "%s: no answer to %s", what, sql);
     else
-        code = sql_error(err, conn, rc, sql);
+        code = sql_error(err, conn, rc, what);
     sqlite3_finalize(stmt);
     return code;
 }

@@ -15,10 +15,10 @@ int sql_error(struct tenure_error *err, sqlite3 *conn, int rc, const char *what)
 /* Whether a write failed for want of room: the disk, a quota, or a limit on the size of files. */
 bool sql_is_full(sqlite3 *conn, int rc);
 
-/* Runs statements without a result. */
-int sql_exec(sqlite3 *conn, const char *sql, struct tenure_error *err) MUST_USE;
+/* Runs statements without a result; what begins the text of an error. */
+int sql_exec(sqlite3 *conn, const char *what, const char *sql, struct tenure_error *err) MUST_USE;
 /* The integer that a query answers in its first row and column; TENURE_ECORRUPT when there is none. */
-int sql_integer(sqlite3 *conn, const char *sql, int64_t *ret, struct tenure_error *err) MUST_USE;
+int sql_integer(sqlite3 *conn, const char *what, const char *sql, int64_t *ret, struct tenure_error *err) MUST_USE;
 /* Steps a statement without a result and resets it; an SQLite result code, SQLITE_OK when done. */
 int sql_run(sqlite3_stmt *stmt) MUST_USE;
 
