@@ -257,7 +257,7 @@ static int run_raw(int argc, char **argv)
 
 const struct command command_serve = {
     .name = "serve",
-    .group = "Server",
+    .group = "Servers",
     .summary = "the etcd v3 API on this machine, durable in one directory",
     .synopsis = "[OPTIONS]",
     .description =

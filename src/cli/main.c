@@ -8,9 +8,11 @@
 #include "cli/commands.h"
 #include "cli/help.h"
 #include "cli/options.h"
+#include "cli/spawn.h"
 
 const struct command *const commands[] = {
-    &command_get, &command_put, &command_del, &command_watch, &command_lease, &command_status, &command_version, &command_help, NULL,
+    &command_lock,  &command_elect, &command_get,    &command_put,     &command_del,  &command_watch,
+    &command_lease, &command_serve, &command_status, &command_version, &command_help, NULL,
 };
 
 const struct command *command_find(const char *name)
@@ -106,6 +108,7 @@ static void command_first(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
+    spawn_remember_sigpipe();
     signal(SIGPIPE, SIG_IGN); /* a reader that is gone is an error of the write, not a death in the middle */
     if (argc < 2) {
         help_overview(stderr);

@@ -1,0 +1,232 @@
+#include "cli/claim.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "cli/connect.h"
+#include "cli/name.h"
+#include "io/loop.h"
+
+static void keep(struct tenure_error *into, int code, const struct tenure_error *err)
+{
+    *into = err ? *err : (struct tenure_error){.code = code, .kind = tenure_error_kind(code)};
+    if (!into->code)
+        into->code = code;
+    if (!into->text[0] && code)
+        snprintf(into->text, sizeof into->text, "%s", tenure_error_string(code));
+}
+
+/* ---- what the library tells ---- */
+
+static void on_acquired(tenure_lock *lock, int code, tenure_token token, const struct tenure_error *err, void *user)
+{
+    struct claim *c = user;
+    (void)lock;
+    c->state = code == 0 ? CLAIM_HELD : CLAIM_REFUSED;
+    c->token = token;
+    if (code != 0)
+        keep(&c->why, code, err);
+}
+
+static void on_lock_lost(tenure_lock *lock, const struct tenure_error *why, void *user)
+{
+    struct claim *c = user;
+    (void)lock;
+    if (c->state != CLAIM_HELD)
+        return;
+    c->state = CLAIM_LOST;
+    keep(&c->why, TENURE_ELOST, why);
+}
+
+static void on_released(int code, void *user)
+{
+    struct claim *c = user;
+    if (--c->n_releasing > 0 || c->state != CLAIM_RELEASING)
+        return; /* one of an earlier attempt */
+    c->state = CLAIM_NONE;
+    if (code != 0)
+        keep(&c->why, code, NULL);
+}
+
+static void on_gained(tenure_election *e, tenure_token token, void *user)
+{
+    struct claim *c = user;
+    (void)e;
+    if (c->state != CLAIM_ASKING)
+        return; /* it was given up a moment ago */
+    c->state = CLAIM_HELD;
+    c->token = token;
+}
+
+static void on_election_lost(tenure_election *e, enum tenure_loss why, void *user)
+{
+    struct claim *c = user;
+    (void)e;
+    if (c->state != CLAIM_HELD)
+        return;
+    c->state = CLAIM_LOST;
+    keep(&c->why, TENURE_ELOST, NULL);
+    if (why == TENURE_LOSS_REVOKED)
+        snprintf(c->why.text, sizeof c->why.text, "the lease or the key was ended by somebody else");
+    else
+        snprintf(c->why.text, sizeof c->why.text, "the lease could not be renewed in time");
+}
+
+static void on_stopped(tenure_election *e, int code, const struct tenure_error *err, void *user)
+{
+    struct claim *c = user;
+    (void)e;
+    if (c->state == CLAIM_ASKING || c->state == CLAIM_HELD) {
+        c->state = c->state == CLAIM_HELD ? CLAIM_LOST : CLAIM_REFUSED;
+        keep(&c->why, code ? code : TENURE_ELOST, err);
+    } else if (c->state == CLAIM_RELEASING) {
+        c->state = CLAIM_NONE;
+        if (code != 0)
+            keep(&c->why, code, err);
+    }
+}
+
+/* ---- opening ---- */
+
+bool claim_open(struct claim *c, const char *command, const struct global_options *g, const struct claim_options *o)
+{
+    struct tenure_options options;
+    struct tenure_error err = {0};
+    *c = (struct claim){.o = *o, .command = command};
+    c->ask_until_ms = o->timeout_ms < 0 ? INT64_MAX : io_clock() + o->timeout_ms;
+    connect_options(g, &options);
+    options.purpose = o->purpose;
+    if (name_split(o->name, o->whole_key, &c->prefix, &c->name))
+        c->client = tenure_open_poll(g->endpoints, &options, &err);
+    else
+        err.code = TENURE_ENOMEM;
+    if (c->client)
+        return true;
+    connect_failed(command, g, &err);
+    claim_close(c);
+    return false;
+}
+
+void claim_close(struct claim *c)
+{
+    tenure_close(c->client);
+    free(c->prefix);
+    *c = (struct claim){.state = CLAIM_NONE};
+}
+
+/* ---- asking and releasing ---- */
+
+/* 0 is "without end" to the library. */
+static int64_t wait_left_ms(const struct claim *c)
+{
+    if (c->ask_until_ms == INT64_MAX)
+        return 0;
+    int64_t left = c->ask_until_ms - io_clock();
+    return c->o.timeout_ms > 0 && left > 0 ? left : -1;
+}
+
+static void ask_lock(struct claim *c, struct tenure_error *err)
+{
+    struct tenure_lock_options o = {
+        .size = sizeof o,
+        .prefix = c->prefix,
+        .ttl_s = c->o.ttl_s,
+        .wait_ms = wait_left_ms(c),
+        .purpose = c->o.purpose,
+        .on_lost = on_lock_lost,
+        .on_acquired = on_acquired,
+        .on_released = on_released,
+        .user = c,
+    };
+    c->lock = tenure_lock_start(c->client, c->name, &o, err);
+}
+
+static void ask_election(struct claim *c, struct tenure_error *err)
+{
+    int64_t wait = wait_left_ms(c);
+    struct tenure_election_options o = {
+        .size = sizeof o,
+        .prefix = c->prefix,
+        .proposal = c->o.proposal ? tenure_str(c->o.proposal) : (struct tenure_bytes){NULL, 0},
+        .ttl_s = c->o.ttl_s,
+        .wait_ms = wait < 0 ? 1 : wait,
+        .once = true,
+        .on_gained = on_gained,
+        .on_lost = on_election_lost,
+        .on_stopped = on_stopped,
+        .user = c,
+    };
+    c->election = tenure_election_start(c->client, c->name, &o, err);
+}
+
+/* Lets go of what there is, whatever its state. */
+static void drop(struct claim *c)
+{
+    tenure_lock *lock = c->lock;
+    tenure_election *election = c->election;
+    c->lock = NULL;
+    c->election = NULL;
+    c->n_releasing += lock != NULL;
+    tenure_unlock_start(lock);
+    tenure_election_stop(election);
+}
+
+void claim_ask(struct claim *c)
+{
+    struct tenure_error err = {0};
+    drop(c);
+    c->state = CLAIM_ASKING;
+    c->why = (struct tenure_error){0};
+    if (c->o.election)
+        ask_election(c, &err);
+    else
+        ask_lock(c, &err);
+    if (c->lock || c->election || c->state != CLAIM_ASKING)
+        return;
+    c->state = CLAIM_REFUSED;
+    keep(&c->why, err.code ? err.code : TENURE_EINTERNAL, &err);
+}
+
+void claim_release(struct claim *c)
+{
+    bool begun = c->state == CLAIM_ASKING || c->state == CLAIM_HELD;
+    c->why = (struct tenure_error){0};
+    c->state = begun ? CLAIM_RELEASING : CLAIM_NONE;
+    drop(c);
+}
+
+void claim_turn(struct claim *c)
+{
+    tenure_turn(c->client);
+}
+
+int claim_fd(const struct claim *c)
+{
+    return tenure_fd(c->client);
+}
+
+int claim_wait_ms(const struct claim *c)
+{
+    return tenure_timeout_ms(c->client);
+}
+
+int64_t claim_remaining_ms(const struct claim *c)
+{
+    if (c->state != CLAIM_HELD)
+        return 0;
+    return c->lock ? tenure_lock_remaining_ms(c->lock) : c->election ? tenure_election_remaining_ms(c->election) : 0;
+}
+
+int64_t claim_lease(const struct claim *c)
+{
+    return c->lock ? tenure_lock_lease(c->lock) : c->election ? tenure_election_lease(c->election) : 0;
+}
+
+void claim_key(const struct claim *c, char *out, size_t size)
+{
+    out[0] = 0;
+    if (c->election)
+        tenure_election_key(c->election, out, size);
+    else if (c->lock)
+        snprintf(out, size, "%s", tenure_lock_key(c->lock));
+}

@@ -1,0 +1,73 @@
+/* tenure elect: leads, or runs a command while leading, or follows who leads. */
+#include <stdio.h>
+
+#include "cli/commands.h"
+#include "cli/observe.h"
+#include "cli/run.h"
+#include "cli/run_options.h"
+
+static struct run_flags opt = {.ttl_s = 10, .timeout_ms = -1, .grace_ms = -1};
+static const char *value;
+static bool observing, once;
+
+static const struct option_spec *options(void)
+{
+    static const struct option_spec table[] = {
+        {"ttl", 0, OPTION_SECONDS, "TIME", "another may lead this long after tenure was last heard of (default 10s)", &opt.ttl_s},
+        {"value", 0, OPTION_STRING, "TEXT", "the proposal, shown to those who observe (default: the host's name)", &value},
+        {"timeout", 0, OPTION_DURATION, "TIME", "campaign no longer than this (default: without end)", &opt.timeout_ms},
+        {"grace", 0, OPTION_DURATION, "TIME", "from TERM to KILL when it is lost (default: a quarter of the TTL, at most 5s)",
+         &opt.grace_ms},
+        {"prefix", 0, OPTION_FLAG, NULL, "NAME is the key as it is, not a name under /election/", &opt.whole_key},
+        {"observe", 0, OPTION_FLAG, NULL, "print who leads, as it changes, and take no part", &observing},
+        {"once", 0, OPTION_FLAG, NULL, "with --observe: print who leads now, and end", &once},
+        {NULL, 0, 0, NULL, NULL, NULL},
+    };
+    return table;
+}
+
+static int wrong(const char *what)
+{
+    fprintf(stderr, "tenure elect: %s\ntry: tenure elect --help\n", what);
+    return EXIT_LOCK_FAILED;
+}
+
+static int run(const struct command *self, const struct global_options *g, int argc, char **argv)
+{
+    struct run_options o = {.command = self->name, .g = g};
+    if (observing && argc != 1)
+        return wrong("--observe takes one NAME and no command");
+    if (observing)
+        return observe(g, argv[0], opt.whole_key, once);
+    if (once)
+        return wrong("--once belongs to --observe");
+    if (!run_options_fill(&o, &opt, argc, argv))
+        return EXIT_LOCK_FAILED;
+    o.claim.election = true;
+    o.claim.proposal = value;
+    return run_claimed(&o);
+}
+
+const struct command command_elect = {
+    .name = "elect",
+    .group = "Locks and elections",
+    .summary = "run a command while leading, or lead, or see who leads",
+    .synopsis = "[OPTIONS] NAME [--] [COMMAND [ARGUMENT...]]",
+    .description =
+        "Campaigns for the leadership NAME, runs COMMAND while it leads, resigns when COMMAND ends and answers its exit code.\n"
+        "Programs that use etcd's election recipe stand in the same election (`etcdctl elect /election/NAME`).\n"
+        "\n"
+        "All else is as with `tenure lock`: the fencing token in TENURE_TOKEN, the process group, the signals, the terminal,\n"
+        "and how COMMAND is ended before another can lead.\n"
+        "\n"
+        "Without COMMAND: prints the key and the token when it leads, and leads until INT, TERM or HUP, or until it is lost.\n"
+        "\n"
+        "With --observe: prints for each leader a line with its proposal, token and key, until it is stopped.",
+    .examples = "tenure elect scheduler --value \"$HOSTNAME\" -- ./scheduler\n"
+                "tenure elect scheduler --observe\n"
+                "tenure elect scheduler --observe --once -o json",
+    .exits = RUN_EXITS "\n1  --observe --once: nobody leads",
+    .options = options,
+    .run = run,
+    .stop_at_words = true,
+};

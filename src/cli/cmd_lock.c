@@ -1,0 +1,78 @@
+/* tenure lock: holds a lock, or runs a command under it. */
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/commands.h"
+#include "cli/lock_list.h"
+#include "cli/run.h"
+#include "cli/run_options.h"
+
+static struct run_flags opt = {.ttl_s = 30, .timeout_ms = -1, .grace_ms = -1};
+static bool list;
+
+static const struct option_spec *options(void)
+{
+    static const struct option_spec table[] = {
+        {"ttl", 0, OPTION_SECONDS, "TIME", "others may have it this long after tenure was last heard of (default 30s)", &opt.ttl_s},
+        {"timeout", 0, OPTION_DURATION, "TIME", "wait no longer than this for it, 0 = not at all (default: without end)",
+         &opt.timeout_ms},
+        {"grace", 0, OPTION_DURATION, "TIME", "from TERM to KILL when it is lost (default: a quarter of the TTL, at most 5s)",
+         &opt.grace_ms},
+        {"purpose", 0, OPTION_STRING, "TEXT", "shown to those who wait (default: the command)", &opt.purpose},
+        {"prefix", 0, OPTION_FLAG, NULL, "NAME is the key as it is, not a name under /locks/", &opt.whole_key},
+        {"list", 0, OPTION_FLAG, NULL, "show who holds it and who waits, and take no part", &list},
+        {NULL, 0, 0, NULL, NULL, NULL},
+    };
+    return table;
+}
+
+static int run(const struct command *self, const struct global_options *g, int argc, char **argv)
+{
+    struct run_options o = {.command = self->name, .g = g};
+    char purpose[RUN_PURPOSE_MAX];
+    if (list && argc == 1)
+        return lock_list_print(g, argv[0], opt.whole_key);
+    if (list) {
+        fprintf(stderr, "tenure lock: --list takes one NAME and no command\ntry: tenure lock --help\n");
+        return EXIT_LOCK_FAILED;
+    }
+    if (!run_options_fill(&o, &opt, argc, argv))
+        return EXIT_LOCK_FAILED;
+    if (!opt.purpose && o.argv)
+        o.claim.purpose = run_purpose(o.argv, purpose);
+    return run_claimed(&o);
+}
+
+const struct command command_lock = {
+    .name = "lock",
+    .group = "Locks and elections",
+    .summary = "run a command while holding a lock, or hold it",
+    .synopsis = "[OPTIONS] NAME [--] [COMMAND [ARGUMENT...]]",
+    .description =
+        "Waits for the lock NAME, runs COMMAND while it holds it, lets it go and answers COMMAND's exit code. Nobody else\n"
+        "holds it meanwhile: neither another `tenure lock` nor etcdctl's or a Go program's, whose queue is the same\n"
+        "(`etcdctl lock /locks/NAME`).\n"
+        "\n"
+        "COMMAND finds the fencing token in TENURE_TOKEN, a number that grows from holder to holder: have it written with\n"
+        "everything that the lock protects, and smaller ones refused. TENURE_NAME, TENURE_KEY and TENURE_LEASE name the lock,\n"
+        "its key and its lease.\n"
+        "\n"
+        "COMMAND runs in a process group of its own and is the terminal's foreground job. INT, TERM, HUP, QUIT, USR1 and USR2\n"
+        "sent to tenure are passed on to its group. When it ends, what is left of its group is ended too, before the lock is\n"
+        "let go.\n"
+        "\n"
+        "When the lease cannot be renewed, the group gets TERM a grace before somebody else may hold the lock, and KILL\n"
+        "before that instant. A guardian process sees to it also when tenure itself is stopped, hangs or is killed. A job\n"
+        "that was stopped by Ctrl-Z renews nothing: continued within the TTL it goes on, later it was ended. Processes that\n"
+        "leave the group (setsid) are out of reach.\n"
+        "\n"
+        "Without COMMAND: prints the key and the token when it holds the lock, and holds it until INT, TERM or HUP, or until\n"
+        "it is lost.",
+    .examples = "tenure lock nightly-backup -- pg_dump -f out.sql shop\n"
+                "tenure lock deploy --timeout 0 -- ./deploy.sh || echo somebody else deploys\n"
+                "tenure lock --list nightly-backup",
+    .exits = RUN_EXITS,
+    .options = options,
+    .run = run,
+    .stop_at_words = true,
+};

@@ -1,0 +1,110 @@
+#include "cli/lock_list.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/connect.h"
+#include "cli/name.h"
+#include "cli/output.h"
+#include "io/loop.h"
+
+#define TEXT_MAX 256
+
+static void print_json(const char *name, const struct tenure_lock_list *r)
+{
+    json_t *o = json_object(), *list = json_array();
+    json_object_set_new(o, "name", json_string(name));
+    json_object_set_new(o, "revision", json_integer(r->revision));
+    for (size_t i = 0; i < r->n; i++) {
+        const struct tenure_lock_entry *e = &r->entries[i];
+        json_t *entry = json_object();
+        json_object_set_new(entry, "holds", json_boolean(i == 0));
+        json_object_set_new(entry, "key", json_string(e->key));
+        json_object_set_new(entry, "token", json_integer(e->token));
+        json_object_set_new(entry, "lease", output_lease(e->lease));
+        json_object_set_new(entry, "host", json_string(e->host));
+        json_object_set_new(entry, "pid", json_integer(e->pid));
+        json_object_set_new(entry, "since_ms", json_integer(e->since_ms));
+        json_object_set_new(entry, "purpose", json_string(e->purpose));
+        json_array_append_new(list, entry);
+    }
+    json_object_set_new(o, "entries", list);
+    output_json(o);
+}
+
+/* How long ago; the wall clocks of two machines may disagree, so it is never shown as negative. */
+static const char *since_text(int64_t since_ms, char *out, size_t size)
+{
+    int64_t s = since_ms ? (io_wall_ms() - since_ms) / 1000 : 0;
+    if (s < 0)
+        s = 0;
+    if (since_ms)
+        snprintf(out, size, "%02" PRId64 ":%02d:%02d", s / 3600, (int)(s / 60 % 60), (int)(s % 60));
+    else
+        snprintf(out, size, "-");
+    return out;
+}
+
+/* What another program wrote must not move the cursor of a terminal. */
+static const char *printable(const char *text, char *out)
+{
+    snprintf(out, TEXT_MAX, "%s", *text ? text : "-");
+    for (char *p = out; *p; p++)
+        if ((unsigned char)*p < 0x20 || *p == 0x7f)
+            *p = '?';
+    return out;
+}
+
+static int widest(int so_far, const char *text)
+{
+    int n = (int)strlen(text);
+    return n > so_far ? n : so_far;
+}
+
+static void print_text(const struct tenure_lock_list *r)
+{
+    char host[TEXT_MAX], purpose[TEXT_MAX], since[32], lease[32], pid[32];
+    int host_width = 7, token_width = 5;
+    for (size_t i = 0; i < r->n; i++) {
+        snprintf(pid, sizeof pid, "%" PRId64, r->entries[i].token);
+        token_width = widest(token_width, pid);
+        host_width = widest(host_width, printable(r->entries[i].host, host));
+    }
+    if (r->n && !r->entries[0].host[0])
+        host_width = widest(host_width, "0123456789abcdef");
+    printf("%-*s  %-*s  %-7s  %-9s  %-*s  %s\n", host_width, "HOLDER", host_width, "HOST", "PID", "SINCE", token_width, "TOKEN",
+           "PURPOSE");
+    for (size_t i = 0; i < r->n; i++) {
+        const struct tenure_lock_entry *e = &r->entries[i];
+        snprintf(lease, sizeof lease, "%" PRIx64, (uint64_t)e->lease);
+        snprintf(pid, sizeof pid, e->pid ? "%" PRId64 : "-", e->pid);
+        printf("%-*s  %-*s  %-7s  %-9s  %-*" PRId64 "  %s\n", host_width,
+               i > 0 ? "waiting" : e->host[0] ? printable(e->host, host) : lease, host_width, printable(e->host, host), pid,
+               since_text(e->since_ms, since, sizeof since), token_width, e->token, printable(e->purpose, purpose));
+    }
+}
+
+int lock_list_print(const struct global_options *g, const char *name, bool whole_key)
+{
+    struct tenure_error err = {0};
+    struct tenure_lock_list *r = NULL;
+    char *prefix;
+    const char *last;
+    int code = EXIT_LOCK_FAILED;
+    tenure_client *c = name_split(name, whole_key, &prefix, &last) ? connect_open("lock", g) : NULL;
+    if (c && tenure_lock_list(c, last, prefix, &r, &err) < 0) {
+        connect_failed("lock", g, &err);
+    } else if (c) {
+        code = EXIT_OK;
+        if (output_is_json(g))
+            print_json(name, r);
+        else
+            print_text(r);
+    }
+    tenure_lock_list_free(r);
+    tenure_close(c);
+    free(prefix);
+    return code;
+}

@@ -1,0 +1,33 @@
+/* What `tenure lock` and `tenure elect` take alike, and how it becomes a run. */
+#ifndef CLI_RUN_OPTIONS_H
+#define CLI_RUN_OPTIONS_H
+
+#include "cli/run.h"
+
+#define RUN_PURPOSE_MAX 160
+
+#define RUN_EXITS                                                                                                                  \
+    "the command's own, and:\n"                                                                                                    \
+    "121  lost: the command was ended\n"                                                                                           \
+    "124  not acquired within --timeout\n"                                                                                         \
+    "125  tenure's own failure: usage, no server\n"                                                                                \
+    "126  the command cannot be executed\n"                                                                                        \
+    "127  there is no such command\n"                                                                                              \
+    "128+N  the command died of signal N, or tenure got it while it waited\n"                                                      \
+    "0  without a command: told to end while holding"
+
+struct run_flags {
+    int64_t ttl_s;
+    int64_t timeout_ms; /* < 0 = without end */
+    int64_t grace_ms;   /* < 0 = by the TTL */
+    const char *purpose;
+    bool whole_key;
+};
+
+/* Fills o from the flags and the words NAME [COMMAND…]. False after having said what is wrong. Borrows. */
+bool run_options_fill(struct run_options *o, const struct run_flags *flags, int argc, char **argv);
+
+/* The command's words, cut to size; answers out (of RUN_PURPOSE_MAX bytes). */
+const char *run_purpose(char **argv, char *out);
+
+#endif

@@ -1,0 +1,35 @@
+/* Starts the command of `tenure lock` in a process group of its own, in two steps: it is made, so that its number can be
+ * published and the terminal handed over, and only the word "go" lets it run. Without that word it ends by itself, also
+ * when tenure dies in between. One thread. */
+#ifndef CLI_SPAWN_H
+#define CLI_SPAWN_H
+
+#include <signal.h>
+#include <stdbool.h>
+#include <sys/types.h>
+
+struct spawn {
+    pid_t pid;    /* also the number of its group; 0 = none */
+    int go_fd;    /* -1 once it may run */
+    int error_fd; /* says why the command could not be executed */
+};
+
+struct spawn_variable {
+    const char *name, *value;
+};
+
+/* argv: NULL-terminated. variables: added to the environment, ended by a NULL name. mask: the signals that it starts with
+ * blocked. False (errno says why) when it cannot be made. */
+bool spawn_make(struct spawn *s, char **argv, const struct spawn_variable *variables, const sigset_t *mask);
+void spawn_go(struct spawn *s);
+/* It shall not run. Nothing when it was let go. */
+void spawn_cancel(struct spawn *s);
+/* After its end: the errno with which it could not be executed, 0 when it was, ECANCELED when it was never let go. */
+int spawn_error(const struct spawn *s);
+void spawn_fini(struct spawn *s); /* of a zeroed one as well */
+
+/* Whether standard signals were ignored when this program began: a child inherits that, not what this program made of it.
+ * Call it first in main. */
+void spawn_remember_sigpipe(void);
+
+#endif
