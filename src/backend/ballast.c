@@ -24,6 +24,11 @@ static bool there_already(int fd, int64_t bytes)
     return fstat(fd, &st) == 0 && st.st_size == bytes && st.st_blocks * 512 >= bytes;
 }
 
+bool ballast_drop(const struct dir *d)
+{
+    return unlinkat(d->fd, FILE_NAME, 0) == 0;
+}
+
 static void put_back(struct ballast *b)
 {
     int fd = openat(b->dir->fd, FILE_NAME, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
@@ -34,7 +39,7 @@ static void put_back(struct ballast *b)
         b->there = ftruncate(fd, 0) == 0 && posix_fallocate(fd, 0, (off_t)b->bytes) == 0;
     close(fd);
     if (!b->there)
-        (void)unlinkat(b->dir->fd, FILE_NAME, 0);
+        (void)ballast_drop(b->dir);
 }
 
 void ballast_init(struct ballast *b, const struct dir *d, int64_t bytes)
@@ -44,7 +49,7 @@ void ballast_init(struct ballast *b, const struct dir *d, int64_t bytes)
     if (bytes)
         put_back(b);
     else
-        (void)unlinkat(d->fd, FILE_NAME, 0);
+        (void)ballast_drop(d);
 }
 
 void ballast_fini(struct ballast *b)
@@ -55,7 +60,7 @@ void ballast_fini(struct ballast *b)
 bool ballast_release(struct ballast *b)
 {
     pthread_mutex_lock(&b->mutex);
-    bool had = b->there && unlinkat(b->dir->fd, FILE_NAME, 0) == 0;
+    bool had = b->there && ballast_drop(b->dir);
     b->there = false;
     pthread_mutex_unlock(&b->mutex);
     return had;

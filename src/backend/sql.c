@@ -43,7 +43,7 @@ int sql_error(struct tenure_error *err, sqlite3 *conn, int rc, const char *what)
     int errnum = conn && system ? sqlite3_system_errno(conn) : 0;
     if (errnum == 0)
         return error_set(err, sql_code(rc), "%s: %s (SQLite %d)", what, says, rc);
-    int code = sql_is_full(conn, rc) ? TENURE_ENOSPACE : sql_code(rc);
+    int code = sql_is_full(conn, rc) || errnum == ENOSPC ? TENURE_ENOSPACE : sql_code(rc);
     return error_set(err, code, "%s: %s (SQLite %d, %s)", what, says, rc, strerror(errnum));
 }
 

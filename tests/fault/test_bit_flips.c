@@ -104,7 +104,8 @@ static void flip(struct sample *s, size_t at, size_t *refused)
         return;
     }
     if (!whole(s))
-        fail_msg("byte %zu: accepted with %zu of %zu rows%s", at, s->rig.replayed, s->rows, s->rig.wrong ? ", changed" : "");
+        fail_msg("byte %zu: accepted with %zu of %zu rows%s", at, s->rig.replayed, s->rows,
+                 s->rig.wrong ? ", changed" : "");
     if (at % 5 == 0)
         go_on(s, at);
     rig_close(&s->rig);
