@@ -85,7 +85,7 @@ tn_rev store_auto_compact(struct store *s, tn_ms now, int64_t retention_ms)
         sample_take(&s->auto_compact, now, s->revision_durable, retention_ms);
         by_age = revision_by_age(&s->auto_compact, now - retention_ms);
     }
-    if (compaction_is_planned(s) || trim_is_pending(s))
+    if (compaction_is_planned(s) || store_trim_pending(s))
         return 0;
     tn_rev by_size = revision_by_size(s);
     tn_rev rev = by_age > by_size ? by_age : by_size;

@@ -169,11 +169,6 @@ struct compaction *compaction_durable(const struct store *s);
 /* Plans a compaction up to rev. */
 enum etcd_error compaction_plan(struct store *s, tn_rev rev) MUST_USE;
 
-/* ---- trim.c ---- */
-
-/* Whether store_trim has a version to drop. */
-bool trim_is_pending(const struct store *s);
-
 /* ---- history.c ---- */
 
 /* The place in s->history of the first version with main >= rev; its length when there is none. */

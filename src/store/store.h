@@ -127,9 +127,13 @@ void store_rollback(struct store *s);
  * leases and of older compactions come along. All of them lie before the row of the newest compaction. The log must delete
  * them in this order (any number at once): it then never shows a state that was not. */
 size_t store_trim(struct store *s, size_t max, tn_seq *seqs);
+/* Whether store_trim would find something now: after a compaction became durable, also one that store_auto_compact planned
+ * by itself, and again when live watchers were given what they still needed. Cheap enough for every turn. */
+bool store_trim_pending(const struct store *s);
 /* The revision up to which history should be compacted now by the default policy (history older than an hour, or
  * history memory over a tenth of the quota, whichever comes first), or 0. Call about once a second; keeps the times it
- * needs itself. */
+ * needs itself. Where many leases were revoked and no revision was made that could be compacted, it plans by itself a
+ * compaction row that repeats the last revision, so that their rows can be trimmed. */
 tn_rev store_auto_compact(struct store *s, tn_ms now, int64_t retention_ms);
 
 /* ---- watches ---- */

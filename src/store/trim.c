@@ -40,12 +40,6 @@ static struct version *tombstone_due(const struct store *s, tn_rev bound)
     return v && v->main < bound ? v : NULL;
 }
 
-bool trim_is_pending(const struct store *s)
-{
-    tn_rev bound = trim_bound(s);
-    return overwrite_due(s, bound) || tombstone_due(s, bound);
-}
-
 /* Everything before it has been dropped by now, so what goes is the oldest of its key. */
 static tn_seq version_drop(struct store *s, struct key *k)
 {
@@ -75,6 +69,32 @@ static tn_seq trim_version(struct store *s, tn_rev bound)
     return version_drop(s, t->key);
 }
 
+static struct lease *lease_due(const struct store *s, tn_seq before)
+{
+    if (list_empty(&s->leases.revoked))
+        return NULL;
+    struct lease *l = LIST_ENTRY(s->leases.revoked.next, struct lease, revoked_node);
+    return l->revoke_seq < before ? l : NULL;
+}
+
+static struct compaction *compaction_due(const struct store *s, tn_seq before)
+{
+    if (list_empty(&s->compactions))
+        return NULL;
+    struct compaction *c = LIST_ENTRY(s->compactions.next, struct compaction, node);
+    return c->seq < before ? c : NULL;
+}
+
+bool store_trim_pending(const struct store *s)
+{
+    const struct compaction *newest = compaction_durable(s);
+    if (!newest)
+        return false;
+    tn_rev bound = trim_bound(s);
+    bool versions = overwrite_due(s, bound) || tombstone_due(s, bound);
+    return versions || lease_due(s, newest->seq) || compaction_due(s, newest->seq);
+}
+
 static tn_seq lease_forget(struct store *s, struct lease *l)
 {
     tn_seq seq = l->revoke_seq;
@@ -86,10 +106,8 @@ static tn_seq lease_forget(struct store *s, struct lease *l)
 
 static tn_seq trim_lease(struct store *s, tn_seq before)
 {
-    if (list_empty(&s->leases.revoked))
-        return 0;
-    struct lease *l = LIST_ENTRY(s->leases.revoked.next, struct lease, revoked_node);
-    if (l->revoke_seq >= before)
+    struct lease *l = lease_due(s, before);
+    if (!l)
         return 0;
     tn_seq grant = l->grant_seq;
     l->grant_seq = 0;
@@ -98,10 +116,8 @@ static tn_seq trim_lease(struct store *s, tn_seq before)
 
 static tn_seq trim_compaction(struct store *s, tn_seq before)
 {
-    if (list_empty(&s->compactions))
-        return 0;
-    struct compaction *c = LIST_ENTRY(s->compactions.next, struct compaction, node);
-    if (c->seq >= before)
+    struct compaction *c = compaction_due(s, before);
+    if (!c)
         return 0;
     tn_seq seq = c->seq;
     list_remove(&c->node);

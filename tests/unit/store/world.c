@@ -113,7 +113,9 @@ size_t world_trim(struct world *w, size_t max)
 {
     tn_seq seqs[256];
     assert_true(max <= ARRAY_LEN(seqs));
+    bool pending = store_trim_pending(w->s);
     size_t n = store_trim(w->s, max, seqs);
+    assert_int_equal(n > 0, pending && max > 0);
     for (size_t i = 0; i < n; i++)
         world_delete_row(w, seqs[i]);
     return n;
