@@ -282,9 +282,11 @@ static void set_callbacks(nghttp2_session_callbacks *cb)
     nghttp2_session_callbacks_set_send_data_callback(cb, h2_send_data_cb);
 }
 
-/* Closed streams are not kept for the tree of priorities: with 100,000 allowed streams it would keep as many. */
-static void set_options(nghttp2_option *option)
+/* Closed streams are not kept for the tree of priorities: with 100,000 allowed streams it would keep as many. A server
+ * judges requests itself: grpc-go of etcdctl 3.4 sends whole URLs as :authority, which nghttp2's own rules would reset. */
+static void set_options(nghttp2_option *option, bool server)
 {
+    nghttp2_option_set_no_http_messaging(option, server);
     nghttp2_option_set_no_closed_streams(option, 1);
     nghttp2_option_set_stream_reset_rate_limit(option, UINT64_MAX, UINT64_MAX);
 }
@@ -298,7 +300,7 @@ static int session_new(struct h2_conn *c)
     rc = rc ? rc : nghttp2_option_new(&option);
     if (!rc) {
         set_callbacks(callbacks);
-        set_options(option);
+        set_options(option, c->server);
         rc = c->server ? nghttp2_session_server_new3(&c->session, callbacks, c, option, &mem)
                        : nghttp2_session_client_new3(&c->session, callbacks, c, option, &mem);
     }
