@@ -1,0 +1,71 @@
+/* The calls about the servers. Status and health name an endpoint and are answered by that one or fail: they are how one
+ * finds out what is wrong with it, so a member without a leader answers them too. */
+#include "client/calls.h"
+
+DECODE_INTO(members_answer, member_list_resp, members, decode_member_list_resp)
+
+static int status_answer(bytes in, struct arena *a, struct client_result *r)
+{
+    struct status_resp *resp = arena_zalloc(a, sizeof *resp);
+    int rc = resp ? decode_status_resp(in, a, resp) : TENURE_ENOMEM;
+    if (rc)
+        return rc;
+    r->status = resp;
+    r->header = resp->header;
+    return 0;
+}
+
+static int health_answer(bytes in, struct arena *a, struct client_result *r)
+{
+    return decode_health_resp(in, a, &r->health);
+}
+
+static const struct call_kind members = {.path = "/etcdserverpb.Cluster/MemberList", .decode = members_answer};
+static const struct call_kind status = {
+    .path = "/etcdserverpb.Maintenance/Status", .no_leader_needed = true, .decode = status_answer};
+static const struct call_kind health = {
+    .path = "/grpc.health.v1.Health/Check", .no_leader_needed = true, .decode = health_answer};
+
+struct client_call *client_member_list(struct client *c, const struct client_call_options *opt, client_done_cb cb,
+                                       void *user, tn_ms now, struct tenure_error *err)
+{
+    struct client_call *call = call_new(c, &members, opt, cb, user, err);
+    if (!call)
+        return NULL;
+    encode_member_list_req(true, &call->request);
+    return call_submit(c, call, now, err);
+}
+
+static struct client_call *call_new_at(struct client *c, size_t endpoint, const struct call_kind *kind,
+                                       const struct client_call_options *opt, client_done_cb cb, void *user,
+                                       struct tenure_error *err)
+{
+    if (endpoint != SIZE_MAX && endpoint >= c->n_endpoints) {
+        error_set(err, TENURE_EINVALID, "there is no endpoint %zu, the client has %zu", endpoint, c->n_endpoints);
+        return NULL;
+    }
+    struct client_call *call = call_new(c, kind, opt, cb, user, err);
+    if (call)
+        call->endpoint = endpoint;
+    return call;
+}
+
+struct client_call *client_status(struct client *c, size_t endpoint, const struct client_call_options *opt,
+                                  client_done_cb cb, void *user, tn_ms now, struct tenure_error *err)
+{
+    struct client_call *call = call_new_at(c, endpoint, &status, opt, cb, user, err);
+    if (!call)
+        return NULL;
+    encode_status_req(&call->request);
+    return call_submit(c, call, now, err);
+}
+
+struct client_call *client_health(struct client *c, size_t endpoint, const struct client_call_options *opt,
+                                  client_done_cb cb, void *user, tn_ms now, struct tenure_error *err)
+{
+    struct client_call *call = call_new_at(c, endpoint, &health, opt, cb, user, err);
+    if (!call)
+        return NULL;
+    encode_health_req(bytes_str(""), &call->request);
+    return call_submit(c, call, now, err);
+}

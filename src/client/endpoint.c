@@ -1,0 +1,146 @@
+/* The endpoints: their names, when each may be tried again, and what it last failed with.
+ *
+ * A failed endpoint rests for a time that doubles up to 5 s; the one to try next is one that may be tried and has never
+ * failed, else the one whose failure is longest ago. So a client goes round all of them and returns to a recovered one.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "client/internal.h"
+
+enum { BACKOFF_MIN_MS = 25, BACKOFF_MAX_MS = 5000 };
+
+/* ---- names ---- */
+
+/* The part behind a scheme that we speak; NULL for one that we do not. */
+static const char *behind_scheme(const char *url)
+{
+    const char *colon = strstr(url, "://");
+    if (!colon)
+        return url;
+    if (strncmp(url, "http://", 7) == 0)
+        return url + 7;
+    return strncmp(url, "unix://", 7) == 0 ? "localhost" : NULL;
+}
+
+static int endpoint_init(struct client *c, struct endpoint *e, const char *url, struct tenure_error *err)
+{
+    const char *rest = url ? behind_scheme(url) : NULL;
+    if (!url || !*url || !rest || !*rest)
+        return error_set(err, TENURE_EINVALID, "endpoint \"%s\": expected http://host:port, host:port or unix:///path",
+                         url ? url : "");
+    size_t authority_len = strcspn(rest, "/");
+    (void)c;
+    e->url = strdup(url);
+    e->authority = strndup(rest, authority_len);
+    e->not_before = INT64_MIN;
+    backoff_init(&e->backoff, BACKOFF_MIN_MS, BACKOFF_MAX_MS);
+    return e->url && e->authority ? 0 : error_set(err, TENURE_ENOMEM, "out of memory");
+}
+
+int endpoints_init(struct client *c, const struct client_config *config, struct tenure_error *err)
+{
+    if (config->n_endpoints == 0)
+        return error_set(err, TENURE_EINVALID, "no endpoint is given: at least one is needed");
+    c->endpoints = calloc(config->n_endpoints, sizeof *c->endpoints);
+    if (!c->endpoints)
+        return error_set(err, TENURE_ENOMEM, "out of memory");
+    c->n_endpoints = config->n_endpoints;
+    for (size_t i = 0; i < c->n_endpoints; i++) {
+        int rc = endpoint_init(c, &c->endpoints[i], config->endpoints[i], err);
+        if (rc)
+            return rc;
+    }
+    c->first_endpoint = (size_t)rng_below(&c->rng, c->n_endpoints);
+    return 0;
+}
+
+void endpoints_fini(struct client *c)
+{
+    for (size_t i = 0; c->endpoints && i < c->n_endpoints; i++) {
+        free(c->endpoints[i].url);
+        free(c->endpoints[i].authority);
+    }
+    free(c->endpoints);
+    c->endpoints = NULL;
+}
+
+/* ---- failures ---- */
+
+void endpoint_failed(struct client *c, size_t i, const char *why)
+{
+    struct endpoint *e = &c->endpoints[i];
+    int64_t rest_ms = backoff_failure(&e->backoff, &c->rng);
+    char quoted[160];
+    e->not_before = time_after(c->now, rest_ms);
+    e->failed = ++c->failures;
+    snprintf(e->error, sizeof e->error, "%s", why);
+    log_write(&c->log, LOG_INFO, "endpoint failed", "endpoint=%s why=%s rest_ms=%lld", e->url,
+              log_quote(quoted, sizeof quoted, bytes_str(e->error)), (long long)rest_ms);
+}
+
+void endpoint_worked(struct client *c, size_t i)
+{
+    struct endpoint *e = &c->endpoints[i];
+    backoff_success(&e->backoff);
+    e->not_before = INT64_MIN;
+    e->error[0] = 0;
+}
+
+/* ---- choice ---- */
+
+static bool is_being_tried(const struct client *c, size_t i)
+{
+    LIST_FOREACH(it, &c->conns)
+    {
+        const struct conn *conn = LIST_ENTRY(it, struct conn, link);
+        if (conn->endpoint == i && conn->candidate && conn->state < CONN_READY)
+            return true;
+    }
+    return false;
+}
+
+size_t endpoint_pick(struct client *c, tn_ms *ret_at)
+{
+    size_t best = SIZE_MAX;
+    *ret_at = TN_MS_NEVER;
+    for (size_t n = 0; n < c->n_endpoints; n++) {
+        size_t i = (c->first_endpoint + n) % c->n_endpoints;
+        const struct endpoint *e = &c->endpoints[i];
+        if (is_being_tried(c, i))
+            continue;
+        if (e->not_before > c->now) {
+            *ret_at = e->not_before < *ret_at ? e->not_before : *ret_at;
+            continue;
+        }
+        if (best == SIZE_MAX || e->failed < c->endpoints[best].failed)
+            best = i;
+    }
+    return best;
+}
+
+/* ---- for people ---- */
+
+size_t client_endpoints(const struct client *c)
+{
+    return c->n_endpoints;
+}
+
+const char *client_endpoint(const struct client *c, size_t i)
+{
+    return i < c->n_endpoints ? c->endpoints[i].url : NULL;
+}
+
+void client_endpoint_errors(const struct client *c, char *out, size_t size)
+{
+    size_t len = 0;
+    if (size > 0)
+        out[0] = 0;
+    for (size_t i = 0; i < c->n_endpoints && len < size; i++) {
+        const struct endpoint *e = &c->endpoints[i];
+        if (!e->error[0])
+            continue;
+        int n = snprintf(out + len, size - len, "%s%s: %s", len ? "; " : "", e->url, e->error);
+        len += n > 0 ? (size_t)n : 0;
+    }
+}
