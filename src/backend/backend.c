@@ -223,18 +223,22 @@ static void settle(struct backend *b, const struct backend_result *result)
     b->dead |= result->outcome == BACKEND_MAYBE_APPLIED;
 }
 
+static void ask_for_care(struct backend *b)
+{
+    pthread_mutex_lock(&b->slot);
+    b->care_due = true;
+    pthread_cond_signal(&b->given);
+    pthread_mutex_unlock(&b->slot);
+}
+
 void backend_commit_now(struct backend *b, const struct backend_batch *batch, struct backend_result *ret)
 {
     assert(backend_idle(b));
     assert(batch->n_rows || batch->n_deletes);
     bool care = run_batch(b, batch, ret);
     settle(b, ret);
-    if (!care)
-        return;
-    pthread_mutex_lock(&b->slot);
-    b->care_due = true;
-    pthread_cond_signal(&b->given);
-    pthread_mutex_unlock(&b->slot);
+    if (care)
+        ask_for_care(b);
 }
 
 bool backend_take(struct backend *b, struct backend_result *ret)
@@ -254,6 +258,16 @@ bool backend_take(struct backend *b, struct backend_result *ret)
 bool backend_release_ballast(struct backend *b)
 {
     return ballast_release(&b->ballast);
+}
+
+bool backend_has_ballast(struct backend *b)
+{
+    return !ballast_wanting(&b->ballast);
+}
+
+void backend_restore_ballast(struct backend *b)
+{
+    ask_for_care(b);
 }
 
 int64_t backend_size(const struct backend *b)

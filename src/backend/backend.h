@@ -81,6 +81,11 @@ bool backend_take(struct backend *b, struct backend_result *ret) MUST_USE;
 /* Releases the ballast file, so that expiry, revoke and compaction have room on a full disk; backend puts it back by
  * itself when there is room again. Answers whether there was any. */
 bool backend_release_ballast(struct backend *b);
+/* Whether it is there (or none is wanted). */
+bool backend_has_ballast(struct backend *b);
+/* Asks the writer to put it back if there is room for it and more: by itself it looks only now and then, after commits. Call
+ * about once a second while it is out. */
+void backend_restore_ballast(struct backend *b);
 
 /* Stops the writer (a batch under way is finished first), checkpoints, closes and frees. NULL is fine. NULL. */
 struct backend *backend_close(struct backend *b);

@@ -5,9 +5,6 @@
  * wait. The replies of reads leave before it. Everything else goes to the writer thread, and what arrives meanwhile makes
  * the next batch.
  */
-#include <stdio.h>
-#include <sys/stat.h>
-
 #include "server/internal.h"
 
 tn_ms turn_begin(struct server *s)
@@ -127,13 +124,15 @@ static void make_room(struct server *s, tn_ms now)
     }
 }
 
-/* The backend puts it back by itself when there is room for it. */
-static bool ballast_is_back(const struct server *s)
+/* The ballast is back: there is room again, also for writes that only grow. */
+static void look_after_room(struct server *s, tn_ms now)
 {
-    char path[4096];
-    struct stat st;
-    snprintf(path, sizeof path, "%s/ballast", s->config.data_dir);
-    return stat(path, &st) == 0 && st.st_size > 0;
+    if (!core_is_full(s->core))
+        return;
+    if (backend_has_ballast(s->backend))
+        core_ballast(s->core, false, now);
+    else
+        backend_restore_ballast(s->backend);
 }
 
 static void each_second(struct server *s, tn_ms now)
@@ -142,8 +141,7 @@ static void each_second(struct server *s, tn_ms now)
         return;
     s->next_second = now + 1000;
     core_set_file_size(s->core, backend_size(s->backend), backend_size_in_use(s->backend));
-    if (core_is_full(s->core) && ballast_is_back(s))
-        core_ballast(s->core, false, now);
+    look_after_room(s, now);
 }
 
 /* ---- the end ---- */
