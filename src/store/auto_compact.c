@@ -65,7 +65,8 @@ static void compact_leases(struct store *s)
 
 static bool compaction_is_planned(const struct store *s)
 {
-    return !list_empty(&s->compactions) && LIST_ENTRY(s->compactions.prev, struct compaction, node)->seq > s->seq_durable;
+    return !list_empty(&s->compactions) &&
+           LIST_ENTRY(s->compactions.prev, struct compaction, node)->seq > s->seq_durable;
 }
 
 /* Those in front of the newest compaction are being trimmed. */

@@ -57,6 +57,6 @@ uint64_t store_digest(const struct store *s)
     for (struct lease *l; (l = map_next(&s->leases.by_id, &at));)
         sum += lease_digest(s, l);
     LIST_FOREACH(it, &s->leases.revoked)
-        sum += lease_digest(s, LIST_ENTRY(it, struct lease, revoked_node));
+    sum += lease_digest(s, LIST_ENTRY(it, struct lease, revoked_node));
     return sum;
 }

@@ -24,13 +24,13 @@ struct compaction {
 /* What replay has to remember until it ends. */
 struct replay {
     bool done, any_gap;
-    bool in_command;         /* the last row does not end its command */
-    int64_t missing;         /* rows since the last one of a key */
-    tn_seq gap_before;       /* the last row with missing ones right before it */
-    tn_rev excused_by;       /* rows are missing that only a compaction at this revision or above may have dropped */
-    int64_t sub;             /* of the last row of a key */
+    bool in_command;   /* the last row does not end its command */
+    int64_t missing;   /* rows since the last one of a key */
+    tn_seq gap_before; /* the last row with missing ones right before it */
+    tn_rev excused_by; /* rows are missing that only a compaction at this revision or above may have dropped */
+    int64_t sub;       /* of the last row of a key */
     bool last_was_put;
-    int64_t dangling;        /* live keys whose lease is not there */
+    int64_t dangling; /* live keys whose lease is not there */
 };
 
 enum { AUTO_COMPACT_SAMPLES = 64 };
@@ -62,7 +62,7 @@ struct store {
     tn_rev compacted, compacted_durable;
     tn_seq seq, seq_durable;
     struct tail tail;
-    size_t command_first; /* length of the tail when the command began */
+    size_t command_first;  /* length of the tail when the command began */
     uint32_t command_subs; /* rows of keys that it made */
 
     int64_t live_keys, memory, garbage, file_bytes;
@@ -116,7 +116,8 @@ void store_key_remove(struct store *s, struct key *k);
 /* ---- write.c: puts and deletes inside a command ---- */
 
 enum etcd_error write_put(struct store *s, const struct put_req *req, struct put_resp *ret) MUST_USE;
-enum etcd_error write_delete(struct store *s, const struct delete_req *req, struct arena *a, struct delete_resp *ret) MUST_USE;
+enum etcd_error write_delete(struct store *s, const struct delete_req *req, struct arena *a, struct delete_resp *ret)
+    MUST_USE;
 /* One tombstone for k, whose newest version lives. */
 enum etcd_error write_tombstone(struct store *s, struct key *k) MUST_USE;
 /* Whether the put can be done at the planned state: lease and previous value exist where wanted. */
@@ -138,8 +139,8 @@ void scratch_release(struct store *s);
 /* ---- range.c ---- */
 
 /* Reads with `current` as the newest revision. */
-enum etcd_error range_read(struct store *s, const struct range_req *req, tn_rev current, tn_rev compacted, struct arena *a,
-                           struct range_resp *ret) MUST_USE;
+enum etcd_error range_read(struct store *s, const struct range_req *req, tn_rev current, tn_rev compacted,
+                           struct arena *a, struct range_resp *ret) MUST_USE;
 
 /* ---- request_check.c, overlap.c: what is wrong with a request by itself ---- */
 

@@ -12,7 +12,8 @@ static enum etcd_error put_run(struct store *s, const struct put_req *req, struc
     return e ? e : write_put(s, req, ret);
 }
 
-enum etcd_error store_put(struct store *s, const struct put_req *req, struct arena *a, struct put_resp *ret, tn_seq *seq)
+enum etcd_error store_put(struct store *s, const struct put_req *req, struct arena *a, struct put_resp *ret,
+                          tn_seq *seq)
 {
     (void)a; /* what a put answers lies in the store */
     *seq = 0;
@@ -28,7 +29,8 @@ enum etcd_error store_put(struct store *s, const struct put_req *req, struct are
     return e;
 }
 
-enum etcd_error store_delete(struct store *s, const struct delete_req *req, struct arena *a, struct delete_resp *ret, tn_seq *seq)
+enum etcd_error store_delete(struct store *s, const struct delete_req *req, struct arena *a, struct delete_resp *ret,
+                             tn_seq *seq)
 {
     *seq = 0;
     enum etcd_error e = check_delete(req);

@@ -46,7 +46,8 @@ static enum etcd_error grant_plan(struct store *s, struct lease *l, tn_ms now)
     return ETCD_OK;
 }
 
-static enum etcd_error grant_run(struct store *s, const struct lease_grant_req *req, tn_ms now, struct lease_grant_resp *ret)
+static enum etcd_error grant_run(struct store *s, const struct lease_grant_req *req, tn_ms now,
+                                 struct lease_grant_resp *ret)
 {
     enum etcd_error e = grant_check(s, req);
     if (e)
@@ -59,8 +60,8 @@ static enum etcd_error grant_run(struct store *s, const struct lease_grant_req *
     return e;
 }
 
-enum etcd_error store_lease_grant(struct store *s, const struct lease_grant_req *req, tn_ms now, struct lease_grant_resp *ret,
-                                  tn_seq *seq)
+enum etcd_error store_lease_grant(struct store *s, const struct lease_grant_req *req, tn_ms now,
+                                  struct lease_grant_resp *ret, tn_seq *seq)
 {
     enum etcd_error e = command_begin(s);
     if (!e) {
@@ -131,7 +132,8 @@ static enum etcd_error revoke_command(struct store *s, struct lease *l)
     return e;
 }
 
-enum etcd_error store_lease_revoke(struct store *s, const struct lease_revoke_req *req, struct lease_revoke_resp *ret, tn_seq *seq)
+enum etcd_error store_lease_revoke(struct store *s, const struct lease_revoke_req *req, struct lease_revoke_resp *ret,
+                                   tn_seq *seq)
 {
     struct lease *l = lease_find(&s->leases, req->id);
     enum etcd_error e = l ? revoke_command(s, l) : ETCD_LEASE_NOT_FOUND;
@@ -160,7 +162,8 @@ enum etcd_error store_lease_keepalive(struct store *s, const struct lease_keepal
     return ETCD_OK;
 }
 
-static enum etcd_error attached_describe(struct store *s, const struct lease *l, struct arena *a, struct lease_ttl_resp *ret)
+static enum etcd_error attached_describe(struct store *s, const struct lease *l, struct arena *a,
+                                         struct lease_ttl_resp *ret)
 {
     size_t n = 0;
     enum etcd_error e = attached_collect(s, l, &n);
@@ -200,7 +203,8 @@ enum etcd_error store_lease_list(struct store *s, struct arena *a, struct lease_
     *seq = command_gate(s);
     size_t n = 0, cursor = 0;
     struct lease **all = arena_array(a, s->leases.by_id.len, sizeof(struct lease *));
-    struct lease_list_resp resp = {.revision = s->revision, .ids = arena_array(a, s->leases.by_id.len, sizeof *resp.ids)};
+    struct lease_list_resp resp = {.revision = s->revision,
+                                   .ids = arena_array(a, s->leases.by_id.len, sizeof *resp.ids)};
     if (!all || !resp.ids)
         return ETCD_OUT_OF_MEMORY;
     for (struct lease *l; (l = map_next(&s->leases.by_id, &cursor));)

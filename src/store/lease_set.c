@@ -21,7 +21,7 @@ void lease_set_fini(struct lease_set *set)
     for (struct lease *l; (l = map_next(&set->by_id, &cursor));)
         lease_free(l);
     LIST_FOREACH_SAFE(it, &set->revoked)
-        lease_free(LIST_ENTRY(it, struct lease, revoked_node));
+    lease_free(LIST_ENTRY(it, struct lease, revoked_node));
     map_fini(&set->by_id);
     heap_fini(&set->expiry);
 }

@@ -234,7 +234,8 @@ static enum etcd_error check_branch(const struct request_op *ops, size_t n, stru
     struct walk w;
     if (branch_is_simple(ops, n))
         return ETCD_OK;
-    if (!changes_alloc(&w.puts, ops_count(ops, n, OP_PUT), a) || !changes_alloc(&w.deletes, ops_count(ops, n, OP_DELETE), a))
+    if (!changes_alloc(&w.puts, ops_count(ops, n, OP_PUT), a) ||
+        !changes_alloc(&w.deletes, ops_count(ops, n, OP_DELETE), a))
         return ETCD_OUT_OF_MEMORY;
     return branch_overlaps(&w, ops, n) ? ETCD_DUPLICATE_KEY : ETCD_OK;
 }

@@ -67,10 +67,12 @@ ORDER(value)
 static void range_sort(const struct range_req *req, struct version **at, size_t n)
 {
     static int (*const up[])(const void *, const void *) = {key_up, version_up, create_up, mod_up, value_up};
-    static int (*const down[])(const void *, const void *) = {key_down, version_down, create_down, mod_down, value_down};
+    static int (*const down[])(const void *, const void *) = {key_down, version_down, create_down, mod_down,
+                                                              value_down};
     if (n < 2 || (req->sort_target == SORT_KEY && req->sort_order != SORT_DESCEND))
         return;
-    qsort(at, n, sizeof(struct version *), req->sort_order == SORT_DESCEND ? down[req->sort_target] : up[req->sort_target]);
+    qsort(at, n, sizeof(struct version *),
+          req->sort_order == SORT_DESCEND ? down[req->sort_target] : up[req->sort_target]);
 }
 
 /* ---- what is wanted ---- */
@@ -102,7 +104,8 @@ static bool range_passes(const struct range_req *req, const struct version *v)
     return !req->min_create_revision || v->create_revision >= req->min_create_revision;
 }
 
-static enum etcd_error range_gather(struct store *s, const struct range_req *req, tn_rev rev, size_t *ret_n, int64_t *ret_count)
+static enum etcd_error range_gather(struct store *s, const struct range_req *req, tn_rev rev, size_t *ret_n,
+                                    int64_t *ret_count)
 {
     size_t n = 0, max = range_gather_max(req);
     int64_t count = 0;
@@ -152,8 +155,8 @@ static enum etcd_error range_answer(struct store *s, const struct range_req *req
     return ETCD_OK;
 }
 
-enum etcd_error range_read(struct store *s, const struct range_req *req, tn_rev current, tn_rev compacted, struct arena *a,
-                           struct range_resp *ret)
+enum etcd_error range_read(struct store *s, const struct range_req *req, tn_rev current, tn_rev compacted,
+                           struct arena *a, struct range_resp *ret)
 {
     if (req->revision > current)
         return ETCD_FUTURE_REV;

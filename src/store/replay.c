@@ -310,7 +310,8 @@ static int log_check_end(const struct store *s, struct tenure_error *err)
     if (s->replay.gap_before > (newest ? newest->seq : 0))
         return error_set(err, TENURE_ECORRUPT, "log row %" PRId64 " is missing", s->replay.gap_before - 1);
     if (s->replay.excused_by > s->compacted)
-        return error_set(err, TENURE_ECORRUPT, "the log lacks rows that only a compaction at %" PRId64 " may have dropped",
+        return error_set(err, TENURE_ECORRUPT,
+                         "the log lacks rows that only a compaction at %" PRId64 " may have dropped",
                          s->replay.excused_by);
     if (s->replay.dangling > 0)
         return error_set(err, TENURE_ECORRUPT, "the log lacks the lease of %" PRId64 " keys", s->replay.dangling);

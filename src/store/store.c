@@ -75,7 +75,7 @@ struct store *store_free(struct store *s)
     deque_fini(&s->overwrites);
     deque_fini(&s->tombstones);
     LIST_FOREACH_SAFE(it, &s->compactions)
-        free(LIST_ENTRY(it, struct compaction, node));
+    free(LIST_ENTRY(it, struct compaction, node));
     lease_set_fini(&s->leases);
     watch_hub_fini(&s->watch);
     tail_fini(&s->tail);

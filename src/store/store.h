@@ -32,13 +32,13 @@ struct store;
 struct store_watcher;
 
 struct store_config {
-    int64_t quota_bytes;      /* over memory and file; 0 = 2 GiB */
-    int64_t lease_ttl_min_s;  /* 0 = 2 s, as etcd at its defaults */
-    uint32_t txn_ops_max;     /* 0 = 128 */
-    size_t undo_entries_max;  /* bound on the planned tail; 0 = 100,000; past it commands answer TOO_MANY_REQUESTS */
+    int64_t quota_bytes;     /* over memory and file; 0 = 2 GiB */
+    int64_t lease_ttl_min_s; /* 0 = 2 s, as etcd at its defaults */
+    uint32_t txn_ops_max;    /* 0 = 128 */
+    size_t undo_entries_max; /* bound on the planned tail; 0 = 100,000; past it commands answer TOO_MANY_REQUESTS */
     uint64_t cluster_id, member_id; /* for an empty log; else the identity row wins */
     const char *member_name;
-    bool broken_skip_gate;    /* tests only: commands answer with seq 0, to show that the simulation finds it */
+    bool broken_skip_gate; /* tests only: commands answer with seq 0, to show that the simulation finds it */
 };
 
 int store_new(const struct store_config *config, const struct rng *seed, struct store **ret) MUST_USE;
@@ -67,8 +67,8 @@ tn_seq store_seq_planned(const struct store *s);
 uint64_t store_cluster_id(const struct store *s);
 uint64_t store_member_id(const struct store *s);
 const char *store_member_name(const struct store *s); /* as the identity row says; "" when it has none */
-int64_t store_memory(const struct store *s);  /* bytes of keys, values, history and their records */
-int64_t store_keys(const struct store *s);    /* live keys at the planned state */
+int64_t store_memory(const struct store *s);          /* bytes of keys, values, history and their records */
+int64_t store_keys(const struct store *s);            /* live keys at the planned state */
 int64_t store_leases(const struct store *s);
 int64_t store_watchers(const struct store *s);
 /* Tells the store the file's size, so that the quota counts it. */
@@ -79,17 +79,21 @@ bool store_over_quota(const struct store *s);
  * wait for, also with an error. ---- */
 
 /* Linearizable and serializable reads alike: at the durable state, no gate. */
-enum etcd_error store_range(struct store *s, const struct range_req *req, struct arena *a, struct range_resp *ret) MUST_USE;
+enum etcd_error store_range(struct store *s, const struct range_req *req, struct arena *a, struct range_resp *ret)
+    MUST_USE;
 
-enum etcd_error store_put(struct store *s, const struct put_req *req, struct arena *a, struct put_resp *ret, tn_seq *seq) MUST_USE;
+enum etcd_error store_put(struct store *s, const struct put_req *req, struct arena *a, struct put_resp *ret,
+                          tn_seq *seq) MUST_USE;
 enum etcd_error store_delete(struct store *s, const struct delete_req *req, struct arena *a, struct delete_resp *ret,
                              tn_seq *seq) MUST_USE;
 /* A transaction that cannot write is a read: answered at the durable state with *seq = 0. */
-enum etcd_error store_txn(struct store *s, const struct txn_req *req, struct arena *a, struct txn_resp *ret, tn_seq *seq) MUST_USE;
-enum etcd_error store_compact(struct store *s, const struct compact_req *req, struct compact_resp *ret, tn_seq *seq) MUST_USE;
+enum etcd_error store_txn(struct store *s, const struct txn_req *req, struct arena *a, struct txn_resp *ret,
+                          tn_seq *seq) MUST_USE;
+enum etcd_error store_compact(struct store *s, const struct compact_req *req, struct compact_resp *ret, tn_seq *seq)
+    MUST_USE;
 
-enum etcd_error store_lease_grant(struct store *s, const struct lease_grant_req *req, tn_ms now, struct lease_grant_resp *ret,
-                                  tn_seq *seq) MUST_USE;
+enum etcd_error store_lease_grant(struct store *s, const struct lease_grant_req *req, tn_ms now,
+                                  struct lease_grant_resp *ret, tn_seq *seq) MUST_USE;
 enum etcd_error store_lease_revoke(struct store *s, const struct lease_revoke_req *req, struct lease_revoke_resp *ret,
                                    tn_seq *seq) MUST_USE;
 /* Renews: makes no row; the new deadline is in *ret_deadline for the shared mapping (0 when the lease is unknown and
@@ -140,9 +144,9 @@ tn_rev store_auto_compact(struct store *s, tn_ms now, int64_t retention_ms);
 
 struct store_watch_batch {
     struct store_watcher *watcher;
-    void *user;              /* as given to store_watch_add */
-    tn_rev revision;         /* header revision: the durable one */
-    bool compacted;          /* the start lies below the compaction revision: no events, compact_revision says where */
+    void *user;      /* as given to store_watch_add */
+    tn_rev revision; /* header revision: the durable one */
+    bool compacted;  /* the start lies below the compaction revision: no events, compact_revision says where */
     tn_rev compact_revision;
     const struct event *events; /* whole revisions only; borrowed until the next call on the store */
     size_t n_events;
@@ -150,12 +154,13 @@ struct store_watch_batch {
      * event, so one encoding serves all. ordinals[i] is the event's index within its revision; NULL when the batch comes
      * from history. prev_kv is filled for watchers that asked for it. */
     const uint32_t *ordinals;
-    bool synced;             /* the watcher is now up to the durable revision */
+    bool synced; /* the watcher is now up to the durable revision */
 };
 
 /* Adds a watcher; it gets nothing before the next store_watch_next. Checks: WATCH_EMPTY_RANGE; negative start ->
  * COMPACTED. NO memory -> OUT_OF_MEMORY. */
-enum etcd_error store_watch_add(struct store *s, const struct watch_create_req *req, void *user, struct store_watcher **ret) MUST_USE;
+enum etcd_error store_watch_add(struct store *s, const struct watch_create_req *req, void *user,
+                                struct store_watcher **ret) MUST_USE;
 void store_watch_remove(struct store *s, struct store_watcher *w);
 /* A blocked watcher (its stream has no room) gets nothing; unblocked it catches up from history. Costs no memory that
  * grows with what it misses. */

@@ -185,7 +185,8 @@ static enum etcd_error txn_write(struct store *s, const struct txn_req *req, str
     return ETCD_OK;
 }
 
-enum etcd_error store_txn(struct store *s, const struct txn_req *req, struct arena *a, struct txn_resp *ret, tn_seq *seq)
+enum etcd_error store_txn(struct store *s, const struct txn_req *req, struct arena *a, struct txn_resp *ret,
+                          tn_seq *seq)
 {
     *seq = 0;
     enum etcd_error e = check_txn(req, s->config.txn_ops_max);

@@ -71,7 +71,8 @@ static void watcher_start(struct store *s, struct store_watcher *w, tn_rev start
         watcher_fall_behind(s, w, w->next);
 }
 
-enum etcd_error store_watch_add(struct store *s, const struct watch_create_req *req, void *user, struct store_watcher **ret)
+enum etcd_error store_watch_add(struct store *s, const struct watch_create_req *req, void *user,
+                                struct store_watcher **ret)
 {
     if (range_is_empty(req->range))
         return ETCD_WATCH_EMPTY_RANGE;

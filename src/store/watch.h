@@ -30,8 +30,8 @@ struct store_watcher {
     bool blocked, prev_kv, no_put, no_delete;
     /* BEHIND: the first revision not given yet. LIVE: nothing older than this is given (see store_watch_position). */
     tn_rev next;
-    struct list queue_node;             /* in `ready` or `behind`; else alone */
-    uint32_t match_first, match_last;   /* places in `matches`, while in `ready` */
+    struct list queue_node;           /* in `ready` or `behind`; else alone */
+    uint32_t match_first, match_last; /* places in `matches`, while in `ready` */
     uint8_t range_data[];
 };
 

@@ -207,12 +207,13 @@ struct watch_node *watch_index_any(const struct watch_index *x)
     return LIST_ENTRY(k->watchers.next, struct watch_node, key_node);
 }
 
-void watch_index_match(const struct watch_index *x, bytes key, void (*on_match)(void *user, struct watch_node *n), void *user)
+void watch_index_match(const struct watch_index *x, bytes key, void (*on_match)(void *user, struct watch_node *n),
+                       void *user)
 {
     struct watch_key *k = x->keys.len ? watch_key_find(x, key) : NULL;
     if (k) {
         LIST_FOREACH(it, &k->watchers)
-            on_match(user, LIST_ENTRY(it, struct watch_node, key_node));
+        on_match(user, LIST_ENTRY(it, struct watch_node, key_node));
     }
     tree_match(x->root, &(struct match_call){key, on_match, user});
 }

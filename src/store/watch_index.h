@@ -34,6 +34,7 @@ void watch_index_remove(struct watch_index *x, struct watch_node *n);
 /* Some watcher, to empty the index; NULL when it is empty. */
 struct watch_node *watch_index_any(const struct watch_index *x);
 /* Calls on_match for each watcher whose range holds key; it must not change the index. */
-void watch_index_match(const struct watch_index *x, bytes key, void (*on_match)(void *user, struct watch_node *n), void *user);
+void watch_index_match(const struct watch_index *x, bytes key, void (*on_match)(void *user, struct watch_node *n),
+                       void *user);
 
 #endif

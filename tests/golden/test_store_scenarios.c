@@ -90,7 +90,8 @@ static int64_t option(struct play *p, const char *name, int64_t otherwise)
 
 static bool is_option(const char *word)
 {
-    static const char *const flags[] = {"prev", "keys_only", "count_only", "no_put", "no_delete", "ignore_value", "ignore_lease", "asc", "desc"};
+    static const char *const flags[] = {"prev",         "keys_only",    "count_only", "no_put", "no_delete",
+                                        "ignore_value", "ignore_lease", "asc",        "desc"};
     for (size_t i = 0; i < ARRAY_LEN(flags); i++) {
         if (strcmp(word, flags[i]) == 0)
             return true;
@@ -222,7 +223,10 @@ static struct compare parse_compare(char *word)
     for (size_t i = 0; i < ARRAY_LEN(targets); i++)
         c.target = strcmp(word, targets[i]) == 0 ? (int32_t)i : c.target;
     const char *operator= close + 1;
-    c.result = *operator== '=' ? COMPARE_EQUAL : *operator== '>' ? COMPARE_GREATER : *operator== '<' ? COMPARE_LESS : COMPARE_NOT_EQUAL;
+    c.result = *operator== '='    ? COMPARE_EQUAL
+               : * operator== '>' ? COMPARE_GREATER
+               : * operator== '<' ? COMPARE_LESS
+                                  : COMPARE_NOT_EQUAL;
     c.range = range_of(open + 1, NULL);
     c.number = strtoll(operator+ 1, NULL, 10);
     c.value = bytes_str(operator+ 1);
@@ -489,13 +493,31 @@ static const struct {
     const char *name;
     void (*run)(struct play *p);
 } commands[] = {
-    {"put", cmd_put},           {"del", cmd_del},         {"get", cmd_get},         {"compact", cmd_compact},
-    {"txn", cmd_txn},           {"grant", cmd_grant},     {"revoke", cmd_revoke},   {"renew", cmd_renew},
-    {"ttl", cmd_ttl},           {"leases", cmd_leases},   {"time", cmd_time},       {"shift", cmd_shift},
-    {"expire", cmd_expire},     {"commit", cmd_commit},   {"rollback", cmd_rollback}, {"restart", cmd_restart},
-    {"trim", cmd_trim},         {"state", cmd_state},     {"auto_compact", cmd_auto_compact},
-    {"watch", cmd_watch},       {"unwatch", cmd_unwatch}, {"block", cmd_block},     {"unblock", cmd_unblock},
-    {"where", cmd_where},       {"events", cmd_events},
+    {"put", cmd_put},
+    {"del", cmd_del},
+    {"get", cmd_get},
+    {"compact", cmd_compact},
+    {"txn", cmd_txn},
+    {"grant", cmd_grant},
+    {"revoke", cmd_revoke},
+    {"renew", cmd_renew},
+    {"ttl", cmd_ttl},
+    {"leases", cmd_leases},
+    {"time", cmd_time},
+    {"shift", cmd_shift},
+    {"expire", cmd_expire},
+    {"commit", cmd_commit},
+    {"rollback", cmd_rollback},
+    {"restart", cmd_restart},
+    {"trim", cmd_trim},
+    {"state", cmd_state},
+    {"auto_compact", cmd_auto_compact},
+    {"watch", cmd_watch},
+    {"unwatch", cmd_unwatch},
+    {"block", cmd_block},
+    {"unblock", cmd_unblock},
+    {"where", cmd_where},
+    {"events", cmd_events},
 };
 
 static void run_step(struct play *p, const char *where, char *line)
@@ -637,7 +659,8 @@ int main(int argc, char **argv)
     char *text = read_file(argv[1]);
     size_t n = split(slash ? slash + 1 : argv[1], text, scenarios);
     for (size_t i = 0; i < n; i++)
-        tests[i] = (struct CMUnitTest){.name = scenarios[i].name, .test_func = scenario_play, .initial_state = &scenarios[i]};
+        tests[i] =
+            (struct CMUnitTest){.name = scenarios[i].name, .test_func = scenario_play, .initial_state = &scenarios[i]};
     int rc = n ? _cmocka_run_group_tests(argv[1], tests, n, NULL, NULL) : 1;
     free(text);
     return rc;

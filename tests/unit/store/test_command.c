@@ -17,7 +17,6 @@ static int teardown(void **state)
     return 0;
 }
 
-
 static void rows_are_dense_and_end_with_their_command(void **state)
 {
     struct world *w = *state;
@@ -156,7 +155,8 @@ static void a_tail_at_its_bound_refuses_the_next_command(void **state)
     assert_int_equal(store_put(w->s, &req, &w->a, &resp, &w->seq), ETCD_TOO_MANY_REQUESTS);
     struct lease_grant_req grant_req = {.ttl_s = 10};
     assert_int_equal(store_lease_grant(w->s, &grant_req, w->now, &granted, &w->seq), ETCD_TOO_MANY_REQUESTS);
-    assert_int_equal(store_compact(w->s, &(struct compact_req){.revision = 2}, &compacted, &w->seq), ETCD_TOO_MANY_REQUESTS);
+    assert_int_equal(store_compact(w->s, &(struct compact_req){.revision = 2}, &compacted, &w->seq),
+                     ETCD_TOO_MANY_REQUESTS);
     assert_int_equal(store_seq_planned(w->s), before);
     world_commit(w);
     grant(w, 7, 2);

@@ -17,7 +17,6 @@ static int teardown(void **state)
     return 0;
 }
 
-
 static enum etcd_error try_compact(struct world *w, tn_rev revision)
 {
     struct compact_req req = {.revision = revision};
@@ -108,7 +107,7 @@ static void rows_of_revoked_leases_go_with_the_next_compaction(void **state)
     struct world *w = *state;
     grant(w, 7, 10); /* bit 0 */
     put_lease(w, "a", "1", 7);
-    revoke(w, 7); /* bits 2 and 3 */
+    revoke(w, 7);     /* bits 2 and 3 */
     put(w, "b", "1"); /* rev 4, bit 4 */
     compact(w, 4);    /* bit 5 */
     grant(w, 8, 10);

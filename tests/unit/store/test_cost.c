@@ -31,7 +31,8 @@ static int by_number(const void *a, const void *b)
 }
 
 /* The median cost of an operation after build made a store of that size. */
-static uint64_t cost(void (*build)(struct world *w, int size), void (*operation)(struct world *w, int size, int i), int size)
+static uint64_t cost(void (*build)(struct world *w, int size), void (*operation)(struct world *w, int size, int i),
+                     int size)
 {
     struct world w;
     uint64_t samples[SAMPLES];
@@ -50,7 +51,8 @@ static uint64_t cost(void (*build)(struct world *w, int size), void (*operation)
     return samples[SAMPLES / 2];
 }
 
-static void expect_logarithm(void (*build)(struct world *w, int size), void (*operation)(struct world *w, int size, int i))
+static void expect_logarithm(void (*build)(struct world *w, int size),
+                             void (*operation)(struct world *w, int size, int i))
 {
     uint64_t small = cost(build, operation, SMALL), large = cost(build, operation, LARGE);
     assert_true(small > 0);
@@ -182,7 +184,8 @@ static void renew(struct world *w, int size, int i)
     tn_ms deadline;
     (void)size;
     w->now++;
-    assert_int_equal(store_lease_keepalive(w->s, &(struct lease_keepalive_req){.id = i + 1}, w->now, &resp, &deadline, &w->seq), 0);
+    assert_int_equal(
+        store_lease_keepalive(w->s, &(struct lease_keepalive_req){.id = i + 1}, w->now, &resp, &deadline, &w->seq), 0);
     assert_true(resp.ttl_s > 0);
 }
 

@@ -90,9 +90,16 @@ static enum etcd_error step(struct stage *st, int i)
 {
     static const char *const names[] = {"k1", "k2", "k3", "k4", "k5"};
     switch (i) {
-    case 0: case 1: case 2: case 3: case 4:
+    case 0:
+    case 1:
+    case 2:
+    case 3:
+    case 4:
         return s_put(st, names[i], "value", 0);
-    case 5: case 6: case 7: case 8:
+    case 5:
+    case 6:
+    case 7:
+    case 8:
         return s_put(st, "k1", "again", 0);
     case 9:
         return s_grant(st, 7);

@@ -17,7 +17,6 @@ static int teardown(void **state)
     return 0;
 }
 
-
 static enum etcd_error try_put(struct world *w, struct put_req req, struct put_resp *ret)
 {
     struct put_resp resp;
@@ -80,7 +79,8 @@ static void a_value_may_be_kept_while_the_lease_changes(void **state)
     struct world *w = *state;
     grant(w, 7, 10);
     put(w, "a", "kept");
-    assert_int_equal(try_put(w, (struct put_req){.key = bytes_str("a"), .lease = 7, .ignore_value = true}, NULL), ETCD_OK);
+    assert_int_equal(try_put(w, (struct put_req){.key = bytes_str("a"), .lease = 7, .ignore_value = true}, NULL),
+                     ETCD_OK);
     struct kv kv = one(w, "a");
     assert_true(bytes_equal(kv.value, bytes_str("kept")));
     assert_int_equal(kv.lease, 7);
@@ -121,7 +121,8 @@ static void a_deleted_key_is_not_there_for_ignore_value(void **state)
     struct world *w = *state;
     put(w, "a", "1");
     del(w, "a", NULL);
-    assert_int_equal(try_put(w, (struct put_req){.key = bytes_str("a"), .ignore_value = true}, NULL), ETCD_KEY_NOT_FOUND);
+    assert_int_equal(try_put(w, (struct put_req){.key = bytes_str("a"), .ignore_value = true}, NULL),
+                     ETCD_KEY_NOT_FOUND);
 }
 
 static void a_delete_of_nothing_makes_no_revision(void **state)

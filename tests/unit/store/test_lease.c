@@ -17,7 +17,6 @@ static int teardown(void **state)
     return 0;
 }
 
-
 static enum etcd_error try_grant(struct world *w, tn_lease id, int64_t ttl_s, struct lease_grant_resp *ret)
 {
     struct lease_grant_req req = {.id = id, .ttl_s = ttl_s};

@@ -128,7 +128,8 @@ static void sort_keys(const struct mkv *kv, int *keys, int n, int target, bool d
 
 static bool passes(const struct range_req *q, const struct mkv *m)
 {
-    return (!q->max_mod_revision || m->mod <= q->max_mod_revision) && (!q->min_mod_revision || m->mod >= q->min_mod_revision) &&
+    return (!q->max_mod_revision || m->mod <= q->max_mod_revision) &&
+           (!q->min_mod_revision || m->mod >= q->min_mod_revision) &&
            (!q->max_create_revision || m->create <= q->max_create_revision) &&
            (!q->min_create_revision || m->create >= q->min_create_revision);
 }
@@ -137,7 +138,8 @@ static void expect_range(const struct range_req *q, const struct mkv *kv, const 
 {
     int keys[KEYS], n = 0, count = 0;
     bool filters = q->max_mod_revision || q->min_mod_revision || q->max_create_revision || q->min_create_revision;
-    bool limit_first = !filters && (q->sort_order == SORT_NONE || (q->sort_order == SORT_ASCEND && q->sort_target == SORT_KEY));
+    bool limit_first =
+        !filters && (q->sort_order == SORT_NONE || (q->sort_order == SORT_ASCEND && q->sort_target == SORT_KEY));
     for (int k = 0; k < KEYS; k++) {
         if (!kv[k].version || !in_range(q->range, k))
             continue;
@@ -243,11 +245,14 @@ static struct request_op random_op(int depth)
 {
     struct request_op op = {0};
     switch (roll(depth < 2 ? 10 : 9)) {
-    case 0: case 1: case 2:
+    case 0:
+    case 1:
+    case 2:
         op.kind = OP_RANGE;
         op.range = random_range_req(M->now.rev);
         break;
-    case 3: case 4:
+    case 3:
+    case 4:
         op.kind = OP_DELETE;
         op.del = (struct delete_req){.range = random_range(), .prev_kv = chance(50)};
         break;
@@ -397,7 +402,8 @@ static void model_delete_key(struct work *x, int k)
     x->snap.changed[x->snap.n_changed++] = k;
 }
 
-static void expect_put(const struct work *x, const struct put_req *p, const struct put_resp *r, const struct mkv *before)
+static void expect_put(const struct work *x, const struct put_req *p, const struct put_resp *r,
+                       const struct mkv *before)
 {
     assert_int_equal(r->revision, x->rev);
     assert_int_equal(r->has_prev_kv, p->prev_kv && before->version);
@@ -627,9 +633,9 @@ static void step_range(void)
 {
     struct range_req q = random_range_req(M->durable.rev);
     struct range_resp r;
-    enum etcd_error want = q.revision > M->durable.rev                              ? ETCD_FUTURE_REV
+    enum etcd_error want = q.revision > M->durable.rev                           ? ETCD_FUTURE_REV
                            : q.revision > 0 && q.revision < M->durable.compacted ? ETCD_COMPACTED
-                                                                                    : ETCD_OK;
+                                                                                 : ETCD_OK;
     assert_int_equal(store_range(M->w.s, &q, &M->w.a, &r), want);
     if (want)
         return;
@@ -642,7 +648,9 @@ static void step_compact(void)
     struct compact_req q = {.revision = M->now.rev - (tn_rev)roll(30) + 1};
     struct compact_resp r;
     tn_seq seq;
-    enum etcd_error want = q.revision <= M->now.compacted ? ETCD_COMPACTED : q.revision > M->now.rev ? ETCD_FUTURE_REV : ETCD_OK;
+    enum etcd_error want = q.revision <= M->now.compacted ? ETCD_COMPACTED
+                           : q.revision > M->now.rev      ? ETCD_FUTURE_REV
+                                                          : ETCD_OK;
     assert_int_equal(store_compact(M->w.s, &q, &r, &seq), want);
     if (!want) {
         M->now.compacted = q.revision;
@@ -769,7 +777,8 @@ static void expect_nothing_missed(const struct mwatch *mw)
 /* Only a single revision may be longer than was asked for. */
 static void expect_size(const struct store_watch_batch *b, size_t events_max)
 {
-    bool one = b->ordinals || (b->n_events && b->events[0].kv.mod_revision == b->events[b->n_events - 1].kv.mod_revision);
+    bool one =
+        b->ordinals || (b->n_events && b->events[0].kv.mod_revision == b->events[b->n_events - 1].kv.mod_revision);
     assert_true(one || b->n_events <= events_max);
 }
 
@@ -819,7 +828,8 @@ static void step_watch_next(void)
 
 static void watch_add(struct mwatch *mw)
 {
-    struct watch_create_req q = {.range = random_range(), .no_put = chance(15), .no_delete = chance(15), .prev_kv = chance(50)};
+    struct watch_create_req q = {
+        .range = random_range(), .no_put = chance(15), .no_delete = chance(15), .prev_kv = chance(50)};
     if (chance(60))
         q.start_revision = (tn_rev)roll((uint64_t)M->durable.rev + 4);
     *mw = (struct mwatch){.range = q.range, .no_put = q.no_put, .no_delete = q.no_delete, .prev_kv = q.prev_kv};

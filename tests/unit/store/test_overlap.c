@@ -28,26 +28,25 @@ static int teardown(void **state)
     return 0;
 }
 
-static struct request_op P(const char *key)
-{
+static struct request_op P(const char *key) {
     return (struct request_op){.kind = OP_PUT, .put = {.key = bytes_str(key)}};
 }
 
-static struct request_op D(const char *key, const char *end)
-{
+static struct request_op
+D(const char *key, const char *end) {
     return (struct request_op){.kind = OP_DELETE, .del = {.range = {bytes_str(key), bytes_str(end)}}};
 }
 
-static struct request_op D_from(const char *key)
+static struct request_op
+D_from(const char *key)
 {
     return (struct request_op){.kind = OP_DELETE, .del = {.range = {bytes_str(key), bytes_of("", 1)}}};
 }
 
 #define OPS(...) (struct request_op[]){__VA_ARGS__}, ARRAY_LEN(((struct request_op[]){__VA_ARGS__}))
-#define NONE NULL, 0
+#define NONE     NULL, 0
 
-static struct request_op T(struct request_op *yes, size_t n_yes, struct request_op *no, size_t n_no)
-{
+static struct request_op T(struct request_op *yes, size_t n_yes, struct request_op *no, size_t n_no) {
     struct txn_req *t = arena_zalloc(&a, sizeof *t);
     struct request_op *ops = arena_array(&a, n_yes + n_no, sizeof *ops);
     if (n_yes)
@@ -58,7 +57,8 @@ static struct request_op T(struct request_op *yes, size_t n_yes, struct request_
     return (struct request_op){.kind = OP_TXN, .txn = t};
 }
 
-static bool overlaps(struct request_op *ops, size_t n)
+static bool
+overlaps(struct request_op *ops, size_t n)
 {
     struct txn_req yes = {.success = ops, .n_success = n}, no = {.failure = ops, .n_failure = n};
     enum etcd_error e = check_overlap(&yes, &a);

@@ -17,7 +17,6 @@ static int teardown(void **state)
     return 0;
 }
 
-
 static void fill(struct world *w)
 {
     world_close(w);
@@ -60,7 +59,8 @@ static void what_adds_is_refused(void **state)
     assert_int_equal(store_txn(w->s, &t, &w->a, &txn_resp, &w->seq), ETCD_NO_SPACE);
     store_set_file_bytes(w->s, 10001);
     assert_true(store_over_quota(w->s));
-    assert_int_equal(store_lease_grant(w->s, &(struct lease_grant_req){.ttl_s = 5}, w->now, &grant_resp, &w->seq), ETCD_NO_SPACE);
+    assert_int_equal(store_lease_grant(w->s, &(struct lease_grant_req){.ttl_s = 5}, w->now, &grant_resp, &w->seq),
+                     ETCD_NO_SPACE);
     store_set_file_bytes(w->s, 0);
     assert_false(store_over_quota(w->s));
 }
@@ -71,7 +71,8 @@ static void what_takes_away_or_reads_never_is(void **state)
     fill(w);
     store_set_file_bytes(w->s, INT64_MAX / 2);
     struct txn_resp resp;
-    struct request_op ops[] = {{.kind = OP_DELETE, .del = {.range = range_of("aa", NULL)}}, {.kind = OP_RANGE, .range = {.range = range_of("ab", NULL)}}};
+    struct request_op ops[] = {{.kind = OP_DELETE, .del = {.range = range_of("aa", NULL)}},
+                               {.kind = OP_RANGE, .range = {.range = range_of("ab", NULL)}}};
     struct txn_req t = {.success = ops, .n_success = 2};
     assert_int_equal(store_txn(w->s, &t, &w->a, &resp, &w->seq), ETCD_OK);
     assert_int_equal(del(w, "ab", NULL), 1);

@@ -17,7 +17,6 @@ static int teardown(void **state)
     return 0;
 }
 
-
 static void letters(struct world *w)
 {
     put(w, "b", "3"); /* 2 */

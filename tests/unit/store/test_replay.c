@@ -17,7 +17,6 @@ static int teardown(void **state)
     return 0;
 }
 
-
 static void refused(struct world *w, const char *why)
 {
     struct store *s = NULL;
@@ -44,9 +43,9 @@ static int log_setup(void **state)
     setup(state);
     struct world *w = *state;
     grant(w, 7, 10);
-    put_lease(w, "a", "1", 7); /* rev 2 */
-    put(w, "b", "1");          /* 3 */
-    put(w, "b", "2");          /* 4 */
+    put_lease(w, "a", "1", 7);             /* rev 2 */
+    put(w, "b", "1");                      /* 3 */
+    put(w, "b", "2");                      /* 4 */
     assert_int_equal(del(w, "a", "c"), 2); /* 5 */
     revoke(w, 7);
     put(w, "c", "1"); /* 6 */
@@ -118,7 +117,8 @@ static void a_single_row_missing_is_found_or_was_superfluous(void **state)
 {
     struct world *w = *state;
     put(w, "d", "1");
-    struct request_op ops[] = {{.kind = OP_PUT, .put = {.key = bytes_str("e")}}, {.kind = OP_PUT, .put = {.key = bytes_str("f")}}};
+    struct request_op ops[] = {{.kind = OP_PUT, .put = {.key = bytes_str("e")}},
+                               {.kind = OP_PUT, .put = {.key = bytes_str("f")}}};
     struct txn_req txn = {.success = ops, .n_success = 2};
     struct txn_resp resp;
     assert_int_equal(store_txn(w->s, &txn, &w->a, &resp, &w->seq), ETCD_OK);

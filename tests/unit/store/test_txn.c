@@ -17,7 +17,6 @@ static int teardown(void **state)
     return 0;
 }
 
-
 #include "base/buf.h"
 
 /* ---- requests in few words ---- */
@@ -146,7 +145,8 @@ static void numbers_that_are_not_known_hold(void **state)
 static void all_compares_must_hold(void **state)
 {
     struct world *w = *state;
-    struct compare both[] = {number(COMPARE_VERSION, COMPARE_EQUAL, "a", 0), number(COMPARE_VERSION, COMPARE_EQUAL, "b", 1)};
+    struct compare both[] = {number(COMPARE_VERSION, COMPARE_EQUAL, "a", 0),
+                             number(COMPARE_VERSION, COMPARE_EQUAL, "b", 1)};
     struct txn_req t = then(OPS(op_put("a", "yes")));
     struct request_op no = op_put("a", "no");
     t.compares = both;
@@ -167,7 +167,8 @@ static void operations_see_those_before_them_in_one_revision(void **state)
     struct world *w = *state;
     put(w, "a", "1");
     put(w, "b", "1");
-    struct txn_req t = then(OPS(op_get("a", "z", 0), op_put("a", "2"), op_del("b", NULL), op_get("a", "z", 0), op_put("c", "3")));
+    struct txn_req t =
+        then(OPS(op_get("a", "z", 0), op_put("a", "2"), op_del("b", NULL), op_get("a", "z", 0), op_put("c", "3")));
     struct txn_resp resp;
     assert_int_equal(run(w, t, &resp), ETCD_OK);
     assert_true(resp.succeeded);
@@ -194,7 +195,8 @@ static void nested_compares_are_judged_on_the_state_before(void **state)
     struct world *w = *state;
     struct compare absent = number(COMPARE_VERSION, COMPARE_EQUAL, "a", 0);
     struct request_op yes = op_put("b", "yes"), no = op_put("b", "no");
-    struct txn_req nested = {.compares = &absent, .n_compares = 1, .success = &yes, .n_success = 1, .failure = &no, .n_failure = 1};
+    struct txn_req nested = {
+        .compares = &absent, .n_compares = 1, .success = &yes, .n_success = 1, .failure = &no, .n_failure = 1};
     struct txn_req t = then(OPS(op_put("a", "1"), op_txn(&nested), op_txn(&nested)));
     t.n_success = 2;
     struct txn_resp resp;
@@ -374,7 +376,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_read_below_the_compaction_is_refused_inside_too, setup, teardown),
         cmocka_unit_test_setup_teardown(requests_are_checked_on_both_branches, setup, teardown),
         cmocka_unit_test_setup_teardown(the_longest_list_counts_against_the_budget, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_nest_deeper_than_the_budget_is_refused_without_deep_recursion, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_nest_deeper_than_the_budget_is_refused_without_deep_recursion, setup,
+                                        teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -39,7 +39,8 @@ static void a_range_gets_what_lies_in_it_and_nothing_else(void **state)
     for (const char *k = "abcde"; *k; k++)
         put(w, (char[]){*k, 0}, "x");
     world_commit(w);
-    assert_string_equal(drain(w), "bd: PUT b=x@3; c: PUT c=x@4; bd: PUT c=x@4; c..: PUT c=x@4; c..: PUT d=x@5; c..: PUT e=x@6");
+    assert_string_equal(drain(w),
+                        "bd: PUT b=x@3; c: PUT c=x@4; bd: PUT c=x@4; c..: PUT c=x@4; c..: PUT d=x@5; c..: PUT e=x@6");
 }
 
 static void a_start_in_the_past_reads_history(void **state)

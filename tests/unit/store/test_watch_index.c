@@ -107,7 +107,8 @@ static void the_tree_stays_shallow(void **state)
     for (size_t i = 0; i < MANY; i++) {
         keys[i][0] = (uint8_t)(i / 2 >> 8);
         keys[i][1] = (uint8_t)(i / 2);
-        many[i] = (struct watch_node){.range = {bytes_of(keys[i], 2), bytes_of("", 1)}, .id = i, .priority = rng_u64(&r)};
+        many[i] =
+            (struct watch_node){.range = {bytes_of(keys[i], 2), bytes_of("", 1)}, .id = i, .priority = rng_u64(&r)};
         assert_int_equal(watch_index_add(&x, &many[i]), 0);
     }
     assert_true(depth(x.root) < 50);

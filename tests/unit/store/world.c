@@ -254,7 +254,8 @@ static void batch_text(struct buf *text, const struct store_watch_batch *b)
         buf_printf(text, " COMPACTED %lld", (long long)b->compact_revision);
     for (size_t i = 0; i < b->n_events; i++) {
         const struct event *e = &b->events[i];
-        buf_printf(text, " %s %.*s", e->type == EVENT_PUT ? "PUT" : "DEL", (int)e->kv.key.len, (const char *)e->kv.key.data);
+        buf_printf(text, " %s %.*s", e->type == EVENT_PUT ? "PUT" : "DEL", (int)e->kv.key.len,
+                   (const char *)e->kv.key.data);
         if (e->type == EVENT_PUT)
             buf_printf(text, "=%.*s", (int)e->kv.value.len, (const char *)e->kv.value.data);
         buf_printf(text, "@%lld", (long long)e->kv.mod_revision);
