@@ -112,6 +112,8 @@ static void headers_received(struct h2_conn *c, const nghttp2_frame *frame)
     c->headers_open = false;
     if (c->server && frame->headers.cat == NGHTTP2_HCAT_REQUEST)
         h2_server_request(c, frame->hd.stream_id);
+    else if (c->server)
+        h2_server_trailers_received(c, frame->hd.stream_id, end);
     struct h2_stream *st = h2_find(c, frame->hd.stream_id);
     if (!st)
         return;
@@ -132,7 +134,8 @@ static void data_ended(struct h2_conn *c, const nghttp2_frame *frame)
         h2_client_end_of_data(st);
 }
 
-static void count_reset(struct h2_conn *c)
+/* Counts what breaks a rule too: or a peer could have streams reset without end by breaking one on each. */
+void h2_count_reset(struct h2_conn *c)
 {
     if (h2_limit_take(&c->resets, c->now))
         return;
@@ -162,7 +165,7 @@ static int frame_received_cb(nghttp2_session *session, const nghttp2_frame *fram
         data_ended(c, frame);
         break;
     case NGHTTP2_RST_STREAM:
-        count_reset(c);
+        h2_count_reset(c);
         break;
     case NGHTTP2_PING:
         if (frame->hd.flags & NGHTTP2_FLAG_ACK)
@@ -178,8 +181,7 @@ static int frame_received_cb(nghttp2_session *session, const nghttp2_frame *fram
     return 0;
 }
 
-/* A frame against the rules costs us a RST_STREAM: it counts like one of the peer's, or a peer could have streams reset
- * without end by breaking a rule on each. */
+/* A frame against the rules costs us a RST_STREAM: it counts like one of the peer's. */
 static int invalid_frame_cb(nghttp2_session *session, const nghttp2_frame *frame, int code, void *user)
 {
     (void)session;
@@ -187,7 +189,7 @@ static int invalid_frame_cb(nghttp2_session *session, const nghttp2_frame *frame
     struct h2_conn *c = user;
     if (frame->hd.type == NGHTTP2_HEADERS)
         c->headers_open = false;
-    count_reset(c);
+    h2_count_reset(c);
     return 0;
 }
 
@@ -283,7 +285,8 @@ static void set_callbacks(nghttp2_session_callbacks *cb)
 }
 
 /* Closed streams are not kept for the tree of priorities: with 100,000 allowed streams it would keep as many. A server
- * judges requests itself: grpc-go of etcdctl 3.4 sends whole URLs as :authority, which nghttp2's own rules would reset. */
+ * judges header lists itself (h2_headers.h): grpc-go as of etcdctl 3.4 sends a whole URL as :authority, which nghttp2's
+ * own rules would reset. */
 static void set_options(nghttp2_option *option, bool server)
 {
     nghttp2_option_set_no_http_messaging(option, server);

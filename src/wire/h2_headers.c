@@ -2,6 +2,7 @@
  * list looks at the two flags first. */
 #include "wire/h2_headers.h"
 
+#include <nghttp2/nghttp2.h>
 #include <stdlib.h>
 #include <strings.h>
 
@@ -74,4 +75,68 @@ bool h2_is_grpc_type(bytes content_type)
     if (content_type.len < len || strncasecmp((const char *)content_type.data, base, len) != 0)
         return false;
     return content_type.len == len || content_type.data[len] == '+' || content_type.data[len] == ';';
+}
+
+/* ---- rules ---- */
+
+enum pseudo { PSEUDO_METHOD = 1, PSEUDO_SCHEME = 2, PSEUDO_PATH = 4, PSEUDO_AUTHORITY = 8 };
+
+/* 0 for one that a request does not have. */
+static unsigned pseudo_of(bytes name)
+{
+    if (H2_NAME_IS(name, ":method"))
+        return PSEUDO_METHOD;
+    if (H2_NAME_IS(name, ":scheme"))
+        return PSEUDO_SCHEME;
+    if (H2_NAME_IS(name, ":path"))
+        return PSEUDO_PATH;
+    return H2_NAME_IS(name, ":authority") ? PSEUDO_AUTHORITY : 0;
+}
+
+static bool is_pseudo(bytes name)
+{
+    return name.len > 0 && name.data[0] == ':';
+}
+
+/* "An endpoint MUST NOT generate an HTTP/2 message containing connection-specific header fields." */
+static bool is_of_the_connection(struct h2_header h)
+{
+    if (H2_NAME_IS(h.name, "te"))
+        return !bytes_equal(h.value, bytes_str("trailers"));
+    return H2_NAME_IS(h.name, "connection") || H2_NAME_IS(h.name, "keep-alive") || H2_NAME_IS(h.name, "upgrade") ||
+           H2_NAME_IS(h.name, "proxy-connection") || H2_NAME_IS(h.name, "transfer-encoding");
+}
+
+static bool is_well_formed(struct h2_header h)
+{
+    return nghttp2_check_header_name(h.name.data, h.name.len) && nghttp2_check_header_value(h.value.data, h.value.len);
+}
+
+/* Each pseudo-header at most once, none but the four, and none behind another header. */
+bool h2_headers_are_request(const struct h2_headers *h)
+{
+    const unsigned needed = PSEUDO_METHOD | PSEUDO_SCHEME | PSEUDO_PATH;
+    unsigned seen = 0;
+    bool others = false;
+    for (size_t i = 0; i < h->n; i++) {
+        struct h2_header header = h2_headers_get(h, i);
+        unsigned pseudo = is_pseudo(header.name) ? pseudo_of(header.name) : 0;
+        if (!is_well_formed(header) || is_of_the_connection(header))
+            return false;
+        if (is_pseudo(header.name) && (pseudo == 0 || (seen & pseudo) || others))
+            return false;
+        seen |= pseudo;
+        others |= pseudo == 0;
+    }
+    return (seen & needed) == needed;
+}
+
+bool h2_headers_are_trailers(const struct h2_headers *h)
+{
+    for (size_t i = 0; i < h->n; i++) {
+        struct h2_header header = h2_headers_get(h, i);
+        if (is_pseudo(header.name) || !is_well_formed(header) || is_of_the_connection(header))
+            return false;
+    }
+    return true;
 }

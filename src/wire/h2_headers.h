@@ -26,6 +26,11 @@ void h2_headers_add(struct h2_headers *h, bytes name, bytes value);
 /* Valid until the next h2_headers_begin. i < n. */
 struct h2_header h2_headers_get(const struct h2_headers *h, size_t i);
 
+/* Whether a request's list, or the trailers of one, keeps the rules of RFC 9113, 8.2 and 8.3, but for the form of
+ * :authority, which is free. */
+bool h2_headers_are_request(const struct h2_headers *h);
+bool h2_headers_are_trailers(const struct h2_headers *h);
+
 static inline bool h2_name_is(bytes name, const char *literal, size_t len)
 {
     return name.len == len && memcmp(name.data, literal, len) == 0;

@@ -96,6 +96,8 @@ struct h2_conn {
 void h2_fail(struct h2_conn *c, int code, const char *fmt, ...) PRINTF_LIKE(3, 4);
 /* The same for what nghttp2 answered. */
 void h2_fail_nghttp2(struct h2_conn *c, int nghttp2_code);
+/* The peer cost us a reset; too many end the connection. */
+void h2_count_reset(struct h2_conn *c);
 struct h2_stream *h2_find(struct h2_conn *c, int32_t id);
 
 /* A literal as name or value of a header, not copied by nghttp2. */
@@ -131,6 +133,8 @@ int h2_send_data_cb(nghttp2_session *session, nghttp2_frame *frame, const uint8_
 /* ---- h2_server.c ---- */
 /* The request's header list is whole. */
 void h2_server_request(struct h2_conn *c, int32_t id);
+/* A header list behind it is: trailers, if it keeps the rules. */
+void h2_server_trailers_received(struct h2_conn *c, int32_t id, bool end);
 void h2_server_half_closed(struct h2_stream *st);
 int h2_server_submit(struct h2_stream *st) MUST_USE;   /* response HEADERS, in front of the first message */
 int h2_server_trailers(struct h2_stream *st) MUST_USE; /* 0 or an error of nghttp2 */

@@ -3,8 +3,8 @@
  * Happy path: h2_server_request -> on_request; the first message goes out behind HEADERS (h2_server_submit); h2_finish
  * -> trailers behind the last message. A call that ends without any message is one HEADERS frame ("trailers-only").
  *
- * What is no call is answered here: another method or content type, a header list that is too long or that we have no
- * memory for, a timeout nobody can read.
+ * What is no call is answered here: a header list against HTTP/2's rules, one that is too long or that we have no memory
+ * for, another method or content type, a timeout nobody can read.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -198,6 +198,23 @@ static bool turn_away(struct h2_conn *c, int32_t id, const struct incoming *in)
     return true;
 }
 
+/* RFC 9113, 8.1.1: a malformed request is a stream error of type PROTOCOL_ERROR. */
+static void malformed(struct h2_conn *c, int32_t id)
+{
+    submitted_or_failed(c, nghttp2_submit_rst_stream(c->session, NGHTTP2_FLAG_NONE, id, NGHTTP2_PROTOCOL_ERROR));
+    h2_count_reset(c);
+}
+
+void h2_server_trailers_received(struct h2_conn *c, int32_t id, bool end)
+{
+    if (end && h2_headers_are_trailers(&c->headers))
+        return;
+    struct h2_stream *st = h2_find(c, id);
+    if (st)
+        st->deaf = true;
+    malformed(c, id);
+}
+
 void h2_server_request(struct h2_conn *c, int32_t id)
 {
     struct incoming in;
@@ -207,6 +224,10 @@ void h2_server_request(struct h2_conn *c, int32_t id)
     }
     if (c->headers.out_of_memory || !read_request(c, &in)) {
         refuse(c, id);
+        return;
+    }
+    if (!h2_headers_are_request(&c->headers)) {
+        malformed(c, id);
         return;
     }
     if (turn_away(c, id, &in))

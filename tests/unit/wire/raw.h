@@ -40,6 +40,7 @@ void raw_reader_fini(struct raw_reader *r);
 
 /* Takes what the side has to write and compares its frames with lines. */
 void side_says_at(struct pair *p, struct side *s, struct raw_reader *r, const char *lines, const char *file, int line);
+void side_says_whatever(struct pair *p, struct side *s, struct raw_reader *r);
 #define side_says(p, s, r, lines) side_says_at((p), (s), (r), (lines), __FILE__, __LINE__)
 
 #endif

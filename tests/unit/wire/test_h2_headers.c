@@ -69,12 +69,63 @@ static void only_grpcs_content_types_are_grpc(void **state)
     assert_false(h2_is_grpc_type(bytes_of(NULL, 0)));
 }
 
+/* Judges a list of names and values, ended by NULL. */
+static bool judge(bool (*rule)(const struct h2_headers *), const char *const *pairs)
+{
+    struct h2_headers h;
+    h2_headers_init(&h, 10000);
+    h2_headers_begin(&h);
+    for (; *pairs; pairs += 2)
+        h2_headers_add(&h, bytes_str(pairs[0]), bytes_str(pairs[1]));
+    bool good = rule(&h);
+    h2_headers_fini(&h);
+    return good;
+}
+#define LIST(...)        ((const char *const[]){__VA_ARGS__, NULL})
+#define IS_REQUEST(...)  judge(h2_headers_are_request, LIST(__VA_ARGS__))
+#define IS_TRAILERS(...) judge(h2_headers_are_trailers, LIST(__VA_ARGS__))
+#define FIRST            ":method", "POST", ":scheme", "http", ":path", "/a/B"
+
+static void a_request_keeps_http2s_rules(void **state)
+{
+    (void)state;
+    assert_true(IS_REQUEST(FIRST));
+    assert_true(IS_REQUEST(FIRST, ":authority", "http://any form at all/", "te", "trailers", "a", "", "a", "again"));
+    assert_false(IS_REQUEST(":method", "POST", ":scheme", "http"));
+    assert_false(IS_REQUEST(":method", "POST", ":path", "/"));
+    assert_false(IS_REQUEST(":scheme", "http", ":path", "/"));
+    assert_false(IS_REQUEST(FIRST, ":path", "/twice"));
+    assert_false(IS_REQUEST(FIRST, ":authority", "a", ":authority", "b"));
+    assert_false(IS_REQUEST(FIRST, ":status", "200"));
+    assert_false(IS_REQUEST(FIRST, ":protocol", "websocket"));
+    assert_false(IS_REQUEST(FIRST, "a", "b", ":authority", "behind another"));
+    assert_false(IS_REQUEST(FIRST, "Upper", "x"));
+    assert_false(IS_REQUEST(FIRST, "sp ace", "x"));
+    assert_false(IS_REQUEST(FIRST, "", "x"));
+    assert_false(IS_REQUEST(FIRST, "a", "line\nbreak"));
+    assert_false(IS_REQUEST(FIRST, "te", "gzip"));
+    assert_false(IS_REQUEST(FIRST, "connection", "close"));
+    assert_false(IS_REQUEST(FIRST, "transfer-encoding", "chunked"));
+    assert_false(IS_REQUEST(FIRST, "upgrade", "h2c"));
+}
+
+static void trailers_have_no_pseudo_headers(void **state)
+{
+    (void)state;
+    assert_true(IS_TRAILERS("x-checksum", "1"));
+    assert_false(IS_TRAILERS(":path", "/"));
+    assert_false(IS_TRAILERS("Upper", "1"));
+    assert_false(IS_TRAILERS("connection", "close"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(headers_come_back_in_order),
         cmocka_unit_test(a_list_beyond_the_bound_is_marked_and_not_kept),
         cmocka_unit_test(names_are_compared_whole),
+        cmocka_unit_test(a_request_keeps_http2s_rules),
+        cmocka_unit_test(trailers_have_no_pseudo_headers),
         cmocka_unit_test(only_grpcs_content_types_are_grpc),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

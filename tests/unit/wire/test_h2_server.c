@@ -533,6 +533,41 @@ static void a_broken_stream_leaves_the_others_alone(void **state)
     assert_int_equal(h2_streams(f->p.server.c), 1);
 }
 
+/* etcdctl 3.4 does. */
+static void a_whole_url_as_authority_is_taken(void **state)
+{
+    struct fixture *f = *state;
+    const char *const pairs[] = {":method",
+                                 "POST",
+                                 ":scheme",
+                                 "http",
+                                 ":path",
+                                 "/a/B",
+                                 ":authority",
+                                 "http://127.0.0.1:2379",
+                                 "content-type",
+                                 "application/grpc",
+                                 NULL};
+    raw_headers(&f->in, 1, RAW_END_HEADERS, pairs);
+    feed(f);
+    side_expect(&f->p.server, "request 1 /a/B\n");
+}
+
+static void headers_within_a_request_that_do_not_end_it_reset_it(void **state)
+{
+    struct fixture *f = *state;
+    static const char *const more[] = {"x-more", "1", NULL};
+    static const char *const pseudo[] = {":path", "/a/C", NULL};
+    raw_call(&f->in, 1, 0, "/a/B");
+    raw_headers(&f->in, 1, RAW_END_HEADERS, more);
+    raw_message(&f->in, 1, RAW_END_STREAM, "x");
+    raw_call(&f->in, 3, 0, "/a/B");
+    raw_headers(&f->in, 3, RAW_END_HEADERS | RAW_END_STREAM, pseudo);
+    feed(f);
+    side_says(&f->p, &f->p.server, &f->r, "RST_STREAM 1 PROTOCOL_ERROR\nRST_STREAM 3 PROTOCOL_ERROR\n");
+    side_expect(&f->p.server, "request 1 /a/B\nrequest 3 /a/B\nclose 1\nclose 3\n");
+}
+
 /* ---- slow and hostile peers ---- */
 
 static void an_unfinished_message_is_seen_as_stalled(void **state)
@@ -684,6 +719,8 @@ int main(void)
         cmocka_unit_test(a_broken_connection_is_told_at_once_and_by_goaway),
         TEST(a_frame_beyond_the_announced_size_ends_the_connection),
         TEST(a_broken_stream_leaves_the_others_alone),
+        TEST(a_whole_url_as_authority_is_taken),
+        TEST(headers_within_a_request_that_do_not_end_it_reset_it),
         TEST(an_unfinished_message_is_seen_as_stalled),
         TEST(an_unfinished_header_list_is_seen_as_stalled),
         TEST(a_burst_of_cancelled_calls_is_borne),
