@@ -262,7 +262,7 @@ static void call_init(struct client *c, struct client_call *call, const struct c
     call->request.len_max = c->queued_bytes_max;
 }
 
-struct client_call *call_new(struct client *c, const struct call_kind *kind, const struct client_call_options *opt,
+struct client_call *client_call_new(struct client *c, const struct call_kind *kind, const struct client_call_options *opt,
                              client_done_cb cb, void *user, struct tenure_error *err)
 {
     if (c->closed) {

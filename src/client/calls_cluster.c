@@ -29,7 +29,7 @@ static const struct call_kind health = {
 struct client_call *client_member_list(struct client *c, const struct client_call_options *opt, client_done_cb cb,
                                        void *user, tn_ms now, struct tenure_error *err)
 {
-    struct client_call *call = call_new(c, &members, opt, cb, user, err);
+    struct client_call *call = client_call_new(c, &members, opt, cb, user, err);
     if (!call)
         return NULL;
     encode_member_list_req(true, &call->request);
@@ -44,7 +44,7 @@ static struct client_call *call_new_at(struct client *c, size_t endpoint, const 
         error_set(err, TENURE_EINVALID, "there is no endpoint %zu, the client has %zu", endpoint, c->n_endpoints);
         return NULL;
     }
-    struct client_call *call = call_new(c, kind, opt, cb, user, err);
+    struct client_call *call = client_call_new(c, kind, opt, cb, user, err);
     if (call)
         call->endpoint = endpoint;
     return call;

@@ -22,7 +22,7 @@ CALL_FUNCTION(compact, struct compact_req, &compact, encode_compact_req)
 struct client_call *client_txn(struct client *c, const struct txn_req *req, const struct client_call_options *opt,
                                client_done_cb cb, void *user, tn_ms now, struct tenure_error *err)
 {
-    struct client_call *call = call_new(c, &txn, opt, cb, user, err);
+    struct client_call *call = client_call_new(c, &txn, opt, cb, user, err);
     if (!call)
         return NULL;
     call->is_write = txn_may_write(req);

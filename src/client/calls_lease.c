@@ -25,7 +25,7 @@ struct client_call *client_lease_revoke(struct client *c, const struct lease_rev
                                         const struct client_call_options *opt, client_done_cb cb, void *user, tn_ms now,
                                         struct tenure_error *err)
 {
-    struct client_call *call = call_new(c, &revoke, opt, cb, user, err);
+    struct client_call *call = client_call_new(c, &revoke, opt, cb, user, err);
     if (!call)
         return NULL;
     call->repeatable = true;
@@ -36,7 +36,7 @@ struct client_call *client_lease_revoke(struct client *c, const struct lease_rev
 struct client_call *client_lease_list(struct client *c, const struct client_call_options *opt, client_done_cb cb,
                                       void *user, tn_ms now, struct tenure_error *err)
 {
-    struct client_call *call = call_new(c, &list, opt, cb, user, err);
+    struct client_call *call = client_call_new(c, &list, opt, cb, user, err);
     if (!call)
         return NULL;
     encode_lease_list_req(&call->request);

@@ -232,7 +232,7 @@ struct client_call {
 };
 
 /* NULL over a bound or out of memory. The request is then appended to call->request. */
-struct client_call *call_new(struct client *c, const struct call_kind *kind, const struct client_call_options *opt,
+struct client_call *client_call_new(struct client *c, const struct call_kind *kind, const struct client_call_options *opt,
                              client_done_cb cb, void *user, struct tenure_error *err) MUST_USE;
 struct client_call *call_submit(struct client *c, struct client_call *call, tn_ms now, struct tenure_error *err)
     MUST_USE;

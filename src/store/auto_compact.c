@@ -1,6 +1,6 @@
-/* The default policy: history goes when it is older than the retention, or when it fills a tenth of the quota, whichever
- * comes first. For the age, the revision is noted at some times in the last period; the answer is late by at most one
- * such step.
+/* The default policy: history goes when it is older than the retention, or when it fills a tenth of the quota,
+ * whichever comes first. For the age, the revision is noted at some times in the last period; the answer is late by at
+ * most one such step.
  *
  * Leases that come and go without keys make rows but no revision, so no compaction would ever let go of them: past a
  * number of them a compaction is planned here that leaves the revision where it is.

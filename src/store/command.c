@@ -1,9 +1,9 @@
-/* A command changes the planned state at once, row by row; each row leaves an entry in the tail, which is enough to take
- * it back. The same undo serves a command that fails half way (command_abort) and rows that the log did not take
+/* A command changes the planned state at once, row by row; each row leaves an entry in the tail, which is enough to
+ * take it back. The same undo serves a command that fails half way (command_abort) and rows that the log did not take
  * (store_rollback).
  *
- * Failure modes: no memory for a row fails that row before anything changed; a tail at its bound refuses the next command
- * (a single one may still be longer than the bound: deleting a large range must be possible).
+ * Failure modes: no memory for a row fails that row before anything changed; a tail at its bound refuses the next
+ * command (a single one may still be longer than the bound: deleting a large range must be possible).
  */
 #include <assert.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
-/* The compares of a transaction, as etcd evaluates them: over a range each key must hold; where there is no key, a value
- * never compares, and everything else compares as 0. A target that is not known compares as equal, a result that is not
- * known holds.
+/* The compares of a transaction, as etcd evaluates them: over a range each key must hold; where there is no key, a
+ * value never compares, and everything else compares as 0. A target that is not known compares as equal, a result that
+ * is not known holds.
  */
 #include "store/internal.h"
 

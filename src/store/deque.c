@@ -1,5 +1,5 @@
-/* Blocks lie in a ring of block pointers. One empty block is kept at the end, so that a queue whose ends move at the same
- * pace does not call malloc. Only growing can fail, and leaves the queue as it was.
+/* Blocks lie in a ring of block pointers. One empty block is kept at the end, so that a queue whose ends move at the
+ * same pace does not call malloc. Only growing can fail, and leaves the queue as it was.
  */
 #include "store/deque.h"
 

@@ -1,5 +1,5 @@
-/* One number for the whole durable state: everything that a read, a watch or a lease command can tell, and nothing of how
- * it came about or of what is planned. What compaction made superfluous does not count, trimmed or not.
+/* One number for the whole durable state: everything that a read, a watch or a lease command can tell, and nothing of
+ * how it came about or of what is planned. What compaction made superfluous does not count, trimmed or not.
  */
 #include "store/internal.h"
 

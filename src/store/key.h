@@ -1,8 +1,8 @@
-/* A key with its versions, and a version: one key at one revision. Pure data and memory; what a version means to leases,
- * history and counts is in install.c.
+/* A key with its versions, and a version: one key at one revision. Pure data and memory; what a version means to
+ * leases, history and counts is in install.c.
  *
- * Sizes matter: a million keys are a million of each, so a version has its value inline, and a key with one version (the
- * common case) has no array. */
+ * Sizes matter: a million keys are a million of each, so a version has its value inline, and a key with one version
+ * (the common case) has no array. */
 #ifndef STORE_KEY_H
 #define STORE_KEY_H
 

@@ -1,7 +1,8 @@
-/* The commands of the Lease service. Grant and revoke are commands with rows; a renewal only moves a deadline in memory.
+/* The commands of the Lease service. Grant and revoke are commands with rows; a renewal only moves a deadline in
+ * memory.
  *
- * Everything is answered from the planned state: the reply is gated. A renewal waits for less than the rest: it has seen
- * the lease alone, so the lease's own grant is what must be durable, and the revision it tells is the durable one.
+ * Everything is answered from the planned state: the reply is gated. A renewal waits for less than the rest: it has
+ * seen the lease alone, so the lease's own grant is what must be durable, and the revision it tells is the durable one.
  *
  * Failure modes: unknown or known ids, TTLs out of range, quota, a tail at its bound, no memory. Revoking half of a
  * lease's keys is undone.

@@ -2,13 +2,13 @@
  * key, nor one put what another deletes. The two branches of one nested transaction cannot both run, so they may share.
  * Deletes may overlap one another: the second finds nothing.
  *
- * The tree is walked once. What a branch changes lies at the end of two arrays, its puts and its deletes, sorted; each is
- * tagged with the operation of the branch that it comes from, and one sweep finds an overlap between different ones.
+ * The tree is walked once. What a branch changes lies at the end of two arrays, its puts and its deletes, sorted; each
+ * is tagged with the operation of the branch that it comes from, and one sweep finds an overlap between different ones.
  * etcd overlooks a delete to the end of all keys, and one in a later nested transaction than the put; here these are
  * refused too, so a key has at most one version a revision.
  *
- * The requests are hostile input: each level merges runs that are sorted already, so the cost is at most operations times
- * the budget of operations, and memory is a fixed amount an operation.
+ * The requests are hostile input: each level merges runs that are sorted already, so the cost is at most operations
+ * times the budget of operations, and memory is a fixed amount an operation.
  *
  * Failure modes: ETCD_DUPLICATE_KEY; no memory in the arena.
  */

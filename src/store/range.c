@@ -1,10 +1,10 @@
 /* Reading keys at a revision.
  *
- * Happy path: walk the range, gather the versions that live at the revision and pass the filters, sort, cut to the limit,
- * describe them in the arena. `count` is of all keys in the range, whatever filters and limit say.
+ * Happy path: walk the range, gather the versions that live at the revision and pass the filters, sort, cut to the
+ * limit, describe them in the arena. `count` is of all keys in the range, whatever filters and limit say.
  *
- * As etcd: the limit applies after sorting and filtering, except that an order of NONE with a target other than KEY sorts
- * (ascending) what the limit, and one more, left in order of key. Equal sort keys stay in order of key.
+ * As etcd: the limit applies after sorting and filtering, except that an order of NONE with a target other than KEY
+ * sorts (ascending) what the limit, and one more, left in order of key. Equal sort keys stay in order of key.
  *
  * Failure modes: a revision that is compacted or in the future; no memory for the result.
  */
@@ -82,7 +82,8 @@ static bool range_has_filters(const struct range_req *req)
     return req->min_mod_revision || req->max_mod_revision || req->min_create_revision || req->max_create_revision;
 }
 
-/* How many versions to gather at most: with the default order one more than the limit, to know whether there are more. */
+/* How many versions to gather at most: with the default order one more than the limit, to know whether there are more.
+ */
 static size_t range_gather_max(const struct range_req *req)
 {
     bool by_key = req->sort_order == SORT_NONE || (req->sort_target == SORT_KEY && req->sort_order == SORT_ASCEND);

@@ -1,9 +1,10 @@
 /* Rebuilding the state from the log's rows, through the same install step that planning uses.
  *
- * The log holds a dense run of rows, of which compaction has deleted some: a suffix of each key's versions is left, in any
- * intermediate state of the slices. So a row may be missing only before the newest compaction's row; a key's first row may
- * be any version, or a tombstone, if it lies at or below the compaction revision; a grant, or both rows of a lease that
- * was revoked, may be gone while old versions still name it. Everything else is refused as corrupt, by sequence.
+ * The log holds a dense run of rows, of which compaction has deleted some: a suffix of each key's versions is left, in
+ * any intermediate state of the slices. So a row may be missing only before the newest compaction's row; a key's first
+ * row may be any version, or a tombstone, if it lies at or below the compaction revision; a grant, or both rows of a
+ * lease that was revoked, may be gone while old versions still name it. Everything else is refused as corrupt, by
+ * sequence.
  *
  * Failure modes: TENURE_ECORRUPT, TENURE_ENOMEM; the store is of no use then.
  */
@@ -52,8 +53,8 @@ static void excuse(struct store *s, tn_rev rev)
         s->replay.excused_by = rev;
 }
 
-/* Whether the end of the last command is missing. Behind deletes it may have been the row of a revoke, which goes with any
- * later compaction; behind a put it was the row of a key, which goes when its revision is compacted. */
+/* Whether the end of the last command is missing. Behind deletes it may have been the row of a revoke, which goes with
+ * any later compaction; behind a put it was the row of a key, which goes when its revision is compacted. */
 static void excuse_cut_command(struct store *s, const struct record *r)
 {
     bool goes_on = r->kind == RECORD_KV && r->main == s->revision;

@@ -46,14 +46,15 @@ struct store *store_free(struct store *s); /* NULL is fine; NULL */
 
 /* ---- start: replay, then ready ---- */
 
-/* Applies one durable row, in order of sequence. TENURE_ECORRUPT names what does not fit (order, a version that does not
- * follow, an unknown kind); TENURE_ENOMEM. */
+/* Applies one durable row, in order of sequence. TENURE_ECORRUPT names what does not fit (order, a version that does
+ * not follow, an unknown kind); TENURE_ENOMEM. */
 int store_replay(struct store *s, const struct record *r, struct tenure_error *err) MUST_USE;
 
 /* Ends the replay. Every lease gets its full TTL from now; the caller may then lower single ones by
  * store_lease_restore, and nothing expires before now + min(TTL, 3 s). An empty log gets its identity row planned. */
 int store_ready(struct store *s, tn_ms now, struct tenure_error *err) MUST_USE;
-/* Sets a restored deadline (never earlier than now + min(TTL, 3 s), never later than now + TTL). Unknown ids: nothing. */
+/* Sets a restored deadline (never earlier than now + min(TTL, 3 s), never later than now + TTL). Unknown ids: nothing.
+ */
 void store_lease_restore(struct store *s, tn_lease id, tn_ms deadline, tn_ms now);
 /* Walks all leases: *cursor = 0 to begin; 0 at the end. */
 tn_lease store_lease_next(const struct store *s, size_t *cursor);
@@ -106,8 +107,8 @@ enum etcd_error store_lease_list(struct store *s, struct arena *a, struct lease_
 
 /* When the next lease expires; TN_MS_NEVER. */
 tn_ms store_lease_deadline(const struct store *s);
-/* Plans the revoke of at most max leases whose deadline is <= now; answers how many. Memory short: fewer, try later. The
- * ids revoked are written to ids (room for max) so that the mapping forgets them. */
+/* Plans the revoke of at most max leases whose deadline is <= now; answers how many. Memory short: fewer, try later.
+ * The ids revoked are written to ids (room for max) so that the mapping forgets them. */
 size_t store_lease_expire(struct store *s, tn_ms now, size_t max, tn_lease *ids);
 /* Moves every deadline later by delta: the loop was stopped that long and renewals lie unread in the sockets. */
 void store_lease_shift(struct store *s, tn_ms delta);
@@ -127,12 +128,12 @@ void store_rollback(struct store *s);
 /* ---- compaction in slices ---- */
 
 /* Drops from memory up to max superseded versions at or below the durable compaction revision, writes the sequences of
- * their rows to seqs (room for max) for the log to delete, answers how many; 0 when nothing is left to do. Rows of revoked
- * leases and of older compactions come along. All of them lie before the row of the newest compaction. The log must delete
- * them in this order (any number at once): it then never shows a state that was not. */
+ * their rows to seqs (room for max) for the log to delete, answers how many; 0 when nothing is left to do. Rows of
+ * revoked leases and of older compactions come along. All of them lie before the row of the newest compaction. The log
+ * must delete them in this order (any number at once): it then never shows a state that was not. */
 size_t store_trim(struct store *s, size_t max, tn_seq *seqs);
-/* Whether store_trim would find something now: after a compaction became durable, also one that store_auto_compact planned
- * by itself, and again when live watchers were given what they still needed. Cheap enough for every turn. */
+/* Whether store_trim would find something now: after a compaction became durable, also one that store_auto_compact
+ * planned by itself, and again when live watchers were given what they still needed. Cheap enough for every turn. */
 bool store_trim_pending(const struct store *s);
 /* The revision up to which history should be compacted now by the default policy (history older than an hour, or
  * history memory over a tenth of the quota, whichever comes first), or 0. Call about once a second; keeps the times it
@@ -151,8 +152,8 @@ struct store_watch_batch {
     const struct event *events; /* whole revisions only; borrowed until the next call on the store */
     size_t n_events;
     /* Live events of one revision come to all its watchers one after another: the same (revision, index) is the same
-     * event, so one encoding serves all. ordinals[i] is the event's index within its revision; NULL when the batch comes
-     * from history. prev_kv is filled for watchers that asked for it. */
+     * event, so one encoding serves all. ordinals[i] is the event's index within its revision; NULL when the batch
+     * comes from history. prev_kv is filled for watchers that asked for it. */
     const uint32_t *ordinals;
     bool synced; /* the watcher is now up to the durable revision */
 };
@@ -173,8 +174,8 @@ tn_rev store_watch_position(const struct store_watcher *w);
  * events_max events a batch (but always whole revisions). False when nothing is ready. TENURE_ENOMEM is absorbed: the
  * watcher concerned falls back to history. */
 bool store_watch_next(struct store *s, size_t events_max, struct store_watch_batch *ret);
-/* After store_watch_next answered false: whether it did so only because the share of history that one call reads is used
- * up (or memory was short), so that it must be called again in the next turn. */
+/* After store_watch_next answered false: whether it did so only because the share of history that one call reads is
+ * used up (or memory was short), so that it must be called again in the next turn. */
 bool store_watch_pending(const struct store *s);
 
 /* ---- for tests: a digest of the whole durable state, equal for equal states ---- */

@@ -5,9 +5,9 @@
  *   - the rows of leases that were revoked, and of compactions that were followed by another, where they lie before the
  *     row of the newest compaction: behind it the log is dense.
  *
- * Both kinds of garbage are queued when they come into being, so each step drops a row and looks at nothing in vain. They
- * go in order of revision, a deleted version before its tombstone: a log in which only the first slices were deleted never
- * shows a deleted key as live. The same for a grant before its revoke.
+ * Both kinds of garbage are queued when they come into being, so each step drops a row and looks at nothing in vain.
+ * They go in order of revision, a deleted version before its tombstone: a log in which only the first slices were
+ * deleted never shows a deleted key as live. The same for a grant before its revoke.
  *
  * Versions that a live watcher has still to get, or needs as previous value, wait.
  */

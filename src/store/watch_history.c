@@ -1,8 +1,8 @@
 /* Catching up: watchers that are behind read the history in turn, each a batch of whole revisions, until they have what
  * was matched live; from there on they are live.
  *
- * A watcher of one key reads that key's versions alone; one of a range walks the history, of which one call reads at most
- * a share, so that many watchers with few events do not stop the loop.
+ * A watcher of one key reads that key's versions alone; one of a range walks the history, of which one call reads at
+ * most a share, so that many watchers with few events do not stop the loop.
  *
  * Failure modes: a start below the compaction revision ends the watcher, told once; no memory leaves it where it is.
  */

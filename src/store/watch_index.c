@@ -1,5 +1,5 @@
-/* The intervals are a treap by start, each node knowing which range of its subtree ends last: a subtree that ends before
- * the key is skipped, and so is what starts behind it.
+/* The intervals are a treap by start, each node knowing which range of its subtree ends last: a subtree that ends
+ * before the key is skipped, and so is what starts behind it.
  *
  *              [b,f) .last = [a,z)
  *             /                  \

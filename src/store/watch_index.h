@@ -1,5 +1,5 @@
-/* Which watchers an event of a key concerns: watchers of one key by that key, watchers of a range in a tree of intervals.
- * Finding costs a logarithm and the matches. Pure memory. */
+/* Which watchers an event of a key concerns: watchers of one key by that key, watchers of a range in a tree of
+ * intervals. Finding costs a logarithm and the matches. Pure memory. */
 #ifndef STORE_WATCH_INDEX_H
 #define STORE_WATCH_INDEX_H
 

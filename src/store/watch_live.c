@@ -2,8 +2,8 @@
  * chain of matches; then the watchers get theirs one after another. A revision is matched once, so a watcher that is
  * unblocked, or catches up, meanwhile finds its place by `matched` alone.
  *
- * Failure modes: no memory, or more matches than MATCHES_MAX, for a revision: the watchers concerned fall behind, and read
- * it from history.
+ * Failure modes: no memory, or more matches than MATCHES_MAX, for a revision: the watchers concerned fall behind, and
+ * read it from history.
  */
 #include <assert.h>
 #include <stdlib.h>

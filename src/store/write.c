@@ -1,5 +1,5 @@
-/* The two steps that change keys: a put and a tombstone. Each first gets all memory that it needs, then makes the version,
- * installs it and adds the row.
+/* The two steps that change keys: a put and a tombstone. Each first gets all memory that it needs, then makes the
+ * version, installs it and adds the row.
  */
 #include <stdlib.h>
 
