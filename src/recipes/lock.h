@@ -11,8 +11,10 @@
  * a name share one key: a second lock object of the same session and name queues behind the first inside the process,
  * and gets a key, so a token, of its own.
  *
- * Ghosts: an acquire given up while its put may still land is remembered; the key is deleted when it appears; if that
- * cannot be settled within a TTL the session is given up.
+ * Ghosts: when an acquire is given up, or a lock released, while a request to enter may still land at some later time, the
+ * place is left by a transaction that deletes the key and moves a fence on which every such request depends, so that what
+ * lands later does nothing (queue.h). It is tried until it has an answer, behind the user's back; the name is entered again
+ * by this session only after it. If that cannot be had within a TTL the session is given up.
  *
  * Pure. Callbacks come from client_deliver and session_tick, last. Rules M1, M2, M5 to M8, L2, L3.
  */
@@ -55,13 +57,17 @@ struct lock_options {
 /* name without leading slash; the key is prefix + name + "/" + hex. Copies. */
 int lock_new(struct session *s, const char *name, const struct lock_options *opt, const struct lock_callbacks *cb,
              void *user, struct lock **ret, struct tenure_error *err) MUST_USE;
-/* Begins to acquire. Precondition: IDLE (or LOST with a new session: no; make a new object). */
+/* Begins to acquire; also on a session that is still starting, with which it goes out together. TENURE_ELOST when the
+ * session has ended (a LOST lock is never used again: make a new one), TENURE_EBUSY when it is not IDLE or the end of the
+ * last acquire was not told yet. */
 int lock_acquire(struct lock *l, tn_ms now, struct tenure_error *err) MUST_USE;
 /* Gives an acquire up (on_acquired with TENURE_ECANCELLED) and undoes what it left. */
 void lock_cancel(struct lock *l, tn_ms now);
-/* Frees a held lock. From this call on lock_held answers false. */
+/* Frees a held lock. From this call on lock_held answers false. Of a LOST one: on_released with TENURE_ELOST. Of one that
+ * is not held yet, or whose on_acquired has not come yet: as lock_cancel. */
 void lock_release(struct lock *l, tn_ms now);
-/* Must not be held or under way, except when the session is gone. NULL is fine; NULL. */
+/* Should not be held or under way, except when the session is gone; if it is, its place is undone without a word. In a
+ * callback of its own too. NULL is fine; NULL. */
 struct lock *lock_free(struct lock *l);
 
 enum lock_state lock_state(const struct lock *l);
@@ -69,6 +75,8 @@ enum lock_state lock_state(const struct lock *l);
 bool lock_held(const struct lock *l, tn_ms now);
 int64_t lock_token(const struct lock *l); /* 0 unless held */
 bytes lock_key(const struct lock *l);     /* the own key; empty before it exists */
+/* The lock's own part of session_deadline and session_tick, which cover all locks of a session: ticking the session is
+ * enough. */
 tn_ms lock_deadline(const struct lock *l);
 void lock_tick(struct lock *l, tn_ms now);
 

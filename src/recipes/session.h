@@ -5,11 +5,16 @@
  * creation, and nothing on it answers "held" from that instant on, even before a callback had its turn.
  *
  *   STARTING --granted--> ALIVE --safe-until passed, or lease gone--> LOST
- *       |                   |
- *       +---- failed -------+---- session_close ----> CLOSING --revoked--> CLOSED
+ *       |                   |                                            |
+ *       |                   +---- session_close ----> CLOSING <----------+ session_close
+ *       +---- failed, or session_close ---------------> |  --revoked--> CLOSED
+ *
+ * The lease id is drawn by the client, so a grant whose answer was lost can be asked for again.
  *
  * Pure: an engine on the client's vocabulary. The driver calls session_tick at session_deadline, before it delivers
- * anything else in that turn. Objects on the session must be closed before it is freed.
+ * anything else in that turn; it serves the locks on the session too. Callbacks come from session_tick and client_deliver;
+ * each may free or begin anything, the session included. Objects on the session should be closed before it is freed: those
+ * that are not are LOST, without a word.
  */
 #ifndef RECIPES_SESSION_H
 #define RECIPES_SESSION_H

@@ -1,0 +1,866 @@
+/* A lock: see lock.h. Keys, requests and answers are in queue.c; the line within the process and the undoing of a place in
+ * lane.c; here is the machine between them.
+ *
+ * Uncontended: one transaction enters, and shows that nobody was there: held. It is sent together with the session's grant
+ * when that is still under way; a server that sees it first answers "no such lease", and it is sent again.
+ *
+ * Contended: two watches, on the key before and on the own one, both from the revision behind the answer that showed them,
+ * so that nothing is missed in between. The key before goes: verify. Verified is that the own key stands and who is before
+ * it now; nobody: held; somebody (the one before had given up in the middle of the queue): watch that one.
+ *
+ * Failure: a request to enter whose answer was lost is sent again (it finds its own key); the place is doubtful from then
+ * on. Watches that end by compaction or by too many events lead to a verify. The own key deleted by somebody: lost.
+ * Everything ends with the session: that is the bound of all tries.
+ */
+#include "recipes/lock.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/backoff.h"
+#include "recipes/lane.h"
+
+enum {
+    RETRY_MIN_MS = 25,
+    RETRY_MAX_MS = 1000,
+    VALUE_MAX = 64 * 1024,
+    /* The own key is watched while the lock is held, to hear of one who breaks it; safety does not rest on that, so locks
+     * that are held shorter save the watch. It starts behind the revision of the acquisition: nothing is missed. */
+    OWN_WATCH_AFTER_MS = 250,
+};
+
+struct lock {
+    struct session_object object;
+    struct lane_user in_lane;
+    struct lane *lane; /* NULL when the session was freed */
+    struct lock_callbacks cb;
+    void *user;
+    uint8_t *value;
+    size_t value_len;
+    bool try_only, broken_skip_verify;
+    int64_t wait_ms;
+
+    enum lock_state state;
+    struct queue queue;  /* the keys; empty before the first try to enter */
+    tn_rev create;       /* of the own key; 0 = it does not stand as far as is known */
+    bool doubtful;       /* a request to enter may still be carried out */
+    bool first_unproven; /* nobody is before us, but the session does not live yet */
+    bool look_at_all;    /* the next verify asks for all keys */
+    tn_rev seen;         /* watches start behind this revision */
+    struct buf before;   /* the key that is waited for */
+    struct op *op;       /* to enter or to verify */
+    struct client_watch *watch_before, *watch_own;
+
+    tn_ms wait_until, retry_at; /* TN_MS_NEVER = none */
+    struct backoff backoff;
+    struct rng rng;
+
+    bool tell_acquired, tell_lost, tell_released;
+    int acquired_code, released_code;
+    struct tenure_error error; /* of the acquire, or of the loss */
+};
+
+/* Next: see lock.h. IDLE is also what every acquire that was given up, and every release, ends in. */
+static void lock_move(struct lock *l, enum lock_state to)
+{
+    static const unsigned allowed[] = {
+        [LOCK_IDLE] = 1u << LOCK_QUEUED | 1u << LOCK_LOST,
+        [LOCK_QUEUED] = 1u << LOCK_ENTERING | 1u << LOCK_IDLE | 1u << LOCK_LOST,
+        [LOCK_ENTERING] = 1u << LOCK_WAITING | 1u << LOCK_VERIFYING | 1u << LOCK_HELD | 1u << LOCK_IDLE | 1u << LOCK_LOST,
+        [LOCK_WAITING] = 1u << LOCK_VERIFYING | 1u << LOCK_HELD | 1u << LOCK_IDLE | 1u << LOCK_LOST,
+        [LOCK_VERIFYING] = 1u << LOCK_WAITING | 1u << LOCK_HELD | 1u << LOCK_IDLE | 1u << LOCK_LOST,
+        [LOCK_HELD] = 1u << LOCK_RELEASING | 1u << LOCK_IDLE | 1u << LOCK_LOST,
+        [LOCK_RELEASING] = 1u << LOCK_IDLE | 1u << LOCK_LOST,
+        [LOCK_LOST] = 0,
+    };
+    assert(allowed[l->state] & 1u << to);
+    l->state = to;
+}
+
+static struct session *lock_session(const struct lock *l)
+{
+    return l->object.session;
+}
+
+static struct client *lock_client(const struct lock *l)
+{
+    return session_client(lock_session(l));
+}
+
+static bool is_acquiring(const struct lock *l)
+{
+    return l->state >= LOCK_QUEUED && l->state <= LOCK_VERIFYING;
+}
+
+/* Has, or may have, the lane's turn. */
+static bool has_turn(const struct lock *l)
+{
+    return l->state >= LOCK_ENTERING && l->state <= LOCK_HELD;
+}
+
+/* ---- time ---- */
+
+static void lock_arm(struct lock *l)
+{
+    tn_ms at = is_acquiring(l) ? l->wait_until : TN_MS_NEVER;
+    session_set_timer(&l->object, l->retry_at < at ? l->retry_at : at);
+}
+
+static void retry_later(struct lock *l, tn_ms now)
+{
+    l->retry_at = now + backoff_failure(&l->backoff, &l->rng);
+    lock_arm(l);
+}
+
+/* ---- ends ---- */
+
+static void stop_watches(struct lock *l, tn_ms now)
+{
+    if (l->watch_before)
+        client_watch_stop(lock_client(l), l->watch_before, now);
+    if (l->watch_own)
+        client_watch_stop(lock_client(l), l->watch_own, now);
+    l->watch_before = l->watch_own = NULL;
+}
+
+/* Nothing of this acquisition is under way any more; what it left at the server is not touched. */
+static void stop_work(struct lock *l, tn_ms now)
+{
+    op_drop(&l->op, now);
+    stop_watches(l, now);
+    l->create = 0;
+    l->doubtful = l->first_unproven = l->look_at_all = false;
+    l->retry_at = TN_MS_NEVER;
+}
+
+/* Gives the lane back and lets it undo what stands at the server. true: there was nothing to undo. */
+static bool give_place_back(struct lock *l, bool forget, tn_ms now)
+{
+    struct lane_place place = {.create = l->create, .doubtful = l->doubtful, .only_first = l->try_only};
+    if (l->state == LOCK_ENTERING)
+        place.enter = &l->op;
+    bool done = lane_leave(l->lane, &l->in_lane, &place, forget, now);
+    stop_work(l, now);
+    return done;
+}
+
+static void post_acquired(struct lock *l, int code, const struct tenure_error *error)
+{
+    l->tell_acquired = true;
+    l->acquired_code = code;
+    if (error)
+        l->error = *error;
+    else
+        error_clear(&l->error);
+    session_post(&l->object);
+}
+
+static void post_released(struct lock *l, int code)
+{
+    l->tell_released = true;
+    l->released_code = code;
+    session_post(&l->object);
+}
+
+/* The acquire has failed, by the user's will or not. */
+static void end_acquire(struct lock *l, const struct tenure_error *error, tn_ms now)
+{
+    if (l->state == LOCK_QUEUED)
+        lane_quit(&l->in_lane);
+    else
+        give_place_back(l, true, now);
+    lock_move(l, LOCK_IDLE);
+    lock_arm(l);
+    post_acquired(l, error->code, error);
+}
+
+/* For good: the session, or the own key, is gone. */
+static void become_lost(struct lock *l, int code, const struct tenure_error *why)
+{
+    enum lock_state was = l->state;
+    bool untold = l->tell_acquired && l->acquired_code == 0; /* held, but the user has not heard of it */
+    lock_move(l, LOCK_LOST);
+    lock_arm(l);
+    if (was == LOCK_RELEASING) {
+        post_released(l, TENURE_ELOST);
+    } else if (was == LOCK_HELD && !untold) {
+        l->error = *why;
+        l->tell_lost = true;
+        session_post(&l->object);
+    } else if (was != LOCK_IDLE) {
+        post_acquired(l, code, why);
+    }
+}
+
+static void own_key_gone(struct lock *l, tn_ms now)
+{
+    struct tenure_error why;
+    error_set(&why, TENURE_ELOST, "'%.100s': the own key was deleted by somebody else", lane_path(l->lane));
+    l->create = 0;
+    give_place_back(l, true, now);
+    become_lost(l, TENURE_ELOST, &why);
+}
+
+static void lock_on_ended(struct session_object *o, const struct tenure_error *why, tn_ms now)
+{
+    struct lock *l = CONTAINER_OF(o, struct lock, object);
+    lane_quit(&l->in_lane);
+    lane_forget(l->lane, &l->in_lane);
+    stop_work(l, now);
+    if (l->state != LOCK_LOST)
+        become_lost(l, why->code, why);
+}
+
+static void lock_on_dropped(struct session_object *o)
+{
+    struct lock *l = CONTAINER_OF(o, struct lock, object);
+    l->lane = NULL;
+    l->tell_acquired = l->tell_lost = l->tell_released = false;
+    if (l->state != LOCK_LOST)
+        lock_move(l, LOCK_LOST);
+}
+
+/* ---- held ---- */
+
+static void watch_own(struct lock *l, tn_ms now);
+
+static void become_first(struct lock *l, tn_ms now)
+{
+    struct session *s = lock_session(l);
+    if (session_state(s) == SESSION_STARTING) {
+        l->first_unproven = true;
+        return;
+    }
+    if (!session_check(s, now))
+        return; /* and with it this object */
+    lock_move(l, LOCK_HELD);
+    backoff_success(&l->backoff);
+    l->retry_at = l->watch_own ? TN_MS_NEVER : now + OWN_WATCH_AFTER_MS;
+    lock_arm(l);
+    post_acquired(l, 0, NULL);
+}
+
+/* ---- waiting and verifying ---- */
+
+static void verify(struct lock *l, tn_ms now);
+
+/* The key that is waited for is gone. */
+static void before_gone(struct lock *l, tn_ms now)
+{
+    client_watch_stop(lock_client(l), l->watch_before, now);
+    l->watch_before = NULL;
+    backoff_success(&l->backoff);
+    if (l->broken_skip_verify)
+        become_first(l, now);
+    else
+        verify(l, now);
+}
+
+static bool shows_delete(const struct client_watch_events *e, bytes key, tn_rev after)
+{
+    for (size_t i = 0; i < e->n_events; i++)
+        if (e->events[i].type == EVENT_DELETE && e->events[i].kv.mod_revision > after &&
+            bytes_equal(e->events[i].kv.key, key))
+            return true;
+    return false;
+}
+
+static void on_before_events(void *user, const struct client_watch_events *e)
+{
+    struct lock *l = user;
+    struct session *s = lock_session(l);
+    if (l->state == LOCK_WAITING && shows_delete(e, buf_bytes(&l->before), 0))
+        before_gone(l, client_now(session_client(s)));
+    session_flush(s);
+}
+
+static void on_own_events(void *user, const struct client_watch_events *e)
+{
+    struct lock *l = user;
+    struct session *s = lock_session(l);
+    if (l->create && shows_delete(e, l->queue.own, l->create))
+        own_key_gone(l, client_now(session_client(s)));
+    session_flush(s);
+}
+
+static bool ends_for_good(int code)
+{
+    return code == TENURE_EDENIED || code == TENURE_ECLOSED || code == TENURE_EINVALID || code == TENURE_EUNIMPLEMENTED;
+}
+
+/* A watch has ended: what it may have missed is asked for. A held lock does without it when it is not allowed. */
+static void watch_ended(struct lock *l, int code, const struct tenure_error *error, tn_ms now)
+{
+    bool for_good = ends_for_good(code);
+    if (l->state == LOCK_HELD) {
+        if (!for_good)
+            retry_later(l, now);
+    } else if (is_acquiring(l) && for_good) {
+        struct tenure_error why = *error;
+        error_wrap(&why, "'%.100s': watch", lane_path(l->lane));
+        end_acquire(l, &why, now);
+    } else if (l->state == LOCK_WAITING) {
+        stop_watches(l, now);
+        lock_move(l, LOCK_VERIFYING);
+        retry_later(l, now);
+    }
+}
+
+static void on_before_end(void *user, int code, tn_rev compact_revision, const struct tenure_error *error)
+{
+    (void)compact_revision;
+    struct lock *l = user;
+    struct session *s = lock_session(l);
+    tn_ms now = client_now(session_client(s));
+    client_watch_stop(session_client(s), l->watch_before, now);
+    l->watch_before = NULL;
+    watch_ended(l, code, error, now);
+    session_flush(s);
+}
+
+static void on_own_end(void *user, int code, tn_rev compact_revision, const struct tenure_error *error)
+{
+    (void)compact_revision;
+    struct lock *l = user;
+    struct session *s = lock_session(l);
+    tn_ms now = client_now(session_client(s));
+    client_watch_stop(session_client(s), l->watch_own, now);
+    l->watch_own = NULL;
+    watch_ended(l, code, error, now);
+    session_flush(s);
+}
+
+static struct client_watch *watch_deletes(struct lock *l, bytes key, const struct client_watch_callbacks *cb, tn_ms now)
+{
+    struct watch_create_req req = {.range.key = key, .start_revision = l->seen + 1, .no_put = true};
+    return client_watch_start(lock_client(l), &req, cb, l, now, NULL);
+}
+
+static bool start_watch_own(struct lock *l, tn_ms now)
+{
+    static const struct client_watch_callbacks cb = {.on_events = on_own_events, .on_end = on_own_end};
+    if (!l->watch_own)
+        l->watch_own = watch_deletes(l, l->queue.own, &cb, now);
+    return l->watch_own != NULL;
+}
+
+static bool start_watch_before(struct lock *l, tn_ms now)
+{
+    static const struct client_watch_callbacks cb = {.on_events = on_before_events, .on_end = on_before_end};
+    assert(!l->watch_before);
+    l->watch_before = watch_deletes(l, buf_bytes(&l->before), &cb, now);
+    return l->watch_before != NULL;
+}
+
+/* key is borrowed from an answer. When there is no memory to wait, the question is asked again later. */
+static void wait_for(struct lock *l, bytes key, tn_ms now)
+{
+    buf_reset(&l->before);
+    buf_append_bytes(&l->before, key);
+    if (buf_error(&l->before) || !start_watch_own(l, now) || !start_watch_before(l, now)) {
+        if (l->state != LOCK_VERIFYING)
+            lock_move(l, LOCK_VERIFYING);
+        retry_later(l, now);
+        return;
+    }
+    lock_move(l, LOCK_WAITING);
+    l->retry_at = TN_MS_NEVER;
+    lock_arm(l);
+}
+
+static void fail_acquire(struct lock *l, const struct tenure_error *error, tn_ms now)
+{
+    struct tenure_error why = *error;
+    error_wrap(&why, "'%.100s'", lane_path(l->lane));
+    end_acquire(l, &why, now);
+}
+
+static void verified(struct lock *l, const struct queue_view *v, tn_ms now)
+{
+    l->seen = v->revision;
+    l->look_at_all = v->look_at_all;
+    if (v->answer == QUEUE_OUT)
+        own_key_gone(l, now);
+    else if (l->state == LOCK_HELD)
+        watch_own(l, now);
+    else if (v->before.len)
+        wait_for(l, v->before, now);
+    else if (v->look_at_all)
+        verify(l, now);
+    else
+        become_first(l, now);
+}
+
+static void on_verified(void *owner, const struct client_result *r)
+{
+    struct lock *l = owner;
+    struct session *s = lock_session(l);
+    tn_ms now = client_now(session_client(s));
+    struct queue_view v;
+    struct tenure_error err;
+    int rc = r->code ? r->code : queue_verified(&l->queue, l->create, r->txn, &v, &err);
+    if (rc == 0)
+        verified(l, &v, now);
+    else if (l->state == LOCK_HELD || (r->code && op_may_retry(r)))
+        retry_later(l, now);
+    else
+        fail_acquire(l, r->code ? r->error : &err, now);
+    session_flush(s);
+}
+
+static int send_verify(struct lock *l, tn_ms now)
+{
+    struct queue_txn t;
+    struct client_call_options opt = {.repeatable = true};
+    queue_verify(&l->queue, l->create, l->look_at_all, &t);
+    return op_txn(&l->op, lock_client(l), &t.req, &opt, on_verified, l, now, NULL);
+}
+
+static void verify(struct lock *l, tn_ms now)
+{
+    if (l->state != LOCK_VERIFYING && l->state != LOCK_HELD)
+        lock_move(l, LOCK_VERIFYING);
+    l->retry_at = TN_MS_NEVER;
+    if (send_verify(l, now))
+        retry_later(l, now);
+    lock_arm(l);
+}
+
+static void watch_own(struct lock *l, tn_ms now)
+{
+    l->retry_at = TN_MS_NEVER;
+    if (!start_watch_own(l, now))
+        retry_later(l, now);
+    lock_arm(l);
+}
+
+/* ---- entering ---- */
+
+static void enter(struct lock *l, tn_ms now);
+
+static void refuse_prefix(struct lock *l, bytes below, tn_ms now)
+{
+    struct tenure_error why;
+    error_set(&why, TENURE_EINVALID,
+              "'%.80s' is the beginning of a longer name that is in use ('%.*s'): clients of etcd would wait for both; "
+              "choose another name",
+              lane_path(l->lane), below.len < 80 ? (int)below.len : 80, (const char *)below.data);
+    end_acquire(l, &why, now);
+}
+
+static void refuse_busy(struct lock *l, tn_ms now)
+{
+    struct tenure_error why;
+    error_set(&why, TENURE_EBUSY, "'%.100s' is held by somebody else", lane_path(l->lane));
+    end_acquire(l, &why, now);
+}
+
+static void refuse_foreign(struct lock *l, tn_ms now)
+{
+    struct tenure_error why;
+    error_set(&why, TENURE_ECONFLICT, "'%.100s': the own key exists already, on a lease that is not ours",
+              lane_path(l->lane));
+    end_acquire(l, &why, now);
+}
+
+static void entered(struct lock *l, const struct queue_view *v, tn_ms now)
+{
+    l->create = v->create;
+    l->seen = v->revision;
+    if (v->below.len)
+        refuse_prefix(l, v->below, now);
+    else if (v->before.len)
+        wait_for(l, v->before, now);
+    else
+        become_first(l, now);
+}
+
+static void entering_answered(struct lock *l, const struct queue_view *v, tn_ms now)
+{
+    switch (v->answer) {
+    case QUEUE_IN:
+        entered(l, v, now);
+        return;
+    case QUEUE_WAS_IN:
+        l->create = v->create;
+        verify(l, now);
+        return;
+    case QUEUE_FOREIGN:
+        refuse_foreign(l, now);
+        return;
+    case QUEUE_TAKEN:
+        if (v->below.len)
+            refuse_prefix(l, v->below, now);
+        else
+            refuse_busy(l, now);
+        return;
+    case QUEUE_MOVED:
+    case QUEUE_OUT:
+        lane_set_fence(l->lane, v->fence);
+        retry_later(l, now);
+        return;
+    }
+}
+
+/* The lease is not there: not yet, when the request overtook the grant; else the session is over. */
+static void enter_without_lease(struct lock *l, tn_ms now)
+{
+    struct session *s = lock_session(l);
+    struct tenure_error why;
+    if (session_state(s) == SESSION_STARTING)
+        return; /* lock_on_alive goes on */
+    error_set(&why, TENURE_ELOST, "'%.100s': the lease was revoked or has ended", lane_path(l->lane));
+    session_give_up(s, &why, now);
+}
+
+static void enter_failed(struct lock *l, const struct client_result *r, tn_ms now)
+{
+    l->doubtful = l->doubtful || op_may_be_applied(r);
+    if (r->etcd == ETCD_LEASE_NOT_FOUND)
+        enter_without_lease(l, now);
+    else if (op_may_retry(r))
+        retry_later(l, now);
+    else
+        fail_acquire(l, r->error, now);
+}
+
+static void on_entered(void *owner, const struct client_result *r)
+{
+    struct lock *l = owner;
+    struct session *s = lock_session(l);
+    tn_ms now = client_now(session_client(s));
+    struct queue_view v;
+    struct tenure_error err;
+    if (r->code) {
+        enter_failed(l, r, now);
+    } else if (queue_entered(&l->queue, r->txn, l->try_only, &v, &err)) {
+        l->doubtful = true;
+        fail_acquire(l, &err, now);
+    } else {
+        entering_answered(l, &v, now);
+    }
+    session_flush(s);
+}
+
+static int send_enter(struct lock *l, tn_ms now)
+{
+    tn_lease lease = session_lease_drawn(lock_session(l));
+    struct queue_txn t;
+    if (!l->queue.memory && queue_init(&l->queue, lane_path(l->lane), lease))
+        return TENURE_ENOMEM;
+    queue_enter(&l->queue, bytes_of(l->value, l->value_len), lane_fence(l->lane), l->try_only, &t);
+    return op_txn(&l->op, lock_client(l), &t.req, NULL, on_entered, l, now, NULL);
+}
+
+static void enter(struct lock *l, tn_ms now)
+{
+    l->retry_at = TN_MS_NEVER;
+    if (send_enter(l, now))
+        retry_later(l, now);
+    lock_arm(l);
+}
+
+static void lock_on_turn(struct lane_user *u, tn_ms now)
+{
+    struct lock *l = CONTAINER_OF(u, struct lock, in_lane);
+    lock_move(l, LOCK_ENTERING);
+    enter(l, now);
+}
+
+static void lock_on_alive(struct session_object *o, tn_ms now)
+{
+    struct lock *l = CONTAINER_OF(o, struct lock, object);
+    if (l->first_unproven) {
+        l->first_unproven = false;
+        become_first(l, now);
+    } else if (l->state == LOCK_ENTERING && !l->op) {
+        enter(l, now);
+    }
+}
+
+/* ---- time passes ---- */
+
+static void lock_retry(struct lock *l, tn_ms now)
+{
+    if (l->op)
+        return;
+    if (l->state == LOCK_ENTERING)
+        enter(l, now);
+    else if (l->state == LOCK_VERIFYING)
+        verify(l, now);
+    else if (l->state == LOCK_HELD && l->backoff.tries == 0)
+        watch_own(l, now);
+    else if (l->state == LOCK_HELD)
+        verify(l, now); /* a watch ended: what it missed, then a new one */
+}
+
+static void lock_on_timer(struct session_object *o, tn_ms now)
+{
+    struct lock *l = CONTAINER_OF(o, struct lock, object);
+    if (is_acquiring(l) && now >= l->wait_until) {
+        struct tenure_error why;
+        error_set(&why, TENURE_ETIMEOUT, "'%.100s' was not acquired within %" PRId64 " ms", lane_path(l->lane), l->wait_ms);
+        end_acquire(l, &why, now);
+        return;
+    }
+    if (now >= l->retry_at) {
+        l->retry_at = TN_MS_NEVER;
+        lock_retry(l, now);
+    }
+    lock_arm(l);
+}
+
+static void lock_on_left(struct lane_user *u, tn_ms now)
+{
+    (void)now;
+    struct lock *l = CONTAINER_OF(u, struct lock, in_lane);
+    lock_move(l, LOCK_IDLE);
+    post_released(l, 0);
+}
+
+/* ---- telling ---- */
+
+static bool has_news(const struct lock *l)
+{
+    return l->tell_acquired || l->tell_lost || l->tell_released;
+}
+
+static void tell_acquired(struct lock *l)
+{
+    struct tenure_error error = l->error;
+    int code = l->acquired_code;
+    l->tell_acquired = false;
+    if (has_news(l))
+        session_post(&l->object);
+    if (l->cb.on_acquired)
+        l->cb.on_acquired(l->user, code, code ? 0 : l->create, code ? &error : NULL);
+}
+
+static void tell_lost(struct lock *l)
+{
+    struct tenure_error why = l->error;
+    l->tell_lost = false;
+    if (has_news(l))
+        session_post(&l->object);
+    if (l->cb.on_lost)
+        l->cb.on_lost(l->user, &why);
+}
+
+static void lock_deliver(struct session_object *o)
+{
+    struct lock *l = CONTAINER_OF(o, struct lock, object);
+    if (l->tell_acquired) {
+        tell_acquired(l);
+    } else if (l->tell_lost) {
+        tell_lost(l);
+    } else if (l->tell_released) {
+        l->tell_released = false;
+        if (l->cb.on_released)
+            l->cb.on_released(l->user, l->released_code);
+    }
+}
+
+static const struct session_object_ops lock_ops = {
+    .on_alive = lock_on_alive,
+    .on_ended = lock_on_ended,
+    .on_timer = lock_on_timer,
+    .on_dropped = lock_on_dropped,
+    .deliver = lock_deliver,
+};
+
+/* ---- life ---- */
+
+static int check_options(struct session *s, const char *prefix, const char *name, const struct lock_options *opt,
+                         struct tenure_error *err)
+{
+    enum session_state state = session_state(s);
+    if (state != SESSION_STARTING && state != SESSION_ALIVE)
+        return error_set(err, TENURE_ELOST, "lock '%.100s': the session has ended", name ? name : "");
+    if (opt->wait_ms < 0 || opt->value.len > VALUE_MAX)
+        return error_set(err, TENURE_EINVALID, "lock '%.100s': a waiting time below 0, or a value over %d bytes",
+                         name ? name : "", VALUE_MAX);
+    int rc = queue_check_name(prefix, name, err);
+    return rc ? error_wrap(err, "lock") : 0;
+}
+
+static int copy_value(struct lock *l, bytes value)
+{
+    if (value.len == 0)
+        return 0;
+    l->value = malloc(value.len);
+    if (!l->value)
+        return TENURE_ENOMEM;
+    memcpy(l->value, value.data, value.len);
+    l->value_len = value.len;
+    return 0;
+}
+
+static void lock_init(struct lock *l, struct session *s, const struct lock_options *opt)
+{
+    l->try_only = opt->try_only;
+    l->wait_ms = opt->wait_ms;
+    l->broken_skip_verify = opt->broken_skip_verify;
+    l->wait_until = l->retry_at = TN_MS_NEVER;
+    l->in_lane.on_turn = lock_on_turn;
+    l->in_lane.on_left = lock_on_left;
+    list_init(&l->in_lane.in_lane);
+    buf_init(&l->before);
+    backoff_init(&l->backoff, RETRY_MIN_MS, RETRY_MAX_MS);
+    rng_init(&l->rng, client_random(session_client(s)));
+}
+
+static int join_session(struct lock *l, struct session *s, const char *prefix, const char *name)
+{
+    char path[QUEUE_NAME_MAX + 1];
+    snprintf(path, sizeof path, "%s%s", prefix, name);
+    if (session_attach(s, &l->object, &lock_ops))
+        return TENURE_ENOMEM;
+    return lane_use(s, path, &l->lane);
+}
+
+int lock_new(struct session *s, const char *name, const struct lock_options *opt, const struct lock_callbacks *cb,
+             void *user, struct lock **ret, struct tenure_error *err)
+{
+    static const struct lock_options none;
+    static const struct lock_callbacks silent;
+    opt = opt ? opt : &none;
+    const char *prefix = opt->prefix ? opt->prefix : "/locks/";
+    int rc = check_options(s, prefix, name, opt, err);
+    if (rc)
+        return rc;
+    struct lock *l = calloc(1, sizeof *l);
+    if (!l)
+        return error_set(err, TENURE_ENOMEM, "lock: out of memory");
+    lock_init(l, s, opt);
+    l->cb = cb ? *cb : silent;
+    l->user = user;
+    if (copy_value(l, opt->value) || join_session(l, s, prefix, name)) {
+        lock_free(l);
+        return error_set(err, TENURE_ENOMEM, "lock: out of memory");
+    }
+    *ret = l;
+    return 0;
+}
+
+/* Whoever frees a lock that stands or waits gives it up, unheard. */
+static void abandon(struct lock *l, tn_ms now)
+{
+    if (l->state == LOCK_QUEUED)
+        lane_quit(&l->in_lane);
+    else if (has_turn(l))
+        give_place_back(l, true, now);
+    stop_work(l, now);
+    lane_forget(l->lane, &l->in_lane);
+    lane_unuse(l->lane);
+}
+
+struct lock *lock_free(struct lock *l)
+{
+    if (!l)
+        return NULL;
+    if (l->object.session && l->lane)
+        abandon(l, client_now(lock_client(l)));
+    session_detach(&l->object);
+    queue_fini(&l->queue);
+    buf_fini(&l->before);
+    free(l->value);
+    free(l);
+    return NULL;
+}
+
+/* ---- the user's calls ---- */
+
+static int check_acquire(const struct lock *l, tn_ms now, struct tenure_error *err)
+{
+    if (l->state == LOCK_LOST || !l->object.session || !session_is_open(lock_session(l), now))
+        return error_set(err, TENURE_ELOST, "lock: the session has ended");
+    if (l->state != LOCK_IDLE || has_news(l))
+        return error_set(err, TENURE_EBUSY, "lock '%.100s': an acquire or release of the same object is under way",
+                         lane_path(l->lane));
+    return 0;
+}
+
+int lock_acquire(struct lock *l, tn_ms now, struct tenure_error *err)
+{
+    int rc = check_acquire(l, now, err);
+    if (rc)
+        return rc;
+    l->wait_until = l->wait_ms && l->wait_ms < TN_MS_NEVER - now ? now + l->wait_ms : TN_MS_NEVER;
+    backoff_success(&l->backoff);
+    lock_move(l, LOCK_QUEUED);
+    lane_join(l->lane, &l->in_lane, now);
+    lock_arm(l);
+    if (l->state == LOCK_QUEUED && l->try_only && lane_is_taken(l->lane, &l->in_lane))
+        refuse_busy(l, now);
+    return 0;
+}
+
+void lock_cancel(struct lock *l, tn_ms now)
+{
+    bool untold = l->state == LOCK_HELD && l->tell_acquired;
+    struct tenure_error why;
+    if (!is_acquiring(l) && !untold)
+        return;
+    error_set(&why, TENURE_ECANCELLED, "'%.100s': the acquire was cancelled", lane_path(l->lane));
+    end_acquire(l, &why, now);
+}
+
+void lock_release(struct lock *l, tn_ms now)
+{
+    if (l->state == LOCK_LOST && l->object.session) {
+        post_released(l, TENURE_ELOST);
+        return;
+    }
+    if (l->state != LOCK_HELD || l->tell_acquired) {
+        lock_cancel(l, now);
+        return;
+    }
+    lock_move(l, LOCK_RELEASING);
+    if (give_place_back(l, false, now))
+        lock_on_left(&l->in_lane, now);
+    lock_arm(l);
+}
+
+/* ---- asking ---- */
+
+enum lock_state lock_state(const struct lock *l)
+{
+    return l->state;
+}
+
+bool lock_held(const struct lock *l, tn_ms now)
+{
+    return l->state == LOCK_HELD && session_valid(lock_session(l), now);
+}
+
+int64_t lock_token(const struct lock *l)
+{
+    return l->state == LOCK_HELD ? l->create : 0;
+}
+
+bytes lock_key(const struct lock *l)
+{
+    return l->create ? l->queue.own : bytes_of(NULL, 0);
+}
+
+tn_ms lock_deadline(const struct lock *l)
+{
+    if (!l->object.session)
+        return TN_MS_NEVER;
+    return session_posted(&l->object) ? 0 : l->object.timer.at;
+}
+
+void lock_tick(struct lock *l, tn_ms now)
+{
+    struct session *s = l->object.session;
+    if (!s)
+        return;
+    session_check(s, now);
+    if (now >= l->object.timer.at) {
+        session_set_timer(&l->object, TN_MS_NEVER);
+        lock_on_timer(&l->object, now);
+    }
+    session_flush(s);
+}

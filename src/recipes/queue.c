@@ -1,0 +1,295 @@
+/* Requests and answers of etcd's queue; see queue.h. Answers come from the network: nothing in them is taken for granted,
+ * neither their number nor their kind nor their order. */
+#include "recipes/queue.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+/* ---- keys ---- */
+
+int queue_check_name(const char *prefix, const char *name, struct tenure_error *err)
+{
+    size_t prefix_len = strlen(prefix), name_len = name ? strlen(name) : 0;
+    if (name_len == 0)
+        return error_set(err, TENURE_EINVALID, "the name is empty");
+    if (name[name_len - 1] == '/')
+        return error_set(err, TENURE_EINVALID, "the name '%.100s' ends in a slash", name);
+    if (name[0] == '/' && prefix_len > 0)
+        return error_set(err, TENURE_EINVALID, "the name '%.100s' begins with a slash, but stands behind the prefix '%.50s'",
+                         name, prefix);
+    if (prefix_len > QUEUE_NAME_MAX || name_len > QUEUE_NAME_MAX - prefix_len)
+        return error_set(err, TENURE_EINVALID, "the name has more than %d bytes, its prefix included", QUEUE_NAME_MAX);
+    return 0;
+}
+
+static bytes put_part(uint8_t **at, bytes a, bytes b)
+{
+    bytes part = bytes_of(*at, a.len + b.len);
+    if (a.len)
+        memcpy(*at, a.data, a.len);
+    if (b.len)
+        memcpy(*at + a.len, b.data, b.len);
+    *at += part.len;
+    return part;
+}
+
+int queue_init(struct queue *q, const char *path, tn_lease lease)
+{
+    char hex[17];
+    snprintf(hex, sizeof hex, "%" PRIx64, (uint64_t)lease);
+    bytes p = bytes_str(path), h = bytes_str(hex);
+    uint8_t *at = malloc(4 * (p.len + 1) + 2 * h.len + 1);
+    if (!at)
+        return TENURE_ENOMEM;
+    *q = (struct queue){.memory = at, .lease = lease};
+    q->dir = put_part(&at, p, bytes_str("/"));
+    q->path = bytes_of(q->dir.data, p.len);
+    q->own = put_part(&at, q->dir, h);
+    q->fence = put_part(&at, p, bytes_of("\0", 1));
+    put_part(&at, h, bytes_of(NULL, 0));
+    q->fence.len += h.len;
+    q->dir_end = bytes_of(at, bytes_prefix_end(q->dir, at));
+    return 0;
+}
+
+void queue_fini(struct queue *q)
+{
+    free(q->memory);
+    *q = (struct queue){0};
+}
+
+bool queue_counts(const struct queue *q, bytes key)
+{
+    if (!bytes_has_prefix(key, q->dir))
+        return false;
+    size_t rest = key.len - q->dir.len;
+    return rest == 0 || !memchr(key.data + q->dir.len, '/', rest);
+}
+
+/* ---- requests ---- */
+
+static struct compare compare_number(bytes key, enum compare_target target, tn_rev number)
+{
+    return (struct compare){.target = target, .result = COMPARE_EQUAL, .range.key = key, .number = number};
+}
+
+static struct request_op get_one(bytes key)
+{
+    return (struct request_op){.kind = OP_RANGE, .range.range.key = key};
+}
+
+/* The newest keys of the queue; before: only those created earlier than that, 0 = whenever; limit 0 = none. */
+static struct request_op get_newest(const struct queue *q, tn_rev before, int64_t limit)
+{
+    return (struct request_op){.kind = OP_RANGE,
+                               .range = {.range = {.key = q->dir, .range_end = q->dir_end},
+                                         .limit = limit,
+                                         .sort_order = SORT_DESCEND,
+                                         .sort_target = SORT_CREATE,
+                                         .keys_only = true,
+                                         .max_create_revision = before ? before - 1 : 0}};
+}
+
+static struct request_op put(bytes key, bytes value, tn_lease lease)
+{
+    return (struct request_op){.kind = OP_PUT, .put = {.key = key, .value = value, .lease = lease}};
+}
+
+static struct request_op delete_one(bytes key)
+{
+    return (struct request_op){.kind = OP_DELETE, .del.range.key = key};
+}
+
+static void txn_begin(struct queue_txn *t)
+{
+    t->req = (struct txn_req){.compares = t->compares, .success = t->success, .failure = t->failure};
+}
+
+static void txn_if(struct queue_txn *t, struct compare c)
+{
+    t->compares[t->req.n_compares++] = c;
+}
+
+static void txn_then(struct queue_txn *t, struct request_op op)
+{
+    t->success[t->req.n_success++] = op;
+}
+
+static void txn_else(struct queue_txn *t, struct request_op op)
+{
+    t->failure[t->req.n_failure++] = op;
+}
+
+/* The range comes before the put, so that it shows the others only. */
+void queue_enter(const struct queue *q, bytes value, tn_rev fence, bool only_first, struct queue_txn *ret)
+{
+    txn_begin(ret);
+    txn_if(ret, compare_number(q->own, COMPARE_CREATE, 0));
+    txn_if(ret, compare_number(q->fence, COMPARE_MOD, fence));
+    if (only_first) {
+        struct compare nobody = compare_number(q->dir, COMPARE_CREATE, 0);
+        nobody.range.range_end = q->dir_end;
+        txn_if(ret, nobody);
+    }
+    txn_then(ret, get_newest(q, 0, QUEUE_VIEW_MAX));
+    txn_then(ret, put(q->own, value, q->lease));
+    txn_else(ret, get_one(q->own));
+    txn_else(ret, get_one(q->fence));
+    if (only_first)
+        txn_else(ret, get_newest(q, 0, QUEUE_VIEW_MAX));
+}
+
+void queue_verify(const struct queue *q, tn_rev create, bool all, struct queue_txn *ret)
+{
+    txn_begin(ret);
+    txn_if(ret, compare_number(q->own, COMPARE_CREATE, create));
+    txn_then(ret, get_newest(q, create, all ? 0 : QUEUE_VIEW_MAX));
+    txn_else(ret, get_one(q->own)); /* a branch without a read would not make the transaction linearizable everywhere */
+}
+
+void queue_leave(const struct queue *q, tn_rev create, struct queue_txn *ret)
+{
+    txn_begin(ret);
+    txn_if(ret, compare_number(q->own, COMPARE_CREATE, create));
+    txn_then(ret, delete_one(q->own));
+}
+
+void queue_leave_fenced(const struct queue *q, tn_rev fence, struct queue_txn *ret)
+{
+    txn_begin(ret);
+    txn_if(ret, compare_number(q->fence, COMPARE_MOD, fence));
+    txn_then(ret, put(q->fence, bytes_of(NULL, 0), q->lease));
+    txn_then(ret, delete_one(q->own));
+    txn_else(ret, get_one(q->fence));
+}
+
+void queue_proclaim(const struct queue *q, tn_rev create, tn_rev mod, bytes value, struct queue_txn *ret)
+{
+    txn_begin(ret);
+    txn_if(ret, compare_number(q->own, COMPARE_CREATE, create));
+    txn_if(ret, compare_number(q->own, COMPARE_MOD, mod));
+    txn_then(ret, put(q->own, value, q->lease));
+    txn_else(ret, get_one(q->own));
+}
+
+/* ---- answers ---- */
+
+static int protocol(struct tenure_error *err, const char *what)
+{
+    return error_set(err, TENURE_EPROTOCOL, "the answer to a transaction to %s is not one", what);
+}
+
+static bool has_ranges(const struct txn_resp *r, size_t from, size_t to)
+{
+    if (r->n_responses != to)
+        return false;
+    for (size_t i = from; i < to; i++)
+        if (r->responses[i].kind != OP_RANGE)
+            return false;
+    return true;
+}
+
+/* The mod_revision of the one key asked for, 0 when it is absent. */
+static tn_rev mod_of(const struct range_resp *r)
+{
+    return r->n_kvs ? r->kvs[0].mod_revision : 0;
+}
+
+/* Of the newest first: the first that counts is the one to wait for. */
+static void look(const struct queue *q, const struct range_resp *r, struct queue_view *v)
+{
+    for (size_t i = 0; i < r->n_kvs; i++) {
+        bytes key = r->kvs[i].key;
+        if (bytes_equal(key, q->own))
+            continue;
+        if (!queue_counts(q, key))
+            v->below = key;
+        else if (v->before.len == 0)
+            v->before = key;
+    }
+    v->look_at_all = v->before.len == 0 && r->more;
+}
+
+static void enter_refused(const struct queue *q, const struct txn_resp *r, bool only_first, struct queue_view *v)
+{
+    const struct range_resp *own = &r->responses[0].range;
+    v->fence = mod_of(&r->responses[1].range);
+    v->answer = QUEUE_MOVED;
+    if (own->n_kvs > 0) {
+        v->answer = own->kvs[0].lease == q->lease ? QUEUE_WAS_IN : QUEUE_FOREIGN;
+        v->create = own->kvs[0].create_revision;
+        return;
+    }
+    if (!only_first)
+        return;
+    look(q, &r->responses[2].range, v);
+    if (v->before.len || v->below.len)
+        v->answer = QUEUE_TAKEN;
+}
+
+int queue_entered(const struct queue *q, const struct txn_resp *r, bool only_first, struct queue_view *ret,
+                  struct tenure_error *err)
+{
+    *ret = (struct queue_view){.revision = r->revision};
+    if (!r->succeeded) {
+        if (!has_ranges(r, 0, only_first ? 3 : 2))
+            return protocol(err, "enter a queue");
+        enter_refused(q, r, only_first, ret);
+        return 0;
+    }
+    if (r->n_responses != 2 || r->responses[0].kind != OP_RANGE || r->responses[1].kind != OP_PUT || r->revision <= 0)
+        return protocol(err, "enter a queue");
+    ret->answer = QUEUE_IN;
+    ret->create = r->revision;
+    look(q, &r->responses[0].range, ret);
+    return 0;
+}
+
+int queue_verified(const struct queue *q, tn_rev create, const struct txn_resp *r, struct queue_view *ret,
+                   struct tenure_error *err)
+{
+    *ret = (struct queue_view){.revision = r->revision};
+    if (!has_ranges(r, 0, 1))
+        return protocol(err, "verify a place");
+    ret->answer = r->succeeded ? QUEUE_IN : QUEUE_OUT;
+    if (!r->succeeded)
+        return 0;
+    ret->create = create;
+    look(q, &r->responses[0].range, ret);
+    return 0;
+}
+
+int queue_left_fenced(const struct queue *q, const struct txn_resp *r, struct queue_view *ret, struct tenure_error *err)
+{
+    (void)q;
+    *ret = (struct queue_view){.revision = r->revision};
+    if (r->succeeded) {
+        ret->answer = QUEUE_OUT;
+        ret->fence = r->revision;
+        return 0;
+    }
+    if (!has_ranges(r, 0, 1))
+        return protocol(err, "leave a queue");
+    ret->answer = QUEUE_MOVED;
+    ret->fence = mod_of(&r->responses[0].range);
+    return 0;
+}
+
+int queue_proclaimed(const struct queue *q, tn_rev create, const struct txn_resp *r, struct queue_view *ret,
+                     struct tenure_error *err)
+{
+    (void)q;
+    *ret = (struct queue_view){.revision = r->revision, .answer = QUEUE_IN, .create = create, .mod = r->revision};
+    if (r->succeeded)
+        return 0;
+    if (!has_ranges(r, 0, 1))
+        return protocol(err, "replace a proposal");
+    const struct range_resp *own = &r->responses[0].range;
+    bool same = own->n_kvs > 0 && own->kvs[0].create_revision == create;
+    ret->answer = same ? QUEUE_MOVED : QUEUE_OUT;
+    ret->mod = mod_of(own);
+    if (same)
+        ret->value = own->kvs[0].value;
+    return 0;
+}

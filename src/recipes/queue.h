@@ -1,0 +1,99 @@
+/* The words of etcd's queue, without memory of their own: which keys, which transactions, what an answer means. Locks and
+ * elections speak them; Go's concurrency package and etcdctl understand them.
+ *
+ * Keys. A queue is named by a path, "/locks/x". Whoever stands in it owns a key `<path>/<lease id in hex>` on its lease;
+ * the lowest create_revision is first, and a create_revision never changes, so a place is never lost to a later one.
+ *
+ * Whom we count. Go's clients count every key that begins with `<path>/`, so one that wants "a" also waits for "a/b". We
+ * count only keys without a further slash. That is safe: we count each key of a Go client in the same queue, and it
+ * counts each of ours, so of two of the same queue always one waits for the other; Go's wait longer at most. It is still
+ * a trap (a queue that seems free to one and taken to the other), so whoever enters a path below which there are such
+ * keys is refused, by the name of one of them. Seen are the newest VIEW_MAX keys; those who were in the queue before the
+ * longer name came into use stay and are not disturbed.
+ *
+ * The fence. A request to enter whose answer was lost may still be on its way, for as long as the network likes; when it
+ * arrives after we have left, it would put a key that nobody removes while the session lives. So each such request holds
+ * only while the fence key has not changed, and leaving such a doubtful place changes it: one transaction, after which
+ * nothing late can happen. The fence key is `<path>\0<lease hex>` on the same lease: outside of `<path>/`, unreachable by
+ * any name of ours, written only in that rare case, gone with the session.
+ *
+ * Pure; thread: any (no state).
+ */
+#ifndef RECIPES_QUEUE_H
+#define RECIPES_QUEUE_H
+
+#include "api/kv.h"
+#include "base/error.h"
+
+enum { QUEUE_NAME_MAX = 4096, QUEUE_VIEW_MAX = 8 };
+
+/* The keys of one place. One block of memory, owned. */
+struct queue {
+    bytes path; /* without slash at the end */
+    bytes dir;  /* path and "/" */
+    bytes dir_end;
+    bytes own;
+    bytes fence;
+    tn_lease lease;
+    uint8_t *memory;
+};
+
+/* Whether prefix + name can be a path: TENURE_EINVALID says what is wrong with it. */
+int queue_check_name(const char *prefix, const char *name, struct tenure_error *err) MUST_USE;
+/* Copies path. TENURE_ENOMEM. */
+int queue_init(struct queue *q, const char *path, tn_lease lease) MUST_USE;
+void queue_fini(struct queue *q); /* an all-zero one is fine; zero afterwards */
+/* Whether key is a place in the queue: below dir, without a further slash. */
+bool queue_counts(const struct queue *q, bytes key);
+
+/* A request with the memory of its parts; valid while it stays where it is. Borrows from q and value. */
+struct queue_txn {
+    struct txn_req req;
+    struct compare compares[3];
+    struct request_op success[2], failure[3];
+};
+
+/* Puts the own key if it is absent and the fence stands at `fence` (its mod_revision, 0 = absent); only_first: and if
+ * nobody is in the queue. Asks who is before it. */
+void queue_enter(const struct queue *q, bytes value, tn_rev fence, bool only_first, struct queue_txn *ret);
+/* Asks whether the own key still stands with this create_revision, and which keys were created before it: the newest, or
+ * all of them. One linearizable read. */
+void queue_verify(const struct queue *q, tn_rev create, bool all, struct queue_txn *ret);
+/* Deletes the own key if its create_revision is `create`. May be repeated. */
+void queue_leave(const struct queue *q, tn_rev create, struct queue_txn *ret);
+/* Deletes the own key, whichever, and moves the fence, if it stands at `fence`. May be repeated. */
+void queue_leave_fenced(const struct queue *q, tn_rev fence, struct queue_txn *ret);
+/* Replaces the value of the own key if it was created at `create` and last written at `mod`. May be repeated. */
+void queue_proclaim(const struct queue *q, tn_rev create, tn_rev mod, bytes value, struct queue_txn *ret);
+
+enum queue_answer {
+    QUEUE_IN,      /* the own key stands: see create, before */
+    QUEUE_WAS_IN,  /* (enter) it stood already, on our lease: an earlier copy of the request put it; before is not known */
+    QUEUE_OUT,     /* (verify, proclaim) the own key is gone, or is not the same */
+    QUEUE_TAKEN,   /* (enter, only_first) somebody is in the queue; the own key was not put */
+    QUEUE_FOREIGN, /* (enter) the own key exists on another lease */
+    QUEUE_MOVED    /* (enter, leave_fenced, proclaim) not done: the fence, or the value, stands elsewhere: see fence, mod */
+};
+
+struct queue_view {
+    enum queue_answer answer;
+    tn_rev revision; /* of the answer */
+    tn_rev create;   /* of the own key, when in */
+    tn_rev mod;      /* (proclaim) of the own key */
+    tn_rev fence;    /* the fence as it stands now, when MOVED or after leave_fenced */
+    bytes before;    /* whom to wait for; empty = nobody seen. Borrowed from the answer, as is below */
+    bool look_at_all; /* none of the newest counts, and there are more: verify with `all` */
+    bytes below;     /* a key of a longer name that begins with this path; empty = none seen */
+    bytes value;     /* (proclaim, MOVED) what the own key holds */
+};
+
+/* What an answer to the request of the same name means. TENURE_EPROTOCOL when it cannot be an answer to it. */
+int queue_entered(const struct queue *q, const struct txn_resp *r, bool only_first, struct queue_view *ret,
+                  struct tenure_error *err) MUST_USE;
+int queue_verified(const struct queue *q, tn_rev create, const struct txn_resp *r, struct queue_view *ret,
+                   struct tenure_error *err) MUST_USE;
+int queue_left_fenced(const struct queue *q, const struct txn_resp *r, struct queue_view *ret, struct tenure_error *err) MUST_USE;
+int queue_proclaimed(const struct queue *q, tn_rev create, const struct txn_resp *r, struct queue_view *ret,
+                     struct tenure_error *err) MUST_USE;
+
+#endif
