@@ -191,6 +191,16 @@ tn_ms client_deadline(const struct client *c)
 
 /* ---- numbers ---- */
 
+tn_ms client_now(const struct client *c)
+{
+    return c->now;
+}
+
+uint64_t client_random(struct client *c)
+{
+    return rng_u64(&c->rng);
+}
+
 bool client_is_connected(const struct client *c)
 {
     return c->current && c->current->state == CONN_READY;
