@@ -78,14 +78,12 @@ enum etcd_error write_check(const struct store *s, const struct put_req *req)
 {
     if (req->value.len > UINT32_MAX || req->key.len > UINT32_MAX)
         return ETCD_REQUEST_TOO_LARGE;
-    if (req->ignore_value || req->ignore_lease) {
-        struct key *k = store_key_find(s, req->key);
-        if (!k || !key_live_at(k, INT64_MAX))
-            return ETCD_KEY_NOT_FOUND;
-    }
     if (req->lease != 0 && !lease_find(&s->leases, req->lease))
         return ETCD_LEASE_NOT_FOUND;
-    return ETCD_OK;
+    if (!req->ignore_value && !req->ignore_lease)
+        return ETCD_OK;
+    struct key *k = store_key_find(s, req->key);
+    return k && key_live_at(k, INT64_MAX) ? ETCD_OK : ETCD_KEY_NOT_FOUND;
 }
 
 enum etcd_error write_tombstone(struct store *s, struct key *k)

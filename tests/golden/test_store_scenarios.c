@@ -15,7 +15,7 @@
 #include "base/buf.h"
 #include "tenure/error.h"
 
-enum { WORDS_MAX = 32, NAMES_MAX = 16, SCENARIOS_MAX = 200, OPS_MAX = 16 };
+enum { WORDS_MAX = 96, NAMES_MAX = 16, SCENARIOS_MAX = 200, OPS_MAX = 16 };
 
 struct named {
     char name[16];

@@ -1,6 +1,6 @@
 /* The whole engine against a naive model: full snapshots a revision in plain arrays, operations at random, commits,
- * rollbacks, trims, restarts and compactions at random points. Every answer, every event and the state after each restart
- * must be the model's (KV1, KV2, KV4, KV5, KV8, W1 to W6, W8 to W12, L4).
+ * rollbacks, trims, restarts and compactions at random points. Every answer, every event and the state after each
+ * restart must be the model's (KV1, KV2, KV4, KV5, KV8, W1 to W6, W8 to W12, L4).
  *
  * A seed that fails is printed; run it alone by TENURE_TEST_SEED. */
 #include "world.h"
@@ -376,9 +376,9 @@ static int key_of(bytes k)
 
 static enum etcd_error put_error(const struct mkv *kv, const struct put_req *p)
 {
-    if ((p->ignore_value || p->ignore_lease) && !kv[key_of(p->key)].version)
-        return ETCD_KEY_NOT_FOUND;
-    return p->lease && !M->now.lease[p->lease - 1] ? ETCD_LEASE_NOT_FOUND : ETCD_OK;
+    if (p->lease && !M->now.lease[p->lease - 1])
+        return ETCD_LEASE_NOT_FOUND;
+    return (p->ignore_value || p->ignore_lease) && !kv[key_of(p->key)].version ? ETCD_KEY_NOT_FOUND : ETCD_OK;
 }
 
 static void model_put(struct work *x, const struct put_req *p)

@@ -1,5 +1,5 @@
-/* overlap: one key must not be changed twice by what can run together. Random trees are judged by comparing all pairs in
- * test_model.c; here is each rule by itself, and the cost of hostile requests. */
+/* overlap: one key must not be changed twice by what can run together. Random trees are judged by comparing all pairs
+ * in test_model.c; here is each rule by itself, and the cost of hostile requests. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -144,8 +144,8 @@ static void no_memory_is_told(void **state)
     arena_fini(&small);
 }
 
-/* One operation and one nested transaction a level, as deep as the budget allows, with many puts at the bottom: memory is
- * a fixed amount an operation, and each level only merges. */
+/* One operation and one nested transaction a level, as deep as the budget allows, with many puts at the bottom: memory
+ * is a fixed amount an operation, and each level only merges. */
 static void a_deep_and_wide_request_costs_in_proportion(void **state)
 {
     (void)state;

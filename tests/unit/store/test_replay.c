@@ -36,7 +36,8 @@ static void accepted(struct world *w)
     store_free(s);
 }
 
-/* seq 1 identity, 2 grant 7, 3 put a (lease 7), 4 put b, 5 put b, 6 a transaction of 6 and 7: delete of a and b, 8 revoke,
+/* seq 1 identity, 2 grant 7, 3 put a (lease 7), 4 put b, 5 put b, 6 a transaction of 6 and 7: delete of a and b, 8
+ * revoke,
  * 9 put c, 10 compaction, 11 put c */
 static int log_setup(void **state)
 {
