@@ -181,7 +181,8 @@ void side_feed(struct pair *p, struct side *s, bytes in)
 
 static bool move(struct pair *p, struct side *from, struct side *to)
 {
-    bool moved = side_write(p, from);
+    side_write(p, from);
+    bool moved = from->wire.len > 0;
     side_feed(p, to, buf_bytes(&from->wire));
     buf_reset(&from->wire);
     return moved;
