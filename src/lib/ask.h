@@ -1,0 +1,70 @@
+/* An ask: one call of the program: its request copied where it crosses threads, handed to the engine, its answer converted, its
+ * waiter woken or its callback called. The files kv.c, txn.c, lease.c and servers.c say what is in it.
+ *
+ *     ask_new -> the file fills req -> ask_block (any thread)  -> ask_free with or without taking result
+ *                                    -> ask_start (any thread)  -> the loop: complete, freed
+ */
+#ifndef LIB_ASK_H
+#define LIB_ASK_H
+
+#include "base/arena.h"
+#include "lib/post.h"
+
+struct ask;
+
+struct ask_type {
+    const char *what; /* "get": in error texts */
+    bool writes;      /* whether a lost answer leaves a doubt */
+    /* Hands it to an engine; its end comes by ask_ended(user = the call). 0, or a code with err filled. */
+    int (*begin)(struct ask *k, const struct client_call_options *opt, tn_ms now, struct tenure_error *err);
+    /* From the engine's answer (code 0) to result, a or b. 0 or TENURE_ENOMEM. May be NULL. */
+    int (*convert)(struct ask *k, const struct client_result *r);
+    void (*result_free)(void *result);
+    /* Calls k->cb with its own type, k->result given away. NULL where there is only a blocking form. */
+    void (*complete)(struct ask *k, int code, const struct tenure_error *err);
+};
+
+struct ask {
+    struct post post;
+    tenure_client *handle;
+    const struct ask_type *type;
+    tn_ms deadline;
+    bool keeps; /* inputs must be copied: the call is begun on another thread than it was made on */
+    struct arena arena; /* of the copies */
+    union {
+        struct range_req range;
+        struct put_req put;
+        struct delete_req del;
+        struct compact_req compact;
+        struct lease_grant_req grant;
+        struct lease_revoke_req revoke;
+        struct lease_keepalive_req keepalive;
+        struct lease_ttl_req ttl;
+        const struct txn_req *txn;
+        size_t endpoint;
+        struct {
+            tenure_election *election;
+            bytes proposal;
+        } proclaim;
+    } req;
+    void *result; /* one allocation, or NULL */
+    int64_t a, b; /* small answers */
+    void (*cb)(void); /* the program's, cast back by type->complete; NULL = none */
+    void *user;
+};
+
+/* timeout_ms 0 = the handle's default. NULL with err filled. */
+struct ask *ask_new(tenure_client *c, const struct ask_type *type, int64_t timeout_ms, struct tenure_error *err) MUST_USE;
+/* Borrows s, or copies it where the call crosses threads. data is NULL when out of memory and len > 0. */
+bytes ask_keep(struct ask *k, bytes s) MUST_USE;
+/* Waits for its end, at most LATE_MS behind its deadline. Precondition: handle_enter_blocking. The call is still the
+ * caller's: takes k->result (set it to NULL) and frees. */
+int ask_block(struct ask *k, struct tenure_error *err) MUST_USE;
+/* Takes k. 0: the callback will come, once. */
+int ask_start(struct ask *k, void (*cb)(void), void *user, struct tenure_error *err) MUST_USE;
+void ask_free(struct ask *k);
+
+/* A client_done_cb. */
+void ask_ended(void *user, const struct client_result *r);
+
+#endif

@@ -1,0 +1,276 @@
+/* The turn: sockets <-> the client engine, as client.h asks for it.
+ *
+ * Happy path: bytes and timers arrive in libuv's poll and are fed to the engine; then, once, the hook: what other threads
+ * asked for, the engine's own work, one write a connection, one timer, and the program's callbacks last.
+ *
+ * Losses first. Before anything that arrived is fed, and again before completions are delivered, objects are ticked with
+ * the time read then: a process that was stopped tells of a lost lease before it tells of anything that lay in its
+ * sockets.
+ *
+ * Failure modes: a connection that cannot be made or breaks is told to the engine, which knows what to do. A callback that
+ * starts something new is served in the same turn, up to a bound; what is left asks for the next one.
+ */
+#include <stdlib.h>
+
+#include "io/address.h"
+#include "io/stream.h"
+#include "lib/handle.h"
+#include "lib/post.h"
+
+#define ROUNDS_MAX   8
+#define PORT_DEFAULT 2379
+
+struct conn {
+    struct list link;
+    tenure_client *handle;
+    struct io_stream *stream;
+    uint32_t id;
+    bool is_dirty; /* the engine has bytes for it */
+};
+
+/* ---- time ---- */
+
+/* Time never runs backwards for the engines, whoever brings it. */
+static tn_ms advance(tenure_client *c, tn_ms now)
+{
+    if (now > c->now)
+        c->now = now;
+    return c->now;
+}
+
+tn_ms handle_now(tenure_client *c)
+{
+    return c->in_turn ? c->now : advance(c, io_clock());
+}
+
+void handle_wants_turn(tenure_client *c)
+{
+    if (!c->in_turn && c->state != HANDLE_CLOSED)
+        io_turn_request(c->loop);
+}
+
+static tn_ms turn_begin(tenure_client *c)
+{
+    if (!c->in_turn) {
+        c->in_turn = true;
+        objects_tick(c, advance(c, io_now(c->loop)));
+    }
+    return c->now;
+}
+
+/* ---- connections ---- */
+
+static struct conn *conn_find(tenure_client *c, uint32_t id)
+{
+    LIST_FOREACH(it, &c->conns)
+    {
+        struct conn *k = LIST_ENTRY(it, struct conn, link);
+        if (k->id == id)
+            return k;
+    }
+    return NULL;
+}
+
+static void conn_free(struct conn *k)
+{
+    io_stream_close(k->stream);
+    list_remove(&k->link);
+    free(k);
+}
+
+static void on_connect(void *user, const struct tenure_error *error)
+{
+    struct conn *k = user;
+    tenure_client *c = k->handle;
+    uint32_t id = k->id;
+    tn_ms now = turn_begin(c);
+    if (!error) {
+        client_connected(c->engine, id, now);
+        return;
+    }
+    conn_free(k);
+    client_connect_failed(c->engine, id, error->text, now);
+}
+
+static void on_read(void *user, bytes in)
+{
+    struct conn *k = user;
+    tn_ms now = turn_begin(k->handle);
+    client_feed(k->handle->engine, k->id, in, now);
+}
+
+static void on_end(void *user, const struct tenure_error *error)
+{
+    struct conn *k = user;
+    tenure_client *c = k->handle;
+    uint32_t id = k->id;
+    tn_ms now = turn_begin(c);
+    conn_free(k);
+    client_disconnected(c->engine, id, error->text, now);
+}
+
+static void on_writable(void *user)
+{
+    struct conn *k = user;
+    turn_begin(k->handle);
+}
+
+static const struct io_stream_callbacks stream_callbacks = {
+    .on_connect = on_connect,
+    .on_read = on_read,
+    .on_end = on_end,
+    .on_writable = on_writable,
+};
+
+static int conn_open(tenure_client *c, const struct client_io *io, struct tenure_error *err)
+{
+    struct io_address to;
+    int rc = io_address_parse(io->endpoint, PORT_DEFAULT, &to, err);
+    if (rc < 0)
+        return rc;
+    struct conn *k = calloc(1, sizeof *k);
+    if (!k)
+        return error_set(err, TENURE_ENOMEM, "out of memory");
+    k->handle = c;
+    k->id = io->conn;
+    rc = io_stream_connect(c->loop, &to, &stream_callbacks, k, &k->stream, err);
+    if (rc < 0) {
+        free(k);
+        return rc;
+    }
+    list_push_back(&c->conns, &k->link);
+    return 0;
+}
+
+static void carry_out(tenure_client *c, const struct client_io *io)
+{
+    struct tenure_error err = {0};
+    uint32_t id = io->conn;
+    if (io->kind == CLIENT_IO_CONNECT) {
+        if (conn_open(c, io, &err) < 0)
+            client_connect_failed(c->engine, id, err.text, c->now);
+        return;
+    }
+    struct conn *k = conn_find(c, id);
+    if (k)
+        conn_free(k);
+}
+
+/* A full buffer means that there is more: it goes on with the next turn. A buffer that could not grow has lost bytes, so
+ * the connection cannot be used any more. */
+static void conn_write(tenure_client *c, struct conn *k)
+{
+    uint32_t id = k->id;
+    buf_reset(&c->out);
+    client_output(c->engine, id, &c->out, OUTPUT_MAX, c->now);
+    if (buf_error(&c->out)) {
+        conn_free(k);
+        client_disconnected(c->engine, id, "out of memory", c->now);
+        return;
+    }
+    k->is_dirty = c->out.len >= OUTPUT_MAX;
+    if (k->is_dirty)
+        io_turn_request(c->loop);
+    if (c->out.len > 0)
+        io_stream_write(k->stream, &c->out);
+}
+
+static void write_all(tenure_client *c)
+{
+    uint32_t id;
+    while ((id = client_next_dirty(c->engine)) != 0) {
+        struct conn *k = conn_find(c, id);
+        if (k)
+            k->is_dirty = true;
+    }
+    LIST_FOREACH_SAFE(it, &c->conns)
+    {
+        struct conn *k = LIST_ENTRY(it, struct conn, link);
+        if (k->is_dirty && io_stream_writable(k->stream))
+            conn_write(c, k);
+    }
+}
+
+static void exchange(tenure_client *c)
+{
+    struct client_io io;
+    while (client_next_io(c->engine, &io))
+        carry_out(c, &io);
+    write_all(c);
+    while (client_next_io(c->engine, &io)) /* what a write that failed led to */
+        carry_out(c, &io);
+}
+
+/* ---- the hook ---- */
+
+static void arm(tenure_client *c)
+{
+    tn_ms engine = client_deadline(c->engine);
+    tn_ms objects = objects_deadline(c);
+    tn_ms at = engine < objects ? engine : objects;
+    if (c->state == HANDLE_CLOSING && c->close_at < at)
+        at = c->close_at;
+    io_timer_set(c->timer, at);
+}
+
+/* Answers whether anybody was told anything, so that there may be more to do. */
+static bool deliver(tenure_client *c)
+{
+    objects_tick(c, advance(c, io_clock()));
+    bool told = client_deliver(c->engine);
+    objects_publish(c);
+    return objects_reap(c) || told;
+}
+
+static void work(tenure_client *c)
+{
+    client_tick(c->engine, c->now);
+    for (int round = 0; round < ROUNDS_MAX; round++) {
+        exchange(c);
+        if (!deliver(c))
+            return;
+    }
+    io_turn_request(c->loop);
+}
+
+static void on_turn(void *user, tn_ms now)
+{
+    tenure_client *c = user;
+    (void)now;
+    turn_begin(c);
+    posts_run(c, c->now);
+    if (c->state == HANDLE_CLOSING)
+        objects_close(c, c->now);
+    work(c);
+    if (c->state == HANDLE_CLOSING)
+        close_step(c, c->now);
+    c->in_turn = false;
+    if (c->state != HANDLE_CLOSED)
+        arm(c);
+}
+
+static void on_fire(void *user)
+{
+    turn_begin(user);
+}
+
+/* ---- life ---- */
+
+int driver_start(tenure_client *c, struct tenure_error *err)
+{
+    int rc = io_timer_new(c->loop, on_fire, c, &c->timer, err);
+    if (rc == 0 && c->kind == HANDLE_BLOCKING)
+        rc = io_wake_new(c->loop, on_fire, c, &c->wake, err);
+    if (rc == 0)
+        io_turn_start(c->loop, &c->turn, on_turn, c);
+    return rc;
+}
+
+void driver_stop(tenure_client *c)
+{
+    while (!list_empty(&c->conns))
+        conn_free(LIST_ENTRY(c->conns.next, struct conn, link));
+    c->timer = io_timer_close(c->timer);
+    c->wake = io_wake_close(c->wake);
+    io_turn_stop(&c->turn);
+}

@@ -1,0 +1,371 @@
+/* Elections: the engine's election as an object of a handle, with what other threads may ask of it.
+ *
+ * Whether it leads is what one atomic says, safe_until: set when the engine gained it, moved by renewals at the end of a
+ * turn, 0 from the loss on; compared with the time of the asking. It only ever errs towards "no".
+ *
+ * The end: by itself (on_stopped says why) or by tenure_election_stop; freed when both have happened.
+ */
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "lib/ask.h"
+#include "lib/result.h"
+#include "recipes/election.h"
+
+#define KEY_MAX 8192 /* prefix, name and lease are shorter */
+
+struct stop {
+    struct post post;
+    tenure_election *election;
+};
+
+struct tenure_election {
+    struct object object;
+    struct election *engine;
+    bool has_ended, is_stopped;
+    struct stop *stop; /* made with it, so that stopping cannot fail */
+    bool stop_is_sent, stop_is_told;
+    void (*on_gained)(tenure_election *e, tenure_token token, void *user);
+    void (*on_lost)(tenure_election *e, enum tenure_loss why, void *user);
+    void (*on_stopped)(tenure_election *e, int code, const struct tenure_error *err, void *user);
+    void *user;
+
+    /* any thread */
+    _Atomic(tn_ms) safe_until; /* 0 = does not lead */
+    _Atomic(tenure_token) token;
+    _Atomic(int64_t) lease;
+    pthread_mutex_t key_mutex;
+    char *key; /* under the mutex; 0-terminated; NULL = none */
+};
+
+static tenure_election *election_of(const struct object *o)
+{
+    return CONTAINER_OF(o, tenure_election, object);
+}
+
+/* ---- for other threads ---- */
+
+/* A key that there is no memory for is shown as none. */
+static void note_key(tenure_election *e)
+{
+    bytes key = election_key(e->engine);
+    char *copy = key.len > 0 && key.len < KEY_MAX ? strndup((const char *)key.data, key.len) : NULL;
+    pthread_mutex_lock(&e->key_mutex);
+    free(e->key);
+    e->key = copy;
+    pthread_mutex_unlock(&e->key_mutex);
+}
+
+static void publish(struct object *o)
+{
+    tenure_election *e = election_of(o);
+    atomic_store(&e->safe_until, e->has_ended ? 0 : election_safe_until(e->engine));
+    atomic_store(&e->lease, e->has_ended ? 0 : election_lease(e->engine));
+}
+
+/* ---- what the engine says ---- */
+
+static void on_gained(void *user, int64_t token)
+{
+    tenure_election *e = user;
+    note_key(e);
+    atomic_store(&e->token, token);
+    publish(&e->object);
+    if (e->on_gained)
+        e->on_gained(e, token, e->user);
+}
+
+/* The engine's code does not tell an expiry from a lease that somebody ended; the time does. */
+static enum tenure_loss loss_of(const struct tenure_error *why, tn_ms safe_until)
+{
+    if (!why || why->code == 0)
+        return TENURE_LOSS_RESIGNED;
+    return io_clock() >= safe_until ? TENURE_LOSS_EXPIRED : TENURE_LOSS_REVOKED;
+}
+
+static void on_lost(void *user, const struct tenure_error *why)
+{
+    tenure_election *e = user;
+    enum tenure_loss loss = loss_of(why, atomic_exchange(&e->safe_until, 0));
+    if (e->on_lost)
+        e->on_lost(e, loss, e->user);
+}
+
+static void on_stopped(void *user, int code, const struct tenure_error *error)
+{
+    tenure_election *e = user;
+    e->has_ended = true;
+    publish(&e->object);
+    if (e->on_stopped)
+        e->on_stopped(e, code, error, e->user);
+}
+
+static const struct election_callbacks callbacks = {
+    .on_gained = on_gained,
+    .on_lost = on_lost,
+    .on_stopped = on_stopped,
+};
+
+/* ---- the object ---- */
+
+static tn_ms election_object_deadline(const struct object *o)
+{
+    const tenure_election *e = election_of(o);
+    return e->has_ended ? TN_MS_NEVER : election_deadline(e->engine);
+}
+
+static void election_object_tick(struct object *o, tn_ms now)
+{
+    election_tick(election_of(o)->engine, now);
+}
+
+static void stop(tenure_election *e, tn_ms now)
+{
+    if (!e->is_stopped && !e->has_ended)
+        election_stop(e->engine, now);
+    e->is_stopped = true;
+}
+
+static void election_object_close(struct object *o, tn_ms now)
+{
+    stop(election_of(o), now);
+}
+
+static bool is_over(const struct object *o)
+{
+    return election_of(o)->has_ended && election_of(o)->is_stopped;
+}
+
+static void last_word(struct object *o)
+{
+    tenure_election *e = election_of(o);
+    if (!e->stop_is_sent)
+        return;
+    e->stop_is_told = true;
+    post_done(&e->stop->post, 0, NULL);
+}
+
+static void election_object_free(struct object *o)
+{
+    tenure_election *e = election_of(o);
+    election_free(e->engine);
+    if (!e->stop_is_sent)
+        post_unref(&e->stop->post);
+    else if (!e->stop_is_told)
+        post_done(&e->stop->post, TENURE_ECLOSED, NULL);
+    pthread_mutex_destroy(&e->key_mutex);
+    free(e->key);
+    free(e);
+}
+
+static const struct object_type election_type = {
+    .deadline = election_object_deadline,
+    .tick = election_object_tick,
+    .publish = publish,
+    .close = election_object_close,
+    .is_over = is_over,
+    .last_word = last_word,
+    .free = election_object_free,
+};
+
+/* ---- starting ---- */
+
+static void stop_run(struct post *p, tn_ms now)
+{
+    tenure_election *e = CONTAINER_OF(p, struct stop, post)->election;
+    e->stop_is_sent = true;
+    stop(e, now);
+}
+
+static void stop_free(struct post *p)
+{
+    free(CONTAINER_OF(p, struct stop, post));
+}
+
+static struct stop *stop_new(tenure_election *e, struct tenure_error *err)
+{
+    struct stop *s = calloc(1, sizeof *s);
+    if (!s || post_init(&s->post, stop_run, stop_free, err) < 0) {
+        free(s);
+        return NULL;
+    }
+    s->post.must_run = true;
+    s->election = e;
+    return s;
+}
+
+static tenure_election *election_alloc(const struct tenure_election_options *o, struct tenure_error *err)
+{
+    tenure_election *e = calloc(1, sizeof *e);
+    struct stop *s = e ? stop_new(e, err) : NULL;
+    if (!s || pthread_mutex_init(&e->key_mutex, NULL) != 0) {
+        if (s)
+            post_unref(&s->post);
+        free(e);
+        error_set(err, TENURE_ENOMEM, "election: out of memory");
+        return NULL;
+    }
+    e->stop = s;
+    e->on_gained = o->on_gained;
+    e->on_lost = o->on_lost;
+    e->on_stopped = o->on_stopped;
+    e->user = o->user;
+    return e;
+}
+
+struct start {
+    tenure_client *handle;
+    const char *name;
+    struct tenure_election_options o;
+    tenure_election *election;
+    struct tenure_error *err;
+};
+
+static int begin(struct start *s, tenure_election *e)
+{
+    char host[256] = "";
+    gethostname(host, sizeof host - 1);
+    struct election_options opt = {
+        .prefix = s->o.prefix,
+        .proposal = s->o.proposal.len ? result_bytes_in(s->o.proposal) : bytes_str(host),
+        .ttl_s = s->o.ttl_s,
+        .wait_ms = s->o.wait_ms,
+        .once = s->o.once,
+    };
+    if (s->handle->state != HANDLE_OPEN)
+        return error_set(s->err, TENURE_ECLOSED, "election '%.100s': the handle is closed", s->name);
+    return election_start(s->handle->engine, s->name, &opt, &callbacks, e, handle_now(s->handle), &e->engine, s->err);
+}
+
+static void start_run(void *arg)
+{
+    struct start *s = arg;
+    tenure_election *e = election_alloc(&s->o, s->err);
+    if (!e)
+        return;
+    if (begin(s, e) < 0) {
+        post_unref(&e->stop->post);
+        pthread_mutex_destroy(&e->key_mutex);
+        free(e);
+        return;
+    }
+    object_init(&e->object, s->handle, &election_type);
+    s->election = e;
+}
+
+static int options_check(const char *name, const struct tenure_election_options *options, struct tenure_election_options *ret,
+                         struct tenure_error *err)
+{
+    if (!name || !name[0])
+        return error_set(err, TENURE_EINVALID, "election: the name is empty");
+    int rc = options_take(ret, sizeof *ret, options, "election", err);
+    if (rc == 0 && (ret->wait_ms < 0 || ret->ttl_s < 0))
+        rc = error_set(err, TENURE_EINVALID, "election '%.100s': a negative time", name);
+    return rc;
+}
+
+tenure_election *tenure_election_start(tenure_client *c, const char *name, const struct tenure_election_options *o,
+                                       struct tenure_error *err)
+{
+    struct tenure_error own = {0};
+    struct start s = {.handle = c, .name = name, .err = err ? err : &own};
+    if (handle_enter(c, err) < 0 || options_check(name, o, &s.o, err) < 0)
+        return NULL;
+    if (!handle_sync(c, start_run, &s))
+        error_set(err, TENURE_ECLOSED, "election '%.100s': the handle is closed", name);
+    return s.election;
+}
+
+/* ---- stopping ---- */
+
+static void stop_elsewhere(tenure_election *e, tenure_client *c)
+{
+    struct post *p = &e->stop->post;
+    tn_ms until = io_clock() + c->call_timeout_ms + LATE_MS;
+    if (post_send(c, p, NULL) < 0)
+        return; /* closing, and that stops it */
+    post_wait(p, until);
+    post_unref(p);
+}
+
+void tenure_election_stop(tenure_election *e)
+{
+    if (!e || handle_is_forked(e->object.handle))
+        return;
+    tenure_client *c = e->object.handle;
+    if (!handle_on_loop(c)) {
+        stop_elsewhere(e, c);
+        return;
+    }
+    stop(e, handle_now(c));
+    handle_wants_turn(c);
+}
+
+/* ---- any thread ---- */
+
+bool tenure_election_leads(const tenure_election *e)
+{
+    return tenure_election_remaining_ms(e) > 0;
+}
+
+int64_t tenure_election_remaining_ms(const tenure_election *e)
+{
+    tn_ms until = atomic_load(&((tenure_election *)e)->safe_until);
+    return until == 0 || handle_is_forked(e->object.handle) ? 0 : until - io_clock();
+}
+
+tenure_token tenure_election_token(const tenure_election *e)
+{
+    return atomic_load(&((tenure_election *)e)->token);
+}
+
+int64_t tenure_election_lease(const tenure_election *e)
+{
+    return atomic_load(&((tenure_election *)e)->lease);
+}
+
+void tenure_election_key(const tenure_election *election, char *out, size_t size)
+{
+    tenure_election *e = (tenure_election *)election;
+    if (size == 0)
+        return;
+    pthread_mutex_lock(&e->key_mutex);
+    size_t len = e->key ? strnlen(e->key, size - 1) : 0;
+    if (len > 0)
+        memcpy(out, e->key, len);
+    out[len] = 0;
+    pthread_mutex_unlock(&e->key_mutex);
+}
+
+/* ---- the proposal ---- */
+
+static int proclaim_begin(struct ask *k, const struct client_call_options *opt, tn_ms now, struct tenure_error *err)
+{
+    tenure_election *e = k->req.proclaim.election;
+    (void)opt;
+    if (e->has_ended || !election_leads(e->engine, now))
+        return error_set(err, TENURE_ENOTHELD, "proclaim: this candidate does not lead");
+    return election_proclaim(e->engine, k->req.proclaim.proposal, ask_ended, k, now, err);
+}
+
+static const struct ask_type proclaim_type = {
+    .what = "proclaim", .writes = true, .begin = proclaim_begin, .result_free = free};
+
+int tenure_election_proclaim(tenure_election *e, struct tenure_bytes proposal, struct tenure_error *err)
+{
+    struct tenure_error own = {0};
+    tenure_client *c = e->object.handle;
+    err = err ? err : &own;
+    int rc = handle_enter_blocking(c, "proclaim", err);
+    struct ask *k = rc < 0 ? NULL : ask_new(c, &proclaim_type, 0, err);
+    if (!k)
+        return err->code;
+    k->req.proclaim.election = e;
+    k->req.proclaim.proposal = ask_keep(k, result_bytes_in(proposal));
+    if (proposal.len > 0 && !k->req.proclaim.proposal.data)
+        rc = error_set(err, TENURE_ENOMEM, "proclaim: out of memory");
+    else
+        rc = ask_block(k, err);
+    ask_free(k);
+    return rc;
+}

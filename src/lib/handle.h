@@ -1,0 +1,119 @@
+/* The inside of a handle, shared by the files of this layer.
+ *
+ *   open.c close.c fork.c   a handle's life                 driver.c   the turn: sockets <-> the client engine
+ *   post.c                  other threads -> the loop       ask.c      one call, blocking or with a completion
+ *   object.c                what lives on a handle          session.c  the leases under the locks
+ *   kv.c txn.c lease.c servers.c watch.c                    lock.c election.c observer.c
+ *
+ * One thread, the loop's, owns everything here but what is marked "any thread". Callbacks of the engines change state; the
+ * program's callbacks come from the turn, and nothing is freed before the turn's end, so that a callback may stop anything.
+ */
+#ifndef LIB_HANDLE_H
+#define LIB_HANDLE_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <sys/types.h>
+
+#include <tenure/tenure.h>
+
+#include "base/list.h"
+#include "client/client.h"
+#include "io/loop.h"
+#include "io/timer.h"
+#include "io/wake.h"
+#include "lib/object.h"
+
+#define ENDPOINTS_MAX    64
+#define POSTS_MAX        100000 /* waiting to be taken by the loop; past it a call fails with TENURE_ELIMIT */
+#define OUTPUT_MAX       262144 /* bytes of one write */
+#define LATE_MS          80     /* a blocked caller goes on by itself so long after its deadline */
+#define TIMEOUT_MAX_MS   (INT64_C(1) << 52)
+
+enum handle_kind { HANDLE_BLOCKING, HANDLE_UV, HANDLE_POLL };
+
+/* OPEN -> CLOSING (objects end, no new work) -> CLOSED (nothing of it is left on the loop) */
+enum handle_state { HANDLE_OPEN, HANDLE_CLOSING, HANDLE_CLOSED };
+
+/* What other threads ask of the loop: see post.h. Any thread, under the mutex. */
+struct posts {
+    pthread_mutex_t mutex;
+    struct list queue;
+    size_t n;
+    bool closed;
+};
+
+struct lib_session;
+
+struct tenure_client {
+    /* Fixed after the opening. */
+    enum handle_kind kind;
+    pid_t pid;
+    pthread_t thread; /* of a blocking handle */
+    int64_t call_timeout_ms, close_timeout_ms, session_ttl_s;
+    char *purpose;
+    void (*log)(void *user, int level, const char *line);
+    void *log_user;
+
+    struct posts posts;
+
+    enum handle_state state;
+    struct io_loop *loop;
+    struct io_turn turn;
+    struct io_timer *timer;
+    struct io_wake *wake; /* blocking handles only */
+    struct client *engine;
+    struct list conns;
+    struct buf out;
+    bool in_turn;
+    tn_ms now;
+
+    struct list objects;
+    struct lib_session *shared; /* the session of locks without a TTL of their own; NULL = none */
+
+    tn_ms close_at; /* the end of a close's patience */
+    bool is_detached; /* closed by tenure_close_start: nobody waits */
+    void (*on_closed)(void *user);
+    void *on_closed_user;
+};
+
+/* ---- at the door of each public function ---- */
+
+/* 0, or TENURE_EFORKED in a child, TENURE_EINVALID for NULL. Any thread. */
+int handle_enter(const tenure_client *c, struct tenure_error *err) MUST_USE;
+/* The same, and TENURE_EINVALID where blocking would be for ever: another kind of handle, or the loop's own thread. */
+int handle_enter_blocking(const tenure_client *c, const char *what, struct tenure_error *err) MUST_USE;
+/* Whether the caller may touch the handle's inside: it is the loop's thread (of a uv or poll handle always). */
+bool handle_on_loop(const tenure_client *c);
+bool handle_is_forked(const tenure_client *c);
+
+/* Copies an option struct of a program that may know another version of it: src NULL = all defaults; what is missing is
+ * zero. TENURE_EINVALID without a size, TENURE_EVERSION when a field set there is unknown here. */
+int options_take(void *dst, size_t dst_size, const void *src, const char *what, struct tenure_error *err) MUST_USE;
+
+/* ---- the turn (driver.c) ---- */
+
+int driver_start(tenure_client *c, struct tenure_error *err) MUST_USE;
+/* Closes connections, timer, wake and hook. Fine when half started. */
+void driver_stop(tenure_client *c);
+/* The time for work brought from outside of the turn as well. */
+tn_ms handle_now(tenure_client *c);
+/* Something was asked of the engines: the turn's end must come soon. */
+void handle_wants_turn(tenure_client *c);
+
+/* ---- the close (close.c) ---- */
+
+/* In each turn: goes on with a close. */
+void close_step(tenure_client *c, tn_ms now);
+/* Frees what is left of a handle whose loop is gone. */
+void handle_free(tenure_client *c);
+/* Gives up a handle whose opening failed. */
+void handle_abandon(tenure_client *c);
+/* Behind a step of a poll handle's loop: ends what tenure_close_start began. c may be gone then. */
+void handle_finish_if_closed(tenure_client *c);
+/* In a child of fork. */
+void handle_close_forked(tenure_client *c);
+/* A blocking handle's thread. */
+void *handle_thread(void *arg);
+
+#endif

@@ -1,0 +1,287 @@
+/* Get, put, delete and compact, in both forms. Each form: options, a call with its request, block or start. */
+#include <stdlib.h>
+
+#include "lib/ask.h"
+#include "lib/request.h"
+#include "lib/result.h"
+
+struct tenure_bytes tenure_str(const char *s)
+{
+    return (struct tenure_bytes){s, s ? strlen(s) : 0};
+}
+
+/* Gives the result to the caller, who may not want it. */
+static void take(struct ask *k, void **ret)
+{
+    if (!ret)
+        return;
+    *ret = k->result;
+    k->result = NULL;
+}
+
+/* Copies a range where it must be kept; the end that was made new is the call's already. */
+static int keep_range(struct ask *k, struct key_range *r, struct tenure_error *err)
+{
+    r->key = ask_keep(k, r->key);
+    r->range_end = ask_keep(k, r->range_end);
+    if (!r->key.data || (r->range_end.len > 0 && !r->range_end.data))
+        return error_set(err, TENURE_ENOMEM, "%s: out of memory", k->type->what);
+    return 0;
+}
+
+/* Frees a call that was made but whose request is no good. */
+static struct ask *drop(struct ask *k, struct tenure_error *err)
+{
+    if (err)
+        error_wrap(err, "%s", k->type->what);
+    ask_free(k);
+    return NULL;
+}
+
+/* Runs a blocking call to its end. */
+static int block(struct ask *k, void **ret, struct tenure_error *err)
+{
+    if (!k)
+        return err->code;
+    int rc = ask_block(k, err);
+    if (rc == 0)
+        take(k, ret);
+    ask_free(k);
+    return rc;
+}
+
+static int start(struct ask *k, void (*cb)(void), void *user, struct tenure_error *err)
+{
+    return k ? ask_start(k, cb, user, err) : err->code;
+}
+
+#define BEGIN(name, field)                                                                                             \
+    static int name##_begin(struct ask *k, const struct client_call_options *opt, tn_ms now, struct tenure_error *err) \
+    {                                                                                                                  \
+        return client_##name(k->handle->engine, &k->req.field, opt, ask_ended, k, now, err) ? 0 : err->code;          \
+    }
+BEGIN(range, range)
+BEGIN(put, put)
+BEGIN(delete, del)
+BEGIN(compact, compact)
+#undef BEGIN
+
+/* ---- get ---- */
+
+static int get_convert(struct ask *k, const struct client_result *r)
+{
+    k->result = result_get(r->range);
+    return k->result ? 0 : TENURE_ENOMEM;
+}
+
+static void get_complete(struct ask *k, int code, const struct tenure_error *err)
+{
+    struct tenure_get_result *r = k->result;
+    k->result = NULL;
+    ((tenure_get_cb)k->cb)(k->user, code, r, err);
+}
+
+static const struct ask_type get_type = {
+    .what = "get",
+    .begin = range_begin,
+    .convert = get_convert,
+    .result_free = free,
+    .complete = get_complete,
+};
+
+static struct ask *get_new(tenure_client *c, struct tenure_bytes key, const struct tenure_get_options *options,
+                            struct tenure_error *err)
+{
+    struct tenure_get_options o;
+    if (options_take(&o, sizeof o, options, "get", err) < 0)
+        return NULL;
+    struct ask *k = ask_new(c, &get_type, o.timeout_ms, err);
+    if (!k)
+        return NULL;
+    if (request_get(key, &o, &k->arena, &k->req.range, err) < 0 || keep_range(k, &k->req.range.range, err) < 0)
+        return drop(k, err);
+    return k;
+}
+
+int tenure_get(tenure_client *c, struct tenure_bytes key, const struct tenure_get_options *o, struct tenure_get_result **ret,
+               struct tenure_error *err)
+{
+    struct tenure_error own = {0};
+    void *result = NULL;
+    err = err ? err : &own;
+    int rc = handle_enter_blocking(c, "get", err);
+    if (rc == 0)
+        rc = block(get_new(c, key, o, err), &result, err);
+    if (rc == 0 && ret)
+        *ret = result;
+    else
+        free(result);
+    return rc;
+}
+
+int tenure_get_start(tenure_client *c, struct tenure_bytes key, const struct tenure_get_options *o, tenure_get_cb cb,
+                     void *user, struct tenure_error *err)
+{
+    struct tenure_error own = {0};
+    err = err ? err : &own;
+    int rc = handle_enter(c, err);
+    return rc < 0 ? rc : start(get_new(c, key, o, err), (void (*)(void))cb, user, err);
+}
+
+/* ---- put ---- */
+
+static int put_convert(struct ask *k, const struct client_result *r)
+{
+    k->result = result_put(r->put);
+    return k->result ? 0 : TENURE_ENOMEM;
+}
+
+static void put_complete(struct ask *k, int code, const struct tenure_error *err)
+{
+    struct tenure_put_result *r = k->result;
+    k->result = NULL;
+    ((tenure_put_cb)k->cb)(k->user, code, r, err);
+}
+
+static const struct ask_type put_type = {
+    .what = "put",
+    .writes = true,
+    .begin = put_begin,
+    .convert = put_convert,
+    .result_free = free,
+    .complete = put_complete,
+};
+
+static int keep_put(struct ask *k, struct put_req *r, struct tenure_error *err)
+{
+    size_t value_len = r->value.len;
+    r->key = ask_keep(k, r->key);
+    r->value = ask_keep(k, r->value);
+    if (!r->key.data || (value_len > 0 && !r->value.data))
+        return error_set(err, TENURE_ENOMEM, "out of memory");
+    return 0;
+}
+
+static struct ask *put_new(tenure_client *c, struct tenure_bytes key, struct tenure_bytes value,
+                            const struct tenure_put_options *options, struct tenure_error *err)
+{
+    struct tenure_put_options o;
+    if (options_take(&o, sizeof o, options, "put", err) < 0)
+        return NULL;
+    struct ask *k = ask_new(c, &put_type, o.timeout_ms, err);
+    if (!k)
+        return NULL;
+    if (request_put(key, value, &o, &k->req.put, err) < 0 || keep_put(k, &k->req.put, err) < 0)
+        return drop(k, err);
+    return k;
+}
+
+int tenure_put(tenure_client *c, struct tenure_bytes key, struct tenure_bytes value, const struct tenure_put_options *o,
+               struct tenure_put_result **ret, struct tenure_error *err)
+{
+    struct tenure_error own = {0};
+    void *result = NULL;
+    err = err ? err : &own;
+    int rc = handle_enter_blocking(c, "put", err);
+    if (rc == 0)
+        rc = block(put_new(c, key, value, o, err), &result, err);
+    if (rc == 0 && ret)
+        *ret = result;
+    else
+        free(result);
+    return rc;
+}
+
+int tenure_put_start(tenure_client *c, struct tenure_bytes key, struct tenure_bytes value, const struct tenure_put_options *o,
+                     tenure_put_cb cb, void *user, struct tenure_error *err)
+{
+    struct tenure_error own = {0};
+    err = err ? err : &own;
+    int rc = handle_enter(c, err);
+    return rc < 0 ? rc : start(put_new(c, key, value, o, err), (void (*)(void))cb, user, err);
+}
+
+/* ---- delete ---- */
+
+static int delete_convert(struct ask *k, const struct client_result *r)
+{
+    k->result = result_delete(r->del);
+    return k->result ? 0 : TENURE_ENOMEM;
+}
+
+static void delete_complete(struct ask *k, int code, const struct tenure_error *err)
+{
+    struct tenure_delete_result *r = k->result;
+    k->result = NULL;
+    ((tenure_delete_cb)k->cb)(k->user, code, r, err);
+}
+
+static const struct ask_type delete_type = {
+    .what = "delete",
+    .writes = true,
+    .begin = delete_begin,
+    .convert = delete_convert,
+    .result_free = free,
+    .complete = delete_complete,
+};
+
+static struct ask *delete_new(tenure_client *c, struct tenure_bytes key, const struct tenure_delete_options *options,
+                               struct tenure_error *err)
+{
+    struct tenure_delete_options o;
+    if (options_take(&o, sizeof o, options, "delete", err) < 0)
+        return NULL;
+    struct ask *k = ask_new(c, &delete_type, o.timeout_ms, err);
+    if (!k)
+        return NULL;
+    if (request_delete(key, &o, &k->arena, &k->req.del, err) < 0 || keep_range(k, &k->req.del.range, err) < 0)
+        return drop(k, err);
+    return k;
+}
+
+int tenure_delete(tenure_client *c, struct tenure_bytes key, const struct tenure_delete_options *o,
+                  struct tenure_delete_result **ret, struct tenure_error *err)
+{
+    struct tenure_error own = {0};
+    void *result = NULL;
+    err = err ? err : &own;
+    int rc = handle_enter_blocking(c, "delete", err);
+    if (rc == 0)
+        rc = block(delete_new(c, key, o, err), &result, err);
+    if (rc == 0 && ret)
+        *ret = result;
+    else
+        free(result);
+    return rc;
+}
+
+int tenure_delete_start(tenure_client *c, struct tenure_bytes key, const struct tenure_delete_options *o, tenure_delete_cb cb,
+                        void *user, struct tenure_error *err)
+{
+    struct tenure_error own = {0};
+    err = err ? err : &own;
+    int rc = handle_enter(c, err);
+    return rc < 0 ? rc : start(delete_new(c, key, o, err), (void (*)(void))cb, user, err);
+}
+
+/* ---- compact ---- */
+
+static const struct ask_type compact_type = {
+    .what = "compact",
+    .writes = true,
+    .begin = compact_begin,
+    .result_free = free,
+};
+
+int tenure_compact(tenure_client *c, int64_t revision, bool physical, int64_t timeout_ms, struct tenure_error *err)
+{
+    struct tenure_error own = {0};
+    err = err ? err : &own;
+    int rc = handle_enter_blocking(c, "compact", err);
+    if (rc < 0)
+        return rc;
+    struct ask *k = ask_new(c, &compact_type, timeout_ms, err);
+    if (k)
+        k->req.compact = (struct compact_req){.revision = revision, .physical = physical};
+    return block(k, NULL, err);
+}

@@ -1,0 +1,548 @@
+/* Locks: the engine's lock as an object of a handle, with what other threads may ask of it.
+ *
+ *     ACQUIRING -> HELD -> LOST          Next: OVER from each, once the program let go of it (stop)
+ *         |          +---> RELEASING -> OVER
+ *         +------> FAILED
+ *
+ * Held is what the atomics say: `held`, set by the loop when the engine said so, and the session's safe-until, compared with
+ * the time of the asking. Both only ever err towards "no". Letting go clears `held` on the caller's own thread, first.
+ *
+ * Failure modes: the acquire fails (the waiter or on_acquired learns why); it is lost (on_lost, at safe-until or when the
+ * key was seen deleted); a waiter whose time was up before the loop answered leaves, and what he would have got is let go.
+ */
+#include <stdlib.h>
+
+#include "lib/lock_value.h"
+#include "lib/post.h"
+#include "lib/session.h"
+#include "recipes/lock.h"
+
+enum state { ACQUIRING, HELD, LOST, FAILED, RELEASING, OVER };
+
+struct unlock {
+    struct post post;
+    tenure_lock *lock;
+};
+
+struct tenure_lock {
+    struct object object;
+    struct lib_session *session;
+    struct lock *engine;
+    enum state state;
+    bool is_stopped; /* the program let go of it */
+    int code;        /* of the end */
+    struct tenure_error why;
+    struct post *acquire;  /* the waiter for the acquire; NULL = none, or he was answered */
+    struct unlock *unlock; /* made with the lock, so that letting go cannot fail */
+    bool unlock_is_sent, unlock_is_told, tell_released;
+    void (*on_lost)(tenure_lock *lock, const struct tenure_error *why, void *user);
+    void (*on_acquired)(tenure_lock *lock, int code, tenure_token token, const struct tenure_error *err, void *user);
+    void (*on_released)(int code, void *user);
+    void *user;
+
+    /* any thread */
+    atomic_bool held;
+    _Atomic(tenure_token) token;
+    _Atomic(int64_t) lease;
+    _Atomic(const char *) key;
+    char key_text[];
+};
+
+static tenure_lock *lock_of(const struct object *o)
+{
+    return CONTAINER_OF(o, tenure_lock, object);
+}
+
+/* ---- the end ---- */
+
+/* A lock that was let go and has nothing under way is over. */
+static void settle(tenure_lock *l)
+{
+    if (!l->is_stopped)
+        return;
+    if (l->state == LOST)
+        l->code = TENURE_ELOST;
+    if (l->state == LOST || l->state == FAILED)
+        l->state = OVER;
+}
+
+static void stop(tenure_lock *l, tn_ms now)
+{
+    atomic_store(&l->held, false);
+    if (l->is_stopped)
+        return;
+    l->is_stopped = true;
+    if (l->state == ACQUIRING) {
+        lock_cancel(l->engine, now);
+    } else if (l->state == HELD) {
+        l->state = RELEASING;
+        lock_release(l->engine, now);
+    }
+    settle(l);
+}
+
+/* ---- what the engine says ---- */
+
+static void note_key(tenure_lock *l)
+{
+    bytes key = lock_key(l->engine);
+    memcpy(l->key_text, key.data, key.len); /* prefix, name, slash and 16 digits: it has room for that */
+    l->key_text[key.len] = 0;
+    atomic_store(&l->key, l->key_text);
+    atomic_store(&l->lease, session_lease(l->session->engine));
+}
+
+static void note_held(tenure_lock *l, int64_t token)
+{
+    l->state = HELD;
+    note_key(l);
+    atomic_store(&l->token, token);
+    lib_session_publish(l->session);
+    atomic_store(&l->held, true);
+}
+
+static void note_failed(tenure_lock *l, int code, const struct tenure_error *error)
+{
+    l->state = FAILED;
+    if (error)
+        l->why = *error;
+    else
+        error_set(&l->why, code, "lock: %s", tenure_error_string(code));
+    if (l->object.handle->state != HANDLE_OPEN && code == TENURE_ECANCELLED)
+        error_set(&l->why, TENURE_ECLOSED, "lock: the handle was closed");
+}
+
+/* Answers the waiter. One who has failed, or is not there any more, leaves the lock to us. */
+static void answer(tenure_lock *l)
+{
+    struct post *p = l->acquire;
+    l->acquire = NULL;
+    int code = l->state == HELD ? 0 : l->why.code;
+    if (!post_done(p, code, &l->why) || code != 0)
+        stop(l, handle_now(l->object.handle));
+}
+
+static void on_acquired(void *user, int code, int64_t token, const struct tenure_error *error)
+{
+    tenure_lock *l = user;
+    if (code == 0)
+        note_held(l, token);
+    else
+        note_failed(l, code, error);
+    if (l->acquire)
+        answer(l);
+    else if (l->on_acquired)
+        l->on_acquired(l, code ? l->why.code : 0, token, code ? &l->why : NULL, l->user);
+    settle(l);
+}
+
+static void on_lost(void *user, const struct tenure_error *why)
+{
+    tenure_lock *l = user;
+    atomic_store(&l->held, false);
+    if (l->state != HELD)
+        return;
+    l->state = LOST;
+    l->why = *why;
+    if (l->on_lost)
+        l->on_lost(l, &l->why, l->user);
+    settle(l);
+}
+
+static void on_released(void *user, int code)
+{
+    tenure_lock *l = user;
+    l->code = code;
+    l->state = OVER;
+}
+
+static const struct lock_callbacks callbacks = {
+    .on_acquired = on_acquired,
+    .on_lost = on_lost,
+    .on_released = on_released,
+};
+
+/* ---- the object ---- */
+
+static tn_ms lock_object_deadline(const struct object *o)
+{
+    return lock_deadline(lock_of(o)->engine);
+}
+
+static void lock_object_tick(struct object *o, tn_ms now)
+{
+    lock_tick(lock_of(o)->engine, now);
+}
+
+static void lock_object_close(struct object *o, tn_ms now)
+{
+    stop(lock_of(o), now);
+}
+
+static bool is_over(const struct object *o)
+{
+    const tenure_lock *l = lock_of(o);
+    return l->is_stopped && l->state == OVER;
+}
+
+static void last_word(struct object *o)
+{
+    tenure_lock *l = lock_of(o);
+    if (l->unlock_is_sent) {
+        struct tenure_error err;
+        error_set(&err, l->code, "lock '%.150s': %s", atomic_load(&l->key), tenure_error_string(l->code));
+        l->unlock_is_told = true;
+        post_done(&l->unlock->post, l->code, &err);
+    } else if (l->tell_released && l->on_released) {
+        l->on_released(l->code, l->user);
+    }
+}
+
+static void unlock_free(struct post *p)
+{
+    free(CONTAINER_OF(p, struct unlock, post));
+}
+
+static void lock_object_free(struct object *o)
+{
+    tenure_lock *l = lock_of(o);
+    lock_free(l->engine);
+    lib_session_unuse(l->session);
+    if (l->acquire)
+        post_done(l->acquire, TENURE_ECLOSED, NULL);
+    if (!l->unlock_is_sent)
+        post_unref(&l->unlock->post);
+    else if (!l->unlock_is_told)
+        post_done(&l->unlock->post, TENURE_ECLOSED, NULL);
+    free(l);
+}
+
+static const struct object_type lock_type = {
+    .deadline = lock_object_deadline,
+    .tick = lock_object_tick,
+    .close = lock_object_close,
+    .is_over = is_over,
+    .last_word = last_word,
+    .free = lock_object_free,
+};
+
+/* ---- making one, on the loop ---- */
+
+static void unlock_run(struct post *p, tn_ms now)
+{
+    tenure_lock *l = CONTAINER_OF(p, struct unlock, post)->lock;
+    l->unlock_is_sent = true;
+    stop(l, now);
+}
+
+static struct unlock *unlock_new(tenure_lock *l, struct tenure_error *err)
+{
+    struct unlock *u = calloc(1, sizeof *u);
+    if (!u || post_init(&u->post, unlock_run, unlock_free, err) < 0) {
+        free(u);
+        return NULL;
+    }
+    u->post.must_run = true;
+    u->lock = l;
+    return u;
+}
+
+static tenure_lock *lock_alloc(const char *name, const struct tenure_lock_options *o, struct tenure_error *err)
+{
+    size_t prefix_len = o->prefix ? strlen(o->prefix) : sizeof "/locks/";
+    tenure_lock *l = calloc(1, sizeof *l + prefix_len + strlen(name) + sizeof "/0123456789abcdef");
+    struct unlock *u = l ? unlock_new(l, err) : NULL;
+    if (!u) {
+        free(l);
+        error_set(err, TENURE_ENOMEM, "lock: out of memory");
+        return NULL;
+    }
+    l->unlock = u;
+    l->on_lost = o->on_lost;
+    l->on_acquired = o->on_acquired;
+    l->on_released = o->on_released;
+    l->user = o->user;
+    atomic_init(&l->key, "");
+    return l;
+}
+
+static int engine_new(tenure_lock *l, const char *name, const struct tenure_lock_options *o, struct tenure_error *err)
+{
+    tenure_client *c = l->object.handle;
+    char *value = lock_value_new(o->purpose ? o->purpose : c->purpose);
+    if (!value)
+        return error_set(err, TENURE_ENOMEM, "lock: out of memory");
+    struct lock_options opt = {
+        .prefix = o->prefix,
+        .value = bytes_str(value),
+        .try_only = o->wait_ms < 0,
+        .wait_ms = o->wait_ms < 0 ? 0 : o->wait_ms,
+    };
+    int rc = lock_new(l->session->engine, name, &opt, &callbacks, l, &l->engine, err);
+    free(value);
+    if (rc == 0)
+        rc = lock_acquire(l->engine, handle_now(c), err);
+    return rc;
+}
+
+static int begin(tenure_lock *l, const char *name, const struct tenure_lock_options *o, struct tenure_error *err)
+{
+    tenure_client *c = l->object.handle;
+    if (c->state != HANDLE_OPEN)
+        return error_set(err, TENURE_ECLOSED, "lock '%.100s': the handle is closed", name);
+    int rc = lib_session_use(c, o->ttl_s, &l->session, err);
+    if (rc < 0)
+        return rc;
+    rc = engine_new(l, name, o, err);
+    if (rc < 0) {
+        lock_free(l->engine);
+        lib_session_unuse(l->session);
+        return rc;
+    }
+    object_init(&l->object, c, &lock_type);
+    return 0;
+}
+
+static tenure_lock *lock_begin(tenure_client *c, const char *name, const struct tenure_lock_options *o, struct tenure_error *err)
+{
+    tenure_lock *l = lock_alloc(name, o, err);
+    if (!l)
+        return NULL;
+    l->object.handle = c;
+    if (begin(l, name, o, err) == 0)
+        return l;
+    post_unref(&l->unlock->post);
+    free(l);
+    return NULL;
+}
+
+/* ---- at the door ---- */
+
+static int options_check(const char *name, const struct tenure_lock_options *options, struct tenure_lock_options *ret,
+                         struct tenure_error *err)
+{
+    if (!name || !name[0])
+        return error_set(err, TENURE_EINVALID, "lock: the name is empty");
+    int rc = options_take(ret, sizeof *ret, options, "lock", err);
+    if (rc == 0 && (ret->wait_ms < -1 || ret->ttl_s < 0))
+        rc = error_set(err, TENURE_EINVALID, "lock '%.100s': a negative time", name);
+    return rc;
+}
+
+struct start {
+    tenure_client *handle;
+    const char *name;
+    struct tenure_lock_options o;
+    tenure_lock *lock;
+    struct tenure_error *err;
+};
+
+static void start_run(void *arg)
+{
+    struct start *s = arg;
+    s->lock = lock_begin(s->handle, s->name, &s->o, s->err);
+}
+
+tenure_lock *tenure_lock_start(tenure_client *c, const char *name, const struct tenure_lock_options *o, struct tenure_error *err)
+{
+    struct tenure_error own = {0};
+    struct start s = {.handle = c, .name = name, .err = err ? err : &own};
+    if (handle_enter(c, err) < 0 || options_check(name, o, &s.o, err) < 0)
+        return NULL;
+    if (!handle_sync(c, start_run, &s))
+        error_set(err, TENURE_ECLOSED, "lock '%.100s': the handle is closed", name);
+    return s.lock;
+}
+
+/* ---- acquiring, blocking ---- */
+
+struct acquire {
+    struct post post;
+    tenure_client *handle;
+    struct tenure_lock_options o; /* its strings: copies */
+    char *name, *prefix, *purpose;
+    tenure_lock *lock;
+};
+
+static void acquire_free(struct post *p)
+{
+    struct acquire *a = CONTAINER_OF(p, struct acquire, post);
+    free(a->name);
+    free(a->prefix);
+    free(a->purpose);
+    free(a);
+}
+
+static void acquire_run(struct post *p, tn_ms now)
+{
+    struct acquire *a = CONTAINER_OF(p, struct acquire, post);
+    struct tenure_error err = {0};
+    (void)now;
+    a->lock = lock_begin(a->handle, a->name, &a->o, &err);
+    if (!a->lock) {
+        post_done(p, err.code, &err);
+        return;
+    }
+    a->lock->acquire = p;
+}
+
+/* Answers whether there was memory; NULL stays NULL. */
+static bool copy_string(const char *from, char **ret, const char **place)
+{
+    *ret = from ? strdup(from) : NULL;
+    *place = *ret;
+    return !from || *ret;
+}
+
+static struct acquire *acquire_new(tenure_client *c, const char *name, const struct tenure_lock_options *o,
+                                   struct tenure_error *err)
+{
+    struct acquire *a = calloc(1, sizeof *a);
+    const char *unused;
+    if (!a || post_init(&a->post, acquire_run, acquire_free, err) < 0) {
+        free(a);
+        error_set(err, TENURE_ENOMEM, "lock: out of memory");
+        return NULL;
+    }
+    a->handle = c;
+    a->o = *o;
+    a->o.on_acquired = NULL;
+    a->o.on_released = NULL;
+    if (!copy_string(name, &a->name, &unused) || !copy_string(o->prefix, &a->prefix, &a->o.prefix) ||
+        !copy_string(o->purpose, &a->purpose, &a->o.purpose)) {
+        post_unref(&a->post);
+        error_set(err, TENURE_ENOMEM, "lock: out of memory");
+        return NULL;
+    }
+    return a;
+}
+
+/* A wait without end ends when the session or the servers end it; a try by the deadlines of its two calls. */
+static tn_ms acquire_until(const tenure_client *c, int64_t wait_ms)
+{
+    if (wait_ms == 0 || wait_ms > TIMEOUT_MAX_MS)
+        return TN_MS_NEVER;
+    return io_clock() + (wait_ms > 0 ? wait_ms : 2 * c->call_timeout_ms) + LATE_MS;
+}
+
+/* A process that was stopped just now may have been given what is past its time already. */
+static tenure_lock *acquired(tenure_lock *l, struct tenure_error *err)
+{
+    if (tenure_lock_held(l))
+        return l;
+    error_set(err, TENURE_ELOST, "lock '%.150s': lost before it could be used", tenure_lock_key(l));
+    tenure_unlock(l, NULL);
+    return NULL;
+}
+
+tenure_lock *tenure_lock_acquire(tenure_client *c, const char *name, const struct tenure_lock_options *o, struct tenure_error *err)
+{
+    struct tenure_lock_options own;
+    if (handle_enter_blocking(c, "lock", err) < 0 || options_check(name, o, &own, err) < 0)
+        return NULL;
+    tn_ms until = acquire_until(c, own.wait_ms);
+    struct acquire *a = acquire_new(c, name, &own, err);
+    if (!a)
+        return NULL;
+    tenure_lock *l = NULL;
+    if (post_send(c, &a->post, err) == 0) {
+        if (post_wait(&a->post, until) != POST_DONE)
+            error_set(err, TENURE_ETIMEOUT, "lock '%.150s': not acquired in time", name);
+        else if (a->post.code == 0)
+            l = acquired(a->lock, err);
+        else if (err)
+            *err = a->post.error;
+    }
+    post_unref(&a->post);
+    return l;
+}
+
+/* ---- any thread ---- */
+
+bool tenure_lock_held(const tenure_lock *lock)
+{
+    tenure_lock *l = (tenure_lock *)lock;
+    return !handle_is_forked(l->object.handle) && atomic_load(&l->held) && lib_session_is_safe(l->session);
+}
+
+int64_t tenure_lock_remaining_ms(const tenure_lock *lock)
+{
+    tenure_lock *l = (tenure_lock *)lock;
+    if (handle_is_forked(l->object.handle) || !atomic_load(&l->held))
+        return 0;
+    return atomic_load(&l->session->safe_until) - io_clock();
+}
+
+tenure_token tenure_lock_token(const tenure_lock *lock)
+{
+    return atomic_load(&((tenure_lock *)lock)->token);
+}
+
+const char *tenure_lock_key(const tenure_lock *lock)
+{
+    return atomic_load(&((tenure_lock *)lock)->key);
+}
+
+int64_t tenure_lock_lease(const tenure_lock *lock)
+{
+    return atomic_load(&((tenure_lock *)lock)->lease);
+}
+
+/* ---- letting go ---- */
+
+int tenure_unlock(tenure_lock *lock, struct tenure_error *err)
+{
+    if (!lock)
+        return 0;
+    tenure_client *c = lock->object.handle;
+    int rc = handle_enter_blocking(c, "unlock", err);
+    if (rc < 0)
+        return rc;
+    atomic_store(&lock->held, false);
+    struct post *p = &lock->unlock->post;
+    tn_ms until = io_clock() + c->call_timeout_ms + LATE_MS;
+    rc = post_send(c, p, err);
+    if (rc < 0)
+        return rc;
+    /* From here on the lock may be gone; the post is ours. */
+    if (post_wait(p, until) != POST_DONE)
+        rc = error_set(err, TENURE_ETIMEOUT, "unlock: no answer in time; it is freed when its lease ends");
+    else
+        rc = p->code;
+    if (rc < 0 && rc != TENURE_ETIMEOUT && err)
+        *err = p->error;
+    post_unref(p);
+    return rc;
+}
+
+static void unlock_start_run(void *arg)
+{
+    tenure_lock *l = arg;
+    l->tell_released = true;
+    stop(l, handle_now(l->object.handle));
+}
+
+void tenure_unlock_start(tenure_lock *lock)
+{
+    if (!lock || handle_is_forked(lock->object.handle))
+        return;
+    atomic_store(&lock->held, false);
+    handle_sync(lock->object.handle, unlock_start_run, lock);
+}
+
+int tenure_with_lock(tenure_client *c, const char *name, const struct tenure_lock_options *o,
+                     int (*work)(tenure_lock *lock, void *arg), void *arg, struct tenure_error *err)
+{
+    struct tenure_error own = {0};
+    err = err ? err : &own;
+    tenure_lock *lock = tenure_lock_acquire(c, name, o, err);
+    if (!lock)
+        return err->code;
+    int rc = work(lock, arg);
+    bool held = tenure_lock_held(lock);
+    tenure_token token = tenure_lock_token(lock);
+    tenure_unlock(lock, NULL);
+    if (!held)
+        return error_set(err, TENURE_ELOST, "lock '%.100s': lost while the work ran (token %lld)", name, (long long)token);
+    return rc;
+}

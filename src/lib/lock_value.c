@@ -1,0 +1,69 @@
+/* Written and read by jansson. The values come from anybody who can write to the store, so a reader believes nothing: not
+ * that it is JSON, not that it is small, not that a field has the right kind. */
+#include "lib/lock_value.h"
+
+#include <jansson.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "io/loop.h"
+
+#define VALUE_MAX   4096 /* of a value that is looked into */
+#define PURPOSE_MAX 512
+
+/* The part of s that is UTF-8 from its beginning on, at most max bytes. */
+static json_t *text(const char *s, size_t max)
+{
+    bytes in = bytes_str(s);
+    size_t len = 0;
+    while (len < in.len) {
+        size_t n = bytes_utf8_char(bytes_of(in.data + len, in.len - len));
+        if (n == 0 || len + n > max)
+            break;
+        len += n;
+    }
+    return json_stringn(s ? s : "", len);
+}
+
+char *lock_value_new(const char *purpose)
+{
+    char host[256] = "";
+    char *out = NULL;
+    gethostname(host, sizeof host - 1);
+    json_t *o = json_object();
+    int rc = 0;
+    rc |= json_object_set_new(o, "host", text(host, sizeof host));
+    rc |= json_object_set_new(o, "pid", json_integer(getpid()));
+    rc |= json_object_set_new(o, "since", json_integer(io_wall_ms()));
+    rc |= json_object_set_new(o, "purpose", text(purpose, PURPOSE_MAX));
+    if (rc == 0)
+        out = json_dumps(o, JSON_COMPACT);
+    json_decref(o);
+    return out;
+}
+
+static char *string_at(const json_t *o, const char *name)
+{
+    const char *s = json_string_value(json_object_get(o, name));
+    return s ? strdup(s) : NULL;
+}
+
+void lock_value_read(bytes value, struct lock_words *ret)
+{
+    *ret = (struct lock_words){0};
+    if (value.len == 0 || value.len > VALUE_MAX || value.data[0] != '{')
+        return;
+    json_t *o = json_loadb((const char *)value.data, value.len, 0, NULL);
+    ret->host = string_at(o, "host");
+    ret->purpose = string_at(o, "purpose");
+    ret->pid = json_integer_value(json_object_get(o, "pid"));
+    ret->since_ms = json_integer_value(json_object_get(o, "since"));
+    json_decref(o);
+}
+
+void lock_words_fini(struct lock_words *w)
+{
+    free(w->host);
+    free(w->purpose);
+    *w = (struct lock_words){0};
+}

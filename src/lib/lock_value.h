@@ -1,0 +1,18 @@
+/* What a lock's key says of who stands there: small JSON, {"host": …, "pid": …, "since": …, "purpose": …}. */
+#ifndef LIB_LOCK_VALUE_H
+#define LIB_LOCK_VALUE_H
+
+#include "base/bytes.h"
+
+/* Of this process, now. Malloc'd, 0-terminated; NULL when out of memory. Text that is no UTF-8 is cut where it ends to be. */
+char *lock_value_new(const char *purpose) MUST_USE;
+
+struct lock_words {
+    char *host, *purpose; /* malloc'd; NULL where nothing is said */
+    int64_t pid, since_ms;
+};
+/* Reads what it finds of these four; anything else (etcdctl's empty value, other programs' text) leaves them empty. */
+void lock_value_read(bytes value, struct lock_words *ret);
+void lock_words_fini(struct lock_words *w);
+
+#endif

@@ -1,0 +1,201 @@
+/* Opening a handle: options, endpoints, the engine, the loop and, for a blocking handle, its thread. Nothing is connected
+ * here; the engine does that when there is something to ask.
+ *
+ * The thread blocks all signals, so that the program's handlers run on the program's threads. */
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include "io/address.h"
+#include "lib/handle.h"
+#include "lib/post.h"
+
+#define CALL_TIMEOUT_MS  5000
+#define CLOSE_TIMEOUT_MS 5000
+#define SESSION_TTL_S    30
+#define PORT_DEFAULT     2379
+#define ENDPOINT_DEFAULT "http://127.0.0.1:2379"
+
+/* ---- endpoints ---- */
+
+struct endpoints {
+    char *memory; /* the text, its commas now ends */
+    const char *list[ENDPOINTS_MAX];
+    size_t n;
+};
+
+static char *trim(char *s)
+{
+    s += strspn(s, " \t");
+    size_t len = strlen(s);
+    while (len > 0 && (s[len - 1] == ' ' || s[len - 1] == '\t'))
+        s[--len] = 0;
+    return s;
+}
+
+static int endpoints_add(struct endpoints *e, char *text, struct tenure_error *err)
+{
+    struct io_address address;
+    text = trim(text);
+    if (text[0] == 0)
+        return error_set(err, TENURE_EINVALID, "endpoints: there is an empty one; give http://HOST:PORT,…");
+    if (e->n == ENDPOINTS_MAX)
+        return error_set(err, TENURE_EINVALID, "endpoints: more than %d", ENDPOINTS_MAX);
+    int rc = io_address_parse(text, PORT_DEFAULT, &address, err);
+    if (rc < 0)
+        return error_wrap(err, "endpoints");
+    e->list[e->n++] = text;
+    return 0;
+}
+
+static int endpoints_parse(struct endpoints *e, const char *text, struct tenure_error *err)
+{
+    char *rest = e->memory = strdup(text);
+    int rc = rest ? 0 : error_set(err, TENURE_ENOMEM, "endpoints: out of memory");
+    while (rc == 0 && rest) {
+        char *one = strsep(&rest, ",");
+        rc = endpoints_add(e, one, err);
+    }
+    return rc;
+}
+
+static const char *endpoints_default(void)
+{
+    const char *env = getenv("TENURE_ENDPOINTS");
+    return env && env[0] ? env : ENDPOINT_DEFAULT;
+}
+
+/* ---- the parts ---- */
+
+static void log_sink(void *user, enum log_level level, const char *line)
+{
+    tenure_client *c = user;
+    c->log(c->log_user, (int)level, line);
+}
+
+static int make_seed(struct rng *ret, struct tenure_error *err)
+{
+    uint64_t seed;
+    if (getrandom(&seed, sizeof seed, 0) != sizeof seed)
+        return error_errno(err, errno, "no random numbers");
+    rng_init(ret, seed);
+    return 0;
+}
+
+static int open_engine(tenure_client *c, const struct endpoints *e, const struct tenure_options *o, struct tenure_error *err)
+{
+    struct client_config config = {
+        .endpoints = e->list,
+        .n_endpoints = e->n,
+        .call_timeout_ms = c->call_timeout_ms,
+        .connect_timeout_ms = o->connect_timeout_ms,
+        .log = {.min = LOG_DEBUG, .sink = c->log ? log_sink : NULL, .user = c},
+    };
+    int rc = make_seed(&config.seed, err);
+    return rc < 0 ? rc : client_new(&config, c->now, &c->engine, err);
+}
+
+/* The new thread inherits the mask of this one. The mutex makes it wait until c->thread is known to it. */
+static int start_thread(tenure_client *c, struct tenure_error *err)
+{
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    pthread_mutex_lock(&c->posts.mutex);
+    int rc = pthread_create(&c->thread, NULL, handle_thread, c);
+    pthread_mutex_unlock(&c->posts.mutex);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return rc == 0 ? 0 : error_errno(err, rc, "the handle's thread");
+}
+
+static int set_options(tenure_client *c, const struct tenure_options *o, struct tenure_error *err)
+{
+    if (o->call_timeout_ms < 0 || o->connect_timeout_ms < 0 || o->close_timeout_ms < 0 || o->session_ttl_s < 0)
+        return error_set(err, TENURE_EINVALID, "a time in the options is negative");
+    c->call_timeout_ms = o->call_timeout_ms ? o->call_timeout_ms : CALL_TIMEOUT_MS;
+    c->close_timeout_ms = o->close_timeout_ms ? o->close_timeout_ms : CLOSE_TIMEOUT_MS;
+    c->session_ttl_s = o->session_ttl_s ? o->session_ttl_s : SESSION_TTL_S;
+    if (c->call_timeout_ms > TIMEOUT_MAX_MS || c->close_timeout_ms > TIMEOUT_MAX_MS)
+        return error_set(err, TENURE_EINVALID, "a time in the options is too large");
+    c->log = o->log;
+    c->log_user = o->log_user;
+    c->purpose = strdup(o->purpose ? o->purpose : program_invocation_short_name);
+    return c->purpose ? 0 : error_set(err, TENURE_ENOMEM, "out of memory");
+}
+
+/* ---- the handle ---- */
+
+static tenure_client *alloc(enum handle_kind kind, struct tenure_error *err)
+{
+    tenure_client *c = calloc(1, sizeof *c);
+    if (!c || posts_init(&c->posts) < 0) {
+        free(c);
+        error_set(err, TENURE_ENOMEM, "out of memory");
+        return NULL;
+    }
+    c->kind = kind;
+    c->pid = getpid();
+    c->now = io_clock();
+    list_init(&c->conns);
+    list_init(&c->objects);
+    buf_init(&c->out);
+    return c;
+}
+
+static int build(tenure_client *c, struct uv_loop_s *uv, const char *endpoints, const struct tenure_options *options,
+                 struct tenure_error *err)
+{
+    struct tenure_options o;
+    struct endpoints e = {0};
+    int rc = options_take(&o, sizeof o, options, "options", err);
+    if (rc == 0)
+        rc = set_options(c, &o, err);
+    if (rc == 0)
+        rc = endpoints_parse(&e, endpoints ? endpoints : endpoints_default(), err);
+    if (rc == 0)
+        rc = open_engine(c, &e, &o, err);
+    if (rc == 0)
+        rc = io_loop_new(uv, &c->loop, err);
+    if (rc == 0)
+        rc = driver_start(c, err);
+    if (rc == 0 && c->kind == HANDLE_BLOCKING)
+        rc = start_thread(c, err);
+    free(e.memory);
+    return rc;
+}
+
+static tenure_client *open_handle(enum handle_kind kind, struct uv_loop_s *uv, const char *endpoints,
+                                  const struct tenure_options *options, struct tenure_error *err)
+{
+    tenure_client *c = alloc(kind, err);
+    if (!c)
+        return NULL;
+    if (build(c, uv, endpoints, options, err) == 0)
+        return c;
+    if (err)
+        error_wrap(err, "open");
+    handle_abandon(c);
+    return NULL;
+}
+
+tenure_client *tenure_open(const char *endpoints, const struct tenure_options *options, struct tenure_error *err)
+{
+    return open_handle(HANDLE_BLOCKING, NULL, endpoints, options, err);
+}
+
+tenure_client *tenure_open_uv(struct uv_loop_s *loop, const char *endpoints, const struct tenure_options *options,
+                              struct tenure_error *err)
+{
+    if (!loop) {
+        error_set(err, TENURE_EINVALID, "open: the loop is NULL");
+        return NULL;
+    }
+    return open_handle(HANDLE_UV, loop, endpoints, options, err);
+}
+
+tenure_client *tenure_open_poll(const char *endpoints, const struct tenure_options *options, struct tenure_error *err)
+{
+    return open_handle(HANDLE_POLL, NULL, endpoints, options, err);
+}

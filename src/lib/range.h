@@ -1,0 +1,21 @@
+/* A key and what its options say of a range, as etcd's key and range_end. Pure. */
+#ifndef LIB_RANGE_H
+#define LIB_RANGE_H
+
+#include <tenure/kv.h>
+
+#include "api/kv.h"
+#include "base/arena.h"
+#include "base/error.h"
+
+struct range_words {
+    struct tenure_bytes key;
+    bool prefix, from_key;
+    struct tenure_bytes range_end;
+};
+
+/* Borrows key and range_end; what is made new is in a. TENURE_EINVALID: no key, or two of the three at once.
+ * TENURE_ENOMEM. */
+int range_of(const struct range_words *w, struct arena *a, struct key_range *ret, struct tenure_error *err) MUST_USE;
+
+#endif

@@ -1,0 +1,217 @@
+/* Watches: the engine's watch as an object of a handle. */
+#include <stdlib.h>
+
+#include "lib/post.h"
+#include "lib/range.h"
+#include "lib/result.h"
+
+struct tenure_watch {
+    struct object object;
+    struct client_watch *engine;
+    bool is_stopped;
+    struct tenure_event *events; /* of the batch being told; kept for the next */
+    size_t events_cap;
+    void (*on_created)(void *user, int64_t revision);
+    void (*on_events)(void *user, int64_t revision, const struct tenure_event *events, size_t n);
+    void (*on_end)(void *user, int code, int64_t compact_revision, const struct tenure_error *err);
+    void *user;
+};
+
+static tenure_watch *watch_of(const struct object *o)
+{
+    return CONTAINER_OF(o, tenure_watch, object);
+}
+
+static void watch_end(tenure_watch *w)
+{
+    if (w->engine)
+        client_watch_stop(w->object.handle->engine, w->engine, handle_now(w->object.handle));
+    w->engine = NULL;
+}
+
+/* ---- what the engine says ---- */
+
+static void on_created(void *user, tn_rev revision)
+{
+    tenure_watch *w = user;
+    if (w->on_created)
+        w->on_created(w->user, revision);
+}
+
+static struct tenure_event event_of(const struct event *e)
+{
+    return (struct tenure_event){
+        .type = e->type == EVENT_DELETE ? TENURE_EVENT_DELETE : TENURE_EVENT_PUT,
+        .kv = result_kv(&e->kv),
+        .has_prev_kv = e->has_prev_kv,
+        .prev_kv = result_kv(&e->prev_kv),
+    };
+}
+
+static bool make_room(tenure_watch *w, size_t n)
+{
+    if (n <= w->events_cap)
+        return true;
+    struct tenure_event *bigger = realloc(w->events, n * sizeof *bigger);
+    if (!bigger)
+        return false;
+    w->events = bigger;
+    w->events_cap = n;
+    return true;
+}
+
+/* A gap must not go unnoticed: a watch that cannot tell an event ends. */
+static void end_without_memory(tenure_watch *w)
+{
+    struct tenure_error err;
+    error_set(&err, TENURE_ENOMEM, "watch: out of memory");
+    watch_end(w);
+    if (w->on_end)
+        w->on_end(w->user, err.code, 0, &err);
+}
+
+static void on_events(void *user, const struct client_watch_events *e)
+{
+    tenure_watch *w = user;
+    if (!make_room(w, e->n_events)) {
+        end_without_memory(w);
+        return;
+    }
+    for (size_t i = 0; i < e->n_events; i++)
+        w->events[i] = event_of(&e->events[i]);
+    if (w->on_events)
+        w->on_events(w->user, e->revision, w->events, e->n_events);
+}
+
+static void on_end(void *user, int code, tn_rev compact_revision, const struct tenure_error *error)
+{
+    tenure_watch *w = user;
+    if (w->on_end)
+        w->on_end(w->user, code, compact_revision, error);
+}
+
+static const struct client_watch_callbacks callbacks = {
+    .on_created = on_created,
+    .on_events = on_events,
+    .on_end = on_end,
+};
+
+/* ---- the object ---- */
+
+static void stop(tenure_watch *w)
+{
+    watch_end(w);
+    w->is_stopped = true;
+}
+
+/* The program learns by on_end that the handle closes: the engine says so when its calls end. */
+static void watch_object_close(struct object *o, tn_ms now)
+{
+    (void)o, (void)now;
+}
+
+static void watch_object_abort(struct object *o, tn_ms now)
+{
+    (void)now;
+    stop(watch_of(o));
+}
+
+static bool is_over(const struct object *o)
+{
+    return watch_of(o)->is_stopped;
+}
+
+static void watch_object_free(struct object *o)
+{
+    tenure_watch *w = watch_of(o);
+    watch_end(w);
+    free(w->events);
+    free(w);
+}
+
+static const struct object_type watch_type = {
+    .close = watch_object_close,
+    .abort = watch_object_abort,
+    .is_over = is_over,
+    .is_passive = true,
+    .free = watch_object_free,
+};
+
+/* ---- starting ---- */
+
+struct start {
+    tenure_client *handle;
+    struct tenure_bytes key;
+    struct tenure_watch_options o;
+    tenure_watch *watch;
+    struct tenure_error *err;
+};
+
+static int begin(struct start *s, tenure_watch *w)
+{
+    struct arena a;
+    struct range_words words = {s->key, s->o.prefix, s->o.from_key, s->o.range_end};
+    struct watch_create_req req = {
+        .start_revision = s->o.revision,
+        .progress_notify = s->o.progress_notify,
+        .prev_kv = s->o.prev_kv,
+        .no_put = s->o.no_put,
+        .no_delete = s->o.no_delete,
+    };
+    tenure_client *c = s->handle;
+    if (c->state != HANDLE_OPEN)
+        return error_set(s->err, TENURE_ECLOSED, "watch: the handle is closed");
+    arena_init(&a, 0);
+    int rc = range_of(&words, &a, &req.range, s->err);
+    if (rc == 0)
+        w->engine = client_watch_start(c->engine, &req, &callbacks, w, handle_now(c), s->err);
+    arena_fini(&a);
+    return w->engine ? 0 : error_wrap(s->err, "watch");
+}
+
+static void start_run(void *arg)
+{
+    struct start *s = arg;
+    tenure_watch *w = calloc(1, sizeof *w);
+    if (!w) {
+        error_set(s->err, TENURE_ENOMEM, "watch: out of memory");
+        return;
+    }
+    w->on_created = s->o.on_created;
+    w->on_events = s->o.on_events;
+    w->on_end = s->o.on_end;
+    w->user = s->o.user;
+    if (begin(s, w) < 0) {
+        free(w);
+        return;
+    }
+    object_init(&w->object, s->handle, &watch_type);
+    s->watch = w;
+}
+
+tenure_watch *tenure_watch_start(tenure_client *c, struct tenure_bytes key, const struct tenure_watch_options *o,
+                                 struct tenure_error *err)
+{
+    struct tenure_error own = {0};
+    struct start s = {.handle = c, .key = key, .err = err ? err : &own};
+    if (handle_enter(c, err) < 0 || options_take(&s.o, sizeof s.o, o, "watch", err) < 0)
+        return NULL;
+    if (s.o.revision < 0) {
+        error_set(err, TENURE_EINVALID, "watch: revision %lld is below 0", (long long)s.o.revision);
+        return NULL;
+    }
+    if (!handle_sync(c, start_run, &s))
+        error_set(err, TENURE_ECLOSED, "watch: the handle is closed");
+    return s.watch;
+}
+
+static void stop_run(void *arg)
+{
+    stop(arg);
+}
+
+void tenure_watch_stop(tenure_watch *w)
+{
+    if (w && !handle_is_forked(w->object.handle))
+        handle_sync(w->object.handle, stop_run, w);
+}
