@@ -332,7 +332,7 @@ static int check_not_lost(const struct backend *b, struct tenure_error *err)
                      (long long)known);
 }
 
-/* SQLite needs some room even to open: its index. On a full disk that is one more use of the ballast. */
+/* A first start needs some room, and so may SQLite: on a full disk that is one more use of the ballast. */
 static int open_db(struct backend *b, struct tenure_error *err)
 {
     int code = db_open(&b->db, &b->dir, &b->config, err);
@@ -372,7 +372,7 @@ int backend_open(const struct backend_config *config, struct backend **ret, stru
  * in memory only, after a failed sync of an earlier process, is written and synced here. */
 static int settle_wal(struct backend *b, struct tenure_error *err)
 {
-    int rc = sqlite3_wal_checkpoint_v2(b->db.conn, NULL, SQLITE_CHECKPOINT_RESTART, NULL, NULL);
+    int rc = sqlite3_wal_checkpoint_v2(b->db.conn, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
     if (rc != SQLITE_OK && !sql_is_full(b->db.conn, rc))
         return sql_error(err, b->db.conn, rc, "checkpoint");
     if (rc == SQLITE_OK)

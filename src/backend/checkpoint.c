@@ -5,13 +5,12 @@
  * commits wait.
  *
  * Failure: no room for the database file to grow: nothing is lost, the WAL keeps all; tried again after RETRY more
- * frames. Another program that reads the file keeps the WAL from beginning anew: at `hard` batches are refused until it
- * ends. An I/O error ends the writing: after a failed sync nobody knows what the disk holds. */
+ * frames. An I/O error ends the writing: after a failed sync nobody knows what the disk holds. */
 #include "backend/checkpoint.h"
 
 #include "backend/sql.h"
 
-enum { LITTLE = 256, RETRY = 64 };
+enum { LITTLE = 1024, RETRY = 64 };
 
 static bool harmless(int rc)
 {
@@ -157,15 +156,15 @@ static int pass_wait(struct checkpoint *c, struct tenure_error *err)
     return bad ? error_set(err, error.code, "%s", error.text) : 0;
 }
 
-/* Copies all that is left on the writer's connection. */
-static int copy_rest(struct checkpoint *c, int mode, struct tenure_error *err)
+/* Copies all that is left, on the writer's connection. */
+static int copy_rest(struct checkpoint *c, struct tenure_error *err)
 {
     int in_wal = 0, copied = 0;
-    int rc = sqlite3_wal_checkpoint_v2(c->db->conn, NULL, mode, &in_wal, &copied);
+    int rc = sqlite3_wal_checkpoint_v2(c->db->conn, NULL, SQLITE_CHECKPOINT_PASSIVE, &in_wal, &copied);
     if (rc != SQLITE_OK)
         return sql_error(err, c->db->conn, rc, "checkpoint");
     if (copied < in_wal)
-        return error_set(err, TENURE_EBUSY, "another program reads " DB_FILE ", so that its WAL cannot be emptied");
+        return error_set(err, TENURE_EBUSY, "checkpoint: %d of %d frames are still in use", in_wal - copied, in_wal);
     return 0;
 }
 
@@ -177,7 +176,7 @@ static bool passing(int code)
 int checkpoint_help(struct checkpoint *c, struct tenure_error *err)
 {
     c->help_due = false;
-    int code = copy_rest(c, SQLITE_CHECKPOINT_PASSIVE, err);
+    int code = copy_rest(c, err);
     if (code)
         c->again_at = c->db->wal_frames + RETRY;
     return passing(code) ? 0 : code;
@@ -190,7 +189,7 @@ int checkpoint_make_room(struct checkpoint *c, int64_t batch_bytes, struct tenur
         return 0;
     int code = pass_wait(c, err);
     if (!code)
-        code = copy_rest(c, SQLITE_CHECKPOINT_RESTART, err);
+        code = copy_rest(c, err);
     if (!code)
         c->db->wal_frames = 0; /* the next commit begins it anew */
     return code;

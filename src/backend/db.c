@@ -40,7 +40,7 @@ static const char *const statement_sql[DB_STATEMENTS] = {
     [DB_FREE_COUNT] = "PRAGMA freelist_count",
 };
 
-/* Only another program on the file can make us wait; longer than this and the batch is answered as not applied. */
+/* Our two connections may meet for a moment; longer than this and the batch is answered as not applied. */
 enum { BUSY_MS = 1000 };
 
 static int connect(const char *path, const char *vfs, int flags, sqlite3 **ret, struct tenure_error *err)
@@ -72,7 +72,7 @@ static int fill_new(sqlite3 *conn, struct tenure_error *err)
 
 static void remove_leftovers(const struct dir *d)
 {
-    static const char *const names[] = {DB_FILE_NEW, DB_FILE_NEW "-wal", DB_FILE_NEW "-shm", DB_FILE_NEW "-journal"};
+    static const char *const names[] = {DB_FILE_NEW, DB_FILE_NEW "-wal", DB_FILE_NEW "-journal"};
     for (size_t i = 0; i < ARRAY_LEN(names); i++)
         (void)unlinkat(d->fd, names[i], 0);
 }
@@ -88,7 +88,7 @@ static int create(const struct dir *d, const char *path_new, const char *vfs, st
     if (!code)
         code = fill_new(conn, err);
     sqlite3_close(conn);
-    if (!code && fchmodat(d->fd, DB_FILE_NEW, 0600, 0) < 0) /* WAL and index get the same */
+    if (!code && fchmodat(d->fd, DB_FILE_NEW, 0600, 0) < 0) /* the WAL gets the same */
         code = error_errno(err, errno, DB_FILE);
     if (!code && renameat(d->fd, DB_FILE_NEW, d->fd, DB_FILE) < 0)
         code = error_errno(err, errno, DB_FILE);
@@ -199,7 +199,7 @@ static int check_mode(sqlite3 *conn, struct tenure_error *err)
 
 static int open_writer(struct db *d, const char *path, const struct backend_config *config, struct tenure_error *err)
 {
-    int code = connect(path, config->vfs, 0, &d->conn, err);
+    int code = connect(path, vfs_name(d->vfs), 0, &d->conn, err);
     if (!code)
         code = set_up(d->conn, config->no_sync, err);
     if (!code)
@@ -217,7 +217,7 @@ static int open_writer(struct db *d, const char *path, const struct backend_conf
 
 static int open_checker(struct db *d, const char *path, const struct backend_config *config, struct tenure_error *err)
 {
-    int code = connect(path, config->vfs, 0, &d->checker, err);
+    int code = connect(path, vfs_name(d->vfs), 0, &d->checker, err);
     if (!code)
         code = set_up(d->checker, config->no_sync, err);
     return code;
@@ -229,6 +229,8 @@ static int open_existing(struct db *d, const struct dir *dir, const char *path, 
     int code = walscan_check(dir->fd, DB_FILE_WAL, DB_PAGE_SIZE, err);
     if (!code)
         code = open_writer(d, path, config, err);
+    if (code == TENURE_EBUSY)
+        return error_set(err, code, "another program has %s open; end it first", path);
     if (!code)
         code = open_checker(d, path, config, err);
     return code;
@@ -240,8 +242,10 @@ int db_open(struct db *ret, const struct dir *d, const struct backend_config *co
     char *path = sqlite3_mprintf("%s/" DB_FILE, config->dir);
     char *path_new = sqlite3_mprintf("%s/" DB_FILE_NEW, config->dir);
     int code = path && path_new ? 0 : error_set(err, TENURE_ENOMEM, DB_FILE ": out of memory");
+    if (!code)
+        code = vfs_new(config->vfs, &ret->vfs, err);
     if (!code && !dir_has(d, DB_FILE))
-        code = create(d, path_new, config->vfs, err);
+        code = create(d, path_new, vfs_name(ret->vfs), err);
     if (!code)
         code = open_existing(ret, d, path, config, err);
     sqlite3_free(path);
@@ -262,6 +266,7 @@ void db_close(struct db *d, bool checkpoint)
         sqlite3_db_config(d->conn, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, NULL);
     sqlite3_close(d->conn);
     d->conn = d->checker = NULL;
+    d->vfs = vfs_free(d->vfs);
 }
 
 /* ---- the files below ---- */
@@ -275,7 +280,7 @@ static sqlite3_file *file_of(struct db *d, int which)
 
 static void grow_file(sqlite3_file *wal, int64_t bytes)
 {
-    enum { STEP = 256 * 1024 };
+    enum { STEP = 64 * 1024 }; /* SQLite writes less than 128 KiB a call */
     sqlite3_int64 size = 0;
     void *zeros = sqlite3_malloc(STEP);
     if (!zeros || wal->pMethods->xFileSize(wal, &size) != SQLITE_OK || size >= bytes) {

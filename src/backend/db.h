@@ -11,6 +11,7 @@
 #include "backend/backend.h"
 #include "backend/dir.h"
 #include "backend/row.h"
+#include "backend/vfs.h"
 
 #define DB_FILE     "tenure.db"
 #define DB_FILE_WAL DB_FILE "-wal"
@@ -32,6 +33,7 @@ enum db_statement {
 
 /* The log as the writer sees it. */
 struct db {
+    struct vfs *vfs;
     sqlite3 *conn;    /* the writer's */
     sqlite3 *checker; /* the checkpoint thread's */
     sqlite3_stmt *stmts[DB_STATEMENTS];
@@ -48,7 +50,7 @@ int db_open(struct db *ret, const struct dir *d, const struct backend_config *co
 /* checkpoint: copies the WAL back first and leaves the one file; without, the files stay as they are. */
 void db_close(struct db *d, bool checkpoint);
 
-/* Makes the WAL file and SQLite's shared index as large as they will normally get, so that commits need no new blocks.
+/* Makes the WAL file and its index in memory as large as they will normally get, so that commits need no more of either.
  * Best effort: on a full disk they grow later. Only while the WAL holds nothing that is not in the database file. */
 void db_grow_wal(struct db *d, int64_t wal_bytes, int64_t index_wal_bytes);
 /* Cuts what a failed transaction left behind the last commit in the WAL. */

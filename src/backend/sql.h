@@ -13,7 +13,7 @@ int sql_code(int rc);
 int sql_error(struct tenure_error *err, sqlite3 *conn, int rc, const char *what);
 
 /* Whether a write was cut short for want of room: the disk, a quota, or a limit on the size of files. Not: room wanting
- * elsewhere (SQLite's index, a sync), where a transaction may stand already. */
+ * in a sync, where a transaction may stand already. */
 bool sql_is_full(sqlite3 *conn, int rc);
 
 /* Runs statements without a result; what begins the text of an error. */

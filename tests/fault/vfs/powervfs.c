@@ -398,28 +398,8 @@ static int file_characteristics(sqlite3_file *f)
     return own(f)->real->pMethods->xDeviceCharacteristics(own(f)->real);
 }
 
-static int file_shm_map(sqlite3_file *f, int region, int size, int extend, void volatile **ret)
-{
-    return own(f)->real->pMethods->xShmMap(own(f)->real, region, size, extend, ret);
-}
-
-static int file_shm_lock(sqlite3_file *f, int offset, int n, int flags)
-{
-    return own(f)->real->pMethods->xShmLock(own(f)->real, offset, n, flags);
-}
-
-static void file_shm_barrier(sqlite3_file *f)
-{
-    own(f)->real->pMethods->xShmBarrier(own(f)->real);
-}
-
-static int file_shm_unmap(sqlite3_file *f, int remove)
-{
-    return own(f)->real->pMethods->xShmUnmap(own(f)->real, remove);
-}
-
 static const sqlite3_io_methods file_methods = {
-    .iVersion = 2, /* no memory-mapped reads: every byte passes here */
+    .iVersion = 1, /* no memory-mapped reads: every byte passes here; the index is the log's own affair */
     .xClose = file_close,
     .xRead = file_read,
     .xWrite = file_write,
@@ -432,10 +412,6 @@ static const sqlite3_io_methods file_methods = {
     .xFileControl = file_control,
     .xSectorSize = file_sector_size,
     .xDeviceCharacteristics = file_characteristics,
-    .xShmMap = file_shm_map,
-    .xShmLock = file_shm_lock,
-    .xShmBarrier = file_shm_barrier,
-    .xShmUnmap = file_shm_unmap,
 };
 
 /* ---- the VFS ---- */

@@ -5,8 +5,7 @@
  * of each 512-byte sector written since, any of its states from the last sync to now; a size from in between too.
  * Deleting a file without a sync of its directory may come undone.
  *
- * Limits: SQLite's shared index is not modelled (it means nothing after a restart), and what the log does beside SQLite
- * (renaming a finished new file, the lock, the mapping of the leases) counts as durable. */
+ * Limits: what the log does beside SQLite (renaming a finished new file, the lock, the mapping of the leases) counts as durable. */
 #ifndef TESTS_FAULT_POWERVFS_H
 #define TESTS_FAULT_POWERVFS_H
 

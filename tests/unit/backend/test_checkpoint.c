@@ -1,0 +1,90 @@
+/* The WAL stays small under a writer that never rests, and never passes its hard bound. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "rig.h"
+
+enum { SOFT = 256 << 10, HARD = 2 << 20 };
+
+static int set_up(void **state)
+{
+    struct rig *r = malloc(sizeof *r);
+    rig_init(r, NULL);
+    r->value_max = 2000;
+    r->config.wal_bytes_soft = SOFT;
+    r->config.wal_bytes_hard = HARD;
+    assert_int_equal(rig_open(r), 0);
+    *state = r;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    rig_fini(*state);
+    free(*state);
+    return 0;
+}
+
+static int64_t wal_size(const struct rig *r)
+{
+    char path[512];
+    rig_path(r, "tenure.db-wal", path, sizeof path);
+    FILE *f = fopen(path, "rb");
+    assert_non_null(f);
+    fseek(f, 0, SEEK_END);
+    int64_t size = ftell(f);
+    fclose(f);
+    return size;
+}
+
+static void the_wal_is_made_as_large_as_it_will_normally_get(void **state)
+{
+    struct rig *r = *state;
+    assert_int_equal(wal_size(r), SOFT + SOFT / 4);
+}
+
+/* Many times its size goes through it. */
+static void it_goes_round_under_a_writer_that_never_rests(void **state)
+{
+    struct rig *r = *state;
+    for (int i = 0; i < 600; i++) {
+        rig_append(r, 20);
+        rig_append_now(r, 1);
+        assert_true(wal_size(r) <= HARD);
+    }
+    rig_close(r);
+    assert_int_equal(rig_open(r), 0);
+    assert_false(r->wrong);
+    assert_int_equal(r->replayed, 600 * 21);
+}
+
+/* One batch may be larger than the bound: it goes into a WAL that was emptied before it. */
+static void a_batch_larger_than_the_bound_is_taken(void **state)
+{
+    struct rig *r = *state;
+    rig_append(r, 5);
+    rig_append(r, 4000);
+    rig_append(r, 4000);
+    rig_append(r, 1);
+    rig_close(r);
+    assert_int_equal(rig_open(r), 0);
+    assert_false(r->wrong);
+    assert_int_equal(r->replayed, 8006);
+}
+
+int main(void)
+{
+#define T(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+    const struct CMUnitTest tests[] = {
+        T(the_wal_is_made_as_large_as_it_will_normally_get),
+        T(it_goes_round_under_a_writer_that_never_rests),
+        T(a_batch_larger_than_the_bound_is_taken),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
