@@ -262,8 +262,9 @@ static void call_init(struct client *c, struct client_call *call, const struct c
     call->request.len_max = c->queued_bytes_max;
 }
 
-struct client_call *client_call_new(struct client *c, const struct call_kind *kind, const struct client_call_options *opt,
-                             client_done_cb cb, void *user, struct tenure_error *err)
+struct client_call *client_call_new(struct client *c, const struct call_kind *kind,
+                                    const struct client_call_options *opt, client_done_cb cb, void *user,
+                                    struct tenure_error *err)
 {
     if (c->closed) {
         error_set(err, TENURE_ECLOSED, "the client was closed");
@@ -493,7 +494,7 @@ static void try_too_long(struct client *c, struct client_call *call)
     }
     if (conn->heard_at <= call->sent_at)
         conn_doubt(c, conn, DOUBT_SILENT, why);
-    else if (conn->answered_at < call->sent_at && c->n_endpoints > 1)
+    else if (conn->answered_at <= call->sent_at && c->n_endpoints > 1)
         conn_doubt(c, conn, DOUBT_CALLS, why);
     call->try_ms *= 2;
     arm_sent(c, call);

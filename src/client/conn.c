@@ -398,8 +398,8 @@ void client_connect_failed(struct client *c, uint32_t number, const char *why, t
 static void conn_after(struct client *c, struct conn *conn, int rc, const struct tenure_error *err)
 {
     if (rc) {
-        endpoint_failed(c, conn->endpoint, err->text);
-        snprintf(conn->why, sizeof conn->why, "%s", err->text);
+        snprintf(conn->why, sizeof conn->why, "%.*s", (int)sizeof conn->why - 1, err->text);
+        endpoint_failed(c, conn->endpoint, conn->why);
         conn->doomed = true;
         client_unsettle(c);
     } else if (h2_wants_output(conn->h2)) {
