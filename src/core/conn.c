@@ -153,6 +153,7 @@ void core_feed(struct core_conn *conn, bytes in, tn_ms now)
     struct tenure_error err;
     if (conn->finished || conn->broken)
         return;
+    core_clock(conn->core, now);
     conn->fed += in.len;
     if (h2_feed(conn->h2, in, now, &err) < 0) {
         conn->broken = true;

@@ -83,6 +83,12 @@ void core_scratch(struct core *c)
 
 /* ---- the turn ---- */
 
+void core_clock(struct core *c, tn_ms now)
+{
+    if (now > c->now)
+        c->now = now;
+}
+
 void core_turn(struct core *c, tn_ms now)
 {
     if (c->turned && now > c->asked + CORE_STALL_MS) {
@@ -92,13 +98,14 @@ void core_turn(struct core *c, tn_ms now)
         conn_forgive_all(c, now);
     }
     c->turned = true;
-    c->now = now;
+    core_clock(c, now);
     c->asked = now + CORE_TURN_MS_MAX;
 }
 
 void core_run(struct core *c, tn_ms now)
 {
-    c->now = now;
+    core_clock(c, now);
+    now = c->now;
     expiry_run(c, now);
     deadline_run(c, now);
     compaction_run(c, now);
@@ -166,7 +173,7 @@ static void stop_conn(struct core_conn *conn)
 
 void core_shutdown(struct core *c, tn_ms now)
 {
-    c->now = now;
+    core_clock(c, now);
     c->stopping = true;
     LIST_FOREACH(it, &c->conns)
     {

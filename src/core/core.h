@@ -69,6 +69,7 @@ tn_ms core_deadline(const struct core *c);
 /* ---- connections ---- */
 /* NULL when refused (limit, memory): close the socket. peer: for logs; copied. */
 struct core_conn *core_accept(struct core *c, const char *peer, void *user, tn_ms now) MUST_USE;
+/* now: when these bytes were read, perhaps later than the turn began. */
 void core_feed(struct core_conn *conn, bytes in, tn_ms now);
 /* Whether the driver should read more from the socket now (backpressure). */
 bool core_wants_input(const struct core_conn *conn);

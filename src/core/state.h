@@ -185,6 +185,8 @@ struct core {
 };
 
 /* core.c */
+/* Time only goes on: within a turn later input may bring a later time than the turn's own. */
+void core_clock(struct core *c, tn_ms now);
 /* Empties arena and out for the next request. */
 void core_scratch(struct core *c);
 

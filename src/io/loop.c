@@ -4,6 +4,7 @@
  * clock is read at the first io_now after waiting (a prepare handle forgets the old reading), so all callbacks of one turn
  * see one time. An idle handle, when active, makes libuv not wait: that is io_turn_request.
  */
+#include <poll.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -198,6 +199,12 @@ void io_loop_step(struct io_loop *l, bool wait)
 void io_loop_stop(struct io_loop *l)
 {
     uv_stop(l->uv);
+}
+
+bool io_loop_has_input(const struct io_loop *l)
+{
+    struct pollfd p = {.fd = uv_backend_fd(l->uv), .events = POLLIN};
+    return poll(&p, 1, 0) > 0;
 }
 
 int io_loop_fd(const struct io_loop *l)

@@ -42,6 +42,10 @@ int64_t io_wall_ms(void);
 int io_loop_fd(const struct io_loop *l);
 int io_loop_timeout_ms(const struct io_loop *l);
 
+/* Whether something has arrived that was not handed out yet. A system call; for deciding whether slow work on the loop would
+ * keep somebody waiting. */
+bool io_loop_has_input(const struct io_loop *l);
+
 /* A hook that runs at the end of each turn, in the order of io_turn_start. Embedded by its owner. */
 struct io_turn {
     struct list link;

@@ -100,10 +100,13 @@ static void answer_http1(struct conn *c, bytes in, tn_ms now)
     linger(c, now);
 }
 
+/* The clock is read again for each: the time of the turn may lie before a renewal was sent, and its lease must not run out
+ * a single moment before the TTL has passed since then. */
 static void on_read(void *user, bytes in)
 {
     struct conn *c = user;
-    tn_ms now = turn_begin(c->server);
+    turn_begin(c->server);
+    tn_ms now = io_clock();
     if (!c->core)
         return;
     if (!c->begun && http1_speaks(in)) {

@@ -71,16 +71,30 @@ static int on_record(void *user, const struct record *r)
     return store_replay(p->store, r, p->err);
 }
 
-/* A lease without a stored deadline (the machine was started anew) has its full TTL from now on, and that is stored too. */
+/* A lease without a deadline of this boot of the machine has its full TTL from now on. That is stored too: otherwise each
+ * further crash before its next renewal would give it a full one again. */
+static void restore_lease(struct server *s, tn_lease id, tn_ms now, struct arena *a)
+{
+    tn_ms deadline;
+    tn_seq seq;
+    struct lease_ttl_resp lease;
+    if (backend_lease_load(s->backend, id, &deadline))
+        store_lease_restore(s->store, id, deadline, now);
+    else if (store_lease_ttl(s->store, &(struct lease_ttl_req){.id = id}, now, a, &lease, &seq) == ETCD_OK)
+        backend_lease_store(s->backend, id, now + lease.granted_ttl_s * 1000);
+}
+
 static void restore_leases(struct server *s, tn_ms now)
 {
     size_t cursor = 0;
     tn_lease id;
+    struct arena a;
+    arena_init(&a, 0);
     while ((id = store_lease_next(s->store, &cursor))) {
-        tn_ms deadline;
-        if (backend_lease_load(s->backend, id, &deadline))
-            store_lease_restore(s->store, id, deadline, now);
+        restore_lease(s, id, now, &a);
+        arena_reset(&a);
     }
+    arena_fini(&a);
 }
 
 static int open_data(struct server *s, struct rng *seed, struct tenure_error *err)

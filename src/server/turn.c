@@ -1,8 +1,8 @@
 /* The turn, as core.h asks for it: the time first, what arrived (bytes come by conn.c, outcomes here), the engines, the next
  * batch, one write a connection, one timer.
  *
- * A single write is committed here, on the loop, when the writer has nothing to do: handing it over costs more than the
- * wait. The replies of reads leave before it. Everything else goes to the writer thread, and what arrives meanwhile makes
+ * A single write is committed here, on the loop, when the writer has nothing to do and nothing else has arrived: handing it
+ * over costs more than the wait. The replies of reads leave before it. Everything else goes to the writer thread, and what arrives meanwhile makes
  * the next batch.
  */
 #include "server/internal.h"
@@ -88,7 +88,7 @@ static void commit(struct server *s, tn_ms now)
     struct core_batch batch;
     if (!backend_idle(s->backend))
         return;
-    if (core_batch_is_single(s->core)) {
+    if (core_batch_is_single(s->core) && !io_loop_has_input(s->loop)) {
         commit_here(s, now);
     } else if (core_batch(s->core, &batch, BATCH_ROWS_MAX)) {
         /* The writer reads the rows until the outcome is taken; the two arrays belong to store and core. */
