@@ -209,6 +209,30 @@ static void history_older_than_the_retention_is_due(void **state)
     assert_int_equal(store_auto_compact(w->s, w->now, HOUR), 0);
 }
 
+/* Over a day of steady writing what is due is always about an hour old. */
+static void what_is_due_follows_the_clock_by_the_retention(void **state)
+{
+    struct world *w = *state;
+    enum { STEP = 10000, STEPS = 24 * HOUR / STEP };
+    int due_times = 0;
+    for (int i = 0; i < STEPS; i++) {
+        w->now += STEP;
+        put(w, "a", "x"); /* revision i + 2 at time (i + 1) * STEP */
+        world_commit(w);
+        tn_rev due = store_auto_compact(w->s, w->now, HOUR);
+        if (!due)
+            continue;
+        tn_ms age = (i + 2 - due) * (tn_ms)STEP;
+        assert_in_range(age, HOUR, HOUR + HOUR / 40);
+        compact(w, due);
+        world_commit(w);
+        world_trim_all(w);
+        due_times++;
+    }
+    assert_in_range(due_times, 23 * 50, 23 * 70);
+    assert_in_range(store_revision(w->s) - store_compacted(w->s), HOUR / STEP, HOUR / STEP + 30);
+}
+
 static void history_larger_than_its_share_is_due_at_once(void **state)
 {
     struct world *w = *state;
@@ -284,6 +308,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_slice_takes_no_more_than_asked, setup, teardown),
         cmocka_unit_test_setup_teardown(a_log_with_some_slices_deleted_shows_the_same, setup, teardown),
         cmocka_unit_test_setup_teardown(history_older_than_the_retention_is_due, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_is_due_follows_the_clock_by_the_retention, setup, teardown),
         cmocka_unit_test_setup_teardown(history_larger_than_its_share_is_due_at_once, setup, teardown),
         cmocka_unit_test_setup_teardown(keys_that_live_are_no_history, setup, teardown),
         cmocka_unit_test_setup_teardown(leases_that_come_and_go_do_not_pile_up, setup, teardown),

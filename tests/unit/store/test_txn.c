@@ -355,6 +355,9 @@ static void a_nest_deeper_than_the_budget_is_refused_without_deep_recursion(void
     }
     assert_int_equal(run(w, t[0], NULL), ETCD_TOO_MANY_OPS);
     assert_int_equal(run(w, t[DEPTH - 128], NULL), ETCD_OK);
+    world_close(w);
+    world_open(w, &(struct store_config){.txn_ops_max = 1000000});
+    assert_int_equal(run(w, t[0], NULL), ETCD_TOO_MANY_OPS);
 }
 
 int main(void)
