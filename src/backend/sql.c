@@ -6,6 +6,8 @@
 
 int sql_code(int rc)
 {
+    if (rc == SQLITE_IOERR_NOMEM)
+        return TENURE_ENOMEM;
     switch (rc & 0xff) {
     case SQLITE_OK:
     case SQLITE_DONE:
