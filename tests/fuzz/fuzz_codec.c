@@ -1,0 +1,148 @@
+/* Every decoder on any bytes. The first byte chooses the message. What is accepted must survive being encoded and decoded
+ * again, and be encoded to the same bytes then. */
+#include <stdlib.h>
+
+#include "wire/codec.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
+
+enum { ARENA_BYTES_MAX = 256 << 20 };
+
+/* Decodes in and encodes what came of it. */
+typedef int (*again_fn)(bytes in, struct arena *a, struct buf *out);
+
+#define REQUEST(name, type)                                                                                            \
+    static int again_##name(bytes in, struct arena *a, struct buf *out)                                                \
+    {                                                                                                                  \
+        type r;                                                                                                        \
+        int rc = decode_##name(in, a, &r);                                                                             \
+        if (!rc)                                                                                                       \
+            encode_##name(&r, out);                                                                                    \
+        return rc;                                                                                                     \
+    }
+
+#define RESPONSE(name, type)                                                                                           \
+    static int again_##name(bytes in, struct arena *a, struct buf *out)                                                \
+    {                                                                                                                  \
+        struct response_header h;                                                                                      \
+        type r;                                                                                                        \
+        int rc = decode_##name(in, a, &h, &r);                                                                         \
+        if (!rc)                                                                                                       \
+            encode_##name(&h, &r, out);                                                                                \
+        return rc;                                                                                                     \
+    }
+
+REQUEST(range_req, struct range_req)
+REQUEST(put_req, struct put_req)
+REQUEST(delete_req, struct delete_req)
+REQUEST(txn_req, struct txn_req)
+REQUEST(compact_req, struct compact_req)
+RESPONSE(range_resp, struct range_resp)
+RESPONSE(put_resp, struct put_resp)
+RESPONSE(delete_resp, struct delete_resp)
+RESPONSE(txn_resp, struct txn_resp)
+RESPONSE(compact_resp, struct compact_resp)
+REQUEST(watch_req, struct watch_req)
+REQUEST(watch_resp, struct watch_resp)
+REQUEST(lease_grant_req, struct lease_grant_req)
+REQUEST(lease_revoke_req, struct lease_revoke_req)
+REQUEST(lease_keepalive_req, struct lease_keepalive_req)
+REQUEST(lease_ttl_req, struct lease_ttl_req)
+RESPONSE(lease_grant_resp, struct lease_grant_resp)
+RESPONSE(lease_revoke_resp, struct lease_revoke_resp)
+RESPONSE(lease_keepalive_resp, struct lease_keepalive_resp)
+RESPONSE(lease_ttl_resp, struct lease_ttl_resp)
+RESPONSE(lease_list_resp, struct lease_list_resp)
+RESPONSE(member_list_resp, struct member_list_resp)
+REQUEST(status_resp, struct status_resp)
+
+static int again_member_list_req(bytes in, struct arena *a, struct buf *out)
+{
+    bool linearizable;
+    int rc = decode_member_list_req(in, a, &linearizable);
+    if (!rc)
+        encode_member_list_req(linearizable, out);
+    return rc;
+}
+
+static int again_health_req(bytes in, struct arena *a, struct buf *out)
+{
+    bytes service;
+    int rc = decode_health_req(in, a, &service);
+    if (!rc)
+        encode_health_req(service, out);
+    return rc;
+}
+
+static int again_health_resp(bytes in, struct arena *a, struct buf *out)
+{
+    enum health_status status;
+    int rc = decode_health_resp(in, a, &status);
+    if (!rc)
+        encode_health_resp(status, out);
+    return rc;
+}
+
+static int again_empty(bytes in, struct arena *a, struct buf *out)
+{
+    (void)out;
+    int rc = decode_lease_list_req(in, a);
+    return rc ? rc : decode_status_req(in, a);
+}
+
+static const again_fn kinds[] = {
+    again_range_req,
+    again_put_req,
+    again_delete_req,
+    again_txn_req,
+    again_compact_req,
+    again_range_resp,
+    again_put_resp,
+    again_delete_resp,
+    again_txn_resp,
+    again_compact_resp,
+    again_watch_req,
+    again_watch_resp,
+    again_lease_grant_req,
+    again_lease_revoke_req,
+    again_lease_keepalive_req,
+    again_lease_ttl_req,
+    again_lease_grant_resp,
+    again_lease_revoke_resp,
+    again_lease_keepalive_resp,
+    again_lease_ttl_resp,
+    again_lease_list_resp,
+    again_member_list_resp,
+    again_status_resp,
+    again_member_list_req,
+    again_health_req,
+    again_health_resp,
+    again_empty,
+};
+
+static void must(bool what)
+{
+    if (!what)
+        __builtin_trap();
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
+{
+    struct arena a;
+    struct buf once, twice;
+    if (len == 0)
+        return 0;
+    again_fn again = kinds[data[0] % ARRAY_LEN(kinds)];
+    arena_init(&a, ARENA_BYTES_MAX);
+    buf_init(&once);
+    buf_init(&twice);
+    if (again(bytes_of(data + 1, len - 1), &a, &once) == 0) {
+        must(buf_error(&once) == 0);
+        must(again(buf_bytes(&once), &a, &twice) == 0);
+        must(bytes_equal(buf_bytes(&once), buf_bytes(&twice)));
+    }
+    buf_fini(&twice);
+    buf_fini(&once);
+    arena_fini(&a);
+    return 0;
+}
