@@ -101,6 +101,24 @@ static void writes_that_wait_go_into_one_batch(void **state)
     assert_int_equal(here.w->batch_rows, 10);
 }
 
+static void a_batch_lets_out_only_what_it_made_durable(void **state)
+{
+    (void)state;
+    here.w->log_held = true;
+    struct call *first = client_put(here.c, "a", "1");
+    world_settle(here.w);
+    struct call *behind = client_put(here.c, "a", "2");
+    world_settle(here.w);
+    here.w->log_held = false;
+    here.w->log_ms = 50;
+    world_turn(here.w); /* ends the first batch and takes the second */
+    world_turn(here.w);
+    assert_ok(first);
+    assert_waits(behind);
+    world_pass(here.w, 50);
+    assert_ok(behind);
+}
+
 static void a_client_that_left_does_not_disturb_those_who_wait(void **state)
 {
     (void)state;
@@ -159,6 +177,7 @@ int main(void)
         CASE(a_lease_read_waits_for_the_grant_it_saw),
         CASE(replies_leave_in_the_order_of_their_writes),
         CASE(writes_that_wait_go_into_one_batch),
+        CASE(a_batch_lets_out_only_what_it_made_durable),
         CASE(a_client_that_left_does_not_disturb_those_who_wait),
         CASE(a_large_reply_is_kept_whole),
         CASE(too_many_waiting_bytes_refuse_further_writes),
