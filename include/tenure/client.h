@@ -13,7 +13,7 @@
  * Objects (locks, elections, observers, watches) live until their own stop function (tenure_unlock, …_stop), also when
  * they have ended by themselves, or until their handle is closed.
  * Fork: in the child the handle is dead: every call answers TENURE_EFORKED, nothing is held, and only tenure_close may be
- * called (it gives the child's copies of the descriptors back and leaves the parent's handle alone).
+ * called (it closes the child's copies of the sockets and leaves the parent's handle alone).
  * Signals: none is handled, blocked or changed, except that the handle's own thread blocks all.
  * Option structs begin with `size` = sizeof the struct, so that they can grow; zeroed fields mean the default.
  */

@@ -212,6 +212,11 @@ static void write_rest(struct io_stream *s)
     s->cb->on_writable(s->user);
 }
 
+int io_stream_fd(const struct io_stream *s)
+{
+    return s->socket ? s->socket->fd : -1;
+}
+
 bool io_stream_writable(const struct io_stream *s)
 {
     return s->state == OPEN && s->rest.len == 0 && !s->write_error;

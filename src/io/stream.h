@@ -45,6 +45,8 @@ void io_stream_write(struct io_stream *s, struct buf *out);
 /* Tells the peer that nothing more will come (precondition: io_stream_writable); reading goes on, so that its last bytes do
  * not turn our close into a reset that takes our last ones with it. */
 void io_stream_finish(struct io_stream *s);
+/* The socket's descriptor, -1 while there is none: for a child of fork, which has a copy to close. */
+int io_stream_fd(const struct io_stream *s);
 /* Closes at once; bytes that are not out are lost. NULL is fine; NULL. */
 struct io_stream *io_stream_close(struct io_stream *s);
 

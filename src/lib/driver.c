@@ -25,6 +25,7 @@ struct conn {
     tenure_client *handle;
     struct io_stream *stream;
     uint32_t id;
+    int fd;        /* as noted for a child of fork; -1 = not connected yet */
     bool is_dirty; /* the engine has bytes for it */
 };
 
@@ -73,9 +74,18 @@ static struct conn *conn_find(tenure_client *c, uint32_t id)
 
 static void conn_free(struct conn *k)
 {
+    if (k->fd >= 0)
+        fork_forget_socket(k->handle, k->fd);
     io_stream_close(k->stream);
     list_remove(&k->link);
     free(k);
+}
+
+/* "http://h:1: Connection refused" without the address, which the engine names itself. */
+static const char *reason(const char *text)
+{
+    const char *colon = strstr(text, "://") ? strstr(text, ": ") : NULL;
+    return colon ? colon + 2 : text;
 }
 
 static void on_connect(void *user, const struct tenure_error *error)
@@ -85,11 +95,13 @@ static void on_connect(void *user, const struct tenure_error *error)
     uint32_t id = k->id;
     tn_ms now = turn_begin(c);
     if (!error) {
+        k->fd = io_stream_fd(k->stream);
+        fork_note_socket(c, k->fd);
         client_connected(c->engine, id, now);
         return;
     }
     conn_free(k);
-    client_connect_failed(c->engine, id, error->text, now);
+    client_connect_failed(c->engine, id, reason(error->text), now);
 }
 
 static void on_read(void *user, bytes in)
@@ -133,6 +145,7 @@ static int conn_open(tenure_client *c, const struct client_io *io, struct tenure
         return error_set(err, TENURE_ENOMEM, "out of memory");
     k->handle = c;
     k->id = io->conn;
+    k->fd = -1;
     rc = io_stream_connect(c->loop, &to, &stream_callbacks, k, &k->stream, err);
     if (rc < 0) {
         free(k);
@@ -148,7 +161,7 @@ static void carry_out(tenure_client *c, const struct client_io *io)
     uint32_t id = io->conn;
     if (io->kind == CLIENT_IO_CONNECT) {
         if (conn_open(c, io, &err) < 0)
-            client_connect_failed(c->engine, id, err.text, c->now);
+            client_connect_failed(c->engine, id, reason(err.text), c->now);
         return;
     }
     struct conn *k = conn_find(c, id);

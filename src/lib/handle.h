@@ -27,6 +27,7 @@
 #define ENDPOINTS_MAX    64
 #define POSTS_MAX        100000 /* waiting to be taken by the loop; past it a call fails with TENURE_ELIMIT */
 #define OUTPUT_MAX       262144 /* bytes of one write */
+#define SOCKETS_MAX      8      /* noted for a child of fork; the engine has three or four at most */
 #define LATE_MS          80     /* a blocked caller goes on by itself so long after its deadline */
 #define TIMEOUT_MAX_MS   (INT64_C(1) << 52)
 
@@ -44,6 +45,12 @@ struct posts {
 };
 
 struct lib_session;
+
+/* A socket as a child of fork can recognise it, should the number belong to another file by then. fd -1 = none. */
+struct socket_note {
+    atomic_int fd;
+    atomic_ullong inode;
+};
 
 struct tenure_client {
     /* Fixed after the opening. */
@@ -64,6 +71,7 @@ struct tenure_client {
     struct io_wake *wake; /* blocking handles only */
     struct client *engine;
     struct list conns;
+    struct socket_note sockets[SOCKETS_MAX];
     struct buf out;
     bool in_turn;
     tn_ms now;
@@ -111,7 +119,9 @@ void handle_free(tenure_client *c);
 void handle_abandon(tenure_client *c);
 /* Behind a step of a poll handle's loop: ends what tenure_close_start began. c may be gone then. */
 void handle_finish_if_closed(tenure_client *c);
-/* In a child of fork. */
+/* fork.c: notes a connected socket, and that it is going to be closed; closes a handle in a child. */
+void fork_note_socket(tenure_client *c, int fd);
+void fork_forget_socket(tenure_client *c, int fd);
 void handle_close_forked(tenure_client *c);
 /* A blocking handle's thread. */
 void *handle_thread(void *arg);

@@ -138,6 +138,8 @@ static tenure_client *alloc(enum handle_kind kind, struct tenure_error *err)
     c->kind = kind;
     c->pid = getpid();
     c->now = io_clock();
+    for (size_t i = 0; i < SOCKETS_MAX; i++)
+        c->sockets[i].fd = -1;
     list_init(&c->conns);
     list_init(&c->objects);
     buf_init(&c->out);
