@@ -48,7 +48,7 @@ static void deletes_that_found_no_room_go_again(void **state)
 {
     (void)state;
     versions(100);
-    client_compact(here.c, 100, false);
+    struct call *k = client_compact(here.c, 100, true);
     world_turn(here.w);
     world_turn(here.w); /* the compaction is under way */
     while (here.w->batch_deletes == 0)
@@ -60,8 +60,10 @@ static void deletes_that_found_no_room_go_again(void **state)
     assert_true(core_is_full(here.w->core));
     world_pass(here.w, 500);
     assert_int_equal(here.w->batches, batches); /* not in a circle */
+    assert_waits(k);
     world_pass(here.w, 1000);
     assert_int_equal(here.w->deletes_total, 98);
+    assert_ok(k);
 }
 
 static void history_older_than_the_retention_is_compacted_by_itself(void **state)
