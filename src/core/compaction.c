@@ -91,7 +91,7 @@ tn_ms compaction_deadline(const struct core *c)
     const struct compaction *k = &c->compaction;
     if (k->trimming && k->n_deletes < DELETES_MAX && !c->journal.in_flight)
         return c->now;
-    if (c->journal.writing == WRITING_FULL && k->n_deletes > 0)
+    if (c->journal.writing == WRITING_FULL && k->n_deletes > 0 && !c->journal.in_flight)
         return journal_ready_at(c, WRITE_FREES);
     return c->config.retention_ms < 0 ? TN_MS_NEVER : k->next_check;
 }
