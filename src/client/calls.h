@@ -20,7 +20,7 @@
     struct client_call *client_##name(struct client *c, const req_type *req, const struct client_call_options *opt,    \
                                       client_done_cb cb, void *user, tn_ms now, struct tenure_error *err)              \
     {                                                                                                                  \
-        struct client_call *call = client_call_new(c, kind, opt, cb, user, err);                                              \
+        struct client_call *call = client_call_new(c, kind, opt, cb, user, err);                                       \
         if (!call)                                                                                                     \
             return NULL;                                                                                               \
         encode_fn(req, &call->request);                                                                                \

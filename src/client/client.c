@@ -75,6 +75,7 @@ int client_new(const struct client_config *config, tn_ms now, struct client **re
     configure(c, config);
     init_lists(c);
     heap_init(&c->timers);
+    heap_node_init(&c->pool_timer.node);
     arena_init(&c->feed_arena, 0);
     arena_init(&c->deliver_arena, 0);
     buf_init(&c->scratch);

@@ -17,7 +17,8 @@
 
 enum {
     MESSAGE_BYTES_MAX = 256 << 20, /* of an answer */
-    SILENCES_MAX = 4,              /* so many silence bounds a ping may stay open however many other bytes come */
+    SILENCES_MAX = 4,              /* so many silence bounds a ping may stay open while other bytes come */
+    DRIBBLE_BYTES_PER_S = 1024,    /* at more than that it may stay open longer: a long answer on a slow line */
 };
 
 static const struct h2_header leader_needed = {{(const uint8_t *)"hasleader", 9}, {(const uint8_t *)"true", 4}};
@@ -76,6 +77,7 @@ static void on_message(void *user, struct h2_stream *st, bytes message)
 {
     struct client *c = ((struct conn *)user)->client;
     struct stream *s = h2_stream_user(st);
+    ((struct conn *)user)->understood_at = c->now;
     if (!s)
         return;
     switch (s->kind) {
@@ -112,8 +114,10 @@ static void on_status(void *user, struct h2_stream *st, enum grpc_status status,
 {
     struct stream *s = h2_stream_user(st);
     struct stream_end end = {.unprocessed = h2_stream_unprocessed(st), .status = status, .text = text};
+    struct conn *conn = user;
+    conn->understood_at = conn->client->now;
     if (s)
-        stream_ended(((struct conn *)user)->client, s, &end);
+        stream_ended(conn->client, s, &end);
 }
 
 static void on_close(void *user, struct h2_stream *st)
@@ -127,8 +131,10 @@ static void on_close(void *user, struct h2_stream *st)
 static void on_pong(void *user, uint64_t opaque)
 {
     struct conn *conn = user;
-    if (opaque == conn->number)
-        conn->ping_open = false;
+    if (opaque != conn->number)
+        return;
+    conn->ping_open = false;
+    conn->understood_at = conn->client->now;
 }
 
 static void on_goaway(void *user, uint32_t last_stream_id, uint32_t error_code, bytes debug)
@@ -162,7 +168,6 @@ static struct conn *conn_fill(struct client *c, struct conn *conn, size_t endpoi
                           .endpoint = endpoint,
                           .candidate = candidate,
                           .io = CLIENT_IO_CONNECT,
-                          .opened_at = c->now,
                           .heard_at = c->now,
                           .answered_at = c->now,
                           .pinged_at = TN_MS_NEVER};
@@ -290,24 +295,34 @@ void conn_answered(struct client *c, struct conn *conn)
 
 /* ---- silence ---- */
 
-static bool is_silent(const struct client *c, const struct conn *conn)
+static bool dribbles(const struct client *c, const struct conn *conn)
 {
-    tn_ms since = conn->heard_at > conn->pinged_at ? conn->heard_at : conn->pinged_at;
-    if (!conn->ping_open)
-        return false;
-    return c->now - since >= c->silence_ms || c->now - conn->pinged_at >= SILENCES_MAX * c->silence_ms;
+    int64_t open_ms = c->now - conn->pinged_at;
+    int64_t heard = (int64_t)(conn->heard_bytes - conn->pinged_bytes);
+    return open_ms >= SILENCES_MAX * c->silence_ms && heard < open_ms * DRIBBLE_BYTES_PER_S / 1000;
 }
 
+static tn_ms quiet_since(const struct conn *conn)
+{
+    return conn->heard_at > conn->pinged_at ? conn->heard_at : conn->pinged_at;
+}
+
+static bool is_silent(const struct client *c, const struct conn *conn)
+{
+    return conn->ping_open && (c->now - quiet_since(conn) >= c->silence_ms || dribbles(c, conn));
+}
+
+/* When to look again. */
 static tn_ms silent_at(const struct client *c, const struct conn *conn)
 {
-    tn_ms since = conn->heard_at > conn->pinged_at ? conn->heard_at : conn->pinged_at;
-    tn_ms a = time_after(since, c->silence_ms), b = time_after(conn->pinged_at, SILENCES_MAX * c->silence_ms);
-    return a < b ? a : b;
+    tn_ms quiet = time_after(quiet_since(conn), c->silence_ms);
+    tn_ms long_open = time_after(conn->pinged_at, SILENCES_MAX * c->silence_ms);
+    return long_open > c->now && long_open < quiet ? long_open : quiet;
 }
 
 static tn_ms ping_at(const struct client *c, const struct conn *conn)
 {
-    tn_ms since = conn->heard_at > conn->busy_at ? conn->heard_at : conn->busy_at;
+    tn_ms since = conn->understood_at > conn->busy_at ? conn->understood_at : conn->busy_at;
     tn_ms quiet = time_after(since, c->silence_ms / 3);
     tn_ms allowed = conn->pinged_at == TN_MS_NEVER ? INT64_MIN : time_after(conn->pinged_at, PING_EVERY_MS);
     return quiet > allowed ? quiet : allowed;
@@ -318,6 +333,7 @@ static void ping(struct client *c, struct conn *conn)
     if (h2_ping(conn->h2, conn->number))
         return; /* out of memory: at the next time */
     conn->pinged_at = c->now;
+    conn->pinged_bytes = conn->heard_bytes;
     conn->ping_open = true;
     conn_dirty(c, conn);
 }

@@ -146,14 +146,16 @@ struct conn {
     struct h2_conn *h2;
     struct list calls; /* sent on it */
     struct timer timer;
-    size_t heard_bytes;
-    uint64_t outputs; /* how often bytes were handed out */
-    tn_ms opened_at, heard_at, answered_at;
-    tn_ms asked_at;  /* the oldest call sent since it was last heard */
-    tn_ms busy_at;   /* since when a stream has been open */
-    tn_ms pinged_at; /* of the last ping; TN_MS_NEVER before the first */
-    bool ping_open;  /* not answered yet */
-    char why[120];   /* it ended */
+    size_t heard_bytes, pinged_bytes; /* in all, and when the last ping was sent */
+    uint64_t outputs;                 /* how often bytes were handed out */
+    tn_ms heard_at;                   /* any byte */
+    tn_ms understood_at;              /* a message, a status, a pong */
+    tn_ms answered_at;                /* a call or a stream, with success */
+    tn_ms asked_at;                   /* the oldest call sent since it was last heard */
+    tn_ms busy_at;                    /* since when a stream has been open */
+    tn_ms pinged_at;                  /* of the last ping; TN_MS_NEVER before the first */
+    bool ping_open;                   /* not answered yet */
+    char why[120];                    /* it ended */
 };
 
 struct conn *conn_new(struct client *c, size_t endpoint, bool candidate);
@@ -232,8 +234,9 @@ struct client_call {
 };
 
 /* NULL over a bound or out of memory. The request is then appended to call->request. */
-struct client_call *client_call_new(struct client *c, const struct call_kind *kind, const struct client_call_options *opt,
-                             client_done_cb cb, void *user, struct tenure_error *err) MUST_USE;
+struct client_call *client_call_new(struct client *c, const struct call_kind *kind,
+                                    const struct client_call_options *opt, client_done_cb cb, void *user,
+                                    struct tenure_error *err) MUST_USE;
 struct client_call *call_submit(struct client *c, struct client_call *call, tn_ms now, struct tenure_error *err)
     MUST_USE;
 void call_release(struct client *c, struct client_call *call);

@@ -24,6 +24,7 @@ enum { GAP_MIN_MS = 50, JITTER_PERCENT = 10 };
 void keepalives_zero(struct client *c)
 {
     struct keepalives *ks = &c->keepalives;
+    heap_node_init(&ks->timer.node);
     ks->stream.kind = STREAM_KEEPALIVE;
     list_init(&ks->all);
     list_init(&ks->unstamped);

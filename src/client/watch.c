@@ -28,6 +28,7 @@ enum {
 void watches_zero(struct client *c)
 {
     struct watches *ws = &c->watches;
+    heap_node_init(&ws->timer.node);
     ws->stream.kind = STREAM_WATCH;
     list_init(&ws->unplaced);
     list_init(&ws->placed);

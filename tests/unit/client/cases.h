@@ -110,7 +110,7 @@ static inline void warm_up(void)
 {
     struct told t;
     get(&t, "warm");
-    assert_true(world_until(&w, &t.done, 1000));
+    assert_true(world_until(&w, &t.done, 4000));
     assert_int_equal(t.code, 0);
 }
 
