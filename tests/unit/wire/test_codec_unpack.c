@@ -118,10 +118,37 @@ static void a_damaged_message_is_refused_or_understood(void **state)
     sample_fini(&s);
 }
 
+/* Two bytes a compare on the wire, over a hundred in memory. */
+static void a_small_message_cannot_become_a_huge_one(void **state)
+{
+    (void)state;
+    struct sample s;
+    sample_init(&s, 62);
+    for (int i = 0; i < 1 << 20; i++)
+        buf_append(&s.out, "\x0a\x00", 2);
+    assert_int_equal(decode_txn(buf_bytes(&s.out), &s.arena), TENURE_ENOMEM);
+    assert_true(s.arena.total < (size_t)80 << 20);
+
+    /* Of the smallest keys there may be as many as one likes. */
+    struct range_resp r = {.n_kvs = 200000};
+    struct response_header h = {0}, seen;
+    r.kvs = calloc(r.n_kvs, sizeof *r.kvs);
+    assert_non_null(r.kvs);
+    for (size_t i = 0; i < r.n_kvs; i++)
+        r.kvs[i] = (struct kv){.key = bytes_str("k"), .create_revision = 1, .mod_revision = 1, .version = 1};
+    sample_reset(&s);
+    encode_range_resp(&h, &r, &s.out);
+    free(r.kvs);
+    assert_int_equal(decode_range_resp(buf_bytes(&s.out), &s.arena, &seen, &r), 0);
+    assert_int_equal(r.n_kvs, 200000);
+    sample_fini(&s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_arena_too_small_by_any_amount_is_out_of_memory),
+        cmocka_unit_test(a_small_message_cannot_become_a_huge_one),
         cmocka_unit_test(a_damaged_message_is_refused_or_understood),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
