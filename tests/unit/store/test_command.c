@@ -1,6 +1,8 @@
 /* command, tail: handing out rows, committing and undoing them, and the bound on what is planned. */
 #include "world.h"
 
+#include "store/internal.h"
+
 #include "tenure/error.h"
 
 static int setup(void **state)
@@ -115,7 +117,7 @@ static void a_rollback_undoes_what_is_planned_handed_out_or_not(void **state)
     put(w, "b", "1");
     world_commit(w);
     uint64_t digest = store_digest(w->s);
-    int64_t memory = store_memory(w->s);
+    int64_t memory = store_memory(w->s), garbage = w->s->garbage;
     put(w, "a", "2");
     put(w, "new", "x");
     store_outbox(w->s, 1, &n);
@@ -127,6 +129,7 @@ static void a_rollback_undoes_what_is_planned_handed_out_or_not(void **state)
     assert_true(store_outbox_empty(w->s));
     assert_int_equal(store_digest(w->s), digest);
     assert_int_equal(store_memory(w->s), memory);
+    assert_int_equal(w->s->garbage, garbage);
     assert_int_equal(store_keys(w->s), 2);
     assert_int_equal(store_leases(w->s), 1);
     assert_int_equal(store_revision_planned(w->s), 3);

@@ -1,6 +1,8 @@
 /* compact, trim, auto_compact: what compaction refuses, hides and drops, and when it is due. */
 #include "world.h"
 
+#include "store/internal.h"
+
 #include "tenure/error.h"
 
 static int setup(void **state)
@@ -138,6 +140,7 @@ static void memory_returns_to_what_it_was(void **state)
     world_commit(w);
     world_trim_all(w);
     assert_int_equal(store_memory(w->s), before);
+    assert_int_equal(w->s->garbage, 0);
 }
 
 static void a_slice_takes_no_more_than_asked(void **state)

@@ -26,12 +26,20 @@ static void refused(struct world *w, const char *why)
         fail_msg("\"%s\" does not say \"%s\"", err.text, why);
 }
 
-static void accepted(struct world *w)
+static void refused_nothing(struct world *w)
 {
     struct store *s = NULL;
     struct tenure_error err = {0};
     if (world_replay(w, &s, &err) != 0)
         fail_msg("%s", err.text);
+    store_free(s);
+}
+
+static void accepted(struct world *w)
+{
+    struct store *s = NULL;
+    refused_nothing(w);
+    assert_int_equal(world_replay(w, &s, NULL), 0);
     assert_int_equal(store_digest(s), store_digest(w->s));
     store_free(s);
 }
@@ -270,7 +278,15 @@ static void leases_that_cannot_be_are_refused(void **state)
     refused(w, "log row 2: a lease out of range");
     r->version = LEASE_TTL_MAX_S + 1;
     refused(w, "log row 2: a lease out of range");
+    r->version = LEASE_TTL_MAX_S;
+    refused_nothing(w);
     r->version = 10;
+    r->main = 2;
+    refused(w, "log row 2: its revision does not fit those before it");
+    r->main = 1;
+    world_row(w, 8)->main = 4;
+    refused(w, "log row 8: its revision does not fit those before it");
+    world_row(w, 8)->main = 5;
     r->lease = 0;
     refused(w, "log row 2: a lease out of range");
     r->lease = 8;
