@@ -1,0 +1,249 @@
+/* A server's output goes to a file in its folder; it is ready when the line is in it that says so. etcd cannot be asked which
+ * free port it took, so it gets one that was free a moment ago, and another when that was taken meanwhile. */
+#include "server_fixture.h"
+
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+
+#include <arpa/inet.h>
+#include <cmocka.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <netinet/in.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define PATIENCE_MS 20000
+
+struct server {
+    bool is_etcd;
+    pid_t pid; /* 0 = not running */
+    uint16_t port;
+    char dir[64];
+    char log[96];
+    char url[64];
+    off_t log_start; /* of the present run */
+};
+
+int64_t test_now(void)
+{
+    struct timespec ts;
+    clock_gettime(CLOCK_BOOTTIME, &ts);
+    return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+bool test_await(bool (*holds)(void *user), void *user)
+{
+    int64_t until = test_now() + PATIENCE_MS;
+    bool yes;
+    while (!(yes = holds(user)) && test_now() < until)
+        nanosleep(&(struct timespec){.tv_nsec = 5000000}, NULL);
+    return yes;
+}
+
+/* ---- ports ---- */
+
+static int bind_any(uint16_t *ret_port)
+{
+    struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof a;
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_true(fd >= 0);
+    assert_int_equal(bind(fd, (struct sockaddr *)&a, sizeof a), 0);
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&a, &len), 0);
+    *ret_port = ntohs(a.sin_port);
+    return fd;
+}
+
+uint16_t port_unused(void)
+{
+    uint16_t port;
+    close(bind_any(&port));
+    return port;
+}
+
+int black_hole(uint16_t *ret_port)
+{
+    int fd = bind_any(ret_port);
+    assert_int_equal(listen(fd, 100), 0);
+    return fd;
+}
+
+/* ---- the process ---- */
+
+static void exec_tenure(const struct server *s)
+{
+    char url[64];
+    const char *binary = getenv("TENURE");
+    snprintf(url, sizeof url, "http://127.0.0.1:%u", s->port);
+    execlp(binary ? binary : "tenure", "tenure", "serve", "--data-dir", s->dir, "--listen-client-urls", url, NULL);
+}
+
+static void exec_etcd(const struct server *s)
+{
+    char peer[64], cluster[80], data[96];
+    snprintf(peer, sizeof peer, "http://127.0.0.1:%u", port_unused());
+    snprintf(cluster, sizeof cluster, "default=%s", peer);
+    snprintf(data, sizeof data, "%s/etcd", s->dir);
+    execlp("etcd", "etcd", "--data-dir", data, "--listen-client-urls", s->url, "--advertise-client-urls", s->url,
+           "--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer, "--initial-cluster", cluster, NULL);
+}
+
+static void child(const struct server *s)
+{
+    int out = open(s->log, O_WRONLY | O_CREAT | O_APPEND, 0600);
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    dup2(out, STDOUT_FILENO);
+    dup2(out, STDERR_FILENO);
+    if (s->is_etcd)
+        exec_etcd(s);
+    else
+        exec_tenure(s);
+    _exit(127);
+}
+
+static const char *output(const struct server *s, char *buf, size_t size)
+{
+    int fd = open(s->log, O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd < 0 ? -1 : pread(fd, buf, size - 1, s->log_start);
+    buf[n > 0 ? n : 0] = 0;
+    if (fd >= 0)
+        close(fd);
+    return buf;
+}
+
+static bool is_ready(struct server *s)
+{
+    char buf[65536];
+    const char *line;
+    output(s, buf, sizeof buf);
+    if (s->is_etcd)
+        return strstr(buf, "ready to serve client requests") != NULL;
+    line = strstr(buf, "serving http://127.0.0.1:");
+    if (!line || !strchr(line, '\n'))
+        return false;
+    s->port = (uint16_t)atoi(line + strlen("serving http://127.0.0.1:"));
+    return true;
+}
+
+/* Ready, or ended before it was: then its pid is 0. */
+static bool is_settled(void *user)
+{
+    struct server *s = user;
+    if (is_ready(s))
+        return true;
+    if (waitpid(s->pid, NULL, WNOHANG) == s->pid)
+        s->pid = 0;
+    return s->pid == 0;
+}
+
+static void show_output(const struct server *s)
+{
+    char buf[4096];
+    print_error("%s\n", output(s, buf, sizeof buf));
+}
+
+static bool run(struct server *s)
+{
+    snprintf(s->url, sizeof s->url, "http://127.0.0.1:%u", s->port);
+    s->pid = fork();
+    assert_true(s->pid >= 0);
+    if (s->pid == 0)
+        child(s);
+    bool settled = test_await(is_settled, s);
+    snprintf(s->url, sizeof s->url, "http://127.0.0.1:%u", s->port);
+    if (settled && s->pid != 0)
+        return true;
+    show_output(s);
+    return false;
+}
+
+static bool run_first(struct server *s)
+{
+    for (int i = 0; i < 3; i++) {
+        s->port = s->is_etcd ? port_unused() : 0;
+        if (run(s))
+            return true;
+        server_kill(s);
+    }
+    return false;
+}
+
+struct server *server_start(void)
+{
+    const char *which = getenv("TEST_SERVER");
+    struct server *s = calloc(1, sizeof *s);
+    assert_non_null(s);
+    s->is_etcd = which && strcmp(which, "etcd") == 0;
+    snprintf(s->dir, sizeof s->dir, "/tmp/tenure-test-XXXXXX");
+    assert_non_null(mkdtemp(s->dir));
+    snprintf(s->log, sizeof s->log, "%s/log", s->dir);
+    if (!run_first(s)) {
+        server_free(s);
+        fail_msg("the server did not start");
+    }
+    return s;
+}
+
+void server_kill(struct server *s)
+{
+    if (s->pid == 0)
+        return;
+    kill(s->pid, SIGKILL);
+    waitpid(s->pid, NULL, 0);
+    s->pid = 0;
+    int fd = open(s->log, O_RDONLY | O_CLOEXEC);
+    s->log_start = fd < 0 ? 0 : lseek(fd, 0, SEEK_END);
+    if (fd >= 0)
+        close(fd);
+}
+
+void server_restart(struct server *s)
+{
+    assert_int_equal(s->pid, 0);
+    assert_true(run(s));
+}
+
+void server_pause(struct server *s)
+{
+    kill(s->pid, SIGSTOP);
+}
+
+void server_resume(struct server *s)
+{
+    kill(s->pid, SIGCONT);
+}
+
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+    (void)st, (void)type, (void)ftw;
+    return remove(path);
+}
+
+void server_free(struct server *s)
+{
+    if (!s)
+        return;
+    server_kill(s);
+    nftw(s->dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+    free(s);
+}
+
+const char *server_url(const struct server *s)
+{
+    return s->url;
+}
+
+bool server_is_etcd(const struct server *s)
+{
+    return s->is_etcd;
+}

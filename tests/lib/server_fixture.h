@@ -1,0 +1,40 @@
+/* A server as a real process: `tenure serve`, or Debian's etcd. On a free port of 127.0.0.1, in a temporary folder of its own;
+ * ended by its process id, also when the test program dies. Failures fail the cmocka test.
+ *
+ * Which one: TEST_SERVER=tenure (the default) or etcd in the environment; TENURE names our binary. The same test runs once
+ * on each (tests/e2e/meson.build).
+ */
+#ifndef TESTS_LIB_SERVER_FIXTURE_H
+#define TESTS_LIB_SERVER_FIXTURE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct server;
+
+/* Started and ready. */
+struct server *server_start(void);
+/* Ends it by SIGKILL and removes its folder. NULL is fine. */
+void server_free(struct server *s);
+
+const char *server_url(const struct server *s); /* "http://127.0.0.1:PORT" */
+bool server_is_etcd(const struct server *s);
+/* SIGKILL; its data stay. */
+void server_kill(struct server *s);
+/* After server_kill: on the same port and data, ready. */
+void server_restart(struct server *s);
+void server_pause(struct server *s);  /* SIGSTOP: the kernel still accepts connections and bytes, nobody answers */
+void server_resume(struct server *s); /* SIGCONT */
+
+/* A port of 127.0.0.1 where nobody listens. */
+uint16_t port_unused(void);
+/* A listener that takes connections and never answers; close the descriptor. */
+int black_hole(uint16_t *ret_port);
+
+/* Milliseconds on CLOCK_BOOTTIME. */
+int64_t test_now(void);
+/* Waits until holds(user) or for 20 s; answers whether it holds. Asks every 5 ms: for what no event can tell. */
+bool test_await(bool (*holds)(void *user), void *user);
+
+#endif
