@@ -1,0 +1,101 @@
+/* The simulation as a test: a number of seeds must hold (SIM_SEEDS, default 1,000; the sanitizer builds run fewer), the
+ * same seed must give the same run, and each rule that is broken on purpose must be found. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "world.h"
+
+#if defined(__SANITIZE_THREAD__)
+#define SEEDS 60
+#elif defined(__SANITIZE_ADDRESS__)
+#define SEEDS 200
+#else
+#define SEEDS 1000
+#endif
+
+static uint64_t seeds(void)
+{
+    const char *text = getenv("SIM_SEEDS");
+    return text ? strtoull(text, NULL, 10) : SEEDS;
+}
+
+static void all_seeds_hold(void **state)
+{
+    (void)state;
+    uint64_t acquisitions = 0;
+    for (uint64_t seed = 1; seed <= seeds(); seed++) {
+        struct sim_config c = {.seed = seed};
+        struct sim_result r;
+        sim_run(&c, &r);
+        if (r.failed)
+            fail_msg("seed %llu %s", (unsigned long long)seed, r.text);
+        acquisitions += r.acquisitions;
+    }
+    assert_true(acquisitions > seeds()); /* the worlds did something */
+}
+
+static void the_same_seed_gives_the_same_run(void **state)
+{
+    (void)state;
+    struct sim_config c = {.seed = 4711};
+    struct sim_result first, again;
+    sim_run(&c, &first);
+    sim_run(&c, &again);
+    assert_int_equal(first.events, again.events);
+    assert_int_equal(first.calls, again.calls);
+    assert_int_equal(first.acquisitions, again.acquisitions);
+    assert_int_equal(first.revisions, again.revisions);
+}
+
+/* The first of at most `most` seeds that fails with the text of one of the invariants; the test fails when none does. */
+static void must_find(struct sim_broken broken, uint64_t most, const char *const *invariants)
+{
+    for (uint64_t seed = 1; seed <= most; seed++) {
+        struct sim_config c = {.seed = seed, .broken = broken};
+        struct sim_result r;
+        sim_run(&c, &r);
+        for (size_t i = 0; r.failed && invariants[i]; i++)
+            if (strstr(r.text, invariants[i]))
+                return;
+    }
+    fail_msg("%llu seeds, and none found what was broken", (unsigned long long)most);
+}
+
+static void believing_after_the_wait_without_asking_is_found(void **state)
+{
+    static const char *const invariants[] = {"M1:", "M2:", "M6:", NULL};
+    (void)state;
+    must_find((struct sim_broken){.skip_verify = true}, 50, invariants);
+}
+
+static void answering_before_it_is_durable_is_found(void **state)
+{
+    static const char *const invariants[] = {"KV3:", NULL};
+    (void)state;
+    must_find((struct sim_broken){.skip_gate = true}, 20, invariants);
+}
+
+static void counting_the_lease_from_receipt_is_found(void **state)
+{
+    static const char *const invariants[] = {"L2:", "M1:", NULL};
+    (void)state;
+    must_find((struct sim_broken){.renew_from_receipt = true}, 1000, invariants);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_same_seed_gives_the_same_run),
+        cmocka_unit_test(believing_after_the_wait_without_asking_is_found),
+        cmocka_unit_test(answering_before_it_is_durable_is_found),
+        cmocka_unit_test(counting_the_lease_from_receipt_is_found),
+        cmocka_unit_test(all_seeds_hold),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
