@@ -572,26 +572,23 @@ void calls_close(struct client *c)
 
 static void decode(struct client *c, struct client_call *call, struct client_result *r)
 {
-    r->code = call->kind->decode(buf_bytes(&call->reply), &c->deliver_arena, r);
-    if (r->code == 0)
+    int rc = buf_error(&call->reply);
+    if (!rc)
+        rc = call->kind->decode(buf_bytes(&call->reply), &c->deliver_arena, r);
+    if (!rc)
         return;
-    if (r->code == TENURE_ENOMEM)
-        error_set(&call->error, TENURE_ENOMEM, "out of memory while reading the answer");
-    else
-        error_set(&call->error, TENURE_EPROTOCOL, "the server's answer cannot be read");
+    r->code = rc == TENURE_ENOMEM ? error_set(&call->error, rc, "out of memory while reading the answer")
+                                  : error_set(&call->error, TENURE_EPROTOCOL, "the server's answer cannot be read");
     /* It said OK: without memory we know that it was applied, from a server that speaks nonsense we know nothing. */
     if (call->is_write)
-        call->error.applied = r->code == TENURE_ENOMEM ? TENURE_APPLIED_YES : TENURE_APPLIED_MAYBE;
-    r->code = call->error.code;
+        call->error.applied = rc == TENURE_ENOMEM ? TENURE_APPLIED_YES : TENURE_APPLIED_MAYBE;
 }
 
 void call_deliver(struct client *c, struct client_call *call)
 {
     struct client_result r = {.code = call->code, .etcd = call->etcd, .sent_at = call->sent_at};
     assert(call->state == CALL_DONE);
-    if (r.code == 0 && buf_error(&call->reply))
-        r.code = TENURE_ENOMEM, error_set(&call->error, TENURE_ENOMEM, "out of memory while reading the answer");
-    else if (r.code == 0)
+    if (r.code == 0)
         decode(c, call, &r);
     r.error = r.code ? &call->error : NULL;
     call->cb(call->user, &r);

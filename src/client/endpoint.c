@@ -23,16 +23,24 @@ static const char *behind_scheme(const char *url)
     return strncmp(url, "unix://", 7) == 0 ? "localhost" : NULL;
 }
 
-static int endpoint_init(struct client *c, struct endpoint *e, const char *url, struct tenure_error *err)
+static char *copy_text(const char *text, size_t len)
+{
+    char *copy = malloc(len + 1);
+    if (!copy)
+        return NULL;
+    memcpy(copy, text, len);
+    copy[len] = 0;
+    return copy;
+}
+
+static int endpoint_init(struct endpoint *e, const char *url, struct tenure_error *err)
 {
     const char *rest = url ? behind_scheme(url) : NULL;
     if (!url || !*url || !rest || !*rest)
         return error_set(err, TENURE_EINVALID, "endpoint \"%s\": expected http://host:port, host:port or unix:///path",
                          url ? url : "");
-    size_t authority_len = strcspn(rest, "/");
-    (void)c;
-    e->url = strdup(url);
-    e->authority = strndup(rest, authority_len);
+    e->url = copy_text(url, strlen(url));
+    e->authority = copy_text(rest, strcspn(rest, "/"));
     e->not_before = INT64_MIN;
     backoff_init(&e->backoff, BACKOFF_MIN_MS, BACKOFF_MAX_MS);
     return e->url && e->authority ? 0 : error_set(err, TENURE_ENOMEM, "out of memory");
@@ -47,7 +55,7 @@ int endpoints_init(struct client *c, const struct client_config *config, struct 
         return error_set(err, TENURE_ENOMEM, "out of memory");
     c->n_endpoints = config->n_endpoints;
     for (size_t i = 0; i < c->n_endpoints; i++) {
-        int rc = endpoint_init(c, &c->endpoints[i], config->endpoints[i], err);
+        int rc = endpoint_init(&c->endpoints[i], config->endpoints[i], err);
         if (rc)
             return rc;
     }

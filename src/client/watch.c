@@ -445,6 +445,14 @@ void watches_on_message(struct client *c, bytes message)
         watches_retry(c);
 }
 
+/* Whatever else ends the stream may be different at the next try. */
+static bool is_final(const struct stream_end *end, int code)
+{
+    bool lasting = code == TENURE_EDENIED || code == TENURE_EUNIMPLEMENTED || code == TENURE_EINVALID ||
+                   code == TENURE_ETOOLARGE || code == TENURE_ECORRUPT;
+    return lasting && !end->lost && !end->unprocessed;
+}
+
 void watches_on_end(struct client *c, const struct stream_end *end)
 {
     struct watches *ws = &c->watches;
@@ -455,11 +463,11 @@ void watches_on_end(struct client *c, const struct stream_end *end)
              end->text.len ? (const char *)end->text.data : "");
     stream_detach(&ws->stream);
     unplace_all(c);
-    if (end->lost || end->unprocessed || v.retry || end->status == GRPC_OK) {
-        if (!end->lost && c->n_endpoints > 1 && retry_elsewhere(end->status, end->text))
-            conn_doubt(c, conn, DOUBT_CALLS, text);
-        retry_later(c);
-    } else {
+    if (is_final(end, v.code)) {
         end_all(c, v.code, text[0] ? text : "the server ended the watches");
+        return;
     }
+    if (!end->lost && c->n_endpoints > 1 && retry_elsewhere(end->status, end->text))
+        conn_doubt(c, conn, DOUBT_CALLS, text);
+    retry_later(c);
 }

@@ -157,6 +157,7 @@ static void texts_without_a_name_are_known_too(void **state)
 {
     (void)state;
     check(GRPC_UNKNOWN, "not a primary lessor", TENURE_EUNAVAILABLE, NO, true);
+    check(GRPC_RESOURCE_EXHAUSTED, "grpc: out of memory", TENURE_ENOMEM, MAYBE, true);
     check(GRPC_RESOURCE_EXHAUSTED, "grpc: received message larger than max (3 vs. 2)", TENURE_ETOOLARGE, MAYBE, false);
 }
 
