@@ -47,6 +47,7 @@ struct backend {
 
     pthread_mutex_t conn; /* db, checkpoint's writer part, and these: */
     unsigned commits;
+    bool grown;  /* the WAL has its normal size */
     bool broken; /* an error that the next batch will answer with */
     struct tenure_error broken_error;
     _Atomic int64_t in_use;
@@ -123,10 +124,21 @@ static void note_size(struct backend *b)
         atomic_store_explicit(&b->in_use, bytes, memory_order_relaxed);
 }
 
+/* Once, and not at start: five MiB of zeros and a sync are worth some milliseconds to whoever waits for the server. */
+static void grow_wal(struct backend *b)
+{
+    const struct backend_config *c = &b->config;
+    if (!b->grown)
+        db_grow_wal(&b->db, c->wal_bytes_soft + c->wal_bytes_soft / 4, c->wal_bytes_hard);
+    b->grown = true;
+}
+
 static void take_care(struct backend *b)
 {
     pthread_mutex_lock(&b->conn);
     struct tenure_error error = {0};
+    if (!b->broken)
+        grow_wal(b);
     if (!b->broken && b->checkpoint.help_due && checkpoint_help(&b->checkpoint, &error) < 0)
         break_off(b, &error);
     if (!b->broken)
@@ -375,8 +387,6 @@ static int settle_wal(struct backend *b, struct tenure_error *err)
     int rc = sqlite3_wal_checkpoint_v2(b->db.conn, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
     if (rc != SQLITE_OK && !sql_is_full(b->db.conn, rc))
         return sql_error(err, b->db.conn, rc, "checkpoint");
-    if (rc == SQLITE_OK)
-        db_grow_wal(&b->db, b->config.wal_bytes_soft + b->config.wal_bytes_soft / 4, b->config.wal_bytes_hard);
     return 0;
 }
 
@@ -385,6 +395,7 @@ static int writer_start(struct backend *b, struct tenure_error *err)
     int code = checkpoint_start(&b->checkpoint, &b->db, b->config.wal_bytes_soft, b->config.wal_bytes_hard, err);
     if (code)
         return code;
+    b->care_due = true;
     int failed = pthread_create(&b->writer, NULL, writer_main, b);
     b->writer_started = !failed;
     return failed ? error_errno(err, failed, "writer thread") : 0;

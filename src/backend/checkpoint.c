@@ -1,8 +1,9 @@
 /* Happy path: the WAL reaches `soft`; a pass runs on the thread (PASSIVE, its own connection); the commit after its end
  * finds that at most LITTLE frames came meanwhile and asks for help; checkpoint_help copies these (PASSIVE as well: no
  * writer is active, so it reaches the end), and SQLite begins the WAL anew with the next commit. When more came, the
- * thread goes again; each pass leaves less, unless the load outruns the disk: then the WAL grows to `hard`, where
- * commits wait.
+ * thread goes again, as long as each pass at least halves what is left: under a load that outruns the disk it does not,
+ * and putting the help off only makes it longer. `hard` is for passes that fail or a thread that starves: there commits
+ * wait.
  *
  * Failure: no room for the database file to grow: nothing is lost, the WAL keeps all; tried again after RETRY more
  * frames. An I/O error ends the writing: after a failed sync nobody knows what the disk holds. */
@@ -88,8 +89,9 @@ void checkpoint_stop(struct checkpoint *c)
 
 /* ---- the writer ---- */
 
-static void pass_begin(struct checkpoint *c)
+static void pass_begin(struct checkpoint *c, int64_t left)
 {
+    c->left = left;
     c->running = true;
     pthread_cond_signal(&c->wake);
 }
@@ -99,12 +101,12 @@ static void pass_judge(struct checkpoint *c)
 {
     c->passed = false;
     int64_t left = c->db->wal_frames - c->copied;
-    if (c->rc == SQLITE_OK && left >= 0 && left <= LITTLE)
-        c->help_due = true;
-    else if (c->rc == SQLITE_OK)
-        pass_begin(c);
-    else
+    if (c->rc != SQLITE_OK)
         c->again_at = c->db->wal_frames + RETRY;
+    else if (left >= 0 && (left <= LITTLE || left > c->left / 2))
+        c->help_due = true;
+    else
+        pass_begin(c, left);
 }
 
 /* The WAL began anew: what a pass said about the old one counts no more, unless it ends the writing. */
@@ -130,7 +132,7 @@ void checkpoint_after_commit(struct checkpoint *c)
     if (c->passed && harmless(c->rc))
         pass_judge(c);
     else if (!c->passed && !c->running && frames >= c->again_at)
-        pass_begin(c);
+        pass_begin(c, frames);
     pthread_mutex_unlock(&c->mutex);
 }
 

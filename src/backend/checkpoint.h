@@ -17,6 +17,7 @@ struct checkpoint {
     bool started;
     /* The writer's view. */
     int64_t frames;   /* at the commit before: fewer now means that the WAL began anew */
+    int64_t left;     /* frames that the pass under way found */
     int64_t again_at; /* frames from which on a failed pass is tried again */
     bool help_due;    /* the writer should call checkpoint_help when nobody waits */
     /* Shared with the thread, under mutex. */

@@ -10,6 +10,7 @@
 #include "backend/db.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -64,10 +65,22 @@ static int fill_new(sqlite3 *conn, struct tenure_error *err)
     char sql[1024];
     snprintf(
         sql, sizeof sql,
-        "PRAGMA page_size=%d; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; BEGIN; PRAGMA application_id=%d; PRAGMA user_version=%d;"
+        "PRAGMA page_size=%d; PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF; BEGIN; PRAGMA application_id=%d; PRAGMA user_version=%d;"
         "%s; %s; INSERT INTO meta VALUES(1,0,0,0,0,0,0,%lld); COMMIT; PRAGMA wal_checkpoint(TRUNCATE)",
         (int)DB_PAGE_SIZE, DB_APPLICATION_ID, (int)DB_FORMAT_VERSION, log_sql, meta_sql, (long long)meta_crc(&none));
     return sql_exec(conn, DB_FILE, sql, err);
+}
+
+/* One sync at the end: until then the file counts for nothing. */
+static int seal_new(const struct dir *d, struct tenure_error *err)
+{
+    int fd = openat(d->fd, DB_FILE_NEW, O_RDWR | O_CLOEXEC);
+    bool sealed = fd >= 0 && fchmod(fd, 0600) == 0 && fsync(fd) == 0 && /* the WAL gets the same mode */
+                  renameat(d->fd, DB_FILE_NEW, d->fd, DB_FILE) == 0;
+    int code = sealed ? 0 : error_errno(err, errno, DB_FILE);
+    if (fd >= 0)
+        close(fd);
+    return code;
 }
 
 static void remove_leftovers(const struct dir *d)
@@ -88,10 +101,8 @@ static int create(const struct dir *d, const char *path_new, const char *vfs, st
     if (!code)
         code = fill_new(conn, err);
     sqlite3_close(conn);
-    if (!code && fchmodat(d->fd, DB_FILE_NEW, 0600, 0) < 0) /* the WAL gets the same */
-        code = error_errno(err, errno, DB_FILE);
-    if (!code && renameat(d->fd, DB_FILE_NEW, d->fd, DB_FILE) < 0)
-        code = error_errno(err, errno, DB_FILE);
+    if (!code)
+        code = seal_new(d, err);
     remove_leftovers(d);
     return code ? code : dir_sync(d, err);
 }

@@ -51,7 +51,7 @@ int db_open(struct db *ret, const struct dir *d, const struct backend_config *co
 void db_close(struct db *d, bool checkpoint);
 
 /* Makes the WAL file and its index in memory as large as they will normally get, so that commits need no more of either.
- * Best effort: on a full disk they grow later. Only while the WAL holds nothing that is not in the database file. */
+ * Best effort: on a full disk they grow later. */
 void db_grow_wal(struct db *d, int64_t wal_bytes, int64_t index_wal_bytes);
 /* Cuts what a failed transaction left behind the last commit in the WAL. */
 void db_cut_wal(struct db *d);
