@@ -154,7 +154,7 @@ const struct record *tail_hand_out(struct tail *t, size_t max, size_t *ret_n)
 {
     if (t->handed == t->front.len)
         rows_swap(t);
-    const struct record *at = t->front.at + t->handed;
+    const struct record *at = t->front.len ? t->front.at + t->handed : NULL;
     *ret_n = rows_cut(at, t->front.len - t->handed, max);
     t->handed += *ret_n;
     return at;
