@@ -13,7 +13,7 @@
 
 enum {
     MATCHES_MIN = 256,
-    MATCHES_MAX = 1 << 18, /* 6 MiB */
+    MATCHES_MAX = 1 << 18, /* 4 MiB */
 };
 
 tn_rev watch_live_floor(const struct watch_hub *hub)
