@@ -15,10 +15,9 @@
 
 /* ---- calls out ---- */
 
-enum { NV_FIXED = 8 };
+enum { NV_FIXED = 8, NV_FEW = 16 };
 
-static size_t fill_request(nghttp2_nv *nv, const char *path, const char *authority, const char *timeout,
-                           const struct h2_header *headers, size_t n_headers)
+static size_t fill_fixed(nghttp2_nv *nv, const char *path, const char *authority)
 {
     const nghttp2_nv fixed[] = {
         H2_NV_STATIC(":method", "POST"),
@@ -29,14 +28,29 @@ static size_t fill_request(nghttp2_nv *nv, const char *path, const char *authori
         H2_NV_STATIC("content-type", "application/grpc"),
         H2_NV_STATIC("user-agent", "tenure/" TENURE_VERSION),
     };
-    size_t n = ARRAY_LEN(fixed);
     memcpy(nv, fixed, sizeof fixed);
-    if (timeout) /* differs from call to call: not worth a place in the compressor's table */
-        nv[n++] = (nghttp2_nv)H2_NV("grpc-timeout", timeout, strlen(timeout), NGHTTP2_NV_FLAG_NO_INDEX);
+    return ARRAY_LEN(fixed);
+}
+
+/* A timeout that is the same as in the call before is worth a place in the compressor's table; one that differs from
+ * call to call would push everything else out of it. */
+static size_t fill_timeout(nghttp2_nv *nv, struct h2_conn *c, int64_t timeout_ms, char *text)
+{
+    bool again = timeout_ms == c->timeout_ms_before;
+    c->timeout_ms_before = timeout_ms;
+    if (timeout_ms < 0)
+        return 0;
+    size_t len = grpc_timeout_print(timeout_ms, text);
+    *nv = (nghttp2_nv)H2_NV("grpc-timeout", text, len, again ? NGHTTP2_NV_FLAG_NONE : NGHTTP2_NV_FLAG_NO_INDEX);
+    return 1;
+}
+
+static size_t fill_metadata(nghttp2_nv *nv, const struct h2_header *headers, size_t n_headers)
+{
     for (size_t i = 0; i < n_headers; i++)
-        nv[n++] = (nghttp2_nv){(uint8_t *)headers[i].name.data, (uint8_t *)headers[i].value.data, headers[i].name.len,
-                               headers[i].value.len, NGHTTP2_NV_FLAG_NONE};
-    return n;
+        nv[i] = (nghttp2_nv){(uint8_t *)headers[i].name.data, (uint8_t *)headers[i].value.data, headers[i].name.len,
+                             headers[i].value.len, NGHTTP2_NV_FLAG_NONE};
+    return n_headers;
 }
 
 static int submit_request(struct h2_stream *st, const nghttp2_nv *nv, size_t n)
@@ -63,17 +77,17 @@ struct h2_stream *h2_call(struct h2_conn *c, const char *path, const char *autho
                           const struct h2_header *headers, size_t n_headers, void *stream_user)
 {
     char timeout[GRPC_TIMEOUT_SIZE];
-    nghttp2_nv few[NV_FIXED + 8], *nv = few;
+    nghttp2_nv few[NV_FEW], *nv = few;
     if (c->server || c->unusable || c->error.code || c->freeing || c->goaway_received)
         return NULL;
-    if (n_headers > ARRAY_LEN(few) - NV_FIXED)
+    if (n_headers > NV_FEW - NV_FIXED)
         nv = malloc((NV_FIXED + n_headers) * sizeof *nv);
     struct h2_stream *st = nv ? h2_stream_new(c) : NULL;
     if (st) {
-        if (timeout_ms >= 0)
-            grpc_timeout_print(timeout_ms, timeout);
+        size_t n = fill_fixed(nv, path, authority);
+        n += fill_timeout(nv + n, c, timeout_ms, timeout);
+        n += fill_metadata(nv + n, headers, n_headers);
         st->user = stream_user;
-        size_t n = fill_request(nv, path, authority, timeout_ms >= 0 ? timeout : NULL, headers, n_headers);
         if (submit_request(st, nv, n))
             st = forget(st);
     }

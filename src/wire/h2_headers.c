@@ -45,20 +45,27 @@ static bool places_reserve(struct h2_headers *h)
     return true;
 }
 
+static void copy(uint8_t *to, bytes s)
+{
+    if (s.len)
+        memcpy(to, s.data, s.len);
+}
+
 void h2_headers_add(struct h2_headers *h, bytes name, bytes value)
 {
     h->list_bytes += name.len + value.len + OVERHEAD;
     h->too_large |= h->list_bytes > h->list_bytes_max;
     if (h->too_large || h->out_of_memory)
         return;
-    size_t at = h->text.len;
-    buf_append_bytes(&h->text, name);
-    buf_append_bytes(&h->text, value);
-    if (buf_error(&h->text) || !places_reserve(h)) {
+    uint8_t *text = buf_reserve(&h->text, name.len + value.len);
+    if (!text || !places_reserve(h)) {
         h->out_of_memory = true;
         return;
     }
-    h->places[h->n++] = (struct h2_header_place){at, name.len, value.len};
+    h->places[h->n++] = (struct h2_header_place){h->text.len, name.len, value.len};
+    copy(text, name);
+    copy(text + name.len, value);
+    buf_added(&h->text, name.len + value.len);
 }
 
 struct h2_header h2_headers_get(const struct h2_headers *h, size_t i)

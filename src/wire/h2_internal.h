@@ -82,6 +82,8 @@ struct h2_conn {
     struct buf *out;  /* while nghttp2 writes: where to */
     size_t out_len_max;
 
+    int64_t timeout_ms_before; /* client: of the last call */
+
     bool inside; /* h2_feed, h2_output or h2_free is running */
     bool freeing;
     bool established;
