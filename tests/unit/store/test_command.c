@@ -64,6 +64,7 @@ static void a_portion_is_cut_behind_whole_commands(void **state)
     put(w, "d", "1");
     store_outbox(w->s, 2, &n);
     assert_int_equal(n, 2);
+    assert_false(store_outbox_empty(w->s));
     store_outbox(w->s, 2, &n);
     assert_int_equal(n, 1);
     store_outbox(w->s, 2, &n);
@@ -71,6 +72,7 @@ static void a_portion_is_cut_behind_whole_commands(void **state)
     put(w, "e", "1");
     store_outbox(w->s, 9, &n);
     assert_int_equal(n, 1);
+    assert_false(store_outbox_empty(w->s));
     store_outbox(w->s, 9, &n);
     assert_int_equal(n, 1);
     assert_true(store_outbox_empty(w->s));

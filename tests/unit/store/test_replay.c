@@ -254,7 +254,14 @@ static void a_delete_of_nothing_is_refused(void **state)
     assert_int_equal(world_replay(w, &s, &err), TENURE_ECORRUPT);
     assert_non_null(strstr(err.text, "log row 13: deletes a key that is not there"));
     w->log_len--;
-    world_row(w, 12)->lease = 7;
+    struct record *r = world_row(w, 12);
+    r->lease = 7;
+    refused(w, "log row 12: a delete that holds data");
+    r->lease = 0;
+    r->create_revision = 6;
+    refused(w, "log row 12: a delete that holds data");
+    r->create_revision = 0;
+    r->version = 1;
     refused(w, "log row 12: a delete that holds data");
 }
 
