@@ -401,8 +401,6 @@ static bool is_late_success(const struct client_call *call, const struct stream_
 
 void call_on_message(struct client *c, struct client_call *call, bytes message)
 {
-    if (call->has_reply)
-        return; /* a unary call has one; the status decides */
     buf_reset(&call->reply);
     buf_append_bytes(&call->reply, message);
     call->has_reply = true;

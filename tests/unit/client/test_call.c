@@ -203,6 +203,20 @@ static void the_status_of_a_dead_endpoint_fails_at_once(void **state)
     assert_int_equal(mock_count_requests(&w, "/Status", -1), 0);
 }
 
+static void a_status_that_is_refused_is_not_asked_of_another(void **state)
+{
+    struct told t = {0};
+    (void)state;
+    struct mock_rule *r = mock_on(&w, "/Status", -1, MOCK_ANSWER);
+    r->status = GRPC_UNAVAILABLE;
+    r->text = "etcdserver: server stopped";
+    assert_non_null(client_status(w.client, 1, NULL, on_status, &t, w.now, NULL));
+    world_settle(&w);
+    assert_int_equal(t.code, TENURE_EUNAVAILABLE);
+    assert_string_equal(t.error.text, "etcdserver: server stopped");
+    assert_int_equal(mock_count_requests(&w, "/Status", -1), 1);
+}
+
 /* ---- refusals ---- */
 
 static void a_refusal_keeps_the_servers_words(void **state)
@@ -511,6 +525,31 @@ static void a_write_kept_from_the_wire_is_not_applied(void **state)
     assert_int_equal(t.error.applied, TENURE_APPLIED_NO);
 }
 
+static void a_write_whose_bytes_were_never_taken_is_sent_again(void **state)
+{
+    struct told t;
+    (void)state;
+    warm_up();
+    put(&t, "k", "v");
+    client_disconnected(w.client, 1, "gone", w.now); /* before the driver had its turn */
+    assert_true(world_until(&w, &t.done, 1000));
+    assert_int_equal(t.code, 0);
+    assert_int_equal(mock_applied(&w, "v"), 1);
+}
+
+static void a_read_whose_connection_broke_is_asked_elsewhere_at_once(void **state)
+{
+    struct told t;
+    (void)state;
+    warm_up();
+    mock_on(&w, "/Range", 1, MOCK_CUT);
+    tn_ms begin = w.now;
+    get(&t, "k");
+    assert_true(world_until(&w, &t.done, 1000));
+    assert_int_equal(t.code, 0);
+    assert_int_equal(t.at, begin);
+}
+
 static void a_write_waits_for_a_server_that_comes_back(void **state)
 {
     struct told t;
@@ -659,6 +698,11 @@ static void calls_over_the_bound_are_refused(void **state)
     put(&b, "k", "v");
     assert_true(world_until(&w, &b.done, 1000));
     assert_int_equal(b.code, 0);
+    for (int i = 0; i < 100; i++) { /* what has ended counts no more */
+        put(&b, "k", "v");
+        assert_true(world_until(&w, &b.done, 1000));
+        assert_int_equal(b.code, 0);
+    }
     world_fini(&w);
 }
 
@@ -698,6 +742,7 @@ int main(void)
         CASE_1(deletes_compactions_and_members_are_answered),
         CASE_3(status_and_health_are_asked_of_the_endpoint_named),
         CASE_2(the_status_of_a_dead_endpoint_fails_at_once),
+        CASE_2(a_status_that_is_refused_is_not_asked_of_another),
         CASE_1(a_refusal_keeps_the_servers_words),
         CASE_2(a_write_refused_for_want_of_a_leader_is_sent_elsewhere),
         CASE_2(a_write_that_timed_out_in_the_cluster_is_maybe_and_not_sent_again),
@@ -717,6 +762,8 @@ int main(void)
         cmocka_unit_test(a_put_is_never_applied_twice_wherever_the_answer_is_cut),
         cmocka_unit_test(a_repeatable_transaction_succeeds_wherever_it_is_cut),
         CASE_1(a_write_kept_from_the_wire_is_not_applied),
+        CASE_1(a_write_whose_bytes_were_never_taken_is_sent_again),
+        CASE_2(a_read_whose_connection_broke_is_asked_elsewhere_at_once),
         CASE_1(a_write_waits_for_a_server_that_comes_back),
         CASE_1(a_stream_that_the_server_resets_is_maybe_for_a_write_and_again_for_a_read),
         CASE_2(a_goaway_ends_no_call_and_moves_the_next),

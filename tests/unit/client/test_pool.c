@@ -121,6 +121,30 @@ static void an_idle_client_sleeps(void **state)
     assert_int_equal(mock_conns(&w, -1), 1);
 }
 
+static void what_nobody_needs_is_not_connected_again(void **state)
+{
+    (void)state;
+    warm_up();
+    mock_cut(&w, 0);
+    world_run(&w, 60000);
+    assert_int_equal(w.endpoints[0].connects, 1);
+    assert_false(client_is_connected(w.client));
+    warm_up();
+    assert_int_equal(w.endpoints[0].connects, 2);
+}
+
+static void a_server_that_has_said_less_than_a_frame_has_not_greeted(void **state)
+{
+    struct told t;
+    (void)state;
+    w.endpoints[0].trickle = 1;
+    put(&t, "k", "v");
+    world_run(&w, 500);
+    assert_int_equal(w.n_requests, 0);
+    assert_true(world_until(&w, &t.done, 6000));
+    assert_int_equal(w.n_requests, 1);
+}
+
 /* ---- silence ---- */
 
 static void on_events(void *user, const struct client_watch_events *e)
@@ -243,6 +267,57 @@ static void a_connection_that_recovers_is_kept(void **state)
     assert_int_equal(t.code, 0);
 }
 
+/* Reads are unanswered for a while, which puts the connection in doubt; then all answers come. */
+static void doubt_and_recover(struct told *t)
+{
+    size_t first = endpoint_in_use();
+    w.endpoints[first].latency_ms = 1200;
+    get(&t[0], "k");
+    world_run(&w, 2000);
+    put(&t[1], "k", "v"); /* kept back while in doubt */
+    world_run(&w, 300);
+    w.endpoints[first].latency_ms = 0;
+    assert_false(t[0].done);
+    assert_true(world_until(&w, &t[0].done, 500));
+    world_settle(&w);
+}
+
+static void doubt_ends_with_a_byte(void **state)
+{
+    struct told t[2];
+    (void)state;
+    warm_up();
+    size_t first = endpoint_in_use(), other = 1 - first;
+    w.endpoints[other].reach = MOCK_BLACKHOLE;
+    doubt_and_recover(t);
+    assert_int_equal(t[0].code, 0);
+    assert_true(t[1].done); /* it went out as soon as the doubt was over */
+    assert_int_equal(t[1].code, 0);
+    assert_int_equal(w.endpoints[other].connects, 1);
+    w.endpoints[other].reach = MOCK_UP;
+    for (int i = 0; i < 20; i++) {
+        world_run(&w, 1000);
+        warm_up();
+    }
+    assert_int_equal(w.endpoints[other].connects, 1); /* there was no reason for another try */
+    assert_int_equal(endpoint_in_use(), first);
+}
+
+static void a_candidate_that_comes_too_late_is_not_needed(void **state)
+{
+    struct told t[2];
+    (void)state;
+    warm_up();
+    size_t first = endpoint_in_use(), other = 1 - first;
+    w.endpoints[other].latency_ms = 450;
+    doubt_and_recover(t);
+    world_run(&w, 3000);
+    assert_int_equal(w.endpoints[other].accepts, 1);
+    warm_up();
+    assert_int_equal(endpoint_in_use(), first);
+    assert_int_equal(mock_conns(&w, (int)other), 0);
+}
+
 static void short_calls_on_a_dead_connection_find_another_in_the_end(void **state)
 {
     struct told t;
@@ -348,12 +423,16 @@ int main(void)
         CASE_2(dead_endpoints_are_tried_less_and_less_often),
         CASE_1(a_server_that_greets_and_hangs_up_is_not_stormed),
         CASE_1(an_idle_client_sleeps),
+        CASE_1(what_nobody_needs_is_not_connected_again),
+        CASE_1(a_server_that_has_said_less_than_a_frame_has_not_greeted),
         CASE_1(an_open_stream_is_pinged_but_never_within_5_s),
         CASE_1(traffic_makes_pings_needless),
         cmocka_unit_test(silence_is_noticed_within_its_bound),
         CASE_1(one_silent_server_is_given_a_fresh_connection),
         CASE_2(a_server_that_only_dribbles_is_left),
         CASE_2(a_connection_that_recovers_is_kept),
+        CASE_2(doubt_ends_with_a_byte),
+        CASE_2(a_candidate_that_comes_too_late_is_not_needed),
         CASE_2(short_calls_on_a_dead_connection_find_another_in_the_end),
         CASE_2(a_goaway_moves_the_streams),
         CASE_2(the_errors_of_endpoints_are_told_and_forgotten),
