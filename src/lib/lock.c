@@ -7,8 +7,9 @@
  * Held is what the atomics say: `held`, set by the loop when the engine said so, and the session's safe-until, compared with
  * the time of the asking. Both only ever err towards "no". Letting go clears `held` on the caller's own thread, first.
  *
- * Failure modes: the acquire fails (the waiter or on_acquired learns why); it is lost (on_lost, at safe-until or when the
- * key was seen deleted); a waiter whose time was up before the loop answered leaves, and what he would have got is let go.
+ * Failure modes: the acquire fails (the waiter or on_acquired learns why), but a session that is lost while nothing is held
+ * yet is replaced, and the wait begins again at the end of the queue; it is lost (on_lost, at safe-until or when the key
+ * was seen deleted); a waiter whose time was up before the loop answered leaves, and what he would have got is let go.
  */
 #include <stdlib.h>
 
@@ -26,7 +27,10 @@ struct unlock {
 
 struct tenure_lock {
     struct object object;
-    struct lib_session *session;
+    char *name;
+    struct tenure_lock_options o; /* its strings: owned */
+    tn_ms wait_until;
+    struct lib_session *session; /* NULL and engine NULL: it could not begin again */
     struct lock *engine;
     enum state state;
     bool is_stopped; /* the program let go of it */
@@ -35,10 +39,6 @@ struct tenure_lock {
     struct post *acquire;  /* the waiter for the acquire; NULL = none, or he was answered */
     struct unlock *unlock; /* made with the lock, so that letting go cannot fail */
     bool unlock_is_sent, unlock_is_told, tell_released;
-    void (*on_lost)(tenure_lock *lock, const struct tenure_error *why, void *user);
-    void (*on_acquired)(tenure_lock *lock, int code, tenure_token token, const struct tenure_error *err, void *user);
-    void (*on_released)(int code, void *user);
-    void *user;
 
     /* any thread */
     atomic_bool held;
@@ -51,6 +51,82 @@ struct tenure_lock {
 static tenure_lock *lock_of(const struct object *o)
 {
     return CONTAINER_OF(o, tenure_lock, object);
+}
+
+/* ---- memory ---- */
+
+static void stop(tenure_lock *l, tn_ms now);
+
+static void unlock_run(struct post *p, tn_ms now)
+{
+    tenure_lock *l = CONTAINER_OF(p, struct unlock, post)->lock;
+    l->unlock_is_sent = true;
+    stop(l, now);
+}
+
+static void unlock_free(struct post *p)
+{
+    free(CONTAINER_OF(p, struct unlock, post));
+}
+
+static struct unlock *unlock_new(tenure_lock *l)
+{
+    struct unlock *u = calloc(1, sizeof *u);
+    if (!u || post_init(&u->post, unlock_run, unlock_free, NULL) < 0) {
+        free(u);
+        return NULL;
+    }
+    u->post.must_run = true;
+    u->lock = l;
+    return u;
+}
+
+/* The unlock belongs to whoever sent it. */
+static void lock_dealloc(tenure_lock *l)
+{
+    if (l->unlock && !l->unlock_is_sent)
+        post_unref(&l->unlock->post);
+    free(l->name);
+    free((char *)l->o.prefix);
+    free((char *)l->o.purpose);
+    free(l);
+}
+
+/* Replaces a borrowed string by a copy; NULL stays. Answers whether there was memory. */
+static bool own_string(const char **s)
+{
+    const char *from = *s;
+    *s = from ? strdup(from) : NULL;
+    return !from || *s;
+}
+
+static tenure_lock *lock_alloc(tenure_client *c, const char *name, const struct tenure_lock_options *o, struct tenure_error *err)
+{
+    size_t prefix_len = o->prefix ? strlen(o->prefix) : sizeof "/locks/";
+    tenure_lock *l = calloc(1, sizeof *l + prefix_len + strlen(name) + sizeof "/0123456789abcdef");
+    if (!l) {
+        error_set(err, TENURE_ENOMEM, "lock: out of memory");
+        return NULL;
+    }
+    l->object.handle = c;
+    l->o = *o;
+    atomic_init(&l->key, "");
+    bool prefix = own_string(&l->o.prefix), purpose = own_string(&l->o.purpose); /* each, so that none stays borrowed */
+    l->name = strdup(name);
+    l->unlock = unlock_new(l);
+    if (prefix && purpose && l->name && l->unlock)
+        return l;
+    lock_dealloc(l);
+    error_set(err, TENURE_ENOMEM, "lock: out of memory");
+    return NULL;
+}
+
+static void leave_session(tenure_lock *l)
+{
+    l->engine = lock_free(l->engine);
+    if (l->session)
+        lib_session_unuse(l->session);
+    l->session = NULL;
 }
 
 /* ---- the end ---- */
@@ -122,17 +198,21 @@ static void answer(tenure_lock *l)
         stop(l, handle_now(l->object.handle));
 }
 
+static bool begin_again(tenure_lock *l);
+
 static void on_acquired(void *user, int code, int64_t token, const struct tenure_error *error)
 {
     tenure_lock *l = user;
+    if (code == TENURE_ELOST && begin_again(l))
+        return;
     if (code == 0)
         note_held(l, token);
     else
         note_failed(l, code, error);
     if (l->acquire)
         answer(l);
-    else if (l->on_acquired)
-        l->on_acquired(l, code ? l->why.code : 0, token, code ? &l->why : NULL, l->user);
+    else if (l->o.on_acquired)
+        l->o.on_acquired(l, code ? l->why.code : 0, token, code ? &l->why : NULL, l->o.user);
     settle(l);
 }
 
@@ -144,8 +224,8 @@ static void on_lost(void *user, const struct tenure_error *why)
         return;
     l->state = LOST;
     l->why = *why;
-    if (l->on_lost)
-        l->on_lost(l, &l->why, l->user);
+    if (l->o.on_lost)
+        l->o.on_lost(l, &l->why, l->o.user);
     settle(l);
 }
 
@@ -166,7 +246,8 @@ static const struct lock_callbacks callbacks = {
 
 static tn_ms lock_object_deadline(const struct object *o)
 {
-    return lock_deadline(lock_of(o)->engine);
+    const tenure_lock *l = lock_of(o);
+    return l->engine ? lock_deadline(l->engine) : TN_MS_NEVER;
 }
 
 static void lock_object_tick(struct object *o, tn_ms now)
@@ -189,32 +270,25 @@ static void last_word(struct object *o)
 {
     tenure_lock *l = lock_of(o);
     if (l->unlock_is_sent) {
-        struct tenure_error err;
-        error_set(&err, l->code, "lock '%.150s': %s", atomic_load(&l->key), tenure_error_string(l->code));
+        struct tenure_error err = {0};
+        if (l->code)
+            error_set(&err, l->code, "unlock '%.150s': %s", atomic_load(&l->key), tenure_error_string(l->code));
         l->unlock_is_told = true;
         post_done(&l->unlock->post, l->code, &err);
-    } else if (l->tell_released && l->on_released) {
-        l->on_released(l->code, l->user);
+    } else if (l->tell_released && l->o.on_released) {
+        l->o.on_released(l->code, l->o.user);
     }
-}
-
-static void unlock_free(struct post *p)
-{
-    free(CONTAINER_OF(p, struct unlock, post));
 }
 
 static void lock_object_free(struct object *o)
 {
     tenure_lock *l = lock_of(o);
-    lock_free(l->engine);
-    lib_session_unuse(l->session);
+    leave_session(l);
     if (l->acquire)
         post_done(l->acquire, TENURE_ECLOSED, NULL);
-    if (!l->unlock_is_sent)
-        post_unref(&l->unlock->post);
-    else if (!l->unlock_is_told)
+    if (l->unlock_is_sent && !l->unlock_is_told)
         post_done(&l->unlock->post, TENURE_ECLOSED, NULL);
-    free(l);
+    lock_dealloc(l);
 }
 
 static const struct object_type lock_type = {
@@ -228,92 +302,63 @@ static const struct object_type lock_type = {
 
 /* ---- making one, on the loop ---- */
 
-static void unlock_run(struct post *p, tn_ms now)
+static int engine_new(tenure_lock *l, tn_ms now, struct tenure_error *err)
 {
-    tenure_lock *l = CONTAINER_OF(p, struct unlock, post)->lock;
-    l->unlock_is_sent = true;
-    stop(l, now);
-}
-
-static struct unlock *unlock_new(tenure_lock *l, struct tenure_error *err)
-{
-    struct unlock *u = calloc(1, sizeof *u);
-    if (!u || post_init(&u->post, unlock_run, unlock_free, err) < 0) {
-        free(u);
-        return NULL;
-    }
-    u->post.must_run = true;
-    u->lock = l;
-    return u;
-}
-
-static tenure_lock *lock_alloc(const char *name, const struct tenure_lock_options *o, struct tenure_error *err)
-{
-    size_t prefix_len = o->prefix ? strlen(o->prefix) : sizeof "/locks/";
-    tenure_lock *l = calloc(1, sizeof *l + prefix_len + strlen(name) + sizeof "/0123456789abcdef");
-    struct unlock *u = l ? unlock_new(l, err) : NULL;
-    if (!u) {
-        free(l);
-        error_set(err, TENURE_ENOMEM, "lock: out of memory");
-        return NULL;
-    }
-    l->unlock = u;
-    l->on_lost = o->on_lost;
-    l->on_acquired = o->on_acquired;
-    l->on_released = o->on_released;
-    l->user = o->user;
-    atomic_init(&l->key, "");
-    return l;
-}
-
-static int engine_new(tenure_lock *l, const char *name, const struct tenure_lock_options *o, struct tenure_error *err)
-{
-    tenure_client *c = l->object.handle;
-    char *value = lock_value_new(o->purpose ? o->purpose : c->purpose);
+    char *value = lock_value_new(l->o.purpose ? l->o.purpose : l->object.handle->purpose);
     if (!value)
         return error_set(err, TENURE_ENOMEM, "lock: out of memory");
     struct lock_options opt = {
-        .prefix = o->prefix,
+        .prefix = l->o.prefix,
         .value = bytes_str(value),
-        .try_only = o->wait_ms < 0,
-        .wait_ms = o->wait_ms < 0 ? 0 : o->wait_ms,
+        .try_only = l->o.wait_ms < 0,
+        .wait_ms = l->o.wait_ms > 0 ? l->wait_until - now : 0,
     };
-    int rc = lock_new(l->session->engine, name, &opt, &callbacks, l, &l->engine, err);
+    int rc = lock_new(l->session->engine, l->name, &opt, &callbacks, l, &l->engine, err);
     free(value);
     if (rc == 0)
-        rc = lock_acquire(l->engine, handle_now(c), err);
+        rc = lock_acquire(l->engine, now, err);
     return rc;
 }
 
-static int begin(tenure_lock *l, const char *name, const struct tenure_lock_options *o, struct tenure_error *err)
+static int begin(tenure_lock *l, tn_ms now, struct tenure_error *err)
 {
     tenure_client *c = l->object.handle;
     if (c->state != HANDLE_OPEN)
-        return error_set(err, TENURE_ECLOSED, "lock '%.100s': the handle is closed", name);
-    int rc = lib_session_use(c, o->ttl_s, &l->session, err);
+        return error_set(err, TENURE_ECLOSED, "lock '%.100s': the handle is closed", l->name);
+    int rc = lib_session_use(c, l->o.ttl_s, &l->session, err);
+    if (rc == 0)
+        rc = engine_new(l, now, err);
     if (rc < 0)
-        return rc;
-    rc = engine_new(l, name, o, err);
-    if (rc < 0) {
-        lock_free(l->engine);
-        lib_session_unuse(l->session);
-        return rc;
-    }
-    object_init(&l->object, c, &lock_type);
-    return 0;
+        leave_session(l);
+    return rc;
 }
 
-static tenure_lock *lock_begin(tenure_client *c, const char *name, const struct tenure_lock_options *o, struct tenure_error *err)
+/* The session was lost before anything was held: that is no loss for the program, only a place in the queue. Not for a lock
+ * that was given up, nor when the own key was deleted under a session that lives. */
+static bool begin_again(tenure_lock *l)
 {
-    tenure_lock *l = lock_alloc(name, o, err);
-    if (!l)
-        return NULL;
-    l->object.handle = c;
-    if (begin(l, name, o, err) == 0)
-        return l;
-    post_unref(&l->unlock->post);
-    free(l);
-    return NULL;
+    tn_ms now = handle_now(l->object.handle);
+    struct tenure_error ignored;
+    enum session_state session = session_state(l->session->engine);
+    if (l->is_stopped || session == SESSION_ALIVE || session == SESSION_STARTING)
+        return false;
+    if (l->o.wait_ms > 0 && l->wait_until <= now)
+        return false;
+    leave_session(l);
+    return begin(l, now, &ignored) == 0;
+}
+
+/* Takes l, also on failure. */
+static int lock_enter(tenure_lock *l, struct tenure_error *err)
+{
+    tn_ms now = handle_now(l->object.handle);
+    l->wait_until = l->o.wait_ms < TIMEOUT_MAX_MS ? now + l->o.wait_ms : TN_MS_NEVER;
+    int rc = begin(l, now, err);
+    if (rc < 0)
+        lock_dealloc(l);
+    else
+        object_init(&l->object, l->object.handle, &lock_type);
+    return rc;
 }
 
 /* ---- at the door ---- */
@@ -330,46 +375,45 @@ static int options_check(const char *name, const struct tenure_lock_options *opt
 }
 
 struct start {
-    tenure_client *handle;
-    const char *name;
-    struct tenure_lock_options o;
     tenure_lock *lock;
     struct tenure_error *err;
+    int code;
 };
 
 static void start_run(void *arg)
 {
     struct start *s = arg;
-    s->lock = lock_begin(s->handle, s->name, &s->o, s->err);
+    s->code = lock_enter(s->lock, s->err);
 }
 
 tenure_lock *tenure_lock_start(tenure_client *c, const char *name, const struct tenure_lock_options *o, struct tenure_error *err)
 {
-    struct tenure_error own = {0};
-    struct start s = {.handle = c, .name = name, .err = err ? err : &own};
-    if (handle_enter(c, err) < 0 || options_check(name, o, &s.o, err) < 0)
+    struct tenure_lock_options own;
+    if (handle_enter(c, err) < 0 || options_check(name, o, &own, err) < 0)
         return NULL;
-    if (!handle_sync(c, start_run, &s))
-        error_set(err, TENURE_ECLOSED, "lock '%.100s': the handle is closed", name);
-    return s.lock;
+    struct start s = {.lock = lock_alloc(c, name, &own, err), .err = err};
+    if (!s.lock)
+        return NULL;
+    if (handle_sync(c, start_run, &s))
+        return s.code == 0 ? s.lock : NULL;
+    lock_dealloc(s.lock);
+    error_set(err, TENURE_ECLOSED, "lock '%.100s': the handle is closed", name);
+    return NULL;
 }
 
 /* ---- acquiring, blocking ---- */
 
 struct acquire {
     struct post post;
-    tenure_client *handle;
-    struct tenure_lock_options o; /* its strings: copies */
-    char *name, *prefix, *purpose;
-    tenure_lock *lock;
+    tenure_lock *lock; /* NULL once the loop has it */
+    tenure_lock *got;
 };
 
 static void acquire_free(struct post *p)
 {
     struct acquire *a = CONTAINER_OF(p, struct acquire, post);
-    free(a->name);
-    free(a->prefix);
-    free(a->purpose);
+    if (a->lock)
+        lock_dealloc(a->lock);
     free(a);
 }
 
@@ -377,44 +421,30 @@ static void acquire_run(struct post *p, tn_ms now)
 {
     struct acquire *a = CONTAINER_OF(p, struct acquire, post);
     struct tenure_error err = {0};
+    tenure_lock *l = a->lock;
     (void)now;
-    a->lock = lock_begin(a->handle, a->name, &a->o, &err);
-    if (!a->lock) {
-        post_done(p, err.code, &err);
-        return;
-    }
-    a->lock->acquire = p;
-}
-
-/* Answers whether there was memory; NULL stays NULL. */
-static bool copy_string(const char *from, char **ret, const char **place)
-{
-    *ret = from ? strdup(from) : NULL;
-    *place = *ret;
-    return !from || *ret;
+    a->lock = NULL;
+    a->got = l;
+    l->acquire = p;
+    int rc = lock_enter(l, &err);
+    if (rc < 0)
+        post_done(p, rc, &err);
 }
 
 static struct acquire *acquire_new(tenure_client *c, const char *name, const struct tenure_lock_options *o,
                                    struct tenure_error *err)
 {
     struct acquire *a = calloc(1, sizeof *a);
-    const char *unused;
     if (!a || post_init(&a->post, acquire_run, acquire_free, err) < 0) {
         free(a);
         error_set(err, TENURE_ENOMEM, "lock: out of memory");
         return NULL;
     }
-    a->handle = c;
-    a->o = *o;
-    a->o.on_acquired = NULL;
-    a->o.on_released = NULL;
-    if (!copy_string(name, &a->name, &unused) || !copy_string(o->prefix, &a->prefix, &a->o.prefix) ||
-        !copy_string(o->purpose, &a->purpose, &a->o.purpose)) {
-        post_unref(&a->post);
-        error_set(err, TENURE_ENOMEM, "lock: out of memory");
-        return NULL;
-    }
-    return a;
+    a->lock = lock_alloc(c, name, o, err);
+    if (a->lock)
+        return a;
+    post_unref(&a->post);
+    return NULL;
 }
 
 /* A wait without end ends when the session or the servers end it; a try by the deadlines of its two calls. */
@@ -440,6 +470,8 @@ tenure_lock *tenure_lock_acquire(tenure_client *c, const char *name, const struc
     struct tenure_lock_options own;
     if (handle_enter_blocking(c, "lock", err) < 0 || options_check(name, o, &own, err) < 0)
         return NULL;
+    own.on_acquired = NULL;
+    own.on_released = NULL;
     tn_ms until = acquire_until(c, own.wait_ms);
     struct acquire *a = acquire_new(c, name, &own, err);
     if (!a)
@@ -449,7 +481,7 @@ tenure_lock *tenure_lock_acquire(tenure_client *c, const char *name, const struc
         if (post_wait(&a->post, until) != POST_DONE)
             error_set(err, TENURE_ETIMEOUT, "lock '%.150s': not acquired in time", name);
         else if (a->post.code == 0)
-            l = acquired(a->lock, err);
+            l = acquired(a->got, err);
         else if (err)
             *err = a->post.error;
     }

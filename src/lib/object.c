@@ -1,6 +1,5 @@
-/* The list of a handle's objects. Objects are appended while it is walked (a callback starts something) and leave it only
- * in objects_reap, which is never inside a walk. Sessions stand before the locks on them, because a lock makes its session
- * first: so a loss is told in the order session, lock. */
+/* The list of a handle's objects. Objects come while it is walked (a callback starts something) and leave it only in
+ * objects_reap, which is never inside a walk. */
 #include "lib/object.h"
 
 #include "lib/handle.h"
@@ -15,6 +14,13 @@ void object_init(struct object *o, tenure_client *c, const struct object_type *t
     o->handle = c;
     o->type = type;
     list_push_back(&c->objects, &o->link);
+}
+
+void object_init_first(struct object *o, tenure_client *c, const struct object_type *type)
+{
+    o->handle = c;
+    o->type = type;
+    list_push_front(&c->objects, &o->link);
 }
 
 void objects_tick(tenure_client *c, tn_ms now)
@@ -94,7 +100,7 @@ bool objects_reap(tenure_client *c)
     return any;
 }
 
-/* From the back: a session is freed after the locks on it. */
+/* From the back: sessions last. */
 void objects_free(tenure_client *c)
 {
     while (!list_empty(&c->objects))

@@ -37,6 +37,8 @@ struct object {
 };
 
 void object_init(struct object *o, tenure_client *c, const struct object_type *type);
+/* In front of all others: is ticked before them and freed after them. For sessions, whatever locks come to hang on them. */
+void object_init_first(struct object *o, tenure_client *c, const struct object_type *type);
 
 void objects_tick(tenure_client *c, tn_ms now);
 tn_ms objects_deadline(const tenure_client *c);

@@ -125,7 +125,7 @@ static int open_session(tenure_client *c, int64_t ttl_s, bool is_shared, struct 
         free(s);
         return rc;
     }
-    object_init(&s->object, c, &session_type);
+    object_init_first(&s->object, c, &session_type);
     s->is_shared = is_shared;
     *ret = s;
     return 0;
