@@ -85,8 +85,6 @@ static bool node_before(const struct watch_node *a, const struct watch_node *b)
 
 static const struct watch_node *ends_later(const struct watch_node *a, const struct watch_node *b)
 {
-    if (!a || !b)
-        return a ? a : b;
     if (key_range_is_from(a->range) || key_range_is_from(b->range))
         return key_range_is_from(a->range) ? a : b;
     return bytes_compare(a->range.range_end, b->range.range_end) >= 0 ? a : b;
