@@ -686,7 +686,7 @@ static void pings_that_are_never_read_close_the_connection(void **state)
         feed(f);
     }
     assert_int_equal(f->p.server.error, TENURE_ELIMIT);
-    assert_true(h2_queued(f->p.server.c) < 64 * 1024);
+    assert_in_range(h2_queued(f->p.server.c), 1000, 64 * 1024); /* the acknowledgements that wait */
 }
 
 int main(void)
