@@ -364,6 +364,12 @@ void actor_lease_ended(struct actor *a, tn_lease id)
                    (long long)(session_safe_until(a->session) - w->now));
 }
 
+void actor_key_deleted(struct actor *a, bytes key)
+{
+    if ((actor_holds_lock(a) && bytes_equal(lock_key(a->lock), key)) || (actor_leads(a) && bytes_equal(election_key(a->election), key)))
+        world_fail(a->world, "M5: %.*s was deleted while client %d holds by it", (int)key.len, key.data, a->index);
+}
+
 /* ---- the candidacy ---- */
 
 static void on_gained(void *user, int64_t token)

@@ -67,18 +67,29 @@ static void add_row(struct world *w, const struct record *r)
               (const char *)row->key.data);
 }
 
+/* L4: with the lease all its keys have gone, in the revision of the same command. */
+static void check_revoke(struct world *w, tn_lease lease)
+{
+    const struct history *h = &w->history;
+    for (size_t i = 0; i < h->n; i++)
+        if (h->rows[i].lease == lease && !h->rows[i].tombstone && history_at(h, h->rows[i].key, h->revision) == &h->rows[i])
+            world_fail(w, "L4: %.*s outlives its lease", (int)h->rows[i].key.len, h->rows[i].key.data);
+    for (int i = 0; i < w->n_actors; i++)
+        actor_lease_ended(&w->actors[i], lease);
+}
+
 void history_add(struct world *w, const struct record *r)
 {
     struct history *h = &w->history;
     if (r->kind == RECORD_LEASE_REVOKE)
-        for (int i = 0; i < w->n_actors; i++)
-            actor_lease_ended(&w->actors[i], r->lease);
+        check_revoke(w, r->lease);
     if (r->kind == RECORD_KV)
         add_row(w, r);
+    for (int i = 0; i < w->n_actors && r->kind == RECORD_KV && r->tombstone; i++)
+        actor_key_deleted(&w->actors[i], r->key);
     for (int q = 0; q < 2 && r->last_of_command; q++)
         note_owner(h, q);
 }
-
 
 const struct row *history_at(const struct history *h, bytes key, tn_rev revision)
 {

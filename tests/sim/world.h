@@ -225,6 +225,8 @@ bool actor_holds_lock(const struct actor *a);
 bool actor_leads(const struct actor *a);
 /* L2: a lease ended at the server while its owner still believes in it. */
 void actor_lease_ended(struct actor *a, tn_lease id);
+/* M5: a key went while its owner holds by it, and nobody deleted it by hand. */
+void actor_key_deleted(struct actor *a, bytes key);
 void actor_check_watch_end(struct actor *a);
 
 /* ---- world.c ---- */
