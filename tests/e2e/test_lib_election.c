@@ -1,0 +1,289 @@
+/* Elections and observers on a real server. */
+#include "lib.h"
+
+struct candidate {
+    tenure_election *election;
+    atomic_int gained, lost, stopped; /* how often */
+    _Atomic(tenure_token) token;
+    int64_t lost_at, safe_until;
+    atomic_int why, code;
+    bool led_when_lost;
+};
+
+static void on_gained(tenure_election *e, tenure_token token, void *user)
+{
+    struct candidate *k = user;
+    k->election = e;
+    atomic_store(&k->token, token);
+    atomic_fetch_add(&k->gained, 1);
+}
+
+static void on_lost(tenure_election *e, enum tenure_loss why, void *user)
+{
+    struct candidate *k = user;
+    k->lost_at = test_now();
+    k->led_when_lost = tenure_election_leads(e);
+    atomic_store(&k->why, (int)why);
+    atomic_fetch_add(&k->lost, 1);
+}
+
+static void on_stopped(tenure_election *e, int code, const struct tenure_error *err, void *user)
+{
+    struct candidate *k = user;
+    (void)e, (void)err;
+    atomic_store(&k->code, code);
+    atomic_fetch_add(&k->stopped, 1);
+}
+
+static tenure_election *start(tenure_client *c, const char *name, const char *proposal, int64_t ttl_s, bool once,
+                              struct candidate *k)
+{
+    struct tenure_error err = {0};
+    struct tenure_election_options o = {
+        .size = sizeof o,
+        .proposal = S(proposal),
+        .ttl_s = ttl_s,
+        .once = once,
+        .on_gained = on_gained,
+        .on_lost = on_lost,
+        .on_stopped = on_stopped,
+        .user = k,
+    };
+    tenure_election *e = tenure_election_start(c, name, &o, &err);
+    if (!e)
+        fail_msg("%s", err.text);
+    return e;
+}
+
+static void the_first_leads_and_the_next_follows_with_a_greater_token(void **state)
+{
+    tenure_client *ca = open_on(*state), *cb = open_on(*state);
+    struct candidate a = {0}, b = {0};
+    char key[128];
+    tenure_election *ea = start(ca, "follow", "a", 0, false, &a);
+    await_flag(&a.gained);
+    tenure_election *eb = start(cb, "follow", "b", 0, false, &b);
+    assert_true(tenure_election_leads(ea));
+    assert_false(tenure_election_leads(eb));
+    assert_int_equal(tenure_election_token(ea), a.token);
+    assert_true(tenure_election_lease(ea) != 0);
+    tenure_election_key(ea, key, sizeof key);
+    assert_int_equal(strncmp(key, "/election/follow/", 17), 0);
+    char *value = get(ca, key);
+    assert_string_equal(value, "a");
+    free(value);
+    tenure_election_stop(ea); /* waits: the callbacks have come */
+    assert_int_equal(a.lost, 1);
+    assert_int_equal(a.why, TENURE_LOSS_RESIGNED);
+    assert_int_equal(a.stopped, 1);
+    assert_int_equal(a.code, 0);
+    assert_false(a.led_when_lost);
+    await_flag(&b.gained);
+    assert_true(b.token > a.token);
+    tenure_election_stop(eb);
+    tenure_close(ca);
+    tenure_close(cb);
+}
+
+static bool gained_twice(void *user)
+{
+    return atomic_load(&((struct candidate *)user)->gained) == 2;
+}
+
+static void a_candidate_that_lost_campaigns_again(void **state)
+{
+    tenure_client *c = open_on(*state);
+    struct tenure_error err = {0};
+    struct candidate k = {0};
+    tenure_election *e = start(c, "again", "x", 2, false, &k);
+    await_flag(&k.gained);
+    tenure_token first = k.token;
+    no_error(tenure_lease_revoke(c, tenure_election_lease(e), &err), &err);
+    assert_true(test_await(gained_twice, &k));
+    assert_int_equal(k.lost, 1);
+    assert_int_equal(k.why, TENURE_LOSS_REVOKED);
+    assert_true(k.token > first);
+    assert_int_equal(k.stopped, 0);
+    tenure_election_stop(e);
+    tenure_close(c);
+}
+
+static void one_that_wants_it_once_ends_after_the_loss(void **state)
+{
+    tenure_client *c = open_on(*state);
+    struct tenure_error err = {0};
+    struct candidate k = {0};
+    tenure_election *e = start(c, "once", "x", 2, true, &k);
+    await_flag(&k.gained);
+    no_error(tenure_lease_revoke(c, tenure_election_lease(e), &err), &err);
+    await_flag(&k.stopped);
+    assert_false(tenure_election_leads(e)); /* it is there until it is stopped */
+    assert_int_equal(k.gained, 1);
+    assert_int_equal(k.lost, 1);
+    tenure_election_stop(e);
+    assert_int_equal(k.stopped, 1);
+    tenure_close(c);
+}
+
+static bool is_past_safe_until(void *user)
+{
+    return test_now() >= ((struct candidate *)user)->safe_until;
+}
+
+/* L2, L3 */
+static void leadership_ends_at_safe_until_when_the_server_is_gone(void **state)
+{
+    struct server *server = *state;
+    tenure_client *c = open_on(server);
+    struct candidate k = {0};
+    tenure_election *e = start(c, "gone", "x", 2, false, &k);
+    await_flag(&k.gained);
+    server_pause(server);
+    k.safe_until = test_now() + tenure_election_remaining_ms(e);
+    assert_true(test_await(is_past_safe_until, &k));
+    await_flag(&k.lost);
+    assert_false(tenure_election_leads(e));
+    assert_int_equal(k.why, TENURE_LOSS_EXPIRED);
+    assert_true(k.lost_at + 1 >= k.safe_until);
+    server_resume(server);
+    assert_true(test_await(gained_twice, &k));
+    tenure_election_stop(e);
+    tenure_close(c);
+}
+
+static void leadership_outlives_a_restart_of_the_server(void **state)
+{
+    struct server *server = *state;
+    tenure_client *c = open_on(server);
+    struct candidate k = {0};
+    tenure_election *e = start(c, "restart", "x", 10, false, &k);
+    await_flag(&k.gained);
+    server_kill(server);
+    server_restart(server);
+    k.safe_until = test_now() + tenure_election_remaining_ms(e);
+    assert_true(test_await(is_past_safe_until, &k));
+    assert_true(tenure_election_leads(e));
+    assert_int_equal(k.lost, 0);
+    tenure_election_stop(e);
+    tenure_close(c);
+}
+
+static void a_proposal_can_be_replaced_by_the_leader_only(void **state)
+{
+    tenure_client *ca = open_on(*state), *cb = open_on(*state);
+    struct tenure_error err = {0};
+    struct candidate a = {0}, b = {0};
+    char key[128];
+    tenure_election *ea = start(ca, "proclaim", "old", 0, false, &a);
+    await_flag(&a.gained);
+    tenure_election *eb = start(cb, "proclaim", "other", 0, false, &b);
+    no_error(tenure_election_proclaim(ea, S("new"), &err), &err);
+    tenure_election_key(ea, key, sizeof key);
+    char *value = get(ca, key);
+    assert_string_equal(value, "new");
+    free(value);
+    assert_int_equal(tenure_election_proclaim(eb, S("never"), &err), TENURE_ENOTHELD);
+    tenure_election_stop(eb);
+    tenure_election_stop(ea);
+    tenure_close(ca);
+    tenure_close(cb);
+}
+
+/* ---- observers ---- */
+
+#define LEADERS_MAX 64
+
+struct observed {
+    pthread_mutex_t mutex;
+    char leaders[LEADERS_MAX][32]; /* "" = nobody */
+    int n;
+    tenure_token last;
+    int wrong;
+};
+
+static void on_leader(tenure_observer *o, const struct tenure_kv *kv, int64_t revision, void *user)
+{
+    struct observed *s = user;
+    (void)o, (void)revision;
+    pthread_mutex_lock(&s->mutex);
+    snprintf(s->leaders[s->n % LEADERS_MAX], 32, "%.*s", kv ? (int)kv->value.len : 0, kv ? (const char *)kv->value.data : "");
+    s->n++;
+    s->wrong += kv && kv->create_revision < s->last;
+    s->last = kv ? kv->create_revision : s->last;
+    pthread_mutex_unlock(&s->mutex);
+}
+
+struct expected {
+    struct observed *s;
+    const char *leader;
+};
+
+static bool is_seen(void *user)
+{
+    struct expected *x = user;
+    pthread_mutex_lock(&x->s->mutex);
+    bool yes = x->s->n > 0 && strcmp(x->s->leaders[(x->s->n - 1) % LEADERS_MAX], x->leader) == 0;
+    pthread_mutex_unlock(&x->s->mutex);
+    return yes;
+}
+
+static void await_leader(struct observed *s, const char *leader)
+{
+    if (!test_await(is_seen, &(struct expected){s, leader}))
+        fail_msg("never saw leader '%s'", leader);
+}
+
+/* M10 */
+static void an_observer_sees_leaders_in_order_and_the_last_one(void **state)
+{
+    tenure_client *c = open_on(*state), *cb = open_on(*state);
+    struct tenure_error err = {0};
+    struct observed s = {.mutex = PTHREAD_MUTEX_INITIALIZER};
+    struct candidate a = {0}, b = {0};
+    struct tenure_observer_options o = {.size = sizeof o, .on_leader = on_leader, .user = &s};
+    tenure_observer *observer = tenure_observer_start(c, "observed", &o, &err);
+    assert_non_null(observer);
+    await_leader(&s, "");
+    tenure_election *ea = start(c, "observed", "a", 0, false, &a);
+    await_leader(&s, "a");
+    tenure_election *eb = start(cb, "observed", "b", 0, false, &b);
+    no_error(tenure_election_proclaim(ea, S("a2"), &err), &err);
+    await_leader(&s, "a2");
+    tenure_election_stop(ea);
+    await_leader(&s, "b");
+    tenure_election_stop(eb);
+    await_leader(&s, "");
+    assert_int_equal(s.wrong, 0);
+    tenure_observer_stop(observer);
+    tenure_close(c);
+    tenure_close(cb);
+}
+
+static void a_close_resigns(void **state)
+{
+    tenure_client *ca = open_on(*state), *cb = open_on(*state);
+    struct candidate a = {0}, b = {0};
+    start(ca, "close", "a", 60, false, &a);
+    await_flag(&a.gained);
+    start(cb, "close", "b", 60, false, &b);
+    tenure_close(ca);
+    assert_int_equal(a.stopped, 1);
+    assert_int_equal(a.why, TENURE_LOSS_RESIGNED);
+    await_flag(&b.gained);
+    tenure_close(cb);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_first_leads_and_the_next_follows_with_a_greater_token),
+        cmocka_unit_test(a_candidate_that_lost_campaigns_again),
+        cmocka_unit_test(one_that_wants_it_once_ends_after_the_loss),
+        cmocka_unit_test(leadership_ends_at_safe_until_when_the_server_is_gone),
+        cmocka_unit_test(leadership_outlives_a_restart_of_the_server),
+        cmocka_unit_test(a_proposal_can_be_replaced_by_the_leader_only),
+        cmocka_unit_test(an_observer_sees_leaders_in_order_and_the_last_one),
+        cmocka_unit_test(a_close_resigns),
+    };
+    return cmocka_run_group_tests(tests, setup_server, teardown_server);
+}
