@@ -1,0 +1,98 @@
+/* The examples do what they say. Their folder is named by EXAMPLES. */
+#include "lib.h"
+
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* An example at work, its output in a pipe. */
+struct example {
+    pid_t pid;
+    FILE *out;
+};
+
+static struct example start(const struct server *s, const char *name)
+{
+    int pipe_fds[2];
+    char path[4096];
+    snprintf(path, sizeof path, "%s/example-%s", getenv("EXAMPLES"), name);
+    assert_int_equal(pipe(pipe_fds), 0);
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        dup2(pipe_fds[1], STDOUT_FILENO);
+        close(pipe_fds[0]);
+        close(pipe_fds[1]);
+        execl(path, path, server_url(s), NULL);
+        _exit(127);
+    }
+    close(pipe_fds[1]);
+    return (struct example){.pid = pid, .out = fdopen(pipe_fds[0], "r")};
+}
+
+/* Reads one line and compares its beginning. */
+static void says(struct example *e, const char *wanted)
+{
+    char line[256] = "";
+    if (!fgets(line, sizeof line, e->out) || strncmp(line, wanted, strlen(wanted)) != 0)
+        fail_msg("said '%s', wanted '%s'", line, wanted);
+}
+
+static void ends_well(struct example *e)
+{
+    int status;
+    fclose(e->out);
+    assert_int_equal(waitpid(e->pid, &status, 0), e->pid);
+    assert_int_equal(status, 0);
+}
+
+static bool is_in(const char *what, FILE *out)
+{
+    char line[256];
+    bool found = false;
+    while (fgets(line, sizeof line, out))
+        found = found || strstr(line, what);
+    return found;
+}
+
+static void the_example_of_keys_finishes_its_job(void **state)
+{
+    struct example e = start(*state, "kv");
+    assert_true(is_in("finished: yes", e.out));
+    ends_well(&e);
+    tenure_client *c = open_on(*state);
+    char *value = get(c, "/jobs/42");
+    assert_string_equal(value, "done");
+    free(value);
+    tenure_close(c);
+}
+
+static void the_example_of_a_lock_writes_its_rows(void **state)
+{
+    struct example e = start(*state, "lock");
+    says(&e, "row 3, written under token ");
+    says(&e, "row 2, ");
+    says(&e, "row 1, ");
+    ends_well(&e);
+}
+
+static void the_example_of_an_election_leads_until_it_is_told_to_stop(void **state)
+{
+    struct example e = start(*state, "election");
+    says(&e, "leading with token ");
+    kill(e.pid, SIGTERM);
+    says(&e, "not leading any more: resigned");
+    ends_well(&e);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_example_of_keys_finishes_its_job),
+        cmocka_unit_test(the_example_of_a_lock_writes_its_rows),
+        cmocka_unit_test(the_example_of_an_election_leads_until_it_is_told_to_stop),
+    };
+    return cmocka_run_group_tests(tests, setup_server, teardown_server);
+}
