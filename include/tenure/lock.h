@@ -49,7 +49,7 @@ bool tenure_lock_held(const tenure_lock *lock);
 tenure_token tenure_lock_token(const tenure_lock *lock);
 /* The key that stands for it, static while lock lives; "" while there is none. Any thread. */
 const char *tenure_lock_key(const tenure_lock *lock);
-/* The lease that its key hangs on; 0 while there is none. Any thread. */
+/* The lease that its key hangs on, or will; 0 while there is none. Any thread. */
 int64_t tenure_lock_lease(const tenure_lock *lock);
 /* Milliseconds until safe-until; <= 0 = not held. Any thread. */
 int64_t tenure_lock_remaining_ms(const tenure_lock *lock);

@@ -255,6 +255,14 @@ static void lock_object_tick(struct object *o, tn_ms now)
     lock_tick(lock_of(o)->engine, now);
 }
 
+/* Known before the lock is held: who dies in the queue may want it revoked by somebody else. */
+static void lock_object_publish(struct object *o)
+{
+    tenure_lock *l = lock_of(o);
+    if (l->session && session_lease(l->session->engine))
+        atomic_store(&l->lease, session_lease(l->session->engine));
+}
+
 static void lock_object_close(struct object *o, tn_ms now)
 {
     stop(lock_of(o), now);
@@ -294,6 +302,7 @@ static void lock_object_free(struct object *o)
 static const struct object_type lock_type = {
     .deadline = lock_object_deadline,
     .tick = lock_object_tick,
+    .publish = lock_object_publish,
     .close = lock_object_close,
     .is_over = is_over,
     .last_word = last_word,
