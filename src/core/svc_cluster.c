@@ -28,7 +28,8 @@ static void cluster_member_list(struct core_call *call, bytes in, tn_ms now)
         call_fail(call, ETCD_OUT_OF_MEMORY);
         return;
     }
-    struct member_list_resp resp = {.revision = store_revision(c->store), .members = &self, .n_members = 1};
+    /* As in etcd, this one's header tells no revision. */
+    struct member_list_resp resp = {.revision = 0, .members = &self, .n_members = 1};
     encode_member_list_resp(&c->header, &resp, &c->out);
     call_reply(call, 0);
 }

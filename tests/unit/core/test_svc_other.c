@@ -23,6 +23,7 @@ static void the_member_list_is_this_server_with_what_it_advertises(void **state)
     struct call *call = ask("/etcdserverpb.Cluster/MemberList", &b);
     assert_ok(call);
     assert_int_equal(decode_member_list_resp(call_next(call), &here.w->arena, &h, &r), 0);
+    assert_int_equal(h.revision, 0);
     assert_int_equal(r.n_members, 1);
     assert_int_equal(r.members[0].id, h.member_id);
     assert_bytes(r.members[0].name, "m1");
