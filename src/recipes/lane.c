@@ -279,12 +279,13 @@ static void give_up(struct lane *lane, tn_ms now)
 static void leave_timer(struct session_object *o, tn_ms now)
 {
     struct lane *lane = CONTAINER_OF(o, struct lane, object);
-    if (now >= lane->give_up_at)
+    if (now >= lane->give_up_at) {
         give_up(lane, now);
-    else if (lane->state == LANE_LEAVING && !lane->op)
+        return;
+    }
+    session_set_timer(o, lane->give_up_at);
+    if (lane->state == LANE_LEAVING && !lane->op)
         undo(lane, now);
-    if (lane->op || lane->state == LANE_ENDING)
-        session_set_timer(o, lane->give_up_at);
 }
 
 static void begin_undo(struct lane *lane, tn_ms now)

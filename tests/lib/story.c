@@ -1,0 +1,726 @@
+/* See story.h. One story at a time, in static variables, as the fake client is. */
+#include "story.h"
+
+#include <ctype.h>
+#include <inttypes.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+enum { ACTORS_MAX = 40, OBJECTS_MAX = 6, NAMES_MAX = 32, WORDS_MAX = 8, TEXT_MAX = 1 << 20 };
+
+struct object { /* a lock of an actor */
+    struct actor *actor;
+    char label[64], name[64];
+    struct lock *lock;
+    bool acquiring, held, was_lost, releasing; /* what was told, or is owed */
+    int last_code;
+};
+
+struct actor {
+    char name[32];
+    struct client *client;
+    struct session *session;
+    struct object objects[OBJECTS_MAX];
+    struct election *election;
+    char election_name[64];
+    bool led;
+    struct observer *observer;
+    char observed[64];
+    tn_lease foreign; /* of one that is not ours */
+};
+
+struct token_of {
+    char name[64];
+    int64_t token;
+};
+
+static struct {
+    struct actor actors[ACTORS_MAX];
+    size_t n_actors;
+    struct token_of tokens[NAMES_MAX];
+    size_t n_tokens;
+    char text[TEXT_MAX], taken[TEXT_MAX];
+    size_t len;
+    char *words[WORDS_MAX];
+    size_t n_words;
+    struct actor *faulty;
+    enum fake_fault fault;
+    bool skip_verify, tolerate;
+    unsigned acquired, ended, violations;
+} st;
+
+static uint64_t noted_seed; /* of all stories of the program */
+
+static void say(const char *fmt, ...) PRINTF_LIKE(1, 2);
+static void say(const char *fmt, ...)
+{
+    va_list args;
+    assert_true(TEXT_MAX - st.len > 1024);
+    st.len += (size_t)snprintf(st.text + st.len, 32, "[%5" PRId64 "] ", fake_now());
+    va_start(args, fmt);
+    st.len += (size_t)vsnprintf(st.text + st.len, 900, fmt, args);
+    va_end(args);
+    st.text[st.len++] = '\n';
+    st.text[st.len] = 0;
+}
+
+static void violated(const char *fmt, ...) PRINTF_LIKE(1, 2);
+static void violated(const char *fmt, ...)
+{
+    char text[256];
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(text, sizeof text, fmt, args);
+    va_end(args);
+    st.violations++;
+    if (st.tolerate)
+        return;
+    printf("%s%s at %" PRId64 " (seed %" PRIu64 ")\n", st.text, text, fake_now(), noted_seed);
+    fail();
+}
+
+const char *story_take(void)
+{
+    memcpy(st.taken, st.text, st.len + 1);
+    st.len = 0;
+    st.text[0] = 0;
+    return st.taken;
+}
+
+/* ---- finding ---- */
+
+static struct actor *find_actor(const char *name)
+{
+    for (size_t i = 0; i < st.n_actors; i++)
+        if (strcmp(st.actors[i].name, name) == 0)
+            return &st.actors[i];
+    return NULL;
+}
+
+static struct actor *actor(const char *name)
+{
+    struct actor *a = find_actor(name);
+    if (a)
+        return a;
+    assert_true(st.n_actors < ACTORS_MAX);
+    a = &st.actors[st.n_actors++];
+    snprintf(a->name, sizeof a->name, "%s", name);
+    if (isupper((unsigned char)name[0]))
+        a->client = fake_client(a->name);
+    return a;
+}
+
+static struct object *find_object(struct actor *a, const char *label)
+{
+    for (size_t i = 0; i < OBJECTS_MAX; i++)
+        if (a->objects[i].lock && strcmp(a->objects[i].label, label) == 0)
+            return &a->objects[i];
+    return NULL;
+}
+
+static struct object *object_slot(struct actor *a, const char *label)
+{
+    for (size_t i = 0; i < OBJECTS_MAX; i++)
+        if (!a->objects[i].lock) {
+            struct object *o = &a->objects[i];
+            *o = (struct object){.actor = a, .last_code = 1};
+            snprintf(o->label, sizeof o->label, "%s", label);
+            snprintf(o->name, sizeof o->name, "%.*s", (int)strcspn(label, "#"), label);
+            return o;
+        }
+    fail_msg("%s has too many locks", a->name);
+    return NULL;
+}
+
+struct client *story_client(const char *who)
+{
+    return find_actor(who) ? find_actor(who)->client : NULL;
+}
+
+struct session *story_session(const char *who)
+{
+    return find_actor(who) ? find_actor(who)->session : NULL;
+}
+
+struct lock *story_lock(const char *who, const char *label)
+{
+    struct object *o = find_actor(who) ? find_object(find_actor(who), label) : NULL;
+    return o ? o->lock : NULL;
+}
+
+struct election *story_election(const char *who)
+{
+    return find_actor(who) ? find_actor(who)->election : NULL;
+}
+
+int story_last_code(const char *who, const char *label)
+{
+    struct object *o = find_actor(who) ? find_object(find_actor(who), label) : NULL;
+    return o ? o->last_code : 1;
+}
+
+unsigned story_acquired(void)
+{
+    return st.acquired;
+}
+
+unsigned story_ended(void)
+{
+    return st.ended;
+}
+
+void story_note_seed(uint64_t seed)
+{
+    noted_seed = seed;
+}
+
+void story_tolerate(void)
+{
+    st.tolerate = true;
+}
+
+unsigned story_violations(void)
+{
+    return st.violations;
+}
+
+/* ---- what must always be true ---- */
+
+static void token_grows(const char *name, int64_t token)
+{
+    size_t i = 0;
+    while (i < st.n_tokens && strcmp(st.tokens[i].name, name) != 0)
+        i++;
+    if (i == st.n_tokens) {
+        assert_true(st.n_tokens < NAMES_MAX);
+        snprintf(st.tokens[st.n_tokens++].name, sizeof st.tokens[0].name, "%s", name);
+    }
+    if (token <= st.tokens[i].token)
+        violated("the token %" PRId64 " of %s is not greater than %" PRId64, token, name, st.tokens[i].token);
+    st.tokens[i].token = token;
+}
+
+static bool holds(const struct actor *a, const char *name)
+{
+    for (size_t i = 0; i < OBJECTS_MAX; i++)
+        if (a->objects[i].lock && strcmp(a->objects[i].name, name) == 0 && lock_held(a->objects[i].lock, fake_now()))
+            return true;
+    return a->election && strncmp(name, "election ", 9) == 0 && strcmp(a->election_name, name + 9) == 0 &&
+           election_leads(a->election, fake_now());
+}
+
+static void one_holder(const char *name)
+{
+    const struct actor *first = NULL;
+    for (size_t i = 0; i < st.n_actors; i++) {
+        if (!holds(&st.actors[i], name))
+            continue;
+        if (first)
+            violated("%s and %s hold %s at once", first->name, st.actors[i].name, name);
+        first = &st.actors[i];
+    }
+}
+
+static void check(void *user)
+{
+    (void)user;
+    for (size_t i = 0; i < st.n_tokens; i++)
+        one_holder(st.tokens[i].name);
+    for (size_t i = 0; i < st.n_actors; i++)
+        for (size_t k = 0; k < OBJECTS_MAX; k++) {
+            const struct object *o = &st.actors[i].objects[k];
+            if (o->lock && o->was_lost && lock_held(o->lock, fake_now()))
+                violated("%s was told that %s is lost, and holds it", st.actors[i].name, o->label);
+        }
+}
+
+/* ---- what the recipes tell ---- */
+
+static void on_alive(void *user, tn_lease lease)
+{
+    struct actor *a = user;
+    assert_int_equal(lease, session_lease(a->session));
+    say("%s is alive, TTL %" PRId64, a->name, session_ttl_s(a->session));
+}
+
+static void on_session_lost(void *user, const struct tenure_error *why)
+{
+    struct actor *a = user;
+    (void)why;
+    say("%s is lost", a->name);
+}
+
+static void on_closed(void *user, int code)
+{
+    struct actor *a = user;
+    if (code)
+        say("%s is closed: %s", a->name, tenure_error_string(code));
+    else
+        say("%s is closed", a->name);
+}
+
+static void on_acquired(void *user, int code, int64_t token, const struct tenure_error *error)
+{
+    struct object *o = user;
+    if (!o->acquiring)
+        violated("an end of no acquire of %s by %s", o->label, o->actor->name);
+    o->acquiring = false;
+    o->last_code = code;
+    st.ended++;
+    if (code) {
+        assert_int_equal(error->code, code);
+        say("%s does not get %s: %s", o->actor->name, o->label, error->text);
+        return;
+    }
+    st.acquired++;
+    o->held = true;
+    o->was_lost = false;
+    assert_int_equal(token, lock_token(o->lock));
+    say("%s holds %s, token %" PRId64, o->actor->name, o->label, token);
+    token_grows(o->name, token);
+}
+
+static void on_lost(void *user, const struct tenure_error *why)
+{
+    struct object *o = user;
+    if (!o->held)
+        violated("a loss of %s that %s did not hold", o->label, o->actor->name);
+    o->held = false;
+    o->was_lost = true;
+    say("%s loses %s: %s", o->actor->name, o->label, why->text);
+}
+
+static void on_released(void *user, int code)
+{
+    struct object *o = user;
+    if (!o->releasing)
+        violated("an end of no release of %s by %s", o->label, o->actor->name);
+    o->releasing = false;
+    say("%s released %s%s", o->actor->name, o->label, code ? ", perhaps" : "");
+}
+
+static void on_gained(void *user, int64_t token)
+{
+    struct actor *a = user;
+    char name[80];
+    if (a->led)
+        violated("%s gains what it has", a->name);
+    a->led = true;
+    snprintf(name, sizeof name, "election %s", a->election_name);
+    say("%s leads %s, token %" PRId64, a->name, a->election_name, token);
+    token_grows(name, token);
+}
+
+static void on_leadership_lost(void *user, const struct tenure_error *why)
+{
+    struct actor *a = user;
+    if (!a->led)
+        violated("%s loses what it has not", a->name);
+    a->led = false;
+    say("%s leads %s no more%s%s", a->name, a->election_name, why->code ? ": " : "", why->code ? why->text : "");
+}
+
+static void remove_election(struct actor *a)
+{
+    fake_remove_ticker(a->election);
+    a->election = election_free(a->election);
+    a->led = false;
+}
+
+static void on_stopped(void *user, int code, const struct tenure_error *error)
+{
+    struct actor *a = user;
+    say("%s stopped%s%s", a->name, code ? ": " : "", code ? error->text : "");
+    remove_election(a);
+}
+
+static const char *who_has(tn_lease lease)
+{
+    static char unknown[32];
+    for (size_t i = 0; i < st.n_actors; i++) {
+        const struct actor *a = &st.actors[i];
+        if (lease && (a->foreign == lease || (a->session && session_lease(a->session) == lease) ||
+                      (a->election && election_lease(a->election) == lease)))
+            return a->name;
+    }
+    snprintf(unknown, sizeof unknown, "(a lease of the past)");
+    return unknown;
+}
+
+static void on_leader(void *user, const struct kv *kv, tn_rev revision)
+{
+    struct actor *a = user;
+    (void)revision;
+    if (kv->key.len == 0)
+        say("%s sees nobody lead %s", a->name, a->observed);
+    else
+        say("%s sees %s lead %s, token %" PRId64 ", '%.*s'", a->name, who_has(kv->lease), a->observed, kv->create_revision,
+            (int)kv->value.len, (const char *)kv->value.data);
+}
+
+static void on_observer_end(void *user, int code, const struct tenure_error *error)
+{
+    struct actor *a = user;
+    (void)code;
+    say("%s sees no more: %s", a->name, error->text);
+}
+
+static void on_proclaimed(void *user, const struct client_result *r)
+{
+    struct actor *a = user;
+    say("%s proclaimed%s%s", a->name, r->code ? " in vain: " : "", r->code ? r->error->text : "");
+}
+
+/* ---- sentences ---- */
+
+static bool is(size_t i, const char *word)
+{
+    return i < st.n_words && (strcmp(word, "*") == 0 || strcmp(st.words[i], word) == 0);
+}
+
+static long long number(size_t i)
+{
+    return i < st.n_words ? strtoll(st.words[i], NULL, 10) : 0;
+}
+
+static void say_refused(const struct actor *a, const struct tenure_error *err)
+{
+    say("%s is refused: %s", a->name, err->text);
+}
+
+static tn_ms session_due(const void *s)
+{
+    return session_deadline(s);
+}
+
+static void session_do(void *s, tn_ms now)
+{
+    session_tick(s, now);
+}
+
+static tn_ms election_due(const void *e)
+{
+    return election_deadline(e);
+}
+
+static void election_do(void *e, tn_ms now)
+{
+    election_tick(e, now);
+}
+
+static void drop_session(struct actor *a)
+{
+    if (!a->session)
+        return;
+    fake_remove_ticker(a->session);
+    a->session = session_free(a->session);
+}
+
+static void free_locks(struct actor *a)
+{
+    for (size_t i = 0; i < OBJECTS_MAX; i++)
+        a->objects[i].lock = lock_free(a->objects[i].lock);
+}
+
+static void opens(struct actor *a)
+{
+    static const struct session_callbacks cb = {on_alive, on_session_lost, on_closed};
+    struct session_options opt = {.ttl_s = number(2)};
+    struct tenure_error err;
+    if (is(3, "lease"))
+        opt.resume = (tn_lease)strtoull(st.words[4], NULL, 16);
+    free_locks(a);
+    drop_session(a);
+    if (session_open(a->client, &opt, &cb, a, fake_now(), &a->session, &err))
+        say_refused(a, &err);
+    else
+        fake_add_ticker(a->client, session_due, session_do, a->session);
+}
+
+static struct object *locks_object(struct actor *a, const char *label)
+{
+    static const struct lock_callbacks cb = {on_acquired, on_lost, on_released};
+    struct tenure_error err;
+    struct object *o = find_object(a, label);
+    if (o && lock_state(o->lock) != LOCK_LOST)
+        return o;
+    if (o)
+        o->lock = lock_free(o->lock);
+    o = object_slot(a, label);
+    struct lock_options opt = {
+        .value = bytes_str(a->name), .try_only = is(1, "tries"), .broken_skip_verify = st.skip_verify};
+    if (is(3, "within"))
+        opt.wait_ms = number(4);
+    if (lock_new(a->session, o->name, &opt, &cb, o, &o->lock, &err) == 0)
+        return o;
+    say_refused(a, &err);
+    return NULL;
+}
+
+static void locks(struct actor *a)
+{
+    struct tenure_error err;
+    struct object *o = locks_object(a, st.words[2]);
+    if (!o)
+        return;
+    o->acquiring = true;
+    if (lock_acquire(o->lock, fake_now(), &err) == 0)
+        return;
+    o->acquiring = false;
+    say_refused(a, &err);
+}
+
+static void campaigns(struct actor *a)
+{
+    static const struct election_callbacks cb = {on_gained, on_leadership_lost, on_stopped};
+    struct election_options opt = {.proposal = bytes_str(st.n_words > 3 ? st.words[3] : ""),
+                                   .once = is(4, "once"),
+                                   .wait_ms = is(4, "within") ? number(5) : 0,
+                                   .broken_skip_verify = st.skip_verify};
+    struct tenure_error err;
+    snprintf(a->election_name, sizeof a->election_name, "%s", st.words[2]);
+    if (election_start(a->client, a->election_name, &opt, &cb, a, fake_now(), &a->election, &err))
+        say_refused(a, &err);
+    else
+        fake_add_ticker(a->client, election_due, election_do, a->election);
+}
+
+static void observes(struct actor *a)
+{
+    static const struct observer_callbacks cb = {on_leader, on_observer_end};
+    struct tenure_error err;
+    snprintf(a->observed, sizeof a->observed, "%s", st.words[2]);
+    if (observer_start(a->client, a->observed, NULL, &cb, a, fake_now(), &a->observer, &err))
+        say_refused(a, &err);
+}
+
+static void foreign_locks(struct actor *a)
+{
+    char key[256];
+    if (!a->foreign)
+        a->foreign = fake_grant(1000000);
+    snprintf(key, sizeof key, "/locks/%s/%" PRIx64, st.words[2], (uint64_t)a->foreign);
+    fake_put(key, "", a->foreign);
+}
+
+static void foreign_leaves(struct actor *a)
+{
+    char key[256];
+    snprintf(key, sizeof key, "/locks/%s/%" PRIx64, st.words[2], (uint64_t)a->foreign);
+    fake_delete(bytes_str(key));
+}
+
+static void delete_key(struct actor *a, const char *label)
+{
+    struct object *o = find_object(a, label);
+    bytes key = o ? lock_key(o->lock) : election_key(a->election);
+    if (!fake_delete(key))
+        say("there is no key of %s", a->name);
+}
+
+static int by_create(const void *x, const void *y)
+{
+    const struct kv *a = x, *b = y;
+    return a->create_revision < b->create_revision ? -1 : a->create_revision > b->create_revision;
+}
+
+static void queue(const char *name)
+{
+    char dir[80], line[1024];
+    struct kv kvs[64], kv;
+    size_t n = 0, len;
+    snprintf(dir, sizeof dir, "/locks/%s/", name);
+    for (size_t i = 0; fake_key(i, &kv); i++)
+        if (bytes_has_prefix(kv.key, bytes_str(dir)))
+            kvs[n++] = kv;
+    qsort(kvs, n, sizeof kvs[0], by_create);
+    len = (size_t)snprintf(line, sizeof line, "%s:", name);
+    for (size_t i = 0; i < n; i++)
+        len += (size_t)snprintf(line + len, sizeof line - len, " %s", who_has(kvs[i].lease));
+    say("%s%s", line, n ? "" : " nobody");
+}
+
+static void keys(void)
+{
+    struct kv kv;
+    if (fake_keys() == 0)
+        say("no keys");
+    for (size_t i = 0; fake_key(i, &kv); i++)
+        say("%s", memchr(kv.key.data, 0, kv.key.len) ? "a fence" : (const char *)kv.key.data);
+}
+
+/* One fault, at the next call of one process. */
+static enum fake_fault judge(void *user, struct client *c, unsigned n, const char *what)
+{
+    (void)user;
+    (void)n;
+    (void)what;
+    if (!st.faulty || st.faulty->client != c)
+        return FAKE_FINE;
+    st.faulty = NULL;
+    return st.fault;
+}
+
+static void fault(enum fake_fault f)
+{
+    assert_true(st.n_words == 4);
+    st.faulty = actor(st.words[3]);
+    st.fault = f;
+    fake_set_judge(judge, NULL);
+}
+
+static bool world_sentence(void)
+{
+    if (is(0, "wait"))
+        fake_run(number(1));
+    else if (is(0, "cut"))
+        fake_cut(actor(st.words[1])->client, true);
+    else if (is(0, "restore"))
+        fake_cut(actor(st.words[1])->client, false);
+    else if (is(0, "stop"))
+        fake_pause(actor(st.words[1])->client, true);
+    else if (is(0, "continue"))
+        fake_pause(actor(st.words[1])->client, false);
+    else if (is(0, "compact"))
+        fake_compact();
+    else if (is(0, "overflow"))
+        fake_overflow_watches(actor(st.words[1])->client);
+    else if (is(0, "delete"))
+        delete_key(actor(st.words[1]), st.words[2]);
+    else if (is(0, "revoke"))
+        fake_revoke(actor(st.words[1])->session ? session_lease(actor(st.words[1])->session)
+                                                : election_lease(actor(st.words[1])->election));
+    else if (is(0, "lose"))
+        fault(is(1, "request") ? FAKE_LOSE_REQUEST : FAKE_LOSE_REPLY);
+    else if (is(0, "delay"))
+        fault(FAKE_LATE);
+    else if (is(0, "refuse"))
+        fault(FAKE_UNAVAILABLE);
+    else if (is(0, "deny"))
+        fault(FAKE_DENIED);
+    else if (is(0, "skip"))
+        st.skip_verify = true;
+    else if (is(0, "queue"))
+        queue(st.words[1]);
+    else if (is(0, "keys"))
+        keys();
+    else
+        return false;
+    return true;
+}
+
+static bool lock_sentence(struct actor *a)
+{
+    struct object *o = st.n_words > 2 ? find_object(a, st.words[2]) : NULL;
+    if (is(1, "locks") || is(1, "tries")) {
+        locks(a);
+    } else if (is(1, "releases") && o) {
+        o->releasing = o->releasing || lock_state(o->lock) == LOCK_HELD || lock_state(o->lock) == LOCK_LOST;
+        o->held = o->held && lock_state(o->lock) != LOCK_HELD;
+        lock_release(o->lock, fake_now());
+    } else if (is(1, "cancels") && o) {
+        lock_cancel(o->lock, fake_now());
+    } else if (is(1, "frees") && o) {
+        o->lock = lock_free(o->lock);
+    } else {
+        return false;
+    }
+    return true;
+}
+
+static void proclaims(struct actor *a)
+{
+    struct tenure_error err;
+    if (election_proclaim(a->election, bytes_str(st.words[2]), on_proclaimed, a, fake_now(), &err))
+        say_refused(a, &err);
+}
+
+static bool actor_sentence(struct actor *a)
+{
+    if (is(1, "opens"))
+        opens(a);
+    else if (is(1, "closes"))
+        session_close(a->session, fake_now());
+    else if (is(1, "drops"))
+        drop_session(a);
+    else if (is(1, "campaigns"))
+        campaigns(a);
+    else if (is(1, "proclaims"))
+        proclaims(a);
+    else if (is(1, "resigns"))
+        election_stop(a->election, fake_now());
+    else if (is(1, "observes"))
+        observes(a);
+    else if (is(1, "looks"))
+        a->observer = observer_stop(a->observer, fake_now());
+    else
+        return lock_sentence(a);
+    return true;
+}
+
+static bool foreign_sentence(void)
+{
+    if (is(1, "locks"))
+        foreign_locks(actor(st.words[0]));
+    else if (is(1, "leaves"))
+        foreign_leaves(actor(st.words[0]));
+    else
+        return false;
+    return true;
+}
+
+static bool understood(void)
+{
+    if (st.n_words == 0 || world_sentence())
+        return true;
+    if (islower((unsigned char)st.words[0][0]))
+        return foreign_sentence();
+    return actor_sentence(actor(st.words[0]));
+}
+
+void story(const char *sentence)
+{
+    char line[512];
+    snprintf(line, sizeof line, "%s", sentence);
+    st.n_words = 0;
+    for (char *rest = line, *word; (word = strsep(&rest, " "));)
+        if (*word && st.n_words < WORDS_MAX)
+            st.words[st.n_words++] = word;
+    if (!understood())
+        fail_msg("what does it mean: %s", sentence);
+    check(NULL);
+}
+
+const char *story_tell(const char *sentence)
+{
+    story(sentence);
+    return story_take();
+}
+
+/* ---- begin and end ---- */
+
+void story_begin(void)
+{
+    memset(&st, 0, sizeof st);
+    fake_begin();
+    fake_on_step(check, NULL);
+}
+
+void story_end(void)
+{
+    for (size_t i = 0; i < st.n_actors; i++) {
+        struct actor *a = &st.actors[i];
+        if (a->client)
+            fake_pause(a->client, false);
+        free_locks(a);
+        drop_session(a);
+        remove_election(a);
+        a->observer = observer_stop(a->observer, fake_now());
+    }
+    fake_run(0);
+    fake_end();
+}
