@@ -1,5 +1,5 @@
-/* The inside of the HTTP/2 engine, shared by its files: h2_conn.c drives nghttp2 and owns the connection, h2_stream.c the
- * streams and what they send, h2_server.c and h2_client.c the two roles. Pure.
+/* The inside of the HTTP/2 engine, shared by its files: h2_conn.c owns the connection, h2_session.c is nghttp2's side of
+ * it, h2_stream.c the streams and what they send, h2_server.c and h2_client.c the two roles. Pure.
  *
  * A stream's life:
  *
@@ -93,14 +93,18 @@ struct h2_conn {
     struct tenure_error error; /* why the connection ended; code 0 = it has not */
 };
 
+/* ---- h2_session.c ---- */
+/* Sets up nghttp2's session and queues our SETTINGS. 0 or an error of nghttp2. */
+int h2_session_open(struct h2_conn *c) MUST_USE;
+/* The peer cost us a reset; too many end the connection. */
+void h2_count_reset(struct h2_conn *c);
+struct h2_stream *h2_find(struct h2_conn *c, int32_t id);
+
 /* ---- h2_conn.c ---- */
 /* Ends the connection, first reason wins. */
 void h2_fail(struct h2_conn *c, int code, const char *fmt, ...) PRINTF_LIKE(3, 4);
 /* The same for what nghttp2 answered. */
 void h2_fail_nghttp2(struct h2_conn *c, int nghttp2_code);
-/* The peer cost us a reset; too many end the connection. */
-void h2_count_reset(struct h2_conn *c);
-struct h2_stream *h2_find(struct h2_conn *c, int32_t id);
 
 /* A literal as name or value of a header, not copied by nghttp2. */
 #define H2_NV(name, value, value_len, flags)                                                                           \
