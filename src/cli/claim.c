@@ -22,6 +22,8 @@ static void on_acquired(tenure_lock *lock, int code, tenure_token token, const s
 {
     struct claim *c = user;
     (void)lock;
+    if (c->state != CLAIM_ASKING)
+        return; /* it was given up a moment ago */
     c->state = code == 0 ? CLAIM_HELD : CLAIM_REFUSED;
     c->token = token;
     if (code != 0)
