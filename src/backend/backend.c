@@ -381,12 +381,16 @@ int backend_open(const struct backend_config *config, struct backend **ret, stru
 }
 
 /* Everything that is in the WAL goes into the database file before it is built upon: what the file system may have kept
- * in memory only, after a failed sync of an earlier process, is written and synced here. */
+ * in memory only, after a failed sync of an earlier process, is written and synced here.
+ *
+ * What stands behind its last commit is cut off. SQLite begins a round whose first transaction was torn with the same
+ * salts again, and what is left of that one would look like commits of the new round: damage, at the next start. */
 static int settle_wal(struct backend *b, struct tenure_error *err)
 {
     int rc = sqlite3_wal_checkpoint_v2(b->db.conn, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
     if (rc != SQLITE_OK && !sql_is_full(b->db.conn, rc))
         return sql_error(err, b->db.conn, rc, "checkpoint");
+    db_cut_wal(&b->db);
     return 0;
 }
 

@@ -53,7 +53,7 @@ void db_close(struct db *d, bool checkpoint);
 /* Makes the WAL file and its index in memory as large as they will normally get, so that commits need no more of either.
  * Best effort: on a full disk they grow later. */
 void db_grow_wal(struct db *d, int64_t wal_bytes, int64_t index_wal_bytes);
-/* Cuts what a failed transaction left behind the last commit in the WAL. */
+/* Cuts what a failed or torn transaction left behind the last commit in the WAL, and what earlier rounds left there. */
 void db_cut_wal(struct db *d);
 
 /* Bytes of the database in use, without free pages; -1 when it cannot be told now. */

@@ -352,6 +352,45 @@ static void sizes_are_told_at_any_time(void **state)
     assert_true(backend_size(r->b) >= backend_size_in_use(r->b));
 }
 
+/* Power was lost while the first transaction of a round of the WAL was written: its first frame did not arrive. */
+static void tear_first_frame(struct rig *r)
+{
+    size_t len = 0;
+    rig_crash(r);
+    uint8_t *wal = rig_read(r, "tenure.db-wal", &len);
+    assert_true(len > 32 + 24 + 4096);
+    memset(wal + 32, 0, 24 + 4096);
+    rig_write(r, "tenure.db-wal", wal, len);
+    rig_remove(r, "leases");
+    free(wal);
+}
+
+/* SQLite goes on with the salts of that round, so what is left of the torn one must not look like commits of it. */
+static void what_torn_transactions_leave_is_not_taken_for_damage(void **state)
+{
+    struct rig *r = *state;
+    r->value_max = 3000;
+    r->config.wal_bytes_soft = 64 << 10;
+    assert_int_equal(rig_open(r), 0);
+    for (int i = 0; i < 40; i++) /* the WAL begins anew a few times */
+        rig_append(r, 10);
+    rig_crash(r);
+    r->config.wal_bytes_soft = 0; /* but not from here on */
+    for (size_t rows = 60; rows >= 20; rows -= 20) {
+        assert_int_equal(rig_open(r), 0);
+        assert_all_rows(r, 400);
+        rig_append(r, rows);
+        tear_first_frame(r);
+    }
+    assert_int_equal(rig_open(r), 0);
+    assert_all_rows(r, 400);
+    rig_append(r, 1);
+    rig_crash(r);
+    if (rig_open(r))
+        fail_msg("%s", r->error.text);
+    assert_all_rows(r, 401);
+}
+
 static void leases_and_their_deadlines_survive_a_killed_process(void **state)
 {
     struct rig *r = *state;
@@ -420,6 +459,7 @@ int main(void)
         T(a_missing_database_that_held_rows_is_refused),
         T(leftovers_of_a_creation_that_was_cut_do_no_harm),
         T(sizes_are_told_at_any_time),
+        T(what_torn_transactions_leave_is_not_taken_for_damage),
         T(leases_and_their_deadlines_survive_a_killed_process),
         T(the_ballast_can_be_let_go_once_and_comes_back),
         T(no_ballast_is_kept_where_none_is_wanted),
