@@ -108,6 +108,19 @@ static bool is_being_tried(const struct client *c, size_t i)
     return false;
 }
 
+/* The endpoint of the connection in doubt gets a fresh one only after all others have failed since: what is wrong may be
+ * the server, and it would greet first. */
+static bool others_first(const struct client *c, size_t i)
+{
+    if (!c->current || c->current->endpoint != i)
+        return false;
+    for (size_t j = 0; j < c->n_endpoints; j++) {
+        if (j != i && c->endpoints[j].failed < c->endpoints[i].failed)
+            return true;
+    }
+    return false;
+}
+
 size_t endpoint_pick(struct client *c, tn_ms *ret_at)
 {
     size_t best = SIZE_MAX;
@@ -115,7 +128,7 @@ size_t endpoint_pick(struct client *c, tn_ms *ret_at)
     for (size_t n = 0; n < c->n_endpoints; n++) {
         size_t i = (c->first_endpoint + n) % c->n_endpoints;
         const struct endpoint *e = &c->endpoints[i];
-        if (is_being_tried(c, i))
+        if (is_being_tried(c, i) || others_first(c, i))
             continue;
         if (e->not_before > c->now) {
             *ret_at = e->not_before < *ret_at ? e->not_before : *ret_at;

@@ -106,7 +106,7 @@ int endpoints_init(struct client *c, const struct client_config *config, struct 
 void endpoints_fini(struct client *c);
 void endpoint_failed(struct client *c, size_t i, const char *why);
 void endpoint_worked(struct client *c, size_t i);
-/* The one to try next, or SIZE_MAX; then *ret_at is when one may be tried (TN_MS_NEVER: all are being tried). */
+/* The one to try next, or SIZE_MAX; then *ret_at is when one may be tried (TN_MS_NEVER: when one that is being tried has ended). */
 size_t endpoint_pick(struct client *c, tn_ms *ret_at);
 
 /* ---- connections ----

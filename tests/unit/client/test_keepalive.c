@@ -77,6 +77,7 @@ static void a_lease_is_renewed_every_third_of_its_ttl(void **state)
     assert_in_range(l.n, 15, 20);
     for (size_t i = 1; i < l.n; i++)
         assert_in_range(l.sent_at[i] - l.sent_at[i - 1], 2900, 3700);
+    assert_int_not_equal(l.sent_at[2] - l.sent_at[1], l.sent_at[3] - l.sent_at[2]); /* jittered */
     assert_int_equal(l.ttl_s, 10);
     assert_int_equal(mock_count_requests(&w, "/LeaseKeepAlive", -1), 1);
     assert_int_equal(w.n_renewals, l.n);
@@ -97,6 +98,9 @@ static void a_renewal_counts_from_when_it_was_sent_not_answered(void **state)
     assert_int_equal(l.n, 1);
     assert_int_equal(l.sent_at[0], begin);
     assert_int_equal(l.told_at[0], begin + 800);
+    world_run(&w, 60000);
+    for (size_t i = 1; i < l.n; i++)
+        assert_in_range(l.sent_at[i] - l.sent_at[i - 1], 2900, 3700); /* and so does the time of the next */
     stop(&l);
 }
 
@@ -223,6 +227,7 @@ static void keepalives_move_when_only_they_are_not_answered(void **state)
     warm_up();
     size_t first = endpoint_in_use();
     mock_on(&w, "/LeaseKeepAlive", -1, MOCK_IGNORE)->endpoint = (int)first;
+    w.endpoints[1 - first].latency_ms = 150; /* meanwhile calls are answered on the old connection */
     tn_ms from = w.now;
     start(&l, mock_lease(&w), 10, w.now);
     for (int i = 0; i < 100; i++) {
@@ -299,6 +304,8 @@ static void two_keepalives_of_one_lease_do_not_take_each_others_answers(void **s
     assert_int_equal(b.n, 1);
     assert_int_equal(newest_sent(&a), begin);
     assert_int_equal(newest_sent(&b), begin + 200);
+    assert_int_equal(a.told_at[0], begin + 600);
+    assert_int_equal(b.told_at[0], begin + 800);
     mock_revoke(&w, id);
     world_run(&w, 10000);
     assert_int_equal(a.gone, 1);

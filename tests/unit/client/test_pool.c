@@ -215,6 +215,24 @@ static void silence_is_noticed_within_its_bound(void **state)
     }
 }
 
+static void an_endpoint_that_never_failed_comes_before_one_that_did(void **state)
+{
+    struct told t;
+    (void)state;
+    warm_up();
+    size_t first = endpoint_in_use();
+    w.endpoints[first].reach = MOCK_BLACKHOLE;
+    get(&t, "k");
+    assert_true(world_until(&w, &t.done, 5000));
+    size_t second = endpoint_in_use();
+    world_run(&w, 10000); /* the first has rested long enough to be tried again */
+    w.endpoints[second].reach = MOCK_BLACKHOLE;
+    get(&t, "k");
+    assert_true(world_until(&w, &t.done, 5000));
+    assert_int_equal(endpoint_in_use(), 3 - first - second);
+    assert_int_equal(w.endpoints[first].connects, 1);
+}
+
 static void one_silent_server_is_given_a_fresh_connection(void **state)
 {
     (void)state;
@@ -428,6 +446,7 @@ int main(void)
         CASE_1(an_open_stream_is_pinged_but_never_within_5_s),
         CASE_1(traffic_makes_pings_needless),
         cmocka_unit_test(silence_is_noticed_within_its_bound),
+        CASE_3(an_endpoint_that_never_failed_comes_before_one_that_did),
         CASE_1(one_silent_server_is_given_a_fresh_connection),
         CASE_2(a_server_that_only_dribbles_is_left),
         CASE_2(a_connection_that_recovers_is_kept),

@@ -404,6 +404,12 @@ static void events_over_the_bound_end_the_watch(void **state)
     assert_true(a.n < 10);
     expect_run(&a, 11, 10 + (tn_rev)a.n); /* what came before the end is whole */
     assert_int_equal(b.n, 1);             /* the others go on */
+    for (int i = 0; i < 10; i++) {
+        mock_put(&w, "other", value);
+        world_settle(&w);
+    }
+    assert_int_equal(b.n, 11); /* what was delivered counts no more */
+    assert_int_equal(b.ended, 0);
     stop(&a);
     stop(&b);
     world_fini(&w);
