@@ -168,6 +168,8 @@ static void stop_conn(struct core_conn *conn)
             call_fail(call, ETCD_STOPPED);
     }
     h2_goaway(conn->h2);
+    if (conn->fed == 0)
+        conn->finished = true; /* it has said nothing yet, so it is told nothing */
     conn_touch(conn);
 }
 

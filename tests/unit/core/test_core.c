@@ -149,6 +149,18 @@ static void a_shutdown_ends_streams_and_lets_writes_under_way_be_answered(void *
     assert_true(core_drained(here.w->core));
 }
 
+static void a_connection_that_said_nothing_does_not_hold_up_a_shutdown(void **state)
+{
+    (void)state;
+    struct client *silent = client_new(here.w);
+    silent->mute = silent->deaf = true;
+    world_settle(here.w);
+    core_shutdown(here.w->core, here.w->now);
+    world_settle(here.w);
+    assert_true(core_drained(here.w->core));
+    assert_true(silent->dropped);
+}
+
 static void after_a_shutdown_no_connection_is_accepted(void **state)
 {
     (void)state;
@@ -170,6 +182,7 @@ int main(void)
         CASE(a_call_that_was_answered_has_no_deadline_any_more),
         CASE(a_stream_ends_at_its_deadline_too),
         CASE(a_shutdown_ends_streams_and_lets_writes_under_way_be_answered),
+        CASE(a_connection_that_said_nothing_does_not_hold_up_a_shutdown),
         CASE(after_a_shutdown_no_connection_is_accepted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
