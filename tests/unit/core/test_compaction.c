@@ -82,12 +82,78 @@ static void history_older_than_the_retention_is_compacted_by_itself(void **state
     assert_true(here.w->deletes_total >= 8);
 }
 
+/* Leases that come and go without a revision: enough for the policy to plan a row of its own. */
+static void churn_leases(void)
+{
+    for (tn_lease id = 1; id <= 11000; id++) {
+        struct lease_grant_resp resp;
+        tn_seq seq;
+        struct lease_grant_req req = {.id = id, .ttl_s = 5};
+        assert_int_equal(store_lease_grant(here.w->store, &req, here.w->now, &resp, &seq), ETCD_OK);
+    }
+    world_settle(here.w);
+    world_pass(here.w, 5000);
+    world_settle(here.w);
+    assert_int_equal(store_leases(here.w->store), 0);
+}
+
+static void rows_of_revoked_leases_go_though_no_revision_is_compacted(void **state)
+{
+    (void)state;
+    struct world_options o = {.core = {.retention_ms = 3600000}};
+    restart(&o);
+    churn_leases();
+    world_pass(here.w, 2000);
+    assert_int_equal(store_revision(here.w->store), 1);
+    assert_int_equal(here.w->deletes_total, 22000);
+    churn_leases(); /* now not even the compaction revision moves */
+    world_pass(here.w, 2000);
+    assert_int_equal(here.w->deletes_total, 44001); /* and the row of the first compaction */
+}
+
+static void on_a_failed_disk_no_row_is_planned_that_readers_would_wait_for(void **state)
+{
+    (void)state;
+    struct world_options o = {.core = {.retention_ms = 3600000}};
+    restart(&o);
+    world_pass(here.w, 500); /* the leases end between two looks of the policy */
+    churn_leases();
+    here.w->log_held = true;
+    client_put(here.c, "a", "1");
+    world_settle(here.w);
+    world_release(here.w, CORE_MAYBE_APPLIED);
+    world_pass(here.w, 2000);
+    struct call *k = client_ttl(here.c, 5, false);
+    world_settle(here.w);
+    assert_ok(k);
+}
+
+static void what_a_watcher_has_still_to_get_is_trimmed_when_it_has_it(void **state)
+{
+    (void)state;
+    struct call *watch = client_watch(here.c);
+    call_watch(watch, &(struct watch_create_req){.range = {bytes_str("a"), {0}}, .prev_kv = true});
+    world_settle(here.w);
+    put("a", "1");
+    for (int i = 0; i < 5; i++)
+        client_put(here.c, "a", "2");
+    struct call *k = client_compact(here.c, 7, false); /* one batch: durable before the events are out */
+    world_settle(here.w);
+    assert_ok(k);
+    assert_int_equal(here.w->deletes_total, 5);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        CASE(superseded_rows_leave_the_log_with_the_next_batches),     CASE(a_physical_compaction_waits_for_the_trim),
-        CASE(a_physical_compaction_with_nothing_to_trim_is_answered),  CASE(deletes_that_found_no_room_go_again),
+        CASE(superseded_rows_leave_the_log_with_the_next_batches),
+        CASE(a_physical_compaction_waits_for_the_trim),
+        CASE(a_physical_compaction_with_nothing_to_trim_is_answered),
+        CASE(deletes_that_found_no_room_go_again),
         CASE(history_older_than_the_retention_is_compacted_by_itself),
+        CASE(rows_of_revoked_leases_go_though_no_revision_is_compacted),
+        CASE(on_a_failed_disk_no_row_is_planned_that_readers_would_wait_for),
+        CASE(what_a_watcher_has_still_to_get_is_trimmed_when_it_has_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
