@@ -16,9 +16,15 @@ static void release_physical(struct compaction *k)
         gate_deliver(LIST_ENTRY(k->physical.next, struct held, link));
 }
 
+/* Where a compaction superseded nothing, the store has history to let go of, and no row. */
+static bool has_work(const struct core *c)
+{
+    return c->journal.writing != WRITING_OFF && (c->compaction.moved || store_trim_pending(c->store));
+}
+
 bool compaction_is_done(const struct core *c)
 {
-    return c->journal.writing == WRITING_OFF || (!c->compaction.trimming && c->compaction.n_deletes == 0);
+    return c->journal.writing == WRITING_OFF || (!has_work(c) && c->compaction.n_deletes == 0);
 }
 
 static void settle(struct core *c)
@@ -31,12 +37,10 @@ static void trim(struct core *c)
 {
     struct compaction *k = &c->compaction;
     size_t room = DELETES_MAX - k->n_deletes;
-    if (!k->trimming || room == 0 || c->journal.in_flight)
+    if (!has_work(c) || room == 0 || c->journal.in_flight)
         return; /* the array is lent to the batch under way */
-    size_t n = store_trim(c->store, room < TRIM_MAX ? room : TRIM_MAX, k->deletes + k->n_deletes);
-    k->n_deletes += n;
-    if (n == 0)
-        k->trimming = false;
+    k->n_deletes += store_trim(c->store, room < TRIM_MAX ? room : TRIM_MAX, k->deletes + k->n_deletes);
+    k->moved = false;
 }
 
 static void check_policy(struct core *c, tn_ms now)
@@ -45,12 +49,14 @@ static void check_policy(struct core *c, tn_ms now)
     if (now < k->next_check || c->config.retention_ms < 0)
         return;
     k->next_check = now + CHECK_MS;
+    if (journal_refuses(c, WRITE_FREES, now) != ETCD_OK)
+        return; /* the policy may plan a row by itself: nothing may be planned that is not tried */
     tn_rev upto = store_auto_compact(c->store, now, c->config.retention_ms);
-    if (upto <= 0 || journal_refuses(c, WRITE_FREES, now) != ETCD_OK)
-        return;
     struct compact_resp resp;
     tn_seq seq;
-    enum etcd_error e = store_compact(c->store, &(struct compact_req){.revision = upto}, &resp, &seq);
+    enum etcd_error e = ETCD_OK;
+    if (upto > 0)
+        e = store_compact(c->store, &(struct compact_req){.revision = upto}, &resp, &seq);
     if (e == ETCD_OK)
         journal_planned(c, WRITE_FREES);
 }
@@ -68,7 +74,7 @@ void compaction_committed(struct core *c)
     if (compacted == c->compaction.compacted)
         return;
     c->compaction.compacted = compacted;
-    c->compaction.trimming = true;
+    c->compaction.moved = true;
 }
 
 /* The first n of deletes are gone from the log. */
@@ -82,14 +88,13 @@ void compaction_sent(struct core *c, size_t n)
 
 void compaction_give_up(struct core *c)
 {
-    c->compaction.trimming = false;
     settle(c);
 }
 
 tn_ms compaction_deadline(const struct core *c)
 {
     const struct compaction *k = &c->compaction;
-    if (k->trimming && k->n_deletes < DELETES_MAX && !c->journal.in_flight)
+    if (has_work(c) && k->n_deletes < DELETES_MAX && !c->journal.in_flight)
         return c->now;
     if (c->journal.writing == WRITING_FULL && k->n_deletes > 0 && !c->journal.in_flight)
         return journal_ready_at(c, WRITE_FREES);

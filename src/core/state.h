@@ -134,7 +134,7 @@ struct journal {
 
 struct compaction {
     tn_rev compacted;     /* the durable one, as last seen */
-    bool trimming;        /* memory or log hold superseded rows */
+    bool moved;           /* it did, and nothing was trimmed since */
     tn_ms next_check;     /* of the automatic policy */
     struct list physical; /* held replies that wait for the trim */
     size_t n_deletes;
