@@ -7,6 +7,8 @@
 #include "cli/name.h"
 #include "io/loop.h"
 
+#define CALL_TIMEOUT_MS 5000 /* the library's default */
+
 static void keep(struct tenure_error *into, int code, const struct tenure_error *err)
 {
     *into = err ? *err : (struct tenure_error){.code = code, .kind = tenure_error_kind(code)};
@@ -96,6 +98,8 @@ bool claim_open(struct claim *c, const char *command, const struct global_option
     struct tenure_error err = {0};
     *c = (struct claim){.o = *o, .command = command};
     c->ask_until_ms = o->timeout_ms < 0 ? INT64_MAX : io_clock() + o->timeout_ms;
+    c->call_timeout_ms = g->call_timeout_ms > 0 ? g->call_timeout_ms : CALL_TIMEOUT_MS;
+    c->answer_until_ms = io_clock() + c->call_timeout_ms;
     connect_options(g, &options);
     options.purpose = o->purpose;
     if (name_split(o->name, o->whole_key, &c->prefix, &c->name))
@@ -197,19 +201,39 @@ void claim_release(struct claim *c)
     drop(c);
 }
 
+/* An election goes on asking for ever: right for a candidate that stands, wrong for one that never met a server. */
+static void give_up_unanswered(struct claim *c)
+{
+    char urls[160] = "";
+    if (c->state != CLAIM_ASKING || io_clock() < c->answer_until_ms)
+        return;
+    for (size_t i = 0, n = 0; i < tenure_endpoints(c->client) && n < sizeof urls; i++)
+        n += (size_t)snprintf(urls + n, sizeof urls - n, "%s%s", i ? ", " : "", tenure_endpoint(c->client, i));
+    c->state = CLAIM_REFUSED;
+    keep(&c->why, TENURE_EUNAVAILABLE, NULL);
+    snprintf(c->why.text, sizeof c->why.text, "no server answered within %g s: %s", (double)c->call_timeout_ms / 1000, urls);
+}
+
 void claim_turn(struct claim *c)
 {
     tenure_turn(c->client);
+    c->was_answered = c->was_answered || claim_lease(c) != 0;
+    if (!c->was_answered && c->o.election)
+        give_up_unanswered(c);
+}
+
+int claim_wait_ms(const struct claim *c)
+{
+    int wait = tenure_timeout_ms(c->client);
+    int64_t left = c->answer_until_ms - io_clock();
+    if (c->was_answered || !c->o.election || c->state != CLAIM_ASKING)
+        return wait;
+    return left < 0 ? 0 : wait < 0 || wait > left ? (int)left : wait;
 }
 
 int claim_fd(const struct claim *c)
 {
     return tenure_fd(c->client);
-}
-
-int claim_wait_ms(const struct claim *c)
-{
-    return tenure_timeout_ms(c->client);
 }
 
 int64_t claim_remaining_ms(const struct claim *c)

@@ -38,6 +38,9 @@ struct claim {
     int64_t token;
     struct tenure_error why; /* of REFUSED and LOST, and of a release that failed */
     int64_t ask_until_ms;    /* BOOTTIME; INT64_MAX = without end */
+    int64_t call_timeout_ms;
+    int64_t answer_until_ms; /* BOOTTIME; a server must have answered by then */
+    bool was_answered;       /* one has: what fails later is worth waiting for */
 };
 
 /* Opens the handle. False after having said why. Borrows o's strings. */
@@ -45,7 +48,8 @@ bool claim_open(struct claim *c, const char *command, const struct global_option
 /* Closes the handle, bounded; what is held is released. */
 void claim_close(struct claim *c);
 
-/* Begins to ask; state is ASKING or REFUSED then. After a REFUSED because the session was lost it may be asked again. */
+/* Begins to ask; state is ASKING or REFUSED then. REFUSED comes also when no server answers within the call timeout; once one
+ * has answered, it may be asked again. */
 void claim_ask(struct claim *c);
 /* Does what is due. */
 void claim_turn(struct claim *c);

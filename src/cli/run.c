@@ -265,12 +265,18 @@ static void print_held(const struct run *r)
     fflush(stdout);
 }
 
-/* Refused. A session that was lost in the queue (this program was stopped, the server was away) queues again. */
+/* Whether to queue again: the session was lost in the queue (this program was stopped), or the server is away meanwhile. */
+static bool is_worth_another_try(const struct claim *c)
+{
+    return c->was_answered && (c->why.kind == TENURE_KIND_LOST || c->why.kind == TENURE_KIND_UNAVAILABLE ||
+                               c->why.kind == TENURE_KIND_TIMEOUT);
+}
+
 static void refused(struct run *r)
 {
     const struct tenure_error *why = &r->claim.why;
     bool in_time = r->claim.ask_until_ms == INT64_MAX || io_clock() < r->claim.ask_until_ms;
-    if (why->code == TENURE_ELOST && in_time) {
+    if (in_time && is_worth_another_try(&r->claim)) {
         claim_ask(&r->claim);
         return;
     }

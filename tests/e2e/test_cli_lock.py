@@ -142,6 +142,7 @@ def environment(world):
 def leaves_processes_behind(world):
     """what the command leaves behind in its group is ended before the lock is let go"""
     process, stamps = begin(world, "a", "--leave-behind", "--ignore-term", options=("--grace", "0.5"))
+    stamps.await_alive()
     token, began = next_holder(world, "a")
     ended(process, 0)
     true(began > stamps.last()[3], "the next one began after the last sign of life")
