@@ -544,6 +544,15 @@ static void say(struct server_conn *conn, bytes raw)
     push_chunk(conn, true, raw);
 }
 
+/* The wire engine's server role has no reason to say this, so the frame is made by hand. */
+static void refuse_stream(struct server_stream *s)
+{
+    uint32_t id = h2_stream_id(s->st);
+    uint8_t frame[] = {0,           0, 4, 3, 0, (uint8_t)(id >> 24), (uint8_t)(id >> 16), (uint8_t)(id >> 8),
+                       (uint8_t)id, 0, 0, 0, 7};
+    push_chunk(s->conn, true, bytes_of(frame, sizeof frame));
+}
+
 static void obey(struct server_stream *s, const struct mock_rule *r, bytes message)
 {
     switch (r->act) {
@@ -568,6 +577,9 @@ static void obey(struct server_stream *s, const struct mock_rule *r, bytes messa
         break;
     case MOCK_RESET:
         h2_reset(s->st);
+        break;
+    case MOCK_REFUSE:
+        refuse_stream(s);
         break;
     case MOCK_GOAWAY:
         h2_goaway(s->conn->h2);

@@ -34,7 +34,8 @@ enum mock_act {
     MOCK_APPLY_ERROR, /* applied, answered with status and text */
     MOCK_APPLY_CUT,   /* applied, then the connection ends */
     MOCK_CUT,         /* the connection ends, not applied */
-    MOCK_RESET,       /* RST_STREAM */
+    MOCK_RESET,       /* RST_STREAM CANCEL */
+    MOCK_REFUSE,      /* RST_STREAM REFUSED_STREAM: provably not applied */
     MOCK_GOAWAY,      /* not applied; GOAWAY, the call is answered all the same */
     MOCK_GARBAGE,     /* bytes that are not HTTP/2 */
     MOCK_BAD_MESSAGE, /* a message that is not protobuf, status OK */

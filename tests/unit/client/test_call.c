@@ -186,6 +186,13 @@ static void status_and_health_are_asked_of_the_endpoint_named(void **state)
         assert_int_equal(mock_last_request(&w, "/Check")->endpoint, i);
     }
     assert_int_equal(mock_conns(&w, -1), 0); /* nobody needs them any more */
+    size_t connects = w.endpoints[1].connects;
+    struct told both[2] = {{0}};
+    assert_non_null(client_status(w.client, 1, NULL, on_status, &both[0], w.now, NULL));
+    assert_non_null(client_health(w.client, 1, NULL, on_health, &both[1], w.now, NULL));
+    world_settle(&w);
+    assert_true(both[0].done && both[1].done);
+    assert_int_equal(w.endpoints[1].connects, connects + 1);
     struct tenure_error err;
     assert_null(client_status(w.client, 3, NULL, on_status, NULL, w.now, &err));
     assert_int_equal(err.code, TENURE_EINVALID);
@@ -578,6 +585,25 @@ static void a_stream_that_the_server_resets_is_maybe_for_a_write_and_again_for_a
     assert_int_equal(t.code, 0);
 }
 
+static void a_refused_stream_is_sent_again_but_not_in_a_storm(void **state)
+{
+    struct told t;
+    (void)state;
+    warm_up();
+    mock_on(&w, "/Put", 3, MOCK_REFUSE);
+    put(&t, "k", "v");
+    assert_true(world_until(&w, &t.done, 1000));
+    assert_int_equal(t.code, 0);
+    assert_int_equal(mock_applied(&w, "v"), 1);
+    mock_on(&w, "/Put", -1, MOCK_REFUSE);
+    put(&t, "k", "never");
+    assert_true(world_until(&w, &t.done, 6000));
+    assert_int_equal(t.code, TENURE_ETIMEOUT);
+    assert_int_equal(t.error.applied, TENURE_APPLIED_NO);
+    assert_true(mock_count_requests(&w, "/Put", -1) < 30);
+    assert_int_equal(w.endpoints[0].connects, 1);
+}
+
 static void a_goaway_ends_no_call_and_moves_the_next(void **state)
 {
     struct told a, b;
@@ -766,6 +792,7 @@ int main(void)
         CASE_2(a_read_whose_connection_broke_is_asked_elsewhere_at_once),
         CASE_1(a_write_waits_for_a_server_that_comes_back),
         CASE_1(a_stream_that_the_server_resets_is_maybe_for_a_write_and_again_for_a_read),
+        CASE_1(a_refused_stream_is_sent_again_but_not_in_a_storm),
         CASE_2(a_goaway_ends_no_call_and_moves_the_next),
         CASE_2(a_revoke_whose_first_answer_was_lost_is_a_success),
         CASE_1(a_repeatable_write_whose_fate_is_open_ends_as_maybe),

@@ -312,6 +312,9 @@ static void doubt_ends_with_a_byte(void **state)
     assert_true(t[1].done); /* it went out as soon as the doubt was over */
     assert_int_equal(t[1].code, 0);
     assert_int_equal(w.endpoints[other].connects, 1);
+    char errors[200];
+    client_endpoint_errors(w.client, errors, sizeof errors);
+    assert_null(strstr(errors, w.endpoints[first].url));
     w.endpoints[other].reach = MOCK_UP;
     for (int i = 0; i < 20; i++) {
         world_run(&w, 1000);

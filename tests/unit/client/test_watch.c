@@ -313,6 +313,22 @@ static void a_refused_watch_ends_with_the_servers_reason(void **state)
     stop(&s);
 }
 
+static void a_watch_cancelled_for_a_passing_reason_is_created_again(void **state)
+{
+    struct seen s;
+    (void)state;
+    start(&s, "k", 0);
+    world_settle(&w);
+    struct watch_resp r = {.watch_id = 0, .canceled = true, .cancel_reason = bytes_str("etcdserver: no leader")};
+    mock_watch_say(&w, &r);
+    mock_put(&w, "k", "v");
+    world_run(&w, 1000);
+    assert_int_equal(s.ended, 0);
+    assert_int_equal(s.created, 1);
+    expect_run(&s, 11, 11);
+    stop(&s);
+}
+
 static void a_watch_stream_refused_for_good_ends_every_watch(void **state)
 {
     struct seen a, b;
@@ -537,6 +553,7 @@ int main(void)
         CASE_1(a_compacted_watch_ends_and_says_where_reading_is_possible),
         CASE_1(a_watch_compacted_while_disconnected_ends_when_it_comes_back),
         CASE_1(a_refused_watch_ends_with_the_servers_reason),
+        CASE_1(a_watch_cancelled_for_a_passing_reason_is_created_again),
         CASE_1(a_watch_stream_refused_for_good_ends_every_watch),
         CASE_2(a_watch_stream_refused_for_now_is_opened_again_at_growing_distance),
         CASE_2(a_watch_moves_away_from_an_endpoint_that_goes_silent),
