@@ -12,9 +12,9 @@
 #include "rig.h"
 
 enum { ROWS = 40 };
-static const tn_seq compacted[] = {2, 5, 6, 7, 20};
+static const tn_seq compacted[] = {2, 5, 6, 7, 18, 20}; /* 19 has no neighbour */
 
-/* 40 rows, five of the first twenty deleted, all in tenure.db alone. */
+/* 40 rows, six of the first twenty deleted, all in tenure.db alone. */
 static int set_up(void **state)
 {
     struct rig *r = malloc(sizeof *r);
@@ -167,7 +167,8 @@ static void exchanged_rows_are_found(void **state)
         "row 25 was changed");
 }
 
-/* The row's checksum knows the sum before it, so not even an older row of the same sequence fits. */
+/* A row with all its checksums, of the same sequence in a log with another past. Its neighbours tell, and where it has
+ * none, the sum over all rows. */
 static void rows_of_another_log_are_found(void **state)
 {
     struct rig *r = *state;
@@ -175,17 +176,24 @@ static void rows_of_another_log_are_found(void **state)
     char sql[512];
     rig_init(&other, NULL);
     assert_int_equal(rig_open(&other), 0);
-    other.value_max = 50; /* other rows up to here */
-    rig_append(&other, 24);
-    other.value_max = r->value_max; /* the same fields from here on */
-    rig_append(&other, 16);
+    other.value_max = r->value_max - 1;
+    rig_append(&other, ROWS);
     rig_close(&other);
-    snprintf(
-        sql, sizeof sql,
-        "ATTACH '%s/tenure.db' AS o; DELETE FROM log WHERE seq=30; INSERT INTO log SELECT * FROM o.log WHERE seq=30",
-        other.dir);
-    assert_found(r, sql, "row 30 does not follow");
+    for (int seq = 19; seq <= 30; seq += 11) {
+        snprintf(sql, sizeof sql,
+                 "ATTACH '%s/tenure.db' AS o; DELETE FROM log WHERE seq=%d; INSERT INTO log SELECT * FROM o.log WHERE seq=%d",
+                 other.dir, seq, seq);
+        assert_found(r, sql, seq == 19 ? "up to 20 are not those" : "row 30 does not follow");
+    }
     rig_fini(&other);
+}
+
+/* The mapping is gone, but the last compaction knew the newest row of its time. */
+static void rows_that_the_last_compaction_saw_are_missed(void **state)
+{
+    struct rig *r = *state;
+    rig_remove(r, "leases");
+    assert_found(r, "DELETE FROM log WHERE seq>=28", "rows 28 to 30 are missing");
 }
 
 static void the_record_of_deletions_is_guarded(void **state)
@@ -272,6 +280,7 @@ int main(void)
         T(a_row_with_another_number_is_found),
         T(exchanged_rows_are_found),
         T(rows_of_another_log_are_found),
+        T(rows_that_the_last_compaction_saw_are_missed),
         T(the_record_of_deletions_is_guarded),
         T(an_older_copy_of_the_file_is_found_in_the_same_directory),
         T(a_damaged_log_is_left_as_it_was_found),
