@@ -114,6 +114,16 @@ static void retry_later(struct lock *l, tn_ms now)
     lock_arm(l);
 }
 
+/* At once the first time, as the cause has passed by then. */
+static void retry_soon(struct lock *l, tn_ms now)
+{
+    bool first = l->backoff.tries == 0;
+    retry_later(l, now);
+    if (first)
+        l->retry_at = now;
+    lock_arm(l);
+}
+
 /* ---- ends ---- */
 
 static void stop_watches(struct lock *l, tn_ms now)
@@ -304,7 +314,7 @@ static void watch_ended(struct lock *l, int code, const struct tenure_error *err
     } else if (l->state == LOCK_WAITING) {
         stop_watches(l, now);
         lock_move(l, LOCK_VERIFYING);
-        retry_later(l, now);
+        retry_soon(l, now);
     }
 }
 

@@ -386,7 +386,8 @@ static enum etcd_error lease_keepalive(struct world *w, bytes in, struct arena *
     struct lease_keepalive_req r;
     assert_int_equal(decode_lease_keepalive_req(in, a, &r), 0);
     bool known = find_lease(w, r.id) < w->n_leases;
-    w->n_renewals += known;
+    if (known)
+        w->renewed_at[w->n_renewals++ % ARRAY_LEN(w->renewed_at)] = w->now;
     struct lease_keepalive_resp p = {.revision = w->revision, .id = r.id, .ttl_s = known ? w->lease_ttl_s : 0};
     struct response_header h = header_of(w);
     encode_lease_keepalive_resp(&h, &p, out);
@@ -1130,6 +1131,15 @@ tn_lease mock_lease(struct world *w)
 {
     assert_true(w->n_leases < ARRAY_LEN(w->leases));
     return w->leases[w->n_leases++] = w->next_lease++;
+}
+
+bool mock_renewed_between(const struct world *w, tn_ms from, tn_ms to)
+{
+    for (size_t i = 0; i < w->n_renewals && i < ARRAY_LEN(w->renewed_at); i++) {
+        if (w->renewed_at[i] >= from && w->renewed_at[i] <= to)
+            return true;
+    }
+    return false;
 }
 
 void mock_revoke(struct world *w, tn_lease id)

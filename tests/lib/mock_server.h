@@ -97,6 +97,7 @@ struct world {
     size_t n_leases;
     int64_t lease_ttl_s;
     size_t n_renewals;
+    tn_ms renewed_at[4096]; /* when each was received */
     tn_lease next_lease;
 
     struct mock_request requests[MOCK_REQUESTS_MAX];
@@ -140,6 +141,8 @@ tn_rev mock_put(struct world *w, const char *key, const char *value);
 tn_rev mock_put_two(struct world *w, const char *key1, const char *key2, const char *value);
 void mock_compact(struct world *w, tn_rev revision);
 tn_lease mock_lease(struct world *w);
+/* Whether a server received a renewal from one time to the other, both included. */
+bool mock_renewed_between(const struct world *w, tn_ms from, tn_ms to);
 void mock_revoke(struct world *w, tn_lease id);
 /* How often this value was put. */
 size_t mock_applied(const struct world *w, const char *value);

@@ -36,6 +36,7 @@ struct actor {
 struct token_of {
     char name[64];
     int64_t token;
+    tn_lease lease; /* of the holder */
 };
 
 static struct {
@@ -190,7 +191,8 @@ unsigned story_violations(void)
 
 /* ---- what must always be true ---- */
 
-static void token_grows(const char *name, int64_t token)
+/* A lease that was taken over may find its own key, and goes on with the token of before. */
+static void token_grows(const char *name, int64_t token, tn_lease lease)
 {
     size_t i = 0;
     while (i < st.n_tokens && strcmp(st.tokens[i].name, name) != 0)
@@ -199,9 +201,11 @@ static void token_grows(const char *name, int64_t token)
         assert_true(st.n_tokens < NAMES_MAX);
         snprintf(st.tokens[st.n_tokens++].name, sizeof st.tokens[0].name, "%s", name);
     }
-    if (token <= st.tokens[i].token)
+    bool same = token == st.tokens[i].token && lease == st.tokens[i].lease;
+    if (token <= st.tokens[i].token && !same)
         violated("the token %" PRId64 " of %s is not greater than %" PRId64, token, name, st.tokens[i].token);
     st.tokens[i].token = token;
+    st.tokens[i].lease = lease;
 }
 
 static bool holds(const struct actor *a, const char *name)
@@ -281,7 +285,7 @@ static void on_acquired(void *user, int code, int64_t token, const struct tenure
     o->was_lost = false;
     assert_int_equal(token, lock_token(o->lock));
     say("%s holds %s, token %" PRId64, o->actor->name, o->label, token);
-    token_grows(o->name, token);
+    token_grows(o->name, token, session_lease(o->actor->session));
 }
 
 static void on_lost(void *user, const struct tenure_error *why)
@@ -312,7 +316,7 @@ static void on_gained(void *user, int64_t token)
     a->led = true;
     snprintf(name, sizeof name, "election %s", a->election_name);
     say("%s leads %s, token %" PRId64, a->name, a->election_name, token);
-    token_grows(name, token);
+    token_grows(name, token, election_lease(a->election));
 }
 
 static void on_leadership_lost(void *user, const struct tenure_error *why)
@@ -358,8 +362,8 @@ static void on_leader(void *user, const struct kv *kv, tn_rev revision)
     if (kv->key.len == 0)
         say("%s sees nobody lead %s", a->name, a->observed);
     else
-        say("%s sees %s lead %s, token %" PRId64 ", '%.*s'", a->name, who_has(kv->lease), a->observed, kv->create_revision,
-            (int)kv->value.len, (const char *)kv->value.data);
+        say("%s sees '%.*s' lead %s, token %" PRId64, a->name, (int)kv->value.len, (const char *)kv->value.data, a->observed,
+            kv->create_revision);
 }
 
 static void on_observer_end(void *user, int code, const struct tenure_error *error)
@@ -573,6 +577,19 @@ static void fault(enum fake_fault f)
     fake_set_judge(judge, NULL);
 }
 
+/* Its calls are refused from now on; its renewals are answered. */
+static enum fake_fault judge_all(void *user, struct client *c, unsigned n, const char *what)
+{
+    (void)n;
+    (void)what;
+    return c == user ? FAKE_UNAVAILABLE : FAKE_FINE;
+}
+
+static void refuse_all(struct actor *a)
+{
+    fake_set_judge(judge_all, a->client);
+}
+
 static bool world_sentence(void)
 {
     if (is(0, "wait"))
@@ -587,6 +604,8 @@ static bool world_sentence(void)
         fake_pause(actor(st.words[1])->client, false);
     else if (is(0, "compact"))
         fake_compact();
+    else if (is(0, "least"))
+        fake_set_ttl_min(number(2));
     else if (is(0, "overflow"))
         fake_overflow_watches(actor(st.words[1])->client);
     else if (is(0, "delete"))
@@ -598,6 +617,8 @@ static bool world_sentence(void)
         fault(is(1, "request") ? FAKE_LOSE_REQUEST : FAKE_LOSE_REPLY);
     else if (is(0, "delay"))
         fault(FAKE_LATE);
+    else if (is(0, "refuse") && is(1, "all"))
+        refuse_all(actor(st.words[3]));
     else if (is(0, "refuse"))
         fault(FAKE_UNAVAILABLE);
     else if (is(0, "deny"))
@@ -721,6 +742,6 @@ void story_end(void)
         remove_election(a);
         a->observer = observer_stop(a->observer, fake_now());
     }
-    fake_run(0);
+    fake_run(2 * FAKE_CALL_TIMEOUT_MS); /* what was cancelled, or runs on unseen, comes to its end */
     fake_end();
 }
