@@ -1,9 +1,9 @@
 /* Codecs: protobuf messages <-> the structs of api. The only file besides the generated ones that knows protobuf.
  *
- * Decoders take a whole message, put what they need into the arena (strings are copied or borrow `in`: in must outlive
- * the result) and answer 0, TENURE_EPROTOCOL (malformed, or nested deeper than CODEC_DEPTH_MAX, which is checked before
- * protobuf-c unpacks, because it has no limit of its own) or TENURE_ENOMEM. Encoders append to a buf and leave errors in
- * it (buf_error). Unknown fields are ignored. Pure.
+ * Decoders take a whole message, put what they need into the arena (strings are copied or borrow `in`: in must
+ * outlive the result) and answer 0, TENURE_EPROTOCOL (malformed, or nested deeper than CODEC_DEPTH_MAX, which is
+ * checked before protobuf-c unpacks, because it has no limit of its own) or TENURE_ENOMEM. Encoders append to a buf
+ * and leave errors in it (buf_error). Unknown fields are ignored. Pure.
  */
 #ifndef WIRE_CODEC_H
 #define WIRE_CODEC_H

@@ -1,8 +1,8 @@
 /* How deep messages lie within messages, found by walking the bytes: protobuf-c recurses without a limit of its own.
  *
- * Reads tag by tag. A length-delimited field that the descriptor calls a message is entered: its end goes on a stack of
- * depth_max places. Everything else is stepped over. Fails at the first byte that cannot be right and at the first message
- * too deep, so the cost is at most one pass.
+ * Reads tag by tag. A length-delimited field that the descriptor calls a message is entered: its end goes on a stack
+ * of depth_max places. Everything else is stepped over. Fails at the first byte that cannot be right and at the first
+ * message too deep, so the cost is at most one pass.
  */
 #include <assert.h>
 

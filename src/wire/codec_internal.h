@@ -14,8 +14,8 @@
 int codec_unpack(const ProtobufCMessageDescriptor *d, bytes in, struct arena *a, void **ret) MUST_USE;
 int codec_unpack_nested(const ProtobufCMessageDescriptor *d, bytes in, struct arena *a, void **ret) MUST_USE;
 
-/* 0, or TENURE_EPROTOCOL when `in` is malformed or has messages nested deeper than depth_max (the message itself is depth
- * 1). Walks the bytes by the descriptor with a stack of its own, so that no input can exhaust ours. */
+/* 0, or TENURE_EPROTOCOL when `in` is malformed or has messages nested deeper than depth_max (the message itself is
+ * depth 1). Walks the bytes by the descriptor with a stack of its own, so that no input can exhaust ours. */
 int codec_check_depth(const ProtobufCMessageDescriptor *d, bytes in, unsigned depth_max) MUST_USE;
 
 static inline bytes bytes_of_pb(ProtobufCBinaryData s)

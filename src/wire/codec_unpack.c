@@ -1,7 +1,8 @@
 /* protobuf-c into an arena: one allocator that hands out arena memory and frees nothing; the arena frees all at once.
  *
- * protobuf-c says only that it failed; whether for want of memory is known from the allocator. That also keeps a bound:
- * a field of two bytes can become a struct of a hundred, and a request of a megabyte must not become a hundred megabytes.
+ * protobuf-c says only that it failed; whether for want of memory is known from the allocator. That also keeps a
+ * bound: a field of two bytes can become a struct of a hundred, and a request of a megabyte must not become a hundred
+ * megabytes.
  */
 #include "wire/codec_internal.h"
 

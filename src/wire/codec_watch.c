@@ -1,4 +1,5 @@
-/* Watch: requests, responses, and one event as a field of a response, so that its encoding can be shared by watchers. */
+/* Watch: requests, responses, and one event as a field of a response, so that its encoding can be shared by watchers.
+ * */
 #include "tenure/error.h"
 #include "wire/codec_internal.h"
 

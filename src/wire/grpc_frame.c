@@ -19,7 +19,10 @@ void grpc_in_fini(struct grpc_in *g, struct grpc_budget *budget)
 {
     budget->used -= g->cap;
     free(g->body);
-    *g = (struct grpc_in){0};
+    g->body = NULL;
+    g->n_body = g->cap = 0;
+    g->n_prefix = 0;
+    g->taken = false;
 }
 
 static void take(bytes *chunk, void *out, size_t len)

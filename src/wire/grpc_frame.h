@@ -1,7 +1,7 @@
 /* Messages out of a stream of bytes: each is a flag byte, a length of four bytes, and that many bytes. Pure.
  *
- * A message that lies in one chunk is answered where it lies; one that does not is gathered. Memory follows what arrived,
- * not what the length promises, and counts against a budget that all streams of a connection share. */
+ * A message that lies in one chunk is answered where it lies; one that does not is gathered. Memory follows what
+ * arrived, not what the length promises, and counts against a budget that all streams of a connection share. */
 #ifndef WIRE_GRPC_FRAME_H
 #define WIRE_GRPC_FRAME_H
 

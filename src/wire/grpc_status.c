@@ -1,5 +1,5 @@
-/* Status numbers as text, percent-encoding, and gRPC's two mapping tables (doc/http-grpc-status-mapping and the table of
- * error codes in PROTOCOL-HTTP2 of gRPC's documents). */
+/* Status numbers as text, percent-encoding, and gRPC's two mapping tables (doc/http-grpc-status-mapping and the table
+ * of error codes in PROTOCOL-HTTP2 of gRPC's documents). */
 #include "wire/grpc_status.h"
 
 #include <nghttp2/nghttp2.h>

@@ -40,7 +40,7 @@ bool grpc_timeout_parse(bytes s, int64_t *ret_ms)
         *ret_ms = divide_up(n, 1000);
         return true;
     case 'n':
-        *ret_ms = divide_up(n, 1000 * 1000);
+        *ret_ms = divide_up(n, 1000000);
         return true;
     default:
         return false;

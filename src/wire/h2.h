@@ -3,15 +3,15 @@
  * Happy path, server: h2_feed -> on_request, on_message …, on_half_close -> h2_send_message …, h2_finish -> h2_output.
  * Happy path, client: h2_call, h2_send_message, h2_half_close -> h2_output; h2_feed -> on_message …, on_status.
  *
- * Rules. (1) Callbacks come only from h2_feed and h2_output, never from a send. (2) In a callback every function of this
- * header may be called but h2_feed, h2_output and h2_free. (3) on_close comes exactly once a stream that on_request or
- * h2_call made known, as its last callback (also from h2_free); then the stream pointer is dead. (4) Time comes in as
- * `now`. (5) Nothing here touches a socket.
+ * Rules. (1) Callbacks come only from h2_feed and h2_output, never from a send. (2) In a callback every function of
+ * this header may be called but h2_feed, h2_output and h2_free. (3) on_close comes exactly once a stream that
+ * on_request or h2_call made known, as its last callback (also from h2_free); then the stream pointer is dead. (4)
+ * Time comes in as `now`. (5) Nothing here touches a socket.
  *
- * What is answered here without asking the user: a content type that is not application/grpc… (HTTP 415), a method that
- * is not POST (405), a compressed message (UNIMPLEMENTED), a message longer than message_bytes_max
- * (RESOURCE_EXHAUSTED "grpc: received message larger than max (N vs. M)"), a broken frame (INTERNAL). A connection error
- * makes h2_feed answer an error after GOAWAY was queued: write h2_output once more, then close.
+ * What is answered here without asking the user: a content type that is not application/grpc… (HTTP 415), a method
+ * that is not POST (405), a compressed message (UNIMPLEMENTED), a message longer than message_bytes_max
+ * (RESOURCE_EXHAUSTED "grpc: received message larger than max (N vs. M)"), a broken frame (INTERNAL). A connection
+ * error makes h2_feed answer an error after GOAWAY was queued: write h2_output once more, then close.
  */
 #ifndef WIRE_H2_H
 #define WIRE_H2_H
@@ -74,9 +74,9 @@ struct h2_conn *h2_free(struct h2_conn *c); /* NULL is fine; NULL */
 
 /* 0, or a TENURE_E… code with err filled: queue is to be flushed and the connection closed. */
 int h2_feed(struct h2_conn *c, bytes in, tn_ms now, struct tenure_error *err) MUST_USE;
-/* Appends what is to be written, until about bytes_max were added or nothing is left; call again after each h2_feed and
- * each send. 0, or a TENURE_E… code when the connection ended in a way that h2_feed has not answered yet: write what was
- * appended, then close. */
+/* Appends what is to be written, until about bytes_max were added or nothing is left; call again after each h2_feed
+ * and each send. 0, or a TENURE_E… code when the connection ended in a way that h2_feed has not answered yet: write
+ * what was appended, then close. */
 int h2_output(struct h2_conn *c, struct buf *out, size_t bytes_max) MUST_USE;
 /* Whether the peer has begun to speak HTTP/2: its preface and its first frame were right. */
 bool h2_established(const struct h2_conn *c);
@@ -116,7 +116,8 @@ int h2_finish(struct h2_stream *st, enum grpc_status status, const char *text) M
 void h2_reset(struct h2_stream *st);
 
 /* ---- client ---- */
-/* Opens a call. timeout_ms < 0 = none. headers: further metadata. Copies all. NULL when out of memory or after GOAWAY. */
+/* Opens a call. timeout_ms < 0 = none. headers: further metadata. Copies all. NULL when out of memory or after
+ * GOAWAY. */
 struct h2_stream *h2_call(struct h2_conn *c, const char *path, const char *authority, int64_t timeout_ms,
                           const struct h2_header *headers, size_t n_headers, void *stream_user) MUST_USE;
 int h2_half_close(struct h2_stream *st) MUST_USE;

@@ -2,8 +2,8 @@
  *
  * Happy path: h2_call -> HEADERS; the answer's header list, messages, then trailers with grpc-status -> on_status.
  * Otherwise a status is made up as gRPC's documents say: from the HTTP status of an answer that is not gRPC, from the
- * error code of a RST_STREAM, UNAVAILABLE for what a GOAWAY left behind. Unprocessed is claimed only where it is proved:
- * HEADERS never written, REFUSED_STREAM, or an id above the GOAWAY's last.
+ * error code of a RST_STREAM, UNAVAILABLE for what a GOAWAY left behind. Unprocessed is claimed only where it is
+ * proved: HEADERS never written, REFUSED_STREAM, or an id above the GOAWAY's last.
  */
 #include <stdarg.h>
 #include <stdio.h>

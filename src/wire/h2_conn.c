@@ -1,8 +1,8 @@
 /* The connection: its life, its errors, and the way in and out.
  *
- * Happy path: h2_feed hands the bytes to nghttp2, whose callbacks (h2_session.c) become ours; what nghttp2 has to say at
- * once (SETTINGS, acknowledgements, WINDOW_UPDATE) it then writes into `early`. h2_output gives out `early`, then all
- * that nghttp2 has, DATA straight from the streams' queues.
+ * Happy path: h2_feed hands the bytes to nghttp2, whose callbacks (h2_session.c) become ours; what nghttp2 has to say
+ * at once (SETTINGS, acknowledgements, WINDOW_UPDATE) it then writes into `early`. h2_output gives out `early`, then
+ * all that nghttp2 has, DATA straight from the streams' queues.
  *
  * nghttp2 does not tell when it gives a connection up: it queues a GOAWAY. That is why h2_feed writes early: the GOAWAY
  * is seen by before_frame_cb, and h2_feed can answer the error. Failures inside nghttp2 (no memory) make the session
@@ -101,7 +101,6 @@ static struct h2_conn *conn_new(bool server, const struct h2_limits *limits, con
     list_init(&c->streams);
     list_init(&c->abandoned);
     list_init(&c->dead);
-    list_init(&c->spares);
     list_init(&c->drained);
     list_init(&c->unfinished);
     buf_init(&c->early);

@@ -1,5 +1,5 @@
-/* A header list while it arrives: names and values copied into one buffer that the connection uses again and again. Pure.
- * Only one list can be under way on a connection, since no frame may come between its parts. */
+/* A header list while it arrives: names and values copied into one buffer that the connection uses again and again.
+ * Pure. Only one list can be under way on a connection, since no frame may come between its parts. */
 #ifndef WIRE_H2_HEADERS_H
 #define WIRE_H2_HEADERS_H
 

@@ -1,5 +1,5 @@
-/* The inside of the HTTP/2 engine, shared by its files: h2_conn.c owns the connection, h2_session.c is nghttp2's side of
- * it, h2_stream.c the streams and what they send, h2_server.c and h2_client.c the two roles. Pure.
+/* The inside of the HTTP/2 engine, shared by its files: h2_conn.c owns the connection, h2_session.c is nghttp2's side
+ * of it, h2_stream.c the streams and what they send, h2_server.c and h2_client.c the two roles. Pure.
  *
  * A stream's life:
  *
@@ -24,6 +24,7 @@
 struct h2_stream {
     struct h2_conn *conn;
     struct list node;
+    struct h2_stream *next_spare;
     void *user;
     int32_t id;
 
@@ -63,7 +64,8 @@ struct h2_conn {
     void *user;
     tn_ms now; /* of the last h2_feed */
 
-    struct list streams, abandoned, dead, spares;
+    struct list streams, abandoned, dead;
+    struct h2_stream *spares;
     size_t n_streams; /* open or abandoned */
     size_t n_spares;
     size_t queued; /* over all streams */

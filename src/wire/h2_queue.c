@@ -1,5 +1,5 @@
-/* Two arrays used as queues: runs, and the plain bytes that the plain runs stand for. Both begin again at 0 when they run
- * empty, and move down when half of them is behind. */
+/* Two arrays used as queues: runs, and the plain bytes that the plain runs stand for. Both begin again at 0 when they
+ * run empty, and move down when half of them is behind. */
 #include "wire/h2_queue.h"
 
 #include <assert.h>
@@ -129,6 +129,7 @@ int h2_queue_push(struct h2_queue *q, const struct h2_part *parts, size_t n)
     rc = rc ? rc : runs_reserve(q, m.runs);
     if (rc)
         return rc;
+    assert(q->plain && q->runs);
     grpc_prefix_write(prefix, (uint32_t)m.total);
     add_plain(q, prefix, sizeof prefix);
     for (size_t i = 0; i < n; i++) {

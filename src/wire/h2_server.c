@@ -3,8 +3,8 @@
  * Happy path: h2_server_request -> on_request; the first message goes out behind HEADERS (h2_server_submit); h2_finish
  * -> trailers behind the last message. A call that ends without any message is one HEADERS frame ("trailers-only").
  *
- * What is no call is answered here: a header list against HTTP/2's rules, one that is too long or that we have no memory
- * for, another method or content type, a timeout nobody can read.
+ * What is no call is answered here: a header list against HTTP/2's rules, one that is too long or that we have no
+ * memory for, another method or content type, a timeout nobody can read.
  */
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,7 +1,8 @@
 /* nghttp2's session: how it is set up, and what it tells us, made into what the roles and streams understand.
  *
- * nghttp2's own limiter of resets counts against no clock of ours, closes a connection after a burst of 1,000 and so hits
- * honest clients, whose way of cancelling a call is a reset: it is switched off, ours (h2_limit.h) takes its place.
+ * nghttp2's own limiter of resets counts against no clock of ours, closes a connection after a burst of 1,000 and so
+ * hits honest clients, whose way of cancelling a call is a reset: it is switched off, ours (h2_limit.h) takes its
+ * place.
  */
 #include <stdlib.h>
 

@@ -1,8 +1,8 @@
 /* Streams: from the first byte to on_close, what they send, and the messages in what they receive.
  *
- * Sending: a message goes into the stream's queue; nghttp2 asks h2_read_cb how much of it to put into the next DATA frame
- * (at most 16 KiB and what the windows allow) and h2_send_data_cb then moves it straight into the output. With an empty
- * queue the stream is deferred until h2_stream_resume.
+ * Sending: a message goes into the stream's queue; nghttp2 asks h2_read_cb how much of it to put into the next DATA
+ * frame (at most 16 KiB and what the windows allow) and h2_send_data_cb then moves it straight into the output. With
+ * an empty queue the stream is deferred until h2_stream_resume.
  *
  * Streams are used again: a connection keeps a few closed ones with their small buffers, so that a steady sequence of
  * calls does not allocate here.
@@ -19,15 +19,15 @@ enum { SPARES_MAX = 64, FRAME_HEAD = 9 };
 
 static struct h2_stream *take_spare(struct h2_conn *c)
 {
-    struct h2_stream *st = LIST_ENTRY(c->spares.next, struct h2_stream, node);
-    list_remove(&st->node);
+    struct h2_stream *st = c->spares;
+    c->spares = st->next_spare;
     c->n_spares--;
     return st;
 }
 
 struct h2_stream *h2_stream_new(struct h2_conn *c)
 {
-    struct h2_stream *st = c->n_spares ? take_spare(c) : calloc(1, sizeof *st);
+    struct h2_stream *st = c->spares ? take_spare(c) : calloc(1, sizeof *st);
     if (!st)
         return NULL;
     struct h2_queue out = st->out;
@@ -75,7 +75,8 @@ static void bury(struct h2_conn *c, struct h2_stream *st)
         stream_free(st);
         return;
     }
-    list_push_front(&c->spares, &st->node);
+    st->next_spare = c->spares;
+    c->spares = st;
     c->n_spares++;
 }
 
@@ -96,7 +97,7 @@ void h2_streams_fini(struct h2_conn *c)
     close_all(&c->streams);
     close_all(&c->abandoned);
     h2_streams_bury(c);
-    while (c->n_spares)
+    while (c->spares)
         stream_free(take_spare(c));
 }
 

@@ -4,16 +4,16 @@
  * of repeated fields and of a oneof: the pbw_…_always calls). Errors stay in the buf. A message inside a message is
  * written between pbw_begin and pbw_end; its length goes in front of it once it is known.
  *
- * Written by hand because protobuf-c first wants a tree of its own structs, which costs an allocation a message and, for
- * a range of 1,000 keys, more time than the encoding; the tests compare every encoder with protobuf-c's.
+ * Written by hand because protobuf-c first wants a tree of its own structs, which costs an allocation a message and,
+ * for a range of 1,000 keys, more time than the encoding; the tests compare every encoder with protobuf-c's.
  */
 #ifndef WIRE_PBW_H
 #define WIRE_PBW_H
 
 #include "base/buf.h"
 
-enum { PBW_VARINT = 0, PBW_LEN = 2 }; /* wire types */
-enum { PBW_VARINT_MAX = 10 };
+enum { PBW_VARINT = 0, PBW_LEN = 2 };             /* wire types */
+enum { PBW_VARINT_MAX = 10, PBW_FIELD_MAX = 20 }; /* bytes: a number; a tag and a number */
 
 static inline size_t pbw_varint_size(uint64_t v)
 {
@@ -40,7 +40,7 @@ static inline uint8_t *pbw_room(struct buf *b, size_t len)
 
 static inline void pbw_uint_always(struct buf *b, unsigned field, uint64_t v)
 {
-    uint8_t *start = pbw_room(b, 2 * PBW_VARINT_MAX);
+    uint8_t *start = pbw_room(b, PBW_FIELD_MAX);
     if (!start)
         return;
     uint8_t *p = pbw_put_varint(start, (uint64_t)field << 3 | PBW_VARINT);
@@ -72,7 +72,7 @@ static inline void pbw_bool(struct buf *b, unsigned field, bool v)
 
 static inline void pbw_bytes_always(struct buf *b, unsigned field, bytes s)
 {
-    uint8_t *start = pbw_room(b, 2 * PBW_VARINT_MAX + s.len);
+    uint8_t *start = pbw_room(b, PBW_FIELD_MAX + s.len);
     if (!start)
         return;
     uint8_t *p = pbw_put_varint(start, (uint64_t)field << 3 | PBW_LEN);
@@ -97,7 +97,7 @@ struct pbw_mark {
 static inline struct pbw_mark pbw_begin(struct buf *b, unsigned field, size_t size_hint)
 {
     size_t width = pbw_varint_size(size_hint);
-    uint8_t *start = pbw_room(b, 2 * PBW_VARINT_MAX);
+    uint8_t *start = pbw_room(b, PBW_FIELD_MAX);
     if (!start)
         return (struct pbw_mark){0, 0};
     uint8_t *p = pbw_put_varint(start, (uint64_t)field << 3 | PBW_LEN);

@@ -1,5 +1,5 @@
-/* Every decoder on any bytes. The first byte chooses the message. What is accepted must survive being encoded and decoded
- * again, and be encoded to the same bytes then. */
+/* Every decoder on any bytes. The first byte chooses the message. What is accepted must survive being encoded and
+ * decoded again, and be encoded to the same bytes then. */
 #include <stdlib.h>
 
 #include "wire/codec.h"

@@ -1,5 +1,6 @@
-/* The client's side of HTTP/2 on any bytes, as a server or what stands in its place might send them. The first byte says
- * how they are cut and how many calls are open. Every call must be closed exactly once, with at most one status. */
+/* The client's side of HTTP/2 on any bytes, as a server or what stands in its place might send them. The first byte
+ * says how they are cut and how many calls are open. Every call must be closed exactly once, with at most one status.
+ * */
 #include <stdlib.h>
 
 #include "wire/h2.h"

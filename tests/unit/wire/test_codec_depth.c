@@ -4,8 +4,8 @@
 #include "tenure/error.h"
 #include "wire/codec_internal.h"
 
-/* A TxnRequest with `levels` transactions within it, written from the inside out. Each takes two levels of messages: the
- * operation and the transaction. */
+/* A TxnRequest with `levels` transactions within it, written from the inside out. Each takes two levels of messages:
+ * the operation and the transaction. */
 static void nest(struct buf *out, unsigned levels)
 {
     struct buf inner;
