@@ -137,6 +137,28 @@ static void a_full_disk_at_any_write_is_not_applied_and_passes(void **state)
     assert_true(out.not_applied > BATCHES);
 }
 
+/* Frames of a transaction that was undone must not stand where the next one may be torn: with the mark of a commit among
+ * them, that would pass for damage. */
+static void what_a_full_disk_cut_short_is_removed_from_the_wal(void **state)
+{
+    (void)state;
+    struct run x;
+    size_t before = 0, after = 0;
+    run_init(&x);
+    rig_append(&x.rig, 1); /* behind it the writer has made the WAL as large as it gets */
+    rig_append(&x.rig, 1);
+    free(rig_read(&x.rig, "tenure.db-wal", &before));
+    powervfs_fail(x.vfs, POWERVFS_WRITE, 4, SQLITE_FULL, false);
+    try_batch(&x, ROWS, true);
+    assert_int_equal(x.not_applied, 1);
+    free(rig_read(&x.rig, "tenure.db-wal", &after));
+    assert_true(after < before);
+    assert_int_equal((after - 32) % (24 + 4096), 0);
+    rig_append(&x.rig, ROWS);
+    check_after_cut(&x, 1);
+    run_fini(&x);
+}
+
 static void a_disk_that_stays_full_takes_rows_again_once_there_is_room(void **state)
 {
     (void)state;
@@ -180,6 +202,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_full_disk_at_any_write_is_not_applied_and_passes),
+        cmocka_unit_test(what_a_full_disk_cut_short_is_removed_from_the_wal),
         cmocka_unit_test(a_disk_that_stays_full_takes_rows_again_once_there_is_room),
         cmocka_unit_test(a_failed_sync_is_maybe_applied_and_the_last_batch),
         cmocka_unit_test(syncs_that_go_on_failing_are_too),

@@ -118,7 +118,7 @@ static void a_missing_row_is_named(void **state)
     struct rig *r = *state;
     assert_found(r, "DELETE FROM log WHERE seq=25", "row 25 is missing");
     assert_found(r, "DELETE FROM log WHERE seq=21", "row 21 is missing");
-    assert_found(r, "DELETE FROM log WHERE seq=40", "row 40 is missing");
+    assert_found(r, "DELETE FROM log WHERE seq=40", "rows 40 to 40 are missing");
     assert_found(r, "DELETE FROM log WHERE seq BETWEEN 22 AND 29", "rows 22 to 29 are missing");
     assert_found(r, "DELETE FROM log WHERE seq>35", "rows 36 to 40 are missing");
     assert_found(r, "DELETE FROM log", "rows 21 to 40 are missing");
