@@ -63,6 +63,7 @@ static void runs_move_down(struct h2_queue *q)
 
 static int runs_reserve(struct h2_queue *q, size_t more)
 {
+    assert(q->runs || q->run_end == 0);
     if (more <= q->runs_cap - q->run_end)
         return 0;
     if (q->run_at >= q->run_end / 2 && q->runs)
