@@ -187,14 +187,14 @@ static int check_end(const struct tally *t, const struct meta *m, tn_seq at_leas
 {
     /* The newest rows may be gone only by a delete, and then meta knows them as its last. */
     tn_seq newest = t->seq > m->deleted_max ? t->seq : m->deleted_max;
-    if (newest < m->last_seq)
-        return missing(err, newest + 1, m->last_seq);
     if (newest < at_least)
         return error_set(err, TENURE_ECORRUPT,
                          DB_FILE ": rows %" PRId64 " to %" PRId64
                                  " are missing, which were stored here; if an older copy "
                                  "was put here on purpose, remove the file leases",
                          newest + 1, at_least);
+    if (newest < m->last_seq)
+        return missing(err, newest + 1, m->last_seq);
     if (t->seq == newest && !t->command_ended && t->seq > 0)
         return error_set(err, TENURE_ECORRUPT,
                          DB_FILE ": row %" PRId64 " does not end its command: rows behind it are missing", t->seq);
