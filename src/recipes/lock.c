@@ -235,6 +235,7 @@ static void lock_on_dropped(struct session_object *o)
 /* ---- held ---- */
 
 static void watch_own(struct lock *l, tn_ms now);
+static void verify(struct lock *l, tn_ms now);
 
 static void become_first(struct lock *l, tn_ms now)
 {
@@ -245,6 +246,10 @@ static void become_first(struct lock *l, tn_ms now)
     }
     if (!session_check(s, now))
         return; /* and with it this object */
+    if (l->seen < session_proof_from(s)) {
+        verify(l, now);
+        return;
+    }
     lock_move(l, LOCK_HELD);
     backoff_success(&l->backoff);
     l->retry_at = l->watch_own ? TN_MS_NEVER : now + OWN_WATCH_AFTER_MS;
@@ -253,8 +258,6 @@ static void become_first(struct lock *l, tn_ms now)
 }
 
 /* ---- waiting and verifying ---- */
-
-static void verify(struct lock *l, tn_ms now);
 
 /* The key that is waited for is gone. */
 static void before_gone(struct lock *l, tn_ms now)

@@ -38,6 +38,7 @@ struct session {
 
     struct op *op;       /* the grant or the one renewal of the start, then the revoke */
     bool maybe_granted;  /* a grant whose answer was lost may have landed or land */
+    tn_rev proof_from;   /* see session_proof_from */
     bool lease_is_gone;  /* the server said so: nothing to revoke */
     tn_ms start_until;
     tn_ms retry_at;      /* of the grant, or of the keepalive; TN_MS_NEVER = nothing to retry */
@@ -300,9 +301,12 @@ static void start_failed(struct session *s, const struct tenure_error *why, tn_m
     end_objects(s, now);
 }
 
-/* sent_at: of the request whose answer proves that the lease lives. */
-static void begin_life(struct session *s, tn_ms sent_at, int64_t ttl_s, tn_ms now)
+/* r: the answer that proves that the lease lives. When an earlier grant may have landed as well, the lease may have run out
+ * and have been granted again under its id, and then the keys put before are gone. */
+static void begin_life(struct session *s, const struct client_result *r, int64_t ttl_s, bool first_try, tn_ms now)
 {
+    tn_ms sent_at = r->sent_at;
+    s->proof_from = first_try ? 0 : r->header.revision;
     s->ttl_s = believable_ttl(ttl_s);
     s->safe_until = safe_until(sent_at, s->ttl_s);
     s->maybe_granted = true;
@@ -363,11 +367,12 @@ static void closing_start_ended(struct session *s, const struct client_result *r
 static void on_granted(void *owner, const struct client_result *r)
 {
     struct session *s = owner;
+    bool first_try = !s->maybe_granted;
     s->maybe_granted = s->maybe_granted || r->code == 0 || op_may_be_applied(r);
     if (s->state == SESSION_CLOSING)
         closing_start_ended(s, r);
     else if (r->code == 0)
-        begin_life(s, r->sent_at, r->grant->ttl_s, client_now(s->client));
+        begin_life(s, r, r->grant->ttl_s, first_try, client_now(s->client));
     else if (r->etcd == ETCD_LEASE_EXIST && s->maybe_granted)
         adopt(s, client_now(s->client));
     else
@@ -392,7 +397,7 @@ static void on_adopted(void *owner, const struct client_result *r)
     if (s->state == SESSION_CLOSING)
         closing_start_ended(s, r);
     else if (r->code == 0 && r->keepalive->ttl_s > 0)
-        begin_life(s, r->sent_at, r->keepalive->ttl_s, now);
+        begin_life(s, r, r->keepalive->ttl_s, false, now);
     else if (r->code == 0 || r->etcd == ETCD_LEASE_NOT_FOUND)
         adopt_gone(s, now);
     else
@@ -595,6 +600,11 @@ enum session_state session_state(const struct session *s)
 tn_lease session_lease(const struct session *s)
 {
     return s->granted ? s->lease : 0;
+}
+
+tn_rev session_proof_from(const struct session *s)
+{
+    return s->proof_from;
 }
 
 tn_lease session_lease_drawn(const struct session *s)

@@ -272,7 +272,7 @@ static void on_released(void *user, int code)
 {
     struct actor *a = user;
     (void)code;
-    SIM_TRACE(a->world, "client %d released the lock", a->index);
+    SIM_TRACE(a->world, "client %d has released the lock", a->index);
     a->lock_done = true;
 }
 
@@ -316,6 +316,7 @@ static void begin_lock(struct actor *a)
         a->lock = lock_free(a->lock);
         return;
     }
+    SIM_TRACE(w, "client %d asks for the lock", a->index);
     a->lock_acquiring = true;
     a->lock_done = a->broken_into = false;
     a->release_at = TN_MS_NEVER;
@@ -341,9 +342,11 @@ static void lock_step(struct actor *a)
     }
     if (a->lock && a->lock_acquiring && a->cancel_at <= w->now) {
         a->cancel_at = TN_MS_NEVER;
+        SIM_TRACE(w, "client %d cancels", a->index);
         lock_cancel(a->lock, w->now);
     } else if (a->lock && !a->lock_acquiring && !a->lock_done && a->release_at <= w->now) {
         a->release_at = TN_MS_NEVER;
+        SIM_TRACE(w, "client %d releases the lock", a->index);
         lock_release(a->lock, w->now);
     } else if (!a->lock && !w->finishing && a->next_lock_at <= w->now) {
         a->next_lock_at = w->now + sim_between(w, 10, 1500);
@@ -430,6 +433,13 @@ static void election_step(struct actor *a)
 
 /* ---- the process ---- */
 
+static void trace_line(void *user, enum log_level level, const char *line)
+{
+    struct actor *a = user;
+    (void)level;
+    world_trace(a->world, "  client %d: %s", a->index, line);
+}
+
 void actor_start(struct actor *a)
 {
     static const char *const endpoints[ENDPOINTS] = {"http://s1:1", "http://s2:1"};
@@ -437,6 +447,8 @@ void actor_start(struct actor *a)
     struct tenure_error err = {0};
     struct client_config c = {.endpoints = endpoints, .n_endpoints = ENDPOINTS, .broken_renew_from_receipt = w->config.broken.renew_from_receipt};
     rng_init(&c.seed, rng_u64(&w->rng));
+    if (w->config.trace)
+        c.log = (struct log){.min = LOG_DEBUG, .sink = trace_line, .user = a};
     if (client_new(&c, w->now, &a->client, &err) != 0)
         abort();
     a->next_op_at = w->now + sim_between(w, 0, 300);

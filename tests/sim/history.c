@@ -71,6 +71,7 @@ static void add_row(struct world *w, const struct record *r)
 static void check_revoke(struct world *w, tn_lease lease)
 {
     const struct history *h = &w->history;
+    SIM_TRACE(w, "durable: lease %llx ends", (unsigned long long)lease);
     for (size_t i = 0; i < h->n; i++)
         if (h->rows[i].lease == lease && !h->rows[i].tombstone && history_at(h, h->rows[i].key, h->revision) == &h->rows[i])
             world_fail(w, "L4: %.*s outlives its lease", (int)h->rows[i].key.len, h->rows[i].key.data);
