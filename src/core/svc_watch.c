@@ -205,7 +205,7 @@ static enum etcd_error watch_new(struct watch_stream *ws, const struct watch_cre
 static void create(struct watch_stream *ws, const struct watch_create_req *req, tn_ms now)
 {
     struct core *c = ws->call->core;
-    struct watch *w;
+    struct watch *w = NULL;
     enum etcd_error e = watch_new(ws, req, &w);
     if (e != ETCD_OK) {
         reply_refused(ws, e);
