@@ -42,6 +42,7 @@ struct run {
     bool handed_over; /* the terminal was the command's at some time */
     struct signals signals;
     bool told_ending;
+    bool interrupted; /* what ended the command, or the waiting, was a signal at our terminal */
 };
 
 static void say(const struct run *r, const char *text, const char *more)
@@ -232,6 +233,7 @@ static void signal_to_us(struct run *r, int signal)
     if (!signals_is_end(signal))
         return;
     r->code = r->phase == RUN_CLAIMING ? 128 + signal : EXIT_OK;
+    r->interrupted = terminal_is_ours(&r->terminal);
     begin_release(r);
 }
 
@@ -315,6 +317,7 @@ static void swept(struct run *r)
 {
     page_gone(r->page);
     terminal_take(&r->terminal);
+    r->interrupted = WIFSIGNALED(r->status) && terminal_is_ours(&r->terminal);
     if (WIFSIGNALED(r->status))
         terminal_restore(&r->terminal);
     begin_release(r);
@@ -373,8 +376,8 @@ static void turn(struct run *r)
 {
     claim_turn(&r->claim);
     publish(r);
+    take_signals(r); /* first: a SIGCHLD that is read here must still be looked after */
     look_at_children(r);
-    take_signals(r);
     watch_guardian(r);
     enum run_phase before;
     do {
@@ -416,18 +419,19 @@ static bool prepare(struct run *r)
     return start_guardian(r);
 }
 
-/* Ctrl-C ended the command while it had the terminal: the shell, and the rest of a script, are to see that. */
+/* Ctrl-C or Ctrl-\ at our terminal: the shell, and the script around us, tell by the way we die that all is to end. When the
+ * command had the terminal, the others of our group did not get the signal yet. */
 static void die_alike(const struct run *r)
 {
-    int signal = WIFSIGNALED(r->status) ? WTERMSIG(r->status) : 0;
+    int signal = r->code - 128;
     sigset_t set;
-    if (!r->handed_over || r->code != 128 + signal || (signal != SIGINT && signal != SIGQUIT))
+    if ((signal != SIGINT && signal != SIGQUIT) || !r->interrupted)
         return;
     prctl(PR_SET_DUMPABLE, 0);
     sigemptyset(&set);
     sigaddset(&set, signal);
     fflush(NULL);
-    raise(signal);
+    kill(r->handed_over ? 0 : getpid(), signal);
     sigprocmask(SIG_UNBLOCK, &set, NULL);
 }
 
