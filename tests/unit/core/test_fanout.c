@@ -20,7 +20,7 @@ static struct watch_create_req everything(void)
 static void put_many(int n, char *value)
 {
     static struct request_op ops[100];
-    static char keys[100][8];
+    static char keys[100][16];
     for (int i = 0; i < n; i++) {
         snprintf(keys[i], sizeof keys[i], "k%03d", i);
         ops[i] = (struct request_op){.kind = OP_PUT, .put = {.key = bytes_str(keys[i]), .value = bytes_str(value)}};
