@@ -9,6 +9,9 @@
 #include "cli/options.h"
 #include "cli/output.h"
 #include "cli/wait.h"
+#include "io/loop.h"
+
+#define RETRY_MS 500 /* between attempts to renew while no server answers */
 
 static struct {
     bool keys, once;
@@ -78,25 +81,42 @@ static int revoke(tenure_client *c, const struct global_options *g, const char *
     return EXIT_OK;
 }
 
+static bool may_pass(const struct tenure_error *err)
+{
+    return err->kind == TENURE_KIND_UNAVAILABLE || err->kind == TENURE_KIND_TIMEOUT;
+}
+
 /* Every third of the TTL; a failure that is not the lease's end is tried again while the lease can be alive. */
 static int keepalive(tenure_client *c, const struct global_options *g, const char *word)
 {
     struct wait w;
-    struct tenure_error err = {0};
-    int64_t id, ttl_s;
+    int64_t id, ttl_s = 0, alive_until_ms = 0;
     int sig = 0;
     if (!parse_id(word, &id))
         return EXIT_USAGE;
     wait_init(&w);
-    for (;;) {
-        if (tenure_lease_keepalive(c, id, &ttl_s, &err) < 0)
+    while (!sig) {
+        struct tenure_error err = {0};
+        int64_t sent_at_ms = io_clock(), pause_ms = RETRY_MS;
+        if (tenure_lease_keepalive(c, id, &ttl_s, &err) == 0) {
+            print_ttl(g, "keepalived with", id, ttl_s);
+            alive_until_ms = sent_at_ms + ttl_s * 1000;
+            pause_ms = ttl_s * 1000 / 3;
+        } else if (!may_pass(&err) || io_clock() >= alive_until_ms) {
             return connect_failed("lease", g, &err);
-        print_ttl(g, "keepalived with", id, ttl_s);
+        }
         if (opt.once)
             return EXIT_OK;
-        if (wait_run(&w, ttl_s * 1000 / 3, EXIT_FAILED, &sig) == EXIT_OK && sig)
-            return EXIT_OK;
+        wait_run(&w, pause_ms, EXIT_FAILED, &sig);
     }
+    return EXIT_OK;
+}
+
+static void append_key(json_t *list, struct tenure_bytes key)
+{
+    json_t *o = json_object();
+    output_set_bytes(o, "key", key);
+    json_array_append_new(list, o);
 }
 
 static void print_info(const struct global_options *g, const struct tenure_lease_info *r)
@@ -109,7 +129,7 @@ static void print_info(const struct global_options *g, const struct tenure_lease
         if (opt.keys) {
             json_t *list = json_array();
             for (size_t i = 0; i < r->n_keys; i++)
-                json_array_append_new(list, json_stringn(r->keys[i].data, r->keys[i].len));
+                append_key(list, r->keys[i]);
             json_object_set_new(o, "keys", list);
         }
         output_json(o);

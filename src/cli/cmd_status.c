@@ -123,7 +123,6 @@ const struct command command_status = {
     .summary = "ask every endpoint how it is",
     .synopsis = "[--members]",
     .description = "Prints a line for each endpoint: version, revision, role, size, alarms. Each is asked by itself.",
-    .exits = "3  an endpoint did not answer",
     .examples = "tenure status --endpoints http://10.0.0.1:2379,http://10.0.0.2:2379\n"
                 "tenure status --members -o json",
     .options = options,

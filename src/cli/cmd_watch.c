@@ -31,11 +31,11 @@ struct watching {
     int64_t seen;
 };
 
-static void print_json(int64_t revision, const struct tenure_event *e)
+static void print_json(const struct tenure_event *e)
 {
     json_t *o = json_object();
     json_object_set_new(o, "type", json_string(e->type == TENURE_EVENT_PUT ? "PUT" : "DELETE"));
-    json_object_set_new(o, "revision", json_integer(revision));
+    json_object_set_new(o, "revision", json_integer(e->kv.mod_revision));
     json_object_set_new(o, "kv", output_kv(&e->kv));
     if (e->has_prev_kv)
         json_object_set_new(o, "prev_kv", output_kv(&e->prev_kv));
@@ -53,9 +53,10 @@ static void print_text(const struct tenure_event *e)
 static void on_events(void *user, int64_t revision, const struct tenure_event *events, size_t n)
 {
     struct watching *w = user;
+    (void)revision; /* that up to which all was delivered; each event has its own */
     for (size_t i = 0; i < n && (opt.count <= 0 || w->seen < opt.count); i++, w->seen++) {
         if (output_is_json(w->g))
-            print_json(revision, &events[i]);
+            print_json(&events[i]);
         else
             print_text(&events[i]);
     }

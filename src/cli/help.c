@@ -3,6 +3,15 @@
 
 #include <string.h>
 
+#define ABOUT "leader election and locks on the etcd v3 API, and a server of it"
+
+/* What every command that talks to a server can answer, unless it names its own. */
+#define COMMON_EXITS                                                                                                               \
+    "0  done\n"                                                                                                                    \
+    "1  the server, or the state of things, said no\n"                                                                             \
+    "2  wrong usage\n"                                                                                                             \
+    "3  no server answered in time\n"
+
 static void option_left(char *out, size_t size, const struct option_spec *o)
 {
     char letter[8] = "    ";
@@ -35,7 +44,7 @@ static void block(FILE *to, const char *text, const char *indent)
 
 void help_overview(FILE *to)
 {
-    fputs("tenure - leader election, locks, configuration and discovery on the etcd v3 API\n\n"
+    fputs("tenure - " ABOUT "\n\n"
           "usage: tenure COMMAND [OPTIONS] [ARGUMENTS]\n",
           to);
     const char *group = "";
@@ -50,6 +59,12 @@ void help_overview(FILE *to)
           to);
 }
 
+/* `lock` and `elect` have codes that keep out of a command's way, `serve` its own. */
+static bool has_common_exits(const struct command *c)
+{
+    return !c->stop_at_words && !c->no_globals;
+}
+
 void help_command(FILE *to, const struct command *c)
 {
     struct global_options g;
@@ -62,10 +77,11 @@ void help_command(FILE *to, const struct command *c)
     fputs(c->no_globals ? "\nCommon options\n  -h, --help                    this text\n" : "\nCommon options\n", to);
     if (!c->no_globals)
         option_lines(to, global_option_table(&g));
-    if (c->exits) {
-        fputs("\nExit codes\n", to);
+    fputs("\nExit codes\n", to);
+    if (has_common_exits(c))
+        block(to, COMMON_EXITS, "  ");
+    if (c->exits)
         block(to, c->exits, "  ");
-    }
     if (c->examples) {
         fputs("\nExamples\n", to);
         block(to, c->examples, "  ");
@@ -127,8 +143,8 @@ static void roff_options(FILE *to, const struct option_spec *t)
 
 static void man_overview(FILE *to)
 {
-    fputs(".TH TENURE 1 \"\" \"tenure " TENURE_VERSION "\" \"User commands\"\n.SH NAME\ntenure \\- leader election, locks, "
-          "configuration and discovery on the etcd v3 API\n.SH SYNOPSIS\n\\fBtenure\\fR \\fICOMMAND\\fR [\\fIOPTIONS\\fR] "
+    fputs(".TH TENURE 1 \"\" \"tenure " TENURE_VERSION "\" \"User commands\"\n.SH NAME\ntenure \\- " ABOUT
+          "\n.SH SYNOPSIS\n\\fBtenure\\fR \\fICOMMAND\\fR [\\fIOPTIONS\\fR] "
           "[\\fIARGUMENTS\\fR]\n.SH COMMANDS\n",
           to);
     for (const struct command *const *c = commands; *c; c++)
@@ -154,10 +170,11 @@ void help_man(FILE *to, const struct command *c)
         roff_options(to, c->options());
     if (!c->no_globals)
         roff_options(to, global_option_table(&g));
-    if (c->exits) {
-        fputs(".SH EXIT STATUS\n", to);
+    fputs(".SH EXIT STATUS\n", to);
+    if (has_common_exits(c))
+        roff_example(to, COMMON_EXITS);
+    if (c->exits)
         roff_example(to, c->exits);
-    }
     if (c->examples) {
         fputs(".SH EXAMPLES\n", to);
         roff_example(to, c->examples);

@@ -15,19 +15,19 @@
 static void print_json(const char *name, const struct tenure_lock_list *r)
 {
     json_t *o = json_object(), *list = json_array();
-    json_object_set_new(o, "name", json_string(name));
+    output_set_bytes(o, "name", tenure_str(name));
     json_object_set_new(o, "revision", json_integer(r->revision));
     for (size_t i = 0; i < r->n; i++) {
         const struct tenure_lock_entry *e = &r->entries[i];
         json_t *entry = json_object();
         json_object_set_new(entry, "holds", json_boolean(i == 0));
-        json_object_set_new(entry, "key", json_string(e->key));
+        output_set_bytes(entry, "key", tenure_str(e->key));
         json_object_set_new(entry, "token", json_integer(e->token));
         json_object_set_new(entry, "lease", output_lease(e->lease));
-        json_object_set_new(entry, "host", json_string(e->host));
+        output_set_bytes(entry, "host", tenure_str(e->host));
         json_object_set_new(entry, "pid", json_integer(e->pid));
         json_object_set_new(entry, "since_ms", json_integer(e->since_ms));
-        json_object_set_new(entry, "purpose", json_string(e->purpose));
+        output_set_bytes(entry, "purpose", tenure_str(e->purpose));
         json_array_append_new(list, entry);
     }
     json_object_set_new(o, "entries", list);

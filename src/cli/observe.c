@@ -19,7 +19,7 @@ struct observing {
 static void print_json(const struct observing *o, const struct tenure_kv *kv, int64_t revision)
 {
     json_t *j = json_object();
-    json_object_set_new(j, "name", json_string(o->name));
+    output_set_bytes(j, "name", tenure_str(o->name));
     json_object_set_new(j, "revision", json_integer(revision));
     json_object_set_new(j, "leads", json_boolean(kv != NULL));
     if (kv) {

@@ -256,8 +256,8 @@ static void print_held(const struct run *r)
     claim_key(&r->claim, key, sizeof key);
     if (output_is_json(r->o->g)) {
         json_t *o = json_object();
-        json_object_set_new(o, "name", json_string(r->o->claim.name));
-        json_object_set_new(o, "key", json_string(key));
+        output_set_bytes(o, "name", tenure_str(r->o->claim.name));
+        output_set_bytes(o, "key", tenure_str(key));
         json_object_set_new(o, "token", json_integer(r->claim.token));
         json_object_set_new(o, "lease", output_lease(claim_lease(&r->claim)));
         output_json(o);

@@ -7,13 +7,16 @@
 #include <time.h>
 #include <unistd.h>
 
+/* One that was ignored when the program began (nohup) stays ignored: blocked, it would be queued. */
 static void signal_set(sigset_t *set)
 {
+    static const int ends[] = {SIGINT, SIGTERM, SIGHUP};
+    struct sigaction a;
     sigemptyset(set);
-    sigaddset(set, SIGINT);
-    sigaddset(set, SIGTERM);
-    sigaddset(set, SIGHUP);
     sigaddset(set, SIGUSR2);
+    for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++)
+        if (sigaction(ends[i], NULL, &a) == 0 && a.sa_handler != SIG_IGN)
+            sigaddset(set, ends[i]);
 }
 
 void wait_init(struct wait *w)
