@@ -5,7 +5,8 @@
  * fallen to half, all go on. Reading goes on while only the peer's flow-control window is shut, because the frame that opens
  * it must be read.
  *
- * A peer that takes nothing, leaves a request unfinished, or never says what it speaks, is dropped in time.
+ * A peer that takes nothing, leaves a request unfinished, or never says what it speaks, is dropped in time: by a clock that
+ * stands still while this process does.
  */
 #include <stdlib.h>
 
@@ -63,6 +64,11 @@ static const struct h2_callbacks callbacks = {
 
 /* ---- life ---- */
 
+static tn_ms patience_clock(const struct core *c, tn_ms now)
+{
+    return now - c->held_up_ms;
+}
+
 static void copy_peer(struct core_conn *conn, const char *peer)
 {
     size_t len = strlen(peer);
@@ -89,7 +95,7 @@ struct core_conn *core_accept(struct core *c, const char *peer, void *user, tn_m
     }
     conn->core = c;
     conn->user = user;
-    conn->opened_at = conn->took_at = now;
+    conn->opened_at = conn->took_at = patience_clock(c, now);
     list_init(&conn->in_dirty);
     list_init(&conn->calls);
     list_init(&conn->blocked);
@@ -155,7 +161,7 @@ void core_feed(struct core_conn *conn, bytes in, tn_ms now)
         return;
     core_clock(conn->core, now);
     conn->fed += in.len;
-    if (h2_feed(conn->h2, in, now, &err) < 0) {
+    if (h2_feed(conn->h2, in, patience_clock(conn->core, now), &err) < 0) {
         conn->broken = true;
         log_write(&conn->core->config.log, LOG_DEBUG, "connection broken by its peer", "peer=%s error=\"%s\"",
                   conn->peer, err.text);
@@ -248,7 +254,7 @@ void core_output(struct core_conn *conn, struct buf *out, size_t bytes_max, tn_m
         return;
     }
     if (out->len > before)
-        conn->took_at = now;
+        conn->took_at = patience_clock(conn->core, now);
     make_room(conn, now);
 }
 
@@ -269,16 +275,6 @@ static void conn_check(struct core_conn *conn, tn_ms now)
         drop(conn, "it left a request unfinished");
 }
 
-void conn_forgive_all(struct core *c, tn_ms now)
-{
-    c->next_conn_check = now + c->config.stall_ms_max;
-    LIST_FOREACH(it, &c->conns)
-    {
-        struct core_conn *conn = LIST_ENTRY(it, struct core_conn, in_core);
-        conn->took_at = conn->opened_at = now;
-    }
-}
-
 void conn_check_all(struct core *c, tn_ms now)
 {
     if (now < c->next_conn_check)
@@ -286,6 +282,6 @@ void conn_check_all(struct core *c, tn_ms now)
     c->next_conn_check = now + 1000;
     LIST_FOREACH(it, &c->conns)
     {
-        conn_check(LIST_ENTRY(it, struct core_conn, in_core), now);
+        conn_check(LIST_ENTRY(it, struct core_conn, in_core), patience_clock(c, now));
     }
 }

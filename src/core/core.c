@@ -95,7 +95,7 @@ void core_turn(struct core *c, tn_ms now)
         log_write(&c->config.log, LOG_WARN, "the process was held up: leases get that time on top", "ms=%lld",
                   (long long)(now - c->asked));
         store_lease_shift(c->store, now - c->asked);
-        conn_forgive_all(c, now);
+        c->held_up_ms += now - c->asked;
     }
     c->turned = true;
     core_clock(c, now);

@@ -94,7 +94,7 @@ struct core_conn {
     struct list parked;  /* requests that wait for room, oldest first */
     size_t parked_bytes;
     uint64_t fed;             /* bytes, all in all */
-    tn_ms opened_at, took_at; /* when the driver last took output, or there was none */
+    tn_ms opened_at, took_at; /* when the driver last took output, or there was none; both without held_up_ms */
     bool broken;              /* its peer broke the protocol: a last GOAWAY, then the end */
     bool finished;            /* given up */
     char peer[64];
@@ -169,6 +169,7 @@ struct core {
     size_t n_conns;
     uint64_t calls_total, dropped_total;
     tn_ms next_conn_check;
+    int64_t held_up_ms; /* all in all: that long peers waited for us */
 
     struct heap deadlines; /* of calls */
     struct gate gate;
@@ -196,8 +197,6 @@ bool conn_park(struct core_call *call, bytes message) MUST_USE;
 void conn_unpark(struct core_call *call);
 void conn_touch(struct core_conn *conn); /* has something to write */
 void conn_check_all(struct core *c, tn_ms now);
-/* We were held up, not the peers: their patience begins anew. */
-void conn_forgive_all(struct core *c, tn_ms now);
 bool conn_is_full(const struct core_conn *conn);
 
 /* deadline.c */

@@ -31,9 +31,8 @@ static void a_peer_that_never_says_what_it_speaks_is_dropped(void **state)
     put("a", "1"); /* the other one stays, though it was idle */
 }
 
-static void a_peer_that_takes_nothing_of_what_it_asked_for_is_dropped(void **state)
+static struct client *deaf_client(void)
 {
-    (void)state;
     static char value[100001];
     memset(value, 'v', sizeof value - 1);
     put("a", value);
@@ -41,6 +40,13 @@ static void a_peer_that_takes_nothing_of_what_it_asked_for_is_dropped(void **sta
     world_settle(here.w);
     deaf->deaf = true;
     client_range(deaf, "a", "");
+    return deaf;
+}
+
+static void a_peer_that_takes_nothing_of_what_it_asked_for_is_dropped(void **state)
+{
+    (void)state;
+    struct client *deaf = deaf_client();
     world_pass(here.w, 29000);
     assert_false(deaf->dropped);
     world_pass(here.w, 3000);
@@ -51,10 +57,8 @@ static void a_peer_that_takes_nothing_of_what_it_asked_for_is_dropped(void **sta
     put("a", "1");
 }
 
-static void a_peer_that_leaves_a_request_unfinished_is_dropped(void **state)
+static struct client *client_in_the_middle_of_a_request(void)
 {
-    (void)state;
-    struct tenure_error err;
     struct client *slow = client_new(here.w);
     struct buf b;
     world_settle(here.w);
@@ -64,11 +68,53 @@ static void a_peer_that_leaves_a_request_unfinished_is_dropped(void **state)
     core_feed(slow->conn, bytes_of(b.data, b.len - 5), here.w->now);
     buf_fini(&b);
     slow->mute = true;
+    return slow;
+}
+
+static void a_peer_that_leaves_a_request_unfinished_is_dropped(void **state)
+{
+    (void)state;
+    struct client *slow = client_in_the_middle_of_a_request();
     world_pass(here.w, 29000);
     assert_false(slow->dropped);
     world_pass(here.w, 3000);
     assert_true(slow->dropped);
-    (void)err;
+}
+
+/* The three kinds of patience that are running when the process is held up. */
+static struct client *mute, *deaf, *slow;
+
+static void begin_three(void)
+{
+    deaf = deaf_client();
+    slow = client_in_the_middle_of_a_request();
+    mute = client_new(here.w);
+    mute->mute = true;
+}
+
+static void while_the_process_stands_still_no_peer_is_late(void **state)
+{
+    (void)state;
+    begin_three();
+    world_pass(here.w, 5000);
+    world_stop(here.w, 3600000);
+    world_pass(here.w, 4000);
+    assert_false(mute->dropped || deaf->dropped || slow->dropped);
+    world_pass(here.w, 2000);
+    assert_true(mute->dropped);
+    world_pass(here.w, 21000);
+    assert_true(deaf->dropped && slow->dropped);
+}
+
+static void being_held_up_again_and_again_keeps_no_peer_that_is_late(void **state)
+{
+    (void)state;
+    begin_three();
+    for (int i = 0; i < 50; i++) {
+        world_pass(here.w, 700);
+        world_stop(here.w, 900);
+    }
+    assert_true(mute->dropped && deaf->dropped && slow->dropped);
 }
 
 static void what_is_not_http2_ends_the_connection(void **state)
@@ -151,6 +197,8 @@ int main(void)
         CASE(a_peer_that_never_says_what_it_speaks_is_dropped),
         CASE(a_peer_that_takes_nothing_of_what_it_asked_for_is_dropped),
         CASE(a_peer_that_leaves_a_request_unfinished_is_dropped),
+        CASE(while_the_process_stands_still_no_peer_is_late),
+        CASE(being_held_up_again_and_again_keeps_no_peer_that_is_late),
         CASE(what_is_not_http2_ends_the_connection),
         CASE(requests_wait_while_their_replies_have_no_room),
         CASE(a_request_that_waits_for_room_is_gone_with_its_connection),
