@@ -95,6 +95,7 @@ static void on_stopped(void *user, int code, const struct tenure_error *error)
 {
     tenure_election *e = user;
     e->has_ended = true;
+    object_changed(&e->object);
     publish(&e->object);
     if (e->on_stopped)
         e->on_stopped(e, code, error, e->user);
@@ -124,6 +125,7 @@ static void stop(tenure_election *e, tn_ms now)
     if (!e->is_stopped && !e->has_ended)
         election_stop(e->engine, now);
     e->is_stopped = true;
+    object_changed(&e->object);
 }
 
 static void election_object_close(struct object *o, tn_ms now)

@@ -77,6 +77,8 @@ struct tenure_client {
     tn_ms now;
 
     struct list objects;
+    struct list timed; /* those of them that time moves */
+    bool has_changed;  /* an object may be over */
     struct lib_session *shared; /* the session of locks without a TTL of their own; NULL = none */
 
     tn_ms close_at; /* the end of a close's patience */

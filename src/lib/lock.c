@@ -30,7 +30,7 @@ struct tenure_lock {
     char *name;
     struct tenure_lock_options o; /* its strings: owned */
     tn_ms wait_until;
-    struct lib_session *session; /* NULL and engine NULL: it could not begin again */
+    struct lib_session_user on; /* no session and engine NULL: it could not begin again */
     struct lock *engine;
     enum state state;
     bool is_stopped; /* the program let go of it */
@@ -43,7 +43,6 @@ struct tenure_lock {
     /* any thread */
     atomic_bool held;
     _Atomic(tenure_token) token;
-    _Atomic(int64_t) lease;
     _Atomic(const char *) key;
     char key_text[];
 };
@@ -124,9 +123,7 @@ static tenure_lock *lock_alloc(tenure_client *c, const char *name, const struct 
 static void leave_session(tenure_lock *l)
 {
     l->engine = lock_free(l->engine);
-    if (l->session)
-        lib_session_unuse(l->session);
-    l->session = NULL;
+    lib_session_unuse(&l->on);
 }
 
 /* ---- the end ---- */
@@ -140,6 +137,7 @@ static void settle(tenure_lock *l)
         l->code = TENURE_ELOST;
     if (l->state == LOST || l->state == FAILED)
         l->state = OVER;
+    object_changed(&l->object);
 }
 
 static void stop(tenure_lock *l, tn_ms now)
@@ -165,7 +163,6 @@ static void note_key(tenure_lock *l)
     memcpy(l->key_text, key.data, key.len); /* prefix, name, slash and 16 digits: it has room for that */
     l->key_text[key.len] = 0;
     atomic_store(&l->key, l->key_text);
-    atomic_store(&l->lease, session_lease(l->session->engine));
 }
 
 static void note_held(tenure_lock *l, int64_t token)
@@ -173,7 +170,7 @@ static void note_held(tenure_lock *l, int64_t token)
     l->state = HELD;
     note_key(l);
     atomic_store(&l->token, token);
-    lib_session_publish(l->session);
+    lib_session_publish(l->on.session);
     atomic_store(&l->held, true);
 }
 
@@ -234,6 +231,7 @@ static void on_released(void *user, int code)
     tenure_lock *l = user;
     l->code = code;
     l->state = OVER;
+    object_changed(&l->object);
 }
 
 static const struct lock_callbacks callbacks = {
@@ -243,25 +241,6 @@ static const struct lock_callbacks callbacks = {
 };
 
 /* ---- the object ---- */
-
-static tn_ms lock_object_deadline(const struct object *o)
-{
-    const tenure_lock *l = lock_of(o);
-    return l->engine ? lock_deadline(l->engine) : TN_MS_NEVER;
-}
-
-static void lock_object_tick(struct object *o, tn_ms now)
-{
-    lock_tick(lock_of(o)->engine, now);
-}
-
-/* Known before the lock is held: who dies in the queue may want it revoked by somebody else. */
-static void lock_object_publish(struct object *o)
-{
-    tenure_lock *l = lock_of(o);
-    if (l->session && session_lease(l->session->engine))
-        atomic_store(&l->lease, session_lease(l->session->engine));
-}
 
 static void lock_object_close(struct object *o, tn_ms now)
 {
@@ -300,9 +279,6 @@ static void lock_object_free(struct object *o)
 }
 
 static const struct object_type lock_type = {
-    .deadline = lock_object_deadline,
-    .tick = lock_object_tick,
-    .publish = lock_object_publish,
     .close = lock_object_close,
     .is_over = is_over,
     .last_word = last_word,
@@ -322,7 +298,7 @@ static int engine_new(tenure_lock *l, tn_ms now, struct tenure_error *err)
         .try_only = l->o.wait_ms < 0,
         .wait_ms = l->o.wait_ms > 0 ? l->wait_until - now : 0,
     };
-    int rc = lock_new(l->session->engine, l->name, &opt, &callbacks, l, &l->engine, err);
+    int rc = lock_new(l->on.session->engine, l->name, &opt, &callbacks, l, &l->engine, err);
     free(value);
     if (rc == 0)
         rc = lock_acquire(l->engine, now, err);
@@ -334,7 +310,7 @@ static int begin(tenure_lock *l, tn_ms now, struct tenure_error *err)
     tenure_client *c = l->object.handle;
     if (c->state != HANDLE_OPEN)
         return error_set(err, TENURE_ECLOSED, "lock '%.100s': the handle is closed", l->name);
-    int rc = lib_session_use(c, l->o.ttl_s, &l->session, err);
+    int rc = lib_session_use(c, l->o.ttl_s, &l->on, err);
     if (rc == 0)
         rc = engine_new(l, now, err);
     if (rc < 0)
@@ -348,7 +324,7 @@ static bool begin_again(tenure_lock *l)
 {
     tn_ms now = handle_now(l->object.handle);
     struct tenure_error ignored;
-    enum session_state session = session_state(l->session->engine);
+    enum session_state session = session_state(l->on.session->engine);
     if (l->is_stopped || session == SESSION_ALIVE || session == SESSION_STARTING)
         return false;
     if (l->o.wait_ms > 0 && l->wait_until <= now)
@@ -503,7 +479,7 @@ tenure_lock *tenure_lock_acquire(tenure_client *c, const char *name, const struc
 bool tenure_lock_held(const tenure_lock *lock)
 {
     tenure_lock *l = (tenure_lock *)lock;
-    return !handle_is_forked(l->object.handle) && atomic_load(&l->held) && lib_session_is_safe(l->session);
+    return !handle_is_forked(l->object.handle) && atomic_load(&l->held) && lib_session_is_safe(l->on.session);
 }
 
 int64_t tenure_lock_remaining_ms(const tenure_lock *lock)
@@ -511,7 +487,7 @@ int64_t tenure_lock_remaining_ms(const tenure_lock *lock)
     tenure_lock *l = (tenure_lock *)lock;
     if (handle_is_forked(l->object.handle) || !atomic_load(&l->held))
         return 0;
-    return atomic_load(&l->session->safe_until) - io_clock();
+    return atomic_load(&l->on.session->safe_until) - io_clock();
 }
 
 tenure_token tenure_lock_token(const tenure_lock *lock)
@@ -526,7 +502,7 @@ const char *tenure_lock_key(const tenure_lock *lock)
 
 int64_t tenure_lock_lease(const tenure_lock *lock)
 {
-    return atomic_load(&((tenure_lock *)lock)->lease);
+    return atomic_load(&((tenure_lock *)lock)->on.lease);
 }
 
 /* ---- letting go ---- */

@@ -1,6 +1,8 @@
 /* What lives on a handle: sessions, locks, elections, observers, watches. Embedded at the start of each. Loop thread.
  *
  * An object is freed at the end of a turn, once it is over: whoever is in the middle of calling it is done by then.
+ * A turn walks the sessions and elections only, so that many locks do not make it slow; all objects are looked through
+ * when one has changed in a way that may end it (object_changed).
  */
 #ifndef LIB_OBJECT_H
 #define LIB_OBJECT_H
@@ -13,10 +15,10 @@
 struct object;
 
 struct object_type {
-    /* When tick is due; TN_MS_NEVER; may be NULL. */
+    /* Of those that time moves: when tick is due, TN_MS_NEVER; what is due; telling other threads what is true now. All
+     * three or none (a lock is moved by its session). */
     tn_ms (*deadline)(const struct object *o);
     void (*tick)(struct object *o, tn_ms now);
-    /* Tells other threads what is true now; may be NULL. */
     void (*publish)(struct object *o);
     /* The handle closes: end what can be ended, as if its stop function had been called. Also called again. */
     void (*close)(struct object *o, tn_ms now);
@@ -31,7 +33,8 @@ struct object_type {
 };
 
 struct object {
-    struct list link;
+    struct list in_handle;
+    struct list in_timed; /* alone unless type->deadline */
     tenure_client *handle;
     const struct object_type *type;
 };
@@ -39,6 +42,8 @@ struct object {
 void object_init(struct object *o, tenure_client *c, const struct object_type *type);
 /* In front of all others: is ticked before them and freed after them. For sessions, whatever locks come to hang on them. */
 void object_init_first(struct object *o, tenure_client *c, const struct object_type *type);
+/* It may be over now. */
+void object_changed(struct object *o);
 
 void objects_tick(tenure_client *c, tn_ms now);
 tn_ms objects_deadline(const tenure_client *c);

@@ -41,6 +41,7 @@ static void stop(tenure_observer *o)
 {
     o->engine = observer_stop(o->engine, handle_now(o->object.handle));
     o->is_stopped = true;
+    object_changed(&o->object);
 }
 
 /* The program learns by on_end that the handle closes. */

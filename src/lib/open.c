@@ -142,6 +142,7 @@ static tenure_client *alloc(enum handle_kind kind, struct tenure_error *err)
         c->sockets[i].fd = -1;
     list_init(&c->conns);
     list_init(&c->objects);
+    list_init(&c->timed);
     buf_init(&c->out);
     return c;
 }

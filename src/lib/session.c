@@ -18,8 +18,19 @@ static void end(struct lib_session *s)
 {
     atomic_store(&s->safe_until, 0);
     s->ended = true;
+    object_changed(&s->object);
     if (s->object.handle->shared == s)
         s->object.handle->shared = NULL;
+}
+
+/* Told before any lock on it is held: who dies in the queue may want the lease revoked by somebody else. */
+static void on_alive(void *user, tn_lease lease)
+{
+    struct lib_session *s = user;
+    LIST_FOREACH(it, &s->users)
+    {
+        atomic_store(&LIST_ENTRY(it, struct lib_session_user, in_session)->lease, lease);
+    }
 }
 
 static void on_lost(void *user, const struct tenure_error *why)
@@ -34,7 +45,7 @@ static void on_closed(void *user, int code)
     end(user);
 }
 
-static const struct session_callbacks callbacks = {.on_lost = on_lost, .on_closed = on_closed};
+static const struct session_callbacks callbacks = {.on_alive = on_alive, .on_lost = on_lost, .on_closed = on_closed};
 
 /* ---- the object ---- */
 
@@ -63,7 +74,7 @@ static void publish(struct object *o)
 static void close_unused(struct lib_session *s)
 {
     tenure_client *c = s->object.handle;
-    if (s->users > 0 || s->ended || s->closing)
+    if (!list_empty(&s->users) || s->ended || s->closing)
         return;
     s->closing = true;
     if (c->shared == s)
@@ -92,7 +103,7 @@ static void session_object_abort(struct object *o, tn_ms now)
 static bool is_over(const struct object *o)
 {
     const struct lib_session *s = session_of(o);
-    return s->ended && s->users == 0;
+    return s->ended && list_empty(&s->users);
 }
 
 static void session_object_free(struct object *o)
@@ -126,6 +137,7 @@ static int open_session(tenure_client *c, int64_t ttl_s, bool is_shared, struct 
         return rc;
     }
     object_init_first(&s->object, c, &session_type);
+    list_init(&s->users);
     s->is_shared = is_shared;
     *ret = s;
     return 0;
@@ -142,7 +154,7 @@ static struct lib_session *usable_shared(tenure_client *c)
     return ok ? s : NULL;
 }
 
-int lib_session_use(tenure_client *c, int64_t ttl_s, struct lib_session **ret, struct tenure_error *err)
+int lib_session_use(tenure_client *c, int64_t ttl_s, struct lib_session_user *u, struct tenure_error *err)
 {
     struct lib_session *s = ttl_s == 0 ? usable_shared(c) : NULL;
     if (!s) {
@@ -152,14 +164,20 @@ int lib_session_use(tenure_client *c, int64_t ttl_s, struct lib_session **ret, s
     }
     if (s->is_shared)
         c->shared = s;
-    s->users++;
-    *ret = s;
+    list_push_back(&s->users, &u->in_session);
+    u->session = s;
+    atomic_store(&u->lease, session_lease(s->engine)); /* 0 before on_alive */
     return 0;
 }
 
-void lib_session_unuse(struct lib_session *s)
+void lib_session_unuse(struct lib_session_user *u)
 {
-    s->users--;
+    struct lib_session *s = u->session;
+    if (!s)
+        return;
+    u->session = NULL;
+    list_remove(&u->in_session);
+    object_changed(&s->object);
     if (!s->is_shared || s->object.handle->shared != s)
         close_unused(s);
 }

@@ -9,19 +9,26 @@
 #include "lib/handle.h"
 #include "recipes/session.h"
 
+/* Embedded in a lock. */
+struct lib_session_user {
+    struct lib_session *session; /* NULL = on none */
+    struct list in_session;
+    _Atomic(tn_lease) lease; /* any thread; 0 = not granted yet */
+};
+
 struct lib_session {
     struct object object;
     struct session *engine;
-    size_t users;
+    struct list users;
     bool is_shared;
     bool ended; /* lost, failed or closed: the engine calls no more */
     bool closing;
     _Atomic(tn_ms) safe_until; /* any thread; 0 = not to be believed in */
 };
 
-/* A session to hang a lock on: the shared one for ttl_s 0. Counts a user. */
-int lib_session_use(tenure_client *c, int64_t ttl_s, struct lib_session **ret, struct tenure_error *err) MUST_USE;
-void lib_session_unuse(struct lib_session *s);
+/* A session to hang a lock on: the shared one for ttl_s 0. u must be on none. */
+int lib_session_use(tenure_client *c, int64_t ttl_s, struct lib_session_user *u, struct tenure_error *err) MUST_USE;
+void lib_session_unuse(struct lib_session_user *u); /* nothing when it is on none */
 /* Tells other threads how long it is safe; the turn does it too. */
 void lib_session_publish(struct lib_session *s);
 

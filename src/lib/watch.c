@@ -102,6 +102,7 @@ static void stop(tenure_watch *w)
 {
     watch_end(w);
     w->is_stopped = true;
+    object_changed(&w->object);
 }
 
 /* The program learns by on_end that the handle closes: the engine says so when its calls end. */

@@ -404,6 +404,9 @@ static void waiting_can_be_given_up(void **state)
     tenure_lock *waiting = tenure_lock_start(b, "listed", &o, &err);
     assert_non_null(waiting);
     assert_true(test_await(two_listed, a));
+    assert_true(tenure_lock_lease(waiting) != 0); /* known in the queue, for who may have to revoke it */
+    assert_false(tenure_lock_held(waiting));
+    assert_int_equal(tenure_lock_token(waiting), 0);
     no_error(tenure_unlock(waiting, &err), &err);
     tenure_close(b); /* whatever was left of it is undone by then */
     assert_int_equal(listed(a, &list), 1);
