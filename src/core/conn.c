@@ -263,9 +263,9 @@ void core_output(struct core_conn *conn, struct buf *out, size_t bytes_max, tn_m
 static void conn_check(struct core_conn *conn, tn_ms now)
 {
     const struct core_config *config = &conn->core->config;
-    if (conn->finished || conn->broken)
+    if (conn->finished)
         return;
-    if (h2_queued(conn->h2) == 0)
+    if (h2_queued(conn->h2) == 0 && !conn->broken) /* else a GOAWAY, which is not counted, has still to leave */
         conn->took_at = now;
     if (conn->fed < PREFACE_BYTES && now - conn->opened_at >= config->idle_ms_max)
         drop(conn, "it never said what it speaks");

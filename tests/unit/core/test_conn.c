@@ -128,6 +128,19 @@ static void what_is_not_http2_ends_the_connection(void **state)
 }
 
 /* Replies that their client does not take fill a bounded queue; then requests wait, and none is lost. */
+static void a_peer_that_breaks_the_protocol_and_takes_nothing_is_dropped_as_well(void **state)
+{
+    (void)state;
+    struct client *d = deaf_client();
+    world_settle(here.w);
+    static const char headers_on_stream_0[] = "\0\0\1\1\4\0\0\0\0x";
+    core_feed(d->conn, bytes_of(headers_on_stream_0, 10), here.w->now);
+    world_pass(here.w, 29000);
+    assert_false(d->dropped);
+    world_pass(here.w, 3000);
+    assert_true(d->dropped);
+}
+
 static void requests_wait_while_their_replies_have_no_room(void **state)
 {
     (void)state;
@@ -200,6 +213,7 @@ int main(void)
         CASE(while_the_process_stands_still_no_peer_is_late),
         CASE(being_held_up_again_and_again_keeps_no_peer_that_is_late),
         CASE(what_is_not_http2_ends_the_connection),
+        CASE(a_peer_that_breaks_the_protocol_and_takes_nothing_is_dropped_as_well),
         CASE(requests_wait_while_their_replies_have_no_room),
         CASE(a_request_that_waits_for_room_is_gone_with_its_connection),
         CASE(a_connection_that_is_cut_in_the_middle_leaves_nothing_behind),
