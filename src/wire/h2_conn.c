@@ -98,6 +98,7 @@ static struct h2_conn *conn_new(bool server, const struct h2_limits *limits, con
     c->cb = *cb;
     c->user = user;
     set_limits(c, limits);
+    h2_memory_init(&c->memory);
     list_init(&c->streams);
     list_init(&c->abandoned);
     list_init(&c->dead);
@@ -127,6 +128,7 @@ struct h2_conn *h2_free(struct h2_conn *c)
     c->inside = c->freeing = true;
     h2_streams_fini(c);
     nghttp2_session_del(c->session);
+    h2_memory_fini(&c->memory);
     h2_headers_fini(&c->headers);
     free(c->metadata);
     buf_fini(&c->early);

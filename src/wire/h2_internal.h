@@ -19,6 +19,7 @@
 #include "wire/h2.h"
 #include "wire/h2_headers.h"
 #include "wire/h2_limit.h"
+#include "wire/h2_memory.h"
 #include "wire/h2_queue.h"
 
 struct h2_stream {
@@ -58,6 +59,7 @@ struct h2_stream {
 
 struct h2_conn {
     nghttp2_session *session;
+    struct h2_memory memory; /* of session */
     bool server;
     struct h2_limits limits;
     struct h2_callbacks cb;

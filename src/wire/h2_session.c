@@ -4,8 +4,6 @@
  * hits honest clients, whose way of cancelling a call is a reset: it is switched off, ours (h2_limit.h) takes its
  * place.
  */
-#include <stdlib.h>
-
 #include "wire/h2_internal.h"
 
 /* ---- callbacks of nghttp2: receiving ---- */
@@ -188,31 +186,6 @@ static int frame_sent_cb(nghttp2_session *session, const nghttp2_frame *frame, v
 
 /* ---- setting up ---- */
 
-/* nghttp2's memory comes from this program's malloc, not from the shared library's: so tests can make it fail. */
-static void *mem_malloc(size_t size, void *user)
-{
-    (void)user;
-    return malloc(size);
-}
-
-static void mem_free(void *memory, void *user)
-{
-    (void)user;
-    free(memory);
-}
-
-static void *mem_calloc(size_t n, size_t size, void *user)
-{
-    (void)user;
-    return calloc(n, size);
-}
-
-static void *mem_realloc(void *memory, size_t size, void *user)
-{
-    (void)user;
-    return realloc(memory, size);
-}
-
 static void set_callbacks(nghttp2_session_callbacks *cb)
 {
     nghttp2_session_callbacks_set_on_begin_headers_callback(cb, begin_headers_cb);
@@ -238,7 +211,6 @@ static void set_options(nghttp2_option *option, bool server)
 
 static int open_session(struct h2_conn *c)
 {
-    static nghttp2_mem mem = {NULL, mem_malloc, mem_free, mem_calloc, mem_realloc};
     nghttp2_session_callbacks *callbacks = NULL;
     nghttp2_option *option = NULL;
     int rc = nghttp2_session_callbacks_new(&callbacks);
@@ -246,8 +218,8 @@ static int open_session(struct h2_conn *c)
     if (!rc) {
         set_callbacks(callbacks);
         set_options(option, c->server);
-        rc = c->server ? nghttp2_session_server_new3(&c->session, callbacks, c, option, &mem)
-                       : nghttp2_session_client_new3(&c->session, callbacks, c, option, &mem);
+        rc = c->server ? nghttp2_session_server_new3(&c->session, callbacks, c, option, &c->memory.mem)
+                       : nghttp2_session_client_new3(&c->session, callbacks, c, option, &c->memory.mem);
     }
     nghttp2_option_del(option);
     nghttp2_session_callbacks_del(callbacks);
