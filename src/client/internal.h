@@ -123,9 +123,10 @@ enum conn_state {
 
 /* Why a connection is in doubt; each is taken back by its own proof. */
 enum {
-    DOUBT_SILENT = 1,   /* nothing was heard; taken back by any byte */
-    DOUBT_CALLS = 2,    /* calls are not answered, or refused; taken back by one answered */
-    DOUBT_KEEPALIVE = 4 /* a renewal is not answered; taken back by one answered */
+    DOUBT_SILENT = 1,    /* nothing was heard; taken back by any byte */
+    DOUBT_CALLS = 2,     /* calls are not answered, or refused; taken back by one answered */
+    DOUBT_KEEPALIVE = 4, /* a renewal is not answered; taken back by one answered */
+    DOUBT_WATCH = 8      /* the creation of a watch is not answered; taken back by one answered */
 };
 
 struct conn {
@@ -321,6 +322,7 @@ struct watches {
     size_t n_creating;
     struct map by_id; /* id -> watch */
     tn_ms opened_at, retry_at, idle_since;
+    tn_ms asked_at; /* the oldest create not answered was sent, or one was answered since */
 };
 
 void watches_zero(struct client *c); /* makes watches_fini possible */

@@ -7,7 +7,8 @@
  * Failures. The stream or its connection ends, or another connection becomes the current one: every watch is created
  * again there, from the first revision it has not seen; a watch "from now on" that was created at revision R goes on from
  * R + 1 even when no event came. Consecutive short lives of the stream are spaced by a backoff. A watch that the server
- * cancels for a lasting reason ends by on_end; for a passing one it is created again.
+ * cancels for a lasting reason ends by on_end; for a passing one it is created again. Creates that are not answered within
+ * the silence bound put the connection in doubt, and the stream is opened anew.
  *
  * A watch that is stopped between its create and the answer leaves its place in the queue of creates behind, so that the
  * answers still match; it is cancelled when its id is known.
@@ -240,8 +241,7 @@ static void retry_later(struct client *c)
     if (ws->opened_at != TN_MS_NEVER && c->now - ws->opened_at >= STEADY_MS)
         backoff_success(&ws->backoff);
     ws->retry_at = time_after(c->now, backoff_failure(&ws->backoff, &c->rng));
-    timer_arm(c, &ws->timer, ws->retry_at);
-    client_unsettle(c);
+    client_unsettle(c); /* arms the timer */
 }
 
 void watches_retry(struct client *c)
@@ -262,7 +262,8 @@ static bool place(struct client *c, struct client_watch *w)
         return false;
     w->slot->watch = w;
     list_push_back(&ws->creating, &w->slot->link);
-    ws->n_creating++;
+    if (ws->n_creating++ == 0)
+        ws->asked_at = c->now;
     list_remove(&w->link);
     list_push_back(&ws->placed, &w->link);
     w->state = WATCH_CREATING;
@@ -290,7 +291,6 @@ static void open_stream(struct client *c)
         return;
     }
     ws->opened_at = c->now;
-    timer_arm(c, &ws->timer, TN_MS_NEVER);
 }
 
 /* ---- wanted against what is ---- */
@@ -311,16 +311,32 @@ static void linger(struct client *c)
     timer_arm(c, &ws->timer, time_after(ws->idle_since, LINGER_MS));
 }
 
-void watches_settle(struct client *c)
+static tn_ms unanswered_at(const struct client *c)
+{
+    const struct watches *ws = &c->watches;
+    return ws->stream.h2 && ws->n_creating > 0 ? time_after(ws->asked_at, c->silence_ms) : TN_MS_NEVER;
+}
+
+static void check_answers(struct client *c)
+{
+    if (c->now < unanswered_at(c))
+        return;
+    conn_doubt(c, c->watches.stream.conn, DOUBT_WATCH, "a watch was not answered");
+    watches_retry(c);
+}
+
+static void arm_timer(struct client *c)
 {
     struct watches *ws = &c->watches;
-    if (c->closed)
-        return;
-    if (ws->n == 0) {
-        linger(c);
-        return;
-    }
-    ws->idle_since = TN_MS_NEVER;
+    tn_ms at = unanswered_at(c);
+    if (!list_empty(&ws->unplaced) && ws->retry_at > c->now && ws->retry_at < at)
+        at = ws->retry_at;
+    timer_arm(c, &ws->timer, at);
+}
+
+static void seek_place(struct client *c)
+{
+    struct watches *ws = &c->watches;
     if (!conn_takes_calls(c->current))
         return;
     if (ws->stream.h2 && ws->stream.conn != c->current) {
@@ -332,6 +348,21 @@ void watches_settle(struct client *c)
         open_stream(c);
     if (ws->stream.h2 && c->now >= ws->retry_at)
         place_all(c);
+}
+
+void watches_settle(struct client *c)
+{
+    struct watches *ws = &c->watches;
+    if (c->closed)
+        return;
+    if (ws->n == 0) {
+        linger(c);
+        return;
+    }
+    ws->idle_since = TN_MS_NEVER;
+    check_answers(c);
+    seek_place(c);
+    arm_timer(c);
 }
 
 void watches_on_timer(struct client *c)
@@ -400,6 +431,8 @@ static bool on_created(struct client *c, const struct watch_resp *r)
     struct client_watch *w = take_creating(c, &any);
     if (!any)
         return false;
+    ws->asked_at = c->now; /* it does answer */
+    conn_trust(c, ws->stream.conn, DOUBT_WATCH);
     if (!w) {
         if (!r->canceled)
             send_cancel(c, r->watch_id);

@@ -26,9 +26,11 @@ struct server_conn {
     uint32_t number;
     bool open; /* else connecting */
     tn_ms connect_due;
-    bool dead; /* the server's side ended: the client is to be told */
+    bool lossy; /* bytes were swallowed */
+    bool dead;  /* the server's side ended: the client is to be told */
     struct h2_conn *h2;
     struct list chunks;
+    tn_ms to_client_due, to_server_due; /* of the last chunk */
     struct list streams;
     tn_ms trickle_at;
 };
@@ -85,11 +87,14 @@ static struct response_header header_of(const struct world *w)
 
 /* ---- network ---- */
 
+/* Bytes of one direction stay in order, also when the latency falls. */
 static void push_chunk(struct server_conn *conn, bool to_client, bytes data)
 {
     struct chunk *k = malloc(sizeof *k + data.len);
-    *k = (struct chunk){
-        .to_client = to_client, .due = conn->w->now + conn->w->endpoints[conn->endpoint].latency_ms, .len = data.len};
+    tn_ms due = conn->w->now + conn->w->endpoints[conn->endpoint].latency_ms;
+    tn_ms *last = to_client ? &conn->to_client_due : &conn->to_server_due;
+    *last = due > *last ? due : *last;
+    *k = (struct chunk){.to_client = to_client, .due = *last, .len = data.len};
     memcpy(k->data, data.data, data.len);
     list_push_back(&conn->chunks, &k->link);
 }
@@ -826,8 +831,8 @@ static bool step_chunk(struct world *w, struct server_conn *conn)
             continue;
         }
         list_remove(&k->link);
-        if (is_mute(conn))
-            ;
+        if (is_mute(conn) || conn->lossy)
+            conn->lossy = true; /* TCP loses nothing in the middle: from here on nothing comes through */
         else if (k->to_client)
             to_client(w, conn, bytes_of(k->data, k->len));
         else

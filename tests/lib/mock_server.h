@@ -71,7 +71,7 @@ struct mock_endpoint {
     char url[32];
     enum mock_reach reach;
     int64_t latency_ms;       /* of each direction */
-    bool swallows;            /* no byte comes through, either way, on connections that stand */
+    bool swallows;            /* no byte comes through, either way; nor ever again on a connection that lost one */
     size_t trickle;           /* bytes a 100 ms to the client; 0 = all at once */
     size_t connects, accepts; /* attempts; those that stood */
     size_t pings;
