@@ -13,7 +13,8 @@
  * Endpoints. One connection is in use at a time for calls and streams ("the current one"), picked at random at first;
  * a failed or silent one is left for the next with backoff (25 ms doubling to 5 s, jittered); a second connection is
  * opened beside while a silent one is in doubt. Silence: an HTTP/2 ping (only while a stream is open, at most each 5 s) or
- * a call unanswered for the silence bound. `hasleader: true` goes with every call.
+ * a call unanswered for the silence bound. A connection is used once its server has said a first frame: one that was only
+ * accepted proves nothing. `hasleader: true` goes with every call but status and health.
  *
  * Every call has a deadline and ends exactly once. Reads are sent again on another endpoint until the deadline. A write
  * is sent again only when it was provably not applied: never written, refused stream, above GOAWAY's last id, or an error
@@ -45,7 +46,7 @@ struct client_config {
     int64_t connect_timeout_ms; /* 0 = 2 s */
     int64_t silence_ms;         /* 0 = 3 s; an endpoint unheard for so long while something is asked of it is left */
     size_t calls_max;           /* under way and waiting; 0 = 100,000 */
-    size_t queued_bytes_max;    /* of waiting requests; 0 = 64 MiB */
+    size_t queued_bytes_max;    /* of requests that have not ended; 0 = 64 MiB */
     size_t watch_bytes_max;     /* of undelivered events, all watches; 0 = 64 MiB */
     struct rng seed;
     struct log log;
@@ -73,6 +74,8 @@ void client_feed(struct client *c, uint32_t conn, bytes in, tn_ms now);
 void client_disconnected(struct client *c, uint32_t conn, const char *why, tn_ms now);
 /* Takes the next connection with bytes to write off its list; 0 at the end. */
 uint32_t client_next_dirty(struct client *c);
+/* Appends about bytes_max at most. When more is left conn is named dirty again, unless nothing was added: then call it when
+ * the socket takes more. */
 void client_output(struct client *c, uint32_t conn, struct buf *out, size_t bytes_max, tn_ms now);
 void client_tick(struct client *c, tn_ms now);
 tn_ms client_deadline(const struct client *c); /* TN_MS_NEVER when nothing is due */
@@ -131,7 +134,8 @@ struct client_call *client_lease_list(struct client *c, const struct client_call
                                       tn_ms now, struct tenure_error *err) MUST_USE;
 struct client_call *client_member_list(struct client *c, const struct client_call_options *opt, client_done_cb cb, void *user,
                                        tn_ms now, struct tenure_error *err) MUST_USE;
-/* endpoint: index of the endpoint to ask (status of each), or SIZE_MAX for any. */
+/* endpoint: index of the endpoint to ask (status of each), or SIZE_MAX for any. One that is named and cannot be reached
+ * fails at once; no other is asked. */
 struct client_call *client_status(struct client *c, size_t endpoint, const struct client_call_options *opt, client_done_cb cb,
                                   void *user, tn_ms now, struct tenure_error *err) MUST_USE;
 struct client_call *client_health(struct client *c, size_t endpoint, const struct client_call_options *opt, client_done_cb cb,

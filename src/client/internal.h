@@ -23,6 +23,7 @@
 
 #define CONNECT_BESIDE_MS 250  /* an endpoint that has not greeted for so long gets company */
 #define CANDIDATES_MAX    3    /* connections under way to become the current one */
+#define LEAVING_MAX       16   /* connections that were left with a write under way */
 #define PING_EVERY_MS     5500 /* grpc-go counts pings closer than 5 s as abuse; the rest is for jitter on the way */
 #define STEADY_MS         5000 /* a stream or connection that lived so long has proved itself: backoff begins anew */
 #define GREETING_BYTES    9    /* an HTTP/2 server's first frame, SETTINGS, is at least so long */

@@ -14,6 +14,8 @@
  *
  * Failure: an endpoint that fails rests by its backoff; nothing here loops faster than that.
  */
+#include <stdio.h>
+
 #include "client/internal.h"
 
 /* ---- the current one ---- */
@@ -75,6 +77,26 @@ static size_t count_candidates(const struct client *c)
     return n;
 }
 
+/* Each connection that was left lives until the last write on it is answered or out of time. When there are too many the
+ * oldest is ended: what was under way on it is "maybe". */
+static void make_room(struct client *c)
+{
+    struct conn *oldest = NULL;
+    size_t n = 0;
+    LIST_FOREACH(it, &c->conns)
+    {
+        struct conn *conn = LIST_ENTRY(it, struct conn, link);
+        n += conn->state == CONN_LEAVING;
+        if (!oldest && conn->state == CONN_LEAVING)
+            oldest = conn;
+    }
+    if (n < LEAVING_MAX)
+        return;
+    snprintf(oldest->why, sizeof oldest->why, "too many connections were left before it was answered");
+    oldest->doomed = true;
+    client_unsettle(c);
+}
+
 static struct conn *find_ready(const struct client *c)
 {
     LIST_FOREACH(it, &c->conns)
@@ -97,6 +119,7 @@ static void open_candidate(struct client *c)
         return;
     }
     size_t i = endpoint_pick(c, &at);
+    make_room(c);
     if (i != SIZE_MAX && conn_new(c, i, true)) {
         c->candidate_at = c->now;
         at = time_after(c->now, CONNECT_BESIDE_MS);

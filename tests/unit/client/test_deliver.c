@@ -126,6 +126,26 @@ static void a_callback_may_stop_another_watch_whose_events_are_due(void **state)
     client_watch_stop(w.client, first, w.now);
 }
 
+static void on_close_client(void *user, const struct client_result *r)
+{
+    note(user, r);
+    client_close(w.client, w.now);
+}
+
+static void a_completion_may_close_the_client(void **state)
+{
+    struct told closer = {0}, other;
+    struct put_req req = {.key = bytes_str("k"), .value = bytes_str("v")};
+    (void)state;
+    mock_on(&w, "/Range", -1, MOCK_IGNORE);
+    get(&other, "k");
+    assert_non_null(client_put(w.client, &req, NULL, on_close_client, &closer, w.now, NULL));
+    world_run(&w, 100);
+    assert_int_equal(closer.code, 0);
+    assert_int_equal(other.code, TENURE_ECLOSED);
+    assert_int_equal(mock_conns(&w, -1), 0);
+}
+
 static void undelivered_completions_are_dropped_with_the_client(void **state)
 {
     struct told t;
@@ -145,6 +165,7 @@ int main(void)
         CASE_1(a_completion_may_cancel_another_call_whose_own_is_due),
         CASE_1(a_completion_that_always_makes_another_does_not_hold_the_turn),
         CASE_1(a_callback_may_stop_another_watch_whose_events_are_due),
+        CASE_1(a_completion_may_close_the_client),
         CASE_1(undelivered_completions_are_dropped_with_the_client),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -356,6 +356,29 @@ static void short_calls_on_a_dead_connection_find_another_in_the_end(void **stat
     assert_int_equal(t.code, 0);
 }
 
+static void connections_left_with_writes_under_way_are_bounded(void **state)
+{
+    static struct told t[60];
+    struct client_call_options opt = {.timeout_ms = 3600000};
+    size_t most = 0, ended = 0;
+    (void)state;
+    mock_on(&w, "/Put", -1, MOCK_IGNORE);
+    for (size_t i = 0; i < ARRAY_LEN(t); i++) {
+        put_opt(&t[i], "k", "v", &opt);
+        world_settle(&w);
+        mock_goaway(&w, 0);
+        world_run(&w, 6000);
+        most = mock_conns(&w, -1) > most ? mock_conns(&w, -1) : most;
+    }
+    assert_in_range(most, 10, 20);
+    for (size_t i = 0; i < ARRAY_LEN(t); i++) {
+        ended += t[i].done;
+        if (t[i].done)
+            assert_int_equal(t[i].error.applied, TENURE_APPLIED_MAYBE);
+    }
+    assert_in_range(ended, 40, 59);
+}
+
 /* ---- going away ---- */
 
 static void a_goaway_moves_the_streams(void **state)
@@ -456,6 +479,7 @@ int main(void)
         CASE_2(doubt_ends_with_a_byte),
         CASE_2(a_candidate_that_comes_too_late_is_not_needed),
         CASE_2(short_calls_on_a_dead_connection_find_another_in_the_end),
+        CASE_1(connections_left_with_writes_under_way_are_bounded),
         CASE_2(a_goaway_moves_the_streams),
         CASE_2(the_errors_of_endpoints_are_told_and_forgotten),
         CASE_1(words_about_connections_that_are_gone_are_ignored),
