@@ -127,9 +127,9 @@ static void note_size(struct backend *b)
 /* Once, and not at start: five MiB of zeros and a sync are worth some milliseconds to whoever waits for the server. */
 static void grow_wal(struct backend *b)
 {
-    const struct backend_config *c = &b->config;
+    int64_t normal = b->config.wal_bytes_soft + b->config.wal_bytes_soft / 4, hard = b->config.wal_bytes_hard;
     if (!b->grown)
-        db_grow_wal(&b->db, c->wal_bytes_soft + c->wal_bytes_soft / 4, c->wal_bytes_hard);
+        db_grow_wal(&b->db, normal < hard ? normal : hard, hard);
     b->grown = true;
 }
 

@@ -2,8 +2,7 @@
  * it, up to frames of an earlier round (other salts), zeros, or the end.
  *
  * Behind the first frame that does not, frames are still linked to *their* predecessor by its stored checksum. The
- * damaged transaction has one commit frame; a second one, sound, belongs to a later transaction. A frame whose chain is
- * right and whose salts are not was changed in its salts: the chain cannot hold by chance.
+ * damaged transaction has one commit frame; a second one, sound, belongs to a later transaction.
  *
  * A header whose checksum is wrong makes SQLite ignore the whole file. It is written within one sector and synced before
  * the first frame, so it is never torn: any linked frame behind it proves the damage.
@@ -126,9 +125,8 @@ static int damaged(const struct scan *s, int64_t number, struct tenure_error *er
 /* What stands behind the first bad frame. `bad` was computed over from its sound predecessor. */
 static int scan_behind(const struct scan *s, int64_t bad_number, const struct frame *bad, struct tenure_error *err)
 {
-    if (frame_chained(bad)) /* so its salts are what is wrong */
-        return damaged(s, bad_number, err);
-    bool commit_seen = frame_salted(s, bad) && bad->commit != 0;
+    /* Chained, only its salts may be wrong: changed, or torn where a sector ends between them and the checksum. */
+    bool commit_seen = (frame_salted(s, bad) || frame_chained(bad)) && bad->commit != 0;
     struct frame before = *bad;
     for (int64_t number = bad_number + 1; number <= frame_count(s); number++) {
         struct frame f;

@@ -66,6 +66,24 @@ static void it_goes_round_under_a_writer_that_never_rests(void **state)
     assert_int_equal(r->replayed, 600 * 21);
 }
 
+/* With no pass before the bound, commits wait there for the WAL to be emptied. */
+static void the_bound_holds_without_any_help(void **state)
+{
+    struct rig *r = *state;
+    rig_close(r);
+    r->config.wal_bytes_soft = r->config.wal_bytes_hard = SOFT;
+    assert_int_equal(rig_open(r), 0);
+    for (int i = 0; i < 200; i++) {
+        rig_append(r, 7);
+        rig_append_now(r, 1);
+        assert_true(wal_size(r) <= SOFT);
+    }
+    rig_close(r);
+    assert_int_equal(rig_open(r), 0);
+    assert_false(r->wrong);
+    assert_int_equal(r->replayed, 1600);
+}
+
 /* One batch may be larger than the bound: it goes into a WAL that was emptied before it. */
 static void a_batch_larger_than_the_bound_is_taken(void **state)
 {
@@ -86,6 +104,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(the_wal_is_made_as_large_as_it_will_normally_get),
         T(it_goes_round_under_a_writer_that_never_rests),
+        T(the_bound_holds_without_any_help),
         T(a_batch_larger_than_the_bound_is_taken),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -180,9 +180,10 @@ static void rows_of_another_log_are_found(void **state)
     rig_append(&other, ROWS);
     rig_close(&other);
     for (int seq = 19; seq <= 30; seq += 11) {
-        snprintf(sql, sizeof sql,
-                 "ATTACH '%s/tenure.db' AS o; DELETE FROM log WHERE seq=%d; INSERT INTO log SELECT * FROM o.log WHERE seq=%d",
-                 other.dir, seq, seq);
+        snprintf(
+            sql, sizeof sql,
+            "ATTACH '%s/tenure.db' AS o; DELETE FROM log WHERE seq=%d; INSERT INTO log SELECT * FROM o.log WHERE seq=%d",
+            other.dir, seq, seq);
         assert_found(r, sql, seq == 19 ? "up to 20 are not those" : "row 30 does not follow");
     }
     rig_fini(&other);
