@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/timerfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -21,6 +22,12 @@
 #define REVOKE_AT_LEAST_MS 500 /* time for the revoke also when safe-until is near: too late does no harm */
 
 /* ---- in the guardian ---- */
+
+/* A pipe or a connection of tenure's kept open here would outlive its owner. (Not every C library has close_range.) */
+static void close_all(unsigned first, unsigned last)
+{
+    syscall(SYS_close_range, first, last, 0);
+}
 
 static void leave_behind(int keep)
 {
@@ -38,10 +45,9 @@ static void leave_behind(int keep)
         dup2(null, 0);
         dup2(null, 1);
     }
-    /* A pipe or a connection of tenure's kept open here would outlive its owner. */
     if (keep > 3)
-        close_range(3, (unsigned)keep - 1, 0);
-    close_range((unsigned)keep + 1, ~0u, 0);
+        close_all(3, (unsigned)keep - 1);
+    close_all((unsigned)keep + 1, ~0u);
     if (chdir("/") < 0)
         return; /* then a file system stays busy a little longer */
 }
@@ -70,15 +76,25 @@ static bool wait_for(int fd, int timer, int64_t at_ms)
     return !fds[0].revents || read(fd, bytes, sizeof bytes) > 0;
 }
 
+/* Only if it does not have to wait: whoever reads standard error must not be able to hold up what is due. */
+static void say(const char *who, const char *what)
+{
+    char line[128];
+    struct pollfd fd = {.fd = STDERR_FILENO, .events = POLLOUT};
+    int n = snprintf(line, sizeof line, "%s: %s\n", who, what);
+    if (n < (int)sizeof line && poll(&fd, 1, 0) > 0 && (fd.revents & POLLOUT) && write(STDERR_FILENO, line, (size_t)n) < 0)
+        return; /* nobody listens any more */
+}
+
 /* Tenure is gone: nobody renews, nobody collects. True when the group is gone before safe-until. */
 static bool end_group(const struct guardian_options *o)
 {
     struct page *p = o->page;
     int64_t safe_until = atomic_load(&p->safe_until_ms);
     pid_t pgid = atomic_load(&p->pgid);
-    if (group_alive(pgid))
-        fprintf(stderr, "%s: tenure was killed: ending its command\n", o->who);
     enforce_end(p, io_clock() + p->grace_ms);
+    if (group_alive(pgid))
+        say(o->who, "tenure was killed: its command is told to end");
     while (group_alive(pgid)) {
         if (io_clock() > safe_until && atomic_load(&p->phase) == PAGE_KILLED)
             return false;

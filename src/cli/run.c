@@ -67,6 +67,12 @@ static void give_back(void *user, int64_t lease, int64_t until_ms)
     tenure_close(c);
 }
 
+static void begin_release(struct run *r)
+{
+    claim_release(&r->claim);
+    r->phase = RUN_RELEASING;
+}
+
 static bool start_guardian(struct run *r)
 {
     struct guardian_options o = {.who = r->who, .page = r->page, .revoke = give_back, .user = (void *)r->o};
@@ -83,10 +89,13 @@ static void watch_guardian(struct run *r)
     if (!r->guardian.pid || poll(&fd, 1, 0) <= 0 || !fd.revents)
         return;
     guardian_bury(&r->guardian);
-    if (start_guardian(r))
+    if (r->phase > RUN_HOLDING || start_guardian(r))
         return;
     r->code = EXIT_LOCK_FAILED;
-    enforce_end(r->page, io_clock() + r->page->grace_ms);
+    if (r->phase == RUN_CLAIMING)
+        begin_release(r);
+    else
+        enforce_end(r->page, io_clock() + r->page->grace_ms);
 }
 
 /* Read before the question, so that the sum is never later than the truth. */
@@ -102,12 +111,6 @@ static void publish(struct run *r)
 }
 
 /* ---- the command ---- */
-
-static void begin_release(struct run *r)
-{
-    claim_release(&r->claim);
-    r->phase = RUN_RELEASING;
-}
 
 static void cannot_start(struct run *r, const char *what, int why)
 {
@@ -407,6 +410,7 @@ static bool prepare(struct run *r)
         say(r, "signals cannot be read", strerror(errno));
         return false;
     }
+    terminal_open(&r->terminal);
     if (!r->o->argv)
         return true;
     r->page = page_new(r->o->grace_ms);
@@ -415,7 +419,6 @@ static bool prepare(struct run *r)
         return false;
     }
     prctl(PR_SET_CHILD_SUBREAPER, 1);
-    terminal_open(&r->terminal);
     return start_guardian(r);
 }
 

@@ -1,5 +1,6 @@
 """`tenure lock` as people use it: every way in which it can end, by real processes and real signals (M12, L2, L3, M7)."""
 
+import contextlib
 import json
 import os
 import re
@@ -385,6 +386,40 @@ def guardian_killed(world):
     await_(lambda: not is_running(second), "the guardian ends with tenure")
 
 
+def guardians_killed(world):
+    """when every guardian is killed, the command does not go on without one: TERM, and exit code 125"""
+    process, stamps = begin(world, "a", ttl="60")
+    stamps.await_alive()
+    seen = set()
+    while process.poll() is None:
+        true(len(seen) < 50, "it gives up after a bounded number of guardians")
+        for pid in children(process.pid):
+            if pid not in seen and read(f"/proc/{pid}/comm").strip() == "tenure-guardian":
+                seen.add(pid)
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+    ended(process, 125)
+    equal(stamps.last()[0], "term")
+    free(world)
+
+
+def nobody_reads_stderr(world):
+    """a standard error that is full and never read does not keep the guardian from its duty"""
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            os.write(writer, b"x" * 4096)
+    os.set_blocking(writer, True)
+    stamps = Stamps(world.path("stamps"))
+    process = world.start("lock", "a", "--ttl", "60", "--", sys.executable, STAMP, stamps.path, stderr=writer)
+    stamps.await_alive()
+    process.kill()
+    handed_over(world, "a", stamps)
+    os.close(reader)
+    os.close(writer)
+
+
 def guardian_stopped(world):
     """with a guardian that is stopped, tenure itself ends the command in time"""
     process, stamps = begin(world, "a", "--ignore-term", ttl="3")
@@ -558,5 +593,5 @@ main([exit_codes, dies_of_a_signal, cannot_run, input_and_output, environment, l
       runs_longer_than_the_ttl, one_after_the_other, usage, no_server, timeout, told_to_end_while_waiting, waiter_killed,
       signals_are_passed_on, signals_reach_the_whole_group, ignored_term, nohup, command_stopped, tenure_killed,
       tenure_killed_term_ignored, group_killed, tenure_and_guardian_killed, tenure_stopped, stopped_and_continued_in_time,
-      guardian_killed, guardian_stopped, guardians_ignore_signals, guardian_is_light, server_killed, server_frozen,
+      guardian_killed, guardians_killed, nobody_reads_stderr, guardian_stopped, guardians_ignore_signals, guardian_is_light, server_killed, server_frozen,
       server_away_for_a_moment, revoked, key_deleted, held_without_a_command, held_as_json, held_and_lost, listed, whole_key])
