@@ -34,6 +34,10 @@ static void room_comes_back_with_time_and_not_beyond_ten_seconds(void **state)
     assert_int_equal(take_all(&l, 200), 1);
     assert_int_equal(take_all(&l, 1200), 5);
     assert_int_equal(take_all(&l, INT64_MAX / 2), 50);
+
+    h2_limit_init(&l, 5); /* nor on top of room that was not used */
+    assert_true(h2_limit_take(&l, 0));
+    assert_int_equal(take_all(&l, 9000), 50);
 }
 
 static void a_clock_that_goes_back_brings_nothing(void **state)
