@@ -344,16 +344,6 @@ static int check_not_lost(const struct backend *b, struct tenure_error *err)
                      (long long)known);
 }
 
-/* A first start needs some room, and so may SQLite: on a full disk that is one more use of the ballast. */
-static int open_db(struct backend *b, struct tenure_error *err)
-{
-    int code = db_open(&b->db, &b->dir, &b->config, err);
-    if (code != TENURE_ENOSPACE || !ballast_drop(&b->dir))
-        return code;
-    log_write(&b->config.log, LOG_WARN, "the disk is full: the ballast was given up to open the log", NULL);
-    return db_open(&b->db, &b->dir, &b->config, err);
-}
-
 int backend_open(const struct backend_config *config, struct backend **ret, struct tenure_error *err)
 {
     struct backend *b = calloc(1, sizeof *b);
@@ -371,7 +361,7 @@ int backend_open(const struct backend_config *config, struct backend **ret, stru
     if (!code)
         code = check_not_lost(b, err);
     if (!code)
-        code = open_db(b, err);
+        code = db_open(&b->db, &b->dir, &b->config, err);
     if (code) {
         backend_close(b);
         return code;

@@ -23,12 +23,12 @@
 struct backend;
 
 struct backend_config {
-    const char *dir;         /* created with mode 0700 when absent */
-    const char *vfs;         /* SQLite VFS name; NULL = the system's (tests put their own below) */
-    int64_t wal_bytes_soft;  /* checkpoint from here on; 0 = 4 MiB */
-    int64_t wal_bytes_hard;  /* the WAL never grows past it while commits wait for the checkpoint; 0 = 64 MiB */
-    int64_t ballast_bytes;   /* 0 = 1 MiB; -1 = none */
-    bool no_sync;            /* tests only: synchronous=OFF, to show that the power-loss tests bite */
+    const char *dir;        /* created with mode 0700 when absent */
+    const char *vfs;        /* SQLite VFS name; NULL = the system's (tests put their own below) */
+    int64_t wal_bytes_soft; /* checkpoint from here on; 0 = 4 MiB */
+    int64_t wal_bytes_hard; /* the WAL never grows past it while commits wait for the checkpoint; 0 = 64 MiB */
+    int64_t ballast_bytes;  /* 0 = 1 MiB; -1 = none */
+    bool no_sync;           /* tests only: synchronous=OFF, to show that the power-loss tests bite */
     struct log log;
     void (*on_done)(void *user); /* a batch ended; called on the writer thread: only wakes the loop */
     void *user;
@@ -42,14 +42,14 @@ enum backend_outcome {
 
 struct backend_result {
     enum backend_outcome outcome;
-    tn_seq seq;               /* last row of the batch (the previous durable one when the batch only deleted) */
+    tn_seq seq;                /* last row of the batch (the previous durable one when the batch only deleted) */
     struct tenure_error error; /* when not applied */
 };
 
 struct backend_batch {
     const struct record *rows; /* sequences go on densely from the last batch; may be empty when deletes is not */
     size_t n_rows;
-    const tn_seq *deletes;     /* superseded rows that compaction drops; each must exist */
+    const tn_seq *deletes; /* superseded rows that compaction drops; each must exist */
     size_t n_deletes;
 };
 

@@ -24,7 +24,7 @@ static bool there_already(int fd, int64_t bytes)
     return fstat(fd, &st) == 0 && st.st_size == bytes && st.st_blocks * 512 >= bytes;
 }
 
-bool ballast_drop(const struct dir *d)
+static bool drop(const struct dir *d)
 {
     return unlinkat(d->fd, FILE_NAME, 0) == 0;
 }
@@ -39,7 +39,7 @@ static void put_back(struct ballast *b)
         b->there = ftruncate(fd, 0) == 0 && posix_fallocate(fd, 0, (off_t)b->bytes) == 0;
     close(fd);
     if (!b->there)
-        (void)ballast_drop(b->dir);
+        (void)drop(b->dir);
 }
 
 void ballast_init(struct ballast *b, const struct dir *d, int64_t bytes)
@@ -49,7 +49,7 @@ void ballast_init(struct ballast *b, const struct dir *d, int64_t bytes)
     if (bytes)
         put_back(b);
     else
-        (void)ballast_drop(d);
+        (void)drop(d);
 }
 
 void ballast_fini(struct ballast *b)
@@ -60,7 +60,7 @@ void ballast_fini(struct ballast *b)
 bool ballast_release(struct ballast *b)
 {
     pthread_mutex_lock(&b->mutex);
-    bool had = b->there && ballast_drop(b->dir);
+    bool had = b->there && drop(b->dir);
     b->there = false;
     pthread_mutex_unlock(&b->mutex);
     return had;

@@ -15,8 +15,6 @@ struct ballast {
     bool there;
 };
 
-/* Removes the file of an earlier run, before ballast_init; whether there was one. */
-bool ballast_drop(const struct dir *d);
 /* Puts it there when there is room. Borrows d. */
 void ballast_init(struct ballast *b, const struct dir *d, int64_t bytes);
 void ballast_fini(struct ballast *b); /* the file stays */
