@@ -31,10 +31,17 @@ static void watch_end(tenure_watch *w)
 
 /* ---- what the engine says ---- */
 
+/* While the handle closes its objects are freed one by one, and what a callback would reach for may be gone: a watch
+ * then only ends. */
+static bool tells(const tenure_watch *w)
+{
+    return w->object.handle->state == HANDLE_OPEN;
+}
+
 static void on_created(void *user, tn_rev revision)
 {
     tenure_watch *w = user;
-    if (w->on_created)
+    if (w->on_created && tells(w))
         w->on_created(w->user, revision);
 }
 
@@ -73,6 +80,8 @@ static void end_without_memory(tenure_watch *w)
 static void on_events(void *user, const struct client_watch_events *e)
 {
     tenure_watch *w = user;
+    if (!tells(w))
+        return;
     if (!make_room(w, e->n_events)) {
         end_without_memory(w);
         return;
