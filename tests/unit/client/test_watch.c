@@ -378,6 +378,24 @@ static void a_watch_moves_away_from_an_endpoint_that_goes_silent(void **state)
     stop(&s);
 }
 
+static void a_watch_that_a_server_never_answers_moves(void **state)
+{
+    struct seen s;
+    struct told t;
+    (void)state;
+    warm_up();
+    size_t first = endpoint_in_use();
+    mock_on(&w, "/Watch", -1, MOCK_IGNORE)->endpoint = (int)first;
+    start(&s, "k", 0);
+    for (int i = 0; i < 50; i++) {
+        put(&t, "other", "v"); /* everything else is answered */
+        world_run(&w, 100);
+    }
+    assert_int_equal(s.created, 1);
+    assert_int_not_equal(mock_last_request(&w, "/Watch")->endpoint, first);
+    stop(&s);
+}
+
 static void progress_notices_move_the_point_to_resume_from(void **state)
 {
     struct seen s;
@@ -557,6 +575,7 @@ int main(void)
         CASE_1(a_watch_stream_refused_for_good_ends_every_watch),
         CASE_2(a_watch_stream_refused_for_now_is_opened_again_at_growing_distance),
         CASE_2(a_watch_moves_away_from_an_endpoint_that_goes_silent),
+        CASE_2(a_watch_that_a_server_never_answers_moves),
         CASE_1(progress_notices_move_the_point_to_resume_from),
         cmocka_unit_test(events_over_the_bound_end_the_watch),
         cmocka_unit_test(a_watch_stopped_at_any_step_calls_no_more),
