@@ -52,8 +52,11 @@ int main(int argc, char **argv)
     if (!c)
         return fprintf(stderr, "%s\n", err.text), 1;
 
-    struct tenure_election_options o = {
-        .size = sizeof o, .ttl_s = 10, .proposal = tenure_str("billing-7f9c"), .on_gained = on_gained, .on_lost = on_lost};
+    struct tenure_election_options o = {.size = sizeof o,
+                                        .ttl_s = 10,
+                                        .proposal = tenure_str("billing-7f9c"),
+                                        .on_gained = on_gained,
+                                        .on_lost = on_lost};
     tenure_election *e = tenure_election_start(c, "billing", &o, &err); /* campaigns again after a loss until stopped */
     if (!e)
         fprintf(stderr, "%s\n", err.text);

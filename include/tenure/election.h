@@ -45,7 +45,7 @@ void tenure_election_stop(tenure_election *e);
 /* True only while nobody else can lead. No I/O; any thread. */
 bool tenure_election_leads(const tenure_election *e);
 /* What tells whether it leads, for which token, until when, and by which key. No I/O; any thread. */
-tenure_token tenure_election_token(const tenure_election *e); /* of the current or last leadership; 0 = none yet */
+tenure_token tenure_election_token(const tenure_election *e);   /* of the current or last leadership; 0 = none yet */
 int64_t tenure_election_remaining_ms(const tenure_election *e); /* until safe-until; <= 0 = does not lead */
 int64_t tenure_election_lease(const tenure_election *e);        /* 0 while there is none */
 /* Writes the key into out (cut to size, 0-terminated); "" while there is none. */

@@ -37,14 +37,20 @@ struct tenure_kv {
 
 /* ---- reading ---- */
 enum tenure_order { TENURE_ORDER_NONE = 0, TENURE_ORDER_ASCEND = 1, TENURE_ORDER_DESCEND = 2 };
-enum tenure_sort { TENURE_SORT_KEY = 0, TENURE_SORT_VERSION = 1, TENURE_SORT_CREATE = 2, TENURE_SORT_MOD = 3, TENURE_SORT_VALUE = 4 };
+enum tenure_sort {
+    TENURE_SORT_KEY = 0,
+    TENURE_SORT_VERSION = 1,
+    TENURE_SORT_CREATE = 2,
+    TENURE_SORT_MOD = 3,
+    TENURE_SORT_VALUE = 4
+};
 
 struct tenure_get_options {
     size_t size;
-    bool prefix;                     /* all keys that begin with key */
-    bool from_key;                   /* all keys >= key */
-    struct tenure_bytes range_end;   /* or: all keys in [key, range_end) */
-    int64_t limit, revision;         /* 0 = none; 0 = newest */
+    bool prefix;                   /* all keys that begin with key */
+    bool from_key;                 /* all keys >= key */
+    struct tenure_bytes range_end; /* or: all keys in [key, range_end) */
+    int64_t limit, revision;       /* 0 = none; 0 = newest */
     enum tenure_order order;
     enum tenure_sort sort;
     bool serializable, keys_only, count_only;
@@ -59,8 +65,8 @@ struct tenure_get_result {
     const struct tenure_kv *kvs;
 };
 /* TENURE_ECOMPACTED, TENURE_EFUTURE for a revision that is gone or not there yet. No key found is success with n_kvs 0. */
-int tenure_get(tenure_client *c, struct tenure_bytes key, const struct tenure_get_options *o, struct tenure_get_result **ret,
-               struct tenure_error *err);
+int tenure_get(tenure_client *c, struct tenure_bytes key, const struct tenure_get_options *o,
+               struct tenure_get_result **ret, struct tenure_error *err);
 void tenure_get_free(struct tenure_get_result *r); /* NULL is fine */
 
 /* ---- writing ---- */
@@ -147,10 +153,10 @@ typedef void (*tenure_txn_cb)(void *user, int code, struct tenure_txn_result *r,
 /* 0, or why the call could not begin (then the callback does not come). cb may be NULL for the writes. */
 int tenure_get_start(tenure_client *c, struct tenure_bytes key, const struct tenure_get_options *o, tenure_get_cb cb,
                      void *user, struct tenure_error *err);
-int tenure_put_start(tenure_client *c, struct tenure_bytes key, struct tenure_bytes value, const struct tenure_put_options *o,
-                     tenure_put_cb cb, void *user, struct tenure_error *err);
-int tenure_delete_start(tenure_client *c, struct tenure_bytes key, const struct tenure_delete_options *o, tenure_delete_cb cb,
-                        void *user, struct tenure_error *err);
+int tenure_put_start(tenure_client *c, struct tenure_bytes key, struct tenure_bytes value,
+                     const struct tenure_put_options *o, tenure_put_cb cb, void *user, struct tenure_error *err);
+int tenure_delete_start(tenure_client *c, struct tenure_bytes key, const struct tenure_delete_options *o,
+                        tenure_delete_cb cb, void *user, struct tenure_error *err);
 int tenure_txn_start(tenure_txn *t, int64_t timeout_ms, tenure_txn_cb cb, void *user, struct tenure_error *err);
 
 /* ---- watches ---- */
@@ -184,7 +190,8 @@ void tenure_watch_stop(tenure_watch *w);
 
 /* ---- leases ---- */
 /* ttl_s is raised to the server's minimum: see *ret_ttl_s (may be NULL). id 0 = one is drawn. */
-int tenure_lease_grant(tenure_client *c, int64_t ttl_s, int64_t id, int64_t *ret_id, int64_t *ret_ttl_s, struct tenure_error *err);
+int tenure_lease_grant(tenure_client *c, int64_t ttl_s, int64_t id, int64_t *ret_id, int64_t *ret_ttl_s,
+                       struct tenure_error *err);
 int tenure_lease_revoke(tenure_client *c, int64_t id, struct tenure_error *err); /* TENURE_ENOTFOUND */
 /* Renews once. TENURE_ENOTFOUND when the lease is gone. ret_ttl_s may be NULL. */
 int tenure_lease_keepalive(tenure_client *c, int64_t id, int64_t *ret_ttl_s, struct tenure_error *err);
@@ -234,7 +241,8 @@ struct tenure_status {
  * TENURE_EINVALID, for an index out of range). */
 size_t tenure_endpoints(const tenure_client *c);
 const char *tenure_endpoint(const tenure_client *c, size_t index);
-int tenure_status(tenure_client *c, size_t index, int64_t timeout_ms, struct tenure_status **ret, struct tenure_error *err);
+int tenure_status(tenure_client *c, size_t index, int64_t timeout_ms, struct tenure_status **ret,
+                  struct tenure_error *err);
 void tenure_status_free(struct tenure_status *r);
 
 #pragma GCC visibility pop

@@ -39,9 +39,11 @@ struct tenure_lock_options {
 
 /* Waits for the lock. NULL on failure: TENURE_ETIMEOUT (wait_ms passed), TENURE_EBUSY, TENURE_ELOST, TENURE_EINVALID (empty
  * name, a slash at an end, a name that is a path prefix of one in use), … Free it by tenure_unlock. Blocking handles. */
-tenure_lock *tenure_lock_acquire(tenure_client *c, const char *name, const struct tenure_lock_options *o, struct tenure_error *err);
+tenure_lock *tenure_lock_acquire(tenure_client *c, const char *name, const struct tenure_lock_options *o,
+                                 struct tenure_error *err);
 /* Begins to acquire; o->on_acquired tells the end. NULL when it could not begin. Any handle, loop thread for uv and poll. */
-tenure_lock *tenure_lock_start(tenure_client *c, const char *name, const struct tenure_lock_options *o, struct tenure_error *err);
+tenure_lock *tenure_lock_start(tenure_client *c, const char *name, const struct tenure_lock_options *o,
+                               struct tenure_error *err);
 
 /* True only while nobody else can hold it. No I/O; any thread, any time between acquire and unlock. */
 bool tenure_lock_held(const tenure_lock *lock);
@@ -83,7 +85,8 @@ struct tenure_lock_list {
     const struct tenure_lock_entry *entries;
 };
 /* Reads them at one revision. prefix as in the options. Nobody there is success with n 0. Blocking handles. */
-int tenure_lock_list(tenure_client *c, const char *name, const char *prefix, struct tenure_lock_list **ret, struct tenure_error *err);
+int tenure_lock_list(tenure_client *c, const char *name, const char *prefix, struct tenure_lock_list **ret,
+                     struct tenure_error *err);
 void tenure_lock_list_free(struct tenure_lock_list *r);
 
 #pragma GCC visibility pop

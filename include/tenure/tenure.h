@@ -3,9 +3,9 @@
 #ifndef TENURE_TENURE_H
 #define TENURE_TENURE_H
 
-#define TENURE_VERSION_MAJOR 0
-#define TENURE_VERSION_MINOR 1
-#define TENURE_VERSION_PATCH 0
+#define TENURE_VERSION_MAJOR  0
+#define TENURE_VERSION_MINOR  1
+#define TENURE_VERSION_PATCH  0
 #define TENURE_VERSION_STRING "0.1.0"
 
 #include <tenure/client.h>

@@ -29,7 +29,7 @@ struct ask {
     tenure_client *handle;
     const struct ask_type *type;
     tn_ms deadline;
-    bool keeps; /* inputs must be copied: the call is begun on another thread than it was made on */
+    bool keeps;         /* inputs must be copied: the call is begun on another thread than it was made on */
     struct arena arena; /* of the copies */
     union {
         struct range_req range;
@@ -47,14 +47,15 @@ struct ask {
             bytes proposal;
         } proclaim;
     } req;
-    void *result; /* one allocation, or NULL */
-    int64_t a, b; /* small answers */
+    void *result;     /* one allocation, or NULL */
+    int64_t a, b;     /* small answers */
     void (*cb)(void); /* the program's, cast back by type->complete; NULL = none */
     void *user;
 };
 
 /* timeout_ms 0 = the handle's default. NULL with err filled. */
-struct ask *ask_new(tenure_client *c, const struct ask_type *type, int64_t timeout_ms, struct tenure_error *err) MUST_USE;
+struct ask *ask_new(tenure_client *c, const struct ask_type *type, int64_t timeout_ms, struct tenure_error *err)
+    MUST_USE;
 /* Borrows s, or copies it where the call crosses threads. data is NULL when out of memory and len > 0. */
 bytes ask_keep(struct ask *k, bytes s) MUST_USE;
 /* Waits for its end, at most LATE_MS behind its deadline. Precondition: handle_enter_blocking. The call is still the

@@ -255,8 +255,8 @@ static void start_run(void *arg)
     s->election = e;
 }
 
-static int options_check(const char *name, const struct tenure_election_options *options, struct tenure_election_options *ret,
-                         struct tenure_error *err)
+static int options_check(const char *name, const struct tenure_election_options *options,
+                         struct tenure_election_options *ret, struct tenure_error *err)
 {
     if (!name || !name[0])
         return error_set(err, TENURE_EINVALID, "election: the name is empty");

@@ -24,12 +24,12 @@
 #include "io/wake.h"
 #include "lib/object.h"
 
-#define ENDPOINTS_MAX    64
-#define POSTS_MAX        100000 /* waiting to be taken by the loop; past it a call fails with TENURE_ELIMIT */
-#define OUTPUT_MAX       262144 /* bytes of one write */
-#define SOCKETS_MAX      8      /* noted for a child of fork; the engine has three or four at most */
-#define LATE_MS          80     /* a blocked caller goes on by itself so long after its deadline */
-#define TIMEOUT_MAX_MS   (INT64_C(1) << 52)
+#define ENDPOINTS_MAX  64
+#define POSTS_MAX      100000 /* waiting to be taken by the loop; past it a call fails with TENURE_ELIMIT */
+#define OUTPUT_MAX     262144 /* bytes of one write */
+#define SOCKETS_MAX    8      /* noted for a child of fork; the engine has three or four at most */
+#define LATE_MS        80     /* a blocked caller goes on by itself so long after its deadline */
+#define TIMEOUT_MAX_MS (INT64_C(1) << 52)
 
 enum handle_kind { HANDLE_BLOCKING, HANDLE_UV, HANDLE_POLL };
 
@@ -77,11 +77,11 @@ struct tenure_client {
     tn_ms now;
 
     struct list objects;
-    struct list timed; /* those of them that time moves */
-    bool has_changed;  /* an object may be over */
+    struct list timed;          /* those of them that time moves */
+    bool has_changed;           /* an object may be over */
     struct lib_session *shared; /* the session of locks without a TTL of their own; NULL = none */
 
-    tn_ms close_at; /* the end of a close's patience */
+    tn_ms close_at;   /* the end of a close's patience */
     bool is_detached; /* closed by tenure_close_start: nobody waits */
     void (*on_closed)(void *user);
     void *on_closed_user;

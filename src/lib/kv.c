@@ -58,7 +58,7 @@ static int start(struct ask *k, void (*cb)(void), void *user, struct tenure_erro
 #define BEGIN(name, field)                                                                                             \
     static int name##_begin(struct ask *k, const struct client_call_options *opt, tn_ms now, struct tenure_error *err) \
     {                                                                                                                  \
-        return client_##name(k->handle->engine, &k->req.field, opt, ask_ended, k, now, err) ? 0 : err->code;          \
+        return client_##name(k->handle->engine, &k->req.field, opt, ask_ended, k, now, err) ? 0 : err->code;           \
     }
 BEGIN(range, range)
 BEGIN(put, put)
@@ -90,7 +90,7 @@ static const struct ask_type get_type = {
 };
 
 static struct ask *get_new(tenure_client *c, struct tenure_bytes key, const struct tenure_get_options *options,
-                            struct tenure_error *err)
+                           struct tenure_error *err)
 {
     struct tenure_get_options o;
     if (options_take(&o, sizeof o, options, "get", err) < 0)
@@ -103,8 +103,8 @@ static struct ask *get_new(tenure_client *c, struct tenure_bytes key, const stru
     return k;
 }
 
-int tenure_get(tenure_client *c, struct tenure_bytes key, const struct tenure_get_options *o, struct tenure_get_result **ret,
-               struct tenure_error *err)
+int tenure_get(tenure_client *c, struct tenure_bytes key, const struct tenure_get_options *o,
+               struct tenure_get_result **ret, struct tenure_error *err)
 {
     struct tenure_error own = {0};
     void *result = NULL;
@@ -163,7 +163,7 @@ static int keep_put(struct ask *k, struct put_req *r, struct tenure_error *err)
 }
 
 static struct ask *put_new(tenure_client *c, struct tenure_bytes key, struct tenure_bytes value,
-                            const struct tenure_put_options *options, struct tenure_error *err)
+                           const struct tenure_put_options *options, struct tenure_error *err)
 {
     struct tenure_put_options o;
     if (options_take(&o, sizeof o, options, "put", err) < 0)
@@ -192,8 +192,8 @@ int tenure_put(tenure_client *c, struct tenure_bytes key, struct tenure_bytes va
     return rc;
 }
 
-int tenure_put_start(tenure_client *c, struct tenure_bytes key, struct tenure_bytes value, const struct tenure_put_options *o,
-                     tenure_put_cb cb, void *user, struct tenure_error *err)
+int tenure_put_start(tenure_client *c, struct tenure_bytes key, struct tenure_bytes value,
+                     const struct tenure_put_options *o, tenure_put_cb cb, void *user, struct tenure_error *err)
 {
     struct tenure_error own = {0};
     err = err ? err : &own;
@@ -226,7 +226,7 @@ static const struct ask_type delete_type = {
 };
 
 static struct ask *delete_new(tenure_client *c, struct tenure_bytes key, const struct tenure_delete_options *options,
-                               struct tenure_error *err)
+                              struct tenure_error *err)
 {
     struct tenure_delete_options o;
     if (options_take(&o, sizeof o, options, "delete", err) < 0)
@@ -255,8 +255,8 @@ int tenure_delete(tenure_client *c, struct tenure_bytes key, const struct tenure
     return rc;
 }
 
-int tenure_delete_start(tenure_client *c, struct tenure_bytes key, const struct tenure_delete_options *o, tenure_delete_cb cb,
-                        void *user, struct tenure_error *err)
+int tenure_delete_start(tenure_client *c, struct tenure_bytes key, const struct tenure_delete_options *o,
+                        tenure_delete_cb cb, void *user, struct tenure_error *err)
 {
     struct tenure_error own = {0};
     err = err ? err : &own;

@@ -62,7 +62,8 @@ static struct ask *enter(tenure_client *c, const struct ask_type *type, struct t
     return handle_enter_blocking(c, type->what, err) < 0 ? NULL : ask_new(c, type, 0, err);
 }
 
-int tenure_lease_grant(tenure_client *c, int64_t ttl_s, int64_t id, int64_t *ret_id, int64_t *ret_ttl_s, struct tenure_error *err)
+int tenure_lease_grant(tenure_client *c, int64_t ttl_s, int64_t id, int64_t *ret_id, int64_t *ret_ttl_s,
+                       struct tenure_error *err)
 {
     struct tenure_error own = {0};
     err = err ? err : &own;

@@ -99,7 +99,8 @@ static bool own_string(const char **s)
     return !from || *s;
 }
 
-static tenure_lock *lock_alloc(tenure_client *c, const char *name, const struct tenure_lock_options *o, struct tenure_error *err)
+static tenure_lock *lock_alloc(tenure_client *c, const char *name, const struct tenure_lock_options *o,
+                               struct tenure_error *err)
 {
     size_t prefix_len = o->prefix ? strlen(o->prefix) : sizeof "/locks/";
     tenure_lock *l = calloc(1, sizeof *l + prefix_len + strlen(name) + sizeof "/0123456789abcdef");
@@ -295,8 +296,7 @@ static int engine_new(tenure_lock *l, tn_ms now, struct tenure_error *err)
     struct lock_options opt = {
         .prefix = l->o.prefix,
         .value = bytes_str(value),
-        .try_only = l->o.wait_ms < 0,
-        .wait_ms = l->o.wait_ms > 0 ? l->wait_until - now : 0,
+        .try_only = l->o.wait_ms<0, .wait_ms = l->o.wait_ms> 0 ? l->wait_until - now : 0,
     };
     int rc = lock_new(l->on.session->engine, l->name, &opt, &callbacks, l, &l->engine, err);
     free(value);
@@ -371,7 +371,8 @@ static void start_run(void *arg)
     s->code = lock_enter(s->lock, s->err);
 }
 
-tenure_lock *tenure_lock_start(tenure_client *c, const char *name, const struct tenure_lock_options *o, struct tenure_error *err)
+tenure_lock *tenure_lock_start(tenure_client *c, const char *name, const struct tenure_lock_options *o,
+                               struct tenure_error *err)
 {
     struct tenure_lock_options own;
     if (handle_enter(c, err) < 0 || options_check(name, o, &own, err) < 0)
@@ -450,7 +451,8 @@ static tenure_lock *acquired(tenure_lock *l, struct tenure_error *err)
     return NULL;
 }
 
-tenure_lock *tenure_lock_acquire(tenure_client *c, const char *name, const struct tenure_lock_options *o, struct tenure_error *err)
+tenure_lock *tenure_lock_acquire(tenure_client *c, const char *name, const struct tenure_lock_options *o,
+                                 struct tenure_error *err)
 {
     struct tenure_lock_options own;
     if (handle_enter_blocking(c, "lock", err) < 0 || options_check(name, o, &own, err) < 0)
@@ -560,6 +562,7 @@ int tenure_with_lock(tenure_client *c, const char *name, const struct tenure_loc
     tenure_token token = tenure_lock_token(lock);
     tenure_unlock(lock, NULL);
     if (!held)
-        return error_set(err, TENURE_ELOST, "lock '%.100s': lost while the work ran (token %lld)", name, (long long)token);
+        return error_set(err, TENURE_ELOST, "lock '%.100s': lost while the work ran (token %lld)", name,
+                         (long long)token);
     return rc;
 }

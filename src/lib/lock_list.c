@@ -1,8 +1,8 @@
 /* Who stands in a lock's queue: the keys right below its path, oldest first, with what their values say. */
 #include <stdlib.h>
 
-#include "lib/lock_value.h"
 #include "lib/handle.h"
+#include "lib/lock_value.h"
 #include "recipes/queue.h"
 
 #define PREFIX_DEFAULT "/locks/"
@@ -56,7 +56,8 @@ static struct room measure(const struct tenure_get_result *r, size_t path_len, s
             continue;
         struct lock_words *w = &words[room.n++];
         lock_value_read(bytes_of(r->kvs[i].value.data, r->kvs[i].value.len), w);
-        room.bytes += r->kvs[i].key.len + 1 + (w->host ? strlen(w->host) : 0) + 1 + (w->purpose ? strlen(w->purpose) : 0) + 1;
+        room.bytes +=
+            r->kvs[i].key.len + 1 + (w->host ? strlen(w->host) : 0) + 1 + (w->purpose ? strlen(w->purpose) : 0) + 1;
     }
     return room;
 }
@@ -105,7 +106,8 @@ static struct tenure_lock_list *list_of(const struct tenure_get_result *r, size_
     return list;
 }
 
-static int read_queue(tenure_client *c, struct tenure_bytes path, struct tenure_lock_list **ret, struct tenure_error *err)
+static int read_queue(tenure_client *c, struct tenure_bytes path, struct tenure_lock_list **ret,
+                      struct tenure_error *err)
 {
     struct tenure_get_result *r = NULL;
     struct tenure_get_options o = {
@@ -118,7 +120,8 @@ static int read_queue(tenure_client *c, struct tenure_bytes path, struct tenure_
     return *ret ? 0 : error_set(err, TENURE_ENOMEM, "lock list: out of memory");
 }
 
-int tenure_lock_list(tenure_client *c, const char *name, const char *prefix, struct tenure_lock_list **ret, struct tenure_error *err)
+int tenure_lock_list(tenure_client *c, const char *name, const char *prefix, struct tenure_lock_list **ret,
+                     struct tenure_error *err)
 {
     char *memory = NULL;
     struct tenure_lock_list *list = NULL;

@@ -87,7 +87,8 @@ static int begin(struct start *s, tenure_observer *o)
 {
     if (s->handle->state != HANDLE_OPEN)
         return error_set(s->err, TENURE_ECLOSED, "observe '%.100s': the handle is closed", s->name);
-    return observer_start(s->handle->engine, s->name, s->o.prefix, &callbacks, o, handle_now(s->handle), &o->engine, s->err);
+    return observer_start(s->handle->engine, s->name, s->o.prefix, &callbacks, o, handle_now(s->handle), &o->engine,
+                          s->err);
 }
 
 static void start_run(void *arg)

@@ -84,7 +84,8 @@ static int make_seed(struct rng *ret, struct tenure_error *err)
     return 0;
 }
 
-static int open_engine(tenure_client *c, const struct endpoints *e, const struct tenure_options *o, struct tenure_error *err)
+static int open_engine(tenure_client *c, const struct endpoints *e, const struct tenure_options *o,
+                       struct tenure_error *err)
 {
     struct client_config config = {
         .endpoints = e->list,

@@ -21,7 +21,8 @@ int options_take(void *dst, size_t dst_size, const void *src, const char *what, 
     if (size < sizeof size)
         return error_set(err, TENURE_EINVALID, "%s: options.size is not set to the size of the struct", what);
     if (size > dst_size && !all_zero((const unsigned char *)src + dst_size, size - dst_size))
-        return error_set(err, TENURE_EVERSION, "%s: an option is set that this library (" TENURE_VERSION ") does not know", what);
+        return error_set(err, TENURE_EVERSION,
+                         "%s: an option is set that this library (" TENURE_VERSION ") does not know", what);
     memcpy(dst, src, size < dst_size ? size : dst_size);
     return 0;
 }

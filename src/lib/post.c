@@ -86,7 +86,8 @@ bool post_done(struct post *p, int code, const struct tenure_error *err)
         p->error = *err;
     bool wanted = !p->is_given_up;
     pthread_mutex_unlock(&p->mutex);
-    pthread_cond_signal(&p->changed); /* outside, so that the waiter does not wake into a locked mutex; our reference holds p */
+    pthread_cond_signal(
+        &p->changed); /* outside, so that the waiter does not wake into a locked mutex; our reference holds p */
     post_unref(p);
     return wanted;
 }

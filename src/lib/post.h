@@ -28,7 +28,8 @@ struct post {
 };
 
 /* One reference, the caller's. 0 or TENURE_ENOMEM. */
-int post_init(struct post *p, void (*run)(struct post *, tn_ms), void (*free)(struct post *), struct tenure_error *err) MUST_USE;
+int post_init(struct post *p, void (*run)(struct post *, tn_ms), void (*free)(struct post *), struct tenure_error *err)
+    MUST_USE;
 /* Drops a reference; the last one frees by p->free. */
 void post_unref(struct post *p);
 /* Takes a reference for the loop and hands p over. TENURE_ECLOSED, TENURE_ELIMIT: not handed over. */

@@ -28,8 +28,8 @@ int request_get(struct tenure_bytes key, const struct tenure_get_options *o, str
     return range_of(&words, a, &ret->range, err);
 }
 
-int request_put(struct tenure_bytes key, struct tenure_bytes value, const struct tenure_put_options *o, struct put_req *ret,
-                struct tenure_error *err)
+int request_put(struct tenure_bytes key, struct tenure_bytes value, const struct tenure_put_options *o,
+                struct put_req *ret, struct tenure_error *err)
 {
     if (key.len == 0)
         return error_set(err, TENURE_EINVALID, "the key is empty");
@@ -48,8 +48,8 @@ int request_put(struct tenure_bytes key, struct tenure_bytes value, const struct
     return 0;
 }
 
-int request_delete(struct tenure_bytes key, const struct tenure_delete_options *o, struct arena *a, struct delete_req *ret,
-                   struct tenure_error *err)
+int request_delete(struct tenure_bytes key, const struct tenure_delete_options *o, struct arena *a,
+                   struct delete_req *ret, struct tenure_error *err)
 {
     struct range_words words = {key, o->prefix, o->from_key, o->range_end};
     *ret = (struct delete_req){.prev_kv = o->prev_kv};

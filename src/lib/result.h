@@ -16,7 +16,8 @@ struct tenure_txn_result *result_txn(const struct txn_resp *r) MUST_USE;
 struct tenure_lease_info *result_lease(const struct lease_ttl_resp *r) MUST_USE;
 struct tenure_lease_list *result_leases(const struct lease_list_resp *r) MUST_USE;
 struct tenure_member_list *result_members(const struct member_list_resp *r, uint64_t cluster_id) MUST_USE;
-struct tenure_status *result_status(const struct status_resp *r, const struct response_header *h, const char *endpoint) MUST_USE;
+struct tenure_status *result_status(const struct status_resp *r, const struct response_header *h, const char *endpoint)
+    MUST_USE;
 
 /* Borrows. */
 static inline struct tenure_bytes result_bytes(bytes s)

@@ -59,7 +59,8 @@ const char *tenure_endpoint(const tenure_client *c, size_t index)
     return index < tenure_endpoints(c) ? client_endpoint(c->engine, index) : NULL;
 }
 
-int tenure_status(tenure_client *c, size_t index, int64_t timeout_ms, struct tenure_status **ret, struct tenure_error *err)
+int tenure_status(tenure_client *c, size_t index, int64_t timeout_ms, struct tenure_status **ret,
+                  struct tenure_error *err)
 {
     struct tenure_error own = {0};
     err = err ? err : &own;
@@ -67,7 +68,8 @@ int tenure_status(tenure_client *c, size_t index, int64_t timeout_ms, struct ten
     if (rc < 0)
         return rc;
     if (index >= tenure_endpoints(c))
-        return error_set(err, TENURE_EINVALID, "status: there is no endpoint %zu, only %zu", index, tenure_endpoints(c));
+        return error_set(err, TENURE_EINVALID, "status: there is no endpoint %zu, only %zu", index,
+                         tenure_endpoints(c));
     struct ask *k = ask_new(c, &status_type, timeout_ms, err);
     if (!k)
         return err->code;

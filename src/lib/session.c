@@ -125,7 +125,8 @@ static const struct object_type session_type = {
 
 /* ---- for locks ---- */
 
-static int open_session(tenure_client *c, int64_t ttl_s, bool is_shared, struct lib_session **ret, struct tenure_error *err)
+static int open_session(tenure_client *c, int64_t ttl_s, bool is_shared, struct lib_session **ret,
+                        struct tenure_error *err)
 {
     struct lib_session *s = calloc(1, sizeof *s);
     if (!s)

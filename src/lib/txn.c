@@ -53,7 +53,8 @@ static bytes keep(tenure_txn *t, bytes s)
 {
     bytes copy = arena_copy(&t->arena, s);
     if (s.len > 0 && !copy.data)
-        fail(t, s.len > TXN_BYTES_MAX - t->arena.total ? TENURE_ETOOLARGE : TENURE_ENOMEM, "no room for a key or value");
+        fail(t, s.len > TXN_BYTES_MAX - t->arena.total ? TENURE_ETOOLARGE : TENURE_ENOMEM,
+             "no room for a key or value");
     return copy;
 }
 
@@ -76,8 +77,8 @@ static void *grown(tenure_txn *t, void *list, size_t n, size_t *cap, size_t size
     return bigger;
 }
 
-static void add_compare(tenure_txn *t, struct tenure_bytes key, enum tenure_cmp cmp, enum compare_target target, int64_t number,
-                        bytes value)
+static void add_compare(tenure_txn *t, struct tenure_bytes key, enum tenure_cmp cmp, enum compare_target target,
+                        int64_t number, bytes value)
 {
     if (!t || t->error)
         return;
@@ -184,7 +185,8 @@ static void add_get(tenure_txn *t, bool success, struct tenure_bytes key, const 
     add_op(t, success, rc, &op);
 }
 
-static void add_delete(tenure_txn *t, bool success, struct tenure_bytes key, const struct tenure_delete_options *options)
+static void add_delete(tenure_txn *t, bool success, struct tenure_bytes key,
+                       const struct tenure_delete_options *options)
 {
     if (!t || t->error)
         return;

@@ -206,7 +206,8 @@ static void on_leader(tenure_observer *o, const struct tenure_kv *kv, int64_t re
     struct observed *s = user;
     (void)o, (void)revision;
     pthread_mutex_lock(&s->mutex);
-    snprintf(s->leaders[s->n % LEADERS_MAX], 32, "%.*s", kv ? (int)kv->value.len : 0, kv ? (const char *)kv->value.data : "");
+    snprintf(s->leaders[s->n % LEADERS_MAX], 32, "%.*s", kv ? (int)kv->value.len : 0,
+             kv ? (const char *)kv->value.data : "");
     s->n++;
     s->wrong += kv && kv->create_revision < s->last;
     s->last = kv ? kv->create_revision : s->last;

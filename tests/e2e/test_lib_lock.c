@@ -376,7 +376,8 @@ static void a_started_lock_tells_by_callbacks(void **state)
 {
     tenure_client *c = open_on(*state);
     struct started a = {0}, b = {0};
-    struct tenure_lock_options o = {.size = sizeof o, .on_acquired = on_acquired, .on_released = on_released, .user = &a};
+    struct tenure_lock_options o = {
+        .size = sizeof o, .on_acquired = on_acquired, .on_released = on_released, .user = &a};
     tenure_lock *l = tenure_lock_start(c, "started", &o, NULL);
     assert_non_null(l);
     await_flag(&a.acquired);

@@ -62,8 +62,7 @@ static void on_acquired(tenure_lock *lock, int code, tenure_token token, const s
 {
     struct program *p = user;
     (void)lock, (void)err;
-    struct tenure_watch_options o = {
-        .size = sizeof o, .on_created = on_created, .on_events = on_events, .user = p};
+    struct tenure_watch_options o = {.size = sizeof o, .on_created = on_created, .on_events = on_events, .user = p};
     expect(p, code == 0 && tenure_lock_held(p->lock));
     p->token = token;
     p->watch = tenure_watch_start(p->handle, S("loop/guarded"), &o, NULL);

@@ -13,8 +13,8 @@
 struct record {
     atomic_int holds, lost, leading, deposed, failed, done;
     _Atomic(tenure_token) token, election_token;
-    _Atomic(int64_t) last_held, last_led;        /* the last time at which an asking began that was answered "yes" */
-    atomic_int success_before_loss;              /* a call's success was told after the stop, but before the loss */
+    _Atomic(int64_t) last_held, last_led; /* the last time at which an asking began that was answered "yes" */
+    atomic_int success_before_loss;       /* a call's success was told after the stop, but before the loss */
     atomic_int held_after_loss;
 };
 

@@ -2,9 +2,9 @@
  * free port it took, so it gets one that was free a moment ago, and another when that was taken meanwhile. */
 #include "server_fixture.h"
 
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <setjmp.h>
 
 #include <arpa/inet.h>
 #include <cmocka.h>

@@ -238,9 +238,9 @@ def version_complaints(root):
         return []
     text = header.read_text()
     built = re.search(r"\bversion: '([\d.]+)'", build.read_text()).group(1)
-    parts = [re.search(rf"TENURE_VERSION_{part} (\d+)", text) for part in ("MAJOR", "MINOR", "PATCH")]
+    parts = [re.search(rf"TENURE_VERSION_{part} +(\d+)", text) for part in ("MAJOR", "MINOR", "PATCH")]
     numbers = ".".join(part.group(1) if part else "?" for part in parts)
-    string = re.search(r'TENURE_VERSION_STRING "([^"]*)"', text)
+    string = re.search(r'TENURE_VERSION_STRING +"([^"]*)"', text)
     named = {"the numbers": numbers, "the string": string.group(1) if string else "?"}
     return [f"include/tenure/tenure.h: {what} say {v}, meson.build {built}" for what, v in named.items() if v != built]
 

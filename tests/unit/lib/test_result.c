@@ -97,8 +97,12 @@ static void leases_members_and_status_hold_their_lists(void **state)
     (void)state;
     bytes strings[] = {bytes_str("one"), bytes_str(""), bytes_str("three")};
     tn_lease ids[] = {3, 1};
-    struct member member = {
-        .id = 4, .name = bytes_str("m"), .peer_urls = strings, .n_peer_urls = 2, .client_urls = strings, .n_client_urls = 3};
+    struct member member = {.id = 4,
+                            .name = bytes_str("m"),
+                            .peer_urls = strings,
+                            .n_peer_urls = 2,
+                            .client_urls = strings,
+                            .n_client_urls = 3};
     struct lease_ttl_resp ttl = {.id = 1, .ttl_s = -1, .granted_ttl_s = 5, .keys = strings, .n_keys = 3};
     struct lease_list_resp list = {.ids = ids, .n_ids = 2};
     struct member_list_resp members = {.members = &member, .n_members = 1};
