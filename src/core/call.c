@@ -26,6 +26,7 @@ struct core_call *call_new(struct core_conn *conn, struct h2_stream *st, const s
     list_init(&call->reply.in_call);
     list_push_back(&conn->calls, &call->in_conn);
     h2_stream_set_user(st, call);
+    conn->core->n_calls++;
     conn->core->calls_total++;
     return call;
 }
@@ -45,6 +46,7 @@ void call_free(struct core_call *call)
 {
     call_settle(call);
     list_remove(&call->in_conn);
+    call->core->n_calls--;
     free(call);
 }
 

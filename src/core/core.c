@@ -16,7 +16,9 @@ static void fill_defaults(struct core_config *k)
     k->request_bytes_max = k->request_bytes_max ? k->request_bytes_max : 3 << 19;
     k->conns_max = k->conns_max ? k->conns_max : 10000;
     k->streams_max = k->streams_max ? k->streams_max : 100000;
+    k->calls_max = k->calls_max ? k->calls_max : 200000;
     k->watches_max = k->watches_max ? k->watches_max : 100000;
+    k->watch_bytes_max = k->watch_bytes_max ? k->watch_bytes_max : 256 << 20;
     k->conn_output_max = k->conn_output_max ? k->conn_output_max : 4 << 20;
     k->waiting_bytes_max = k->waiting_bytes_max ? k->waiting_bytes_max : 256 << 20;
     k->stall_ms_max = k->stall_ms_max ? k->stall_ms_max : 30000;

@@ -34,7 +34,9 @@ struct core_config {
     uint32_t request_bytes_max; /* 0 = 1.5 MiB; the wire takes 512 KiB more, as etcd */
     uint32_t conns_max;         /* 0 = 10,000; more are refused */
     uint32_t streams_max;       /* a connection; 0 = 100,000 */
+    uint32_t calls_max;         /* under way, all connections; 0 = 200,000; more get TOO_MANY_REQUESTS */
     uint32_t watches_max;       /* a stream; 0 = 100,000 */
+    size_t watch_bytes_max;     /* their ranges and 512 bytes each, all connections; 0 = 256 MiB */
     size_t conn_output_max;     /* queued bytes at which watchers of a stream block, and reading pauses; 0 = 4 MiB */
     size_t waiting_bytes_max;   /* replies held by the gate, all connections: past it TOO_MANY_REQUESTS; 0 = 256 MiB */
     int64_t stall_ms_max;       /* a peer with queued output that takes nothing, or an unfinished request, for so

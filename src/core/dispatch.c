@@ -58,6 +58,11 @@ static void refuse(struct core_conn *conn, struct h2_stream *st, enum grpc_statu
     conn_touch(conn);
 }
 
+static void refuse_with(struct core_conn *conn, struct h2_stream *st, enum etcd_error e)
+{
+    refuse(conn, st, etcd_error_status(e), etcd_error_text(e));
+}
+
 static void refuse_path(struct core_conn *conn, struct h2_stream *st, bytes path)
 {
     bytes service, method;
@@ -91,12 +96,16 @@ void dispatch_request(struct core_conn *conn, struct h2_stream *st, const struct
         return;
     }
     if (conn->core->stopping) {
-        refuse(conn, st, etcd_error_status(ETCD_STOPPED), etcd_error_text(ETCD_STOPPED));
+        refuse_with(conn, st, ETCD_STOPPED);
+        return;
+    }
+    if (conn->core->n_calls >= conn->core->config.calls_max) {
+        refuse_with(conn, st, ETCD_TOO_MANY_REQUESTS);
         return;
     }
     struct core_call *call = call_new(conn, st, m);
     if (!call)
-        refuse(conn, st, etcd_error_status(ETCD_OUT_OF_MEMORY), etcd_error_text(ETCD_OUT_OF_MEMORY));
+        refuse_with(conn, st, ETCD_OUT_OF_MEMORY);
     else if (req->timeout_ms >= 0 && deadline_start(call, req->timeout_ms, conn->core->now) < 0)
         call_fail(call, ETCD_OUT_OF_MEMORY);
 }

@@ -166,7 +166,8 @@ struct core {
     bool turned, stopping;
 
     struct list conns, dirty;
-    size_t n_conns;
+    size_t n_conns, n_calls;
+    size_t watch_bytes; /* of all watches that are alive */
     uint64_t calls_total, dropped_total;
     tn_ms next_conn_check;
     int64_t held_up_ms; /* all in all: that long peers waited for us */

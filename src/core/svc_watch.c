@@ -16,6 +16,8 @@
 
 /* A stream may queue this part of what its connection may, so that one that is stuck leaves room for others. */
 #define STREAM_SHARE 4
+/* What a watch costs without its range, roughly. */
+#define WATCH_BYTES 512
 
 /* ---- replies ---- */
 
@@ -102,11 +104,20 @@ static struct watch_stream *stream_of(struct core_call *call)
     return ws;
 }
 
+static void stop_watching(struct watch *w)
+{
+    struct core *c = w->stream->call->core;
+    store_watch_remove(c->store, w->watcher);
+    w->watcher = NULL;
+    c->watch_bytes -= w->bytes;
+    w->bytes = 0;
+}
+
 static void watch_free(struct watch *w)
 {
     struct watch_stream *ws = w->stream;
     if (w->watcher)
-        store_watch_remove(ws->call->core->store, w->watcher);
+        stop_watching(w);
     else
         ws->n_dead--;
     map_remove(&ws->by_id, (uint64_t)w->id);
@@ -182,20 +193,24 @@ static enum etcd_error enter(struct watch_stream *ws, struct watch *w, const str
 
 static enum etcd_error watch_new(struct watch_stream *ws, const struct watch_create_req *req, struct watch **ret)
 {
-    struct store *store = ws->call->core->store;
+    struct core *c = ws->call->core;
+    size_t cost = WATCH_BYTES + req->range.key.len + req->range.range_end.len;
+    if (cost > c->config.watch_bytes_max - c->watch_bytes)
+        return ETCD_TOO_MANY_REQUESTS;
     struct watch *w = calloc(1, sizeof *w);
     if (!w)
         return ETCD_OUT_OF_MEMORY;
-    *w = (struct watch){.stream = ws, .prev_kv = req->prev_kv, .fragment = req->fragment};
-    enum etcd_error e = store_watch_add(store, req, w, &w->watcher);
+    *w = (struct watch){.stream = ws, .bytes = cost, .prev_kv = req->prev_kv, .fragment = req->fragment};
+    enum etcd_error e = store_watch_add(c->store, req, w, &w->watcher);
     if (e == ETCD_OK)
         e = enter(ws, w, req);
     if (e != ETCD_OK) {
         if (w->watcher)
-            store_watch_remove(store, w->watcher);
+            store_watch_remove(c->store, w->watcher);
         free(w);
         return e;
     }
+    c->watch_bytes += cost;
     list_push_back(&ws->alive, &w->in_stream);
     list_init(&w->in_notify);
     *ret = w;
@@ -234,8 +249,7 @@ static void cancel(struct watch_stream *ws, int64_t id)
 void watch_compacted(struct watch *w, tn_rev compact_revision)
 {
     struct watch_stream *ws = w->stream;
-    store_watch_remove(ws->call->core->store, w->watcher);
-    w->watcher = NULL;
+    stop_watching(w);
     list_remove(&w->in_notify);
     list_remove(&w->in_stream);
     list_push_back(&ws->dead, &w->in_stream);

@@ -12,6 +12,7 @@ struct watch {
     struct watch_stream *stream;
     struct store_watcher *watcher; /* NULL: cancelled by compaction; the id stays taken until its client cancels too */
     int64_t id;
+    size_t bytes;          /* its part of core.watch_bytes; 0 without a watcher */
     struct list in_stream; /* alive or dead */
     struct list in_notify; /* in core.notify when it asked for progress_notify */
     tn_ms heard_at;

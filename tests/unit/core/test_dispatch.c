@@ -48,6 +48,26 @@ static void a_very_long_path_is_cut_in_the_answer(void **state)
     assert_true(strncmp(call->text, "unknown service xxx", 19) == 0);
 }
 
+static void calls_beyond_the_bound_of_all_connections_are_refused(void **state)
+{
+    (void)state;
+    struct world_options o = {.core = {.calls_max = 3}};
+    restart(&o);
+    struct client *other = client_new(here.w);
+    struct call *first = client_watch(other);
+    client_watch(other);
+    client_keepalive(other);
+    world_settle(here.w);
+    struct call *fourth = client_watch(here.c);
+    struct call *fifth = client_put(here.c, "a", "1");
+    world_settle(here.w);
+    assert_error(fourth, ETCD_TOO_MANY_REQUESTS);
+    assert_error(fifth, ETCD_TOO_MANY_REQUESTS);
+    call_cancel(first);
+    world_settle(here.w);
+    put("a", "1");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -55,6 +75,7 @@ int main(void)
         CASE(an_unknown_method_is_named_with_its_service),
         CASE(a_path_of_another_form_is_malformed),
         CASE(a_very_long_path_is_cut_in_the_answer),
+        CASE(calls_beyond_the_bound_of_all_connections_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

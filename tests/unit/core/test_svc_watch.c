@@ -273,6 +273,53 @@ static void watches_beyond_the_bound_are_refused_in_the_stream(void **state)
     assert_refused(s, "etcdserver: too many requests");
 }
 
+static void watches_that_need_too_much_memory_all_in_all_are_refused(void **state)
+{
+    (void)state;
+    static char key[100001];
+    memset(key, 'k', sizeof key - 1);
+    struct world_options o = {.core = {.watch_bytes_max = 250000}};
+    restart(&o);
+    struct watch_create_req large = on(key), small = on("a");
+    struct call *one = watching(&large), *two = watching(&large);
+    call_watch(two, &large);
+    call_watch(two, &small); /* there is still room for it */
+    world_settle(here.w);
+    assert_created(one, 0);
+    assert_created(two, 0);
+    assert_refused(two, "etcdserver: too many requests");
+    assert_created(two, 1);
+    call_unwatch(two, 0);
+    call_cancel(one);
+    world_settle(here.w);
+    struct call *three = watching(&large);
+    call_watch(three, &large);
+    world_settle(here.w);
+    assert_created(three, 0);
+    assert_created(three, 1);
+}
+
+static void a_watch_that_compaction_ended_makes_room(void **state)
+{
+    (void)state;
+    static char key[100001];
+    memset(key, 'k', sizeof key - 1);
+    struct world_options o = {.core = {.watch_bytes_max = 150000}};
+    restart(&o);
+    put("a", "1");
+    put("a", "2");
+    client_compact(here.c, 3, false);
+    world_settle(here.w);
+    struct watch_create_req past = on(key), now = on(key);
+    past.start_revision = 2;
+    struct call *s = watching(&past);
+    call_watch(s, &now);
+    world_settle(here.w);
+    assert_created(s, 0);
+    assert_true(got_watch(s).canceled);
+    assert_created(s, 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -289,6 +336,8 @@ int main(void)
         CASE(a_half_closed_stream_goes_on_delivering),
         CASE(a_stream_that_is_reset_leaves_no_watcher),
         CASE(watches_beyond_the_bound_are_refused_in_the_stream),
+        CASE(watches_that_need_too_much_memory_all_in_all_are_refused),
+        CASE(a_watch_that_compaction_ended_makes_room),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
