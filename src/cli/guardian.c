@@ -87,34 +87,40 @@ static void say(const char *who, const char *what)
 }
 
 /* Tenure is gone: nobody renews, nobody collects. True when the group is gone before safe-until. */
-static bool end_group(const struct guardian_options *o)
+static bool end_group(const struct guardian_options *o, struct enforcer *e)
 {
     struct page *p = o->page;
     int64_t safe_until = atomic_load(&p->safe_until_ms);
     pid_t pgid = atomic_load(&p->pgid);
-    enforce_end(p, io_clock() + p->grace_ms);
+    enforce_end(e, io_clock() + p->grace_ms);
+    bool is_ending = atomic_load(&p->phase) == PAGE_ENDING; /* else the command had ended by itself */
+    if (is_ending)
+        enforce_look(e);
     if (group_alive(pgid))
         say(o->who, "tenure was killed: its command is told to end");
     while (group_alive(pgid)) {
         if (io_clock() > safe_until && atomic_load(&p->phase) == PAGE_KILLED)
             return false;
-        enforce(p, io_clock());
+        enforce(e, io_clock());
         poll(NULL, 0, GONE_POLL_MS);
     }
+    if (is_ending)
+        enforce_rest(e);
     return true;
 }
 
 static _Noreturn void guard(const struct guardian_options *o, int fd)
 {
     struct page *p = o->page;
+    struct enforcer e = {.page = p};
     int timer = timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK);
     if (timer < 0)
         _exit(1); /* tenure notices, and gives up when it happens again and again */
-    while (wait_for(fd, timer, enforce(p, io_clock())))
+    while (wait_for(fd, timer, enforce(&e, io_clock())))
         ;
     if (atomic_load(&p->phase) == PAGE_OVER)
         _exit(0);
-    bool gone = end_group(o);
+    bool gone = end_group(o, &e);
     int64_t lease = atomic_load(&p->lease), until = atomic_load(&p->safe_until_ms), now = io_clock();
     if (gone && lease && o->revoke)
         o->revoke(o->user, lease, until < now + REVOKE_AT_LEAST_MS ? now + REVOKE_AT_LEAST_MS : until);
@@ -141,6 +147,7 @@ bool guardian_start(struct guardian *g, const struct guardian_options *o)
         return false;
     }
     *g = (struct guardian){.pid = pid, .fd = fds[0]};
+    atomic_store(&o->page->guardian_pid, pid);
     return true;
 }
 

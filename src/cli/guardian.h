@@ -9,7 +9,8 @@
  *   guardian killed          tenure sees the socket close and starts another one
  *   both killed              the command's first process gets TERM from the kernel; what it started is on its own
  *
- * A process that left the group (setsid) is not reached.
+ * What the command has started and what left its group (setsid) is ended as well while tenure is alive or its parents are;
+ * see enforce.h.
  */
 #ifndef CLI_GUARDIAN_H
 #define CLI_GUARDIAN_H

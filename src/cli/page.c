@@ -2,6 +2,9 @@
 
 #include <stddef.h>
 #include <sys/mman.h>
+#include <unistd.h>
+
+#include "cli/proc.h"
 
 #define GRACE_MAX_MS 5000
 #define LEAD_MIN_MS 20
@@ -24,6 +27,8 @@ struct page *page_new(int64_t grace_ms)
     struct page *p = mmap(NULL, sizeof *p, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (p == MAP_FAILED)
         return NULL;
+    p->tenure_pid = getpid();
+    p->tenure_was_alone = proc_has_no_child();
     p->grace_ms = grace_ms;
     p->lead_ms = lead_ms(grace_ms);
     atomic_store(&p->kill_at_ms, INT64_MAX);

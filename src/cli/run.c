@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -15,6 +16,7 @@
 #include "cli/group.h"
 #include "cli/guardian.h"
 #include "cli/output.h"
+#include "cli/proc.h"
 #include "cli/signals.h"
 #include "cli/spawn.h"
 #include "cli/terminal.h"
@@ -24,6 +26,7 @@
 #define LOST_GRACE_MAX_MS 1000  /* somebody else may hold the lock already: between TERM and KILL then */
 #define SWEEP_POLL_MS 10        /* how often a dying group is looked at */
 #define KEY_BYTES_MAX 4096
+#define LEASES_MAX 512 /* of thirty locks in one another; outer ones are cut off */
 
 enum run_phase { RUN_CLAIMING, RUN_HOLDING, RUN_SWEEPING, RUN_RELEASING, RUN_DONE };
 
@@ -34,6 +37,7 @@ struct run {
     int code;
     struct claim claim;
     struct page *page; /* NULL when there is no command */
+    struct enforcer enforcer;
     struct guardian guardian;
     int n_guardians;
     struct spawn child;
@@ -41,6 +45,7 @@ struct run {
     struct terminal terminal;
     bool handed_over; /* the terminal was the command's at some time */
     struct signals signals;
+    bool was_ended; /* not by itself */
     bool told_ending;
     bool interrupted; /* what ended the command, or the waiting, was a signal at our terminal */
 };
@@ -95,7 +100,7 @@ static void watch_guardian(struct run *r)
     if (r->phase == RUN_CLAIMING)
         begin_release(r);
     else
-        enforce_end(r->page, io_clock() + r->page->grace_ms);
+        enforce_end(&r->enforcer, io_clock() + r->page->grace_ms);
 }
 
 /* Read before the question, so that the sum is never later than the truth. */
@@ -128,14 +133,18 @@ static void give_terminal(struct run *r)
 /* Everybody who could end the command knows of it before it runs, and it runs only while the lock is held. */
 static void start_command(struct run *r)
 {
-    char key[KEY_BYTES_MAX], token[32], lease[32];
+    char key[KEY_BYTES_MAX], token[32], lease[32], leases[LEASES_MAX];
+    const char *around = getenv(PROC_LEASES);
     claim_key(&r->claim, key, sizeof key);
     snprintf(token, sizeof token, "%" PRId64, r->claim.token);
     snprintf(lease, sizeof lease, "%016" PRIx64, (uint64_t)claim_lease(&r->claim));
+    snprintf(leases, sizeof leases, "%s%s%s", lease, around ? " " : "", around ? around : "");
+    atomic_store(&r->page->lease_of_command, claim_lease(&r->claim));
     const struct spawn_variable variables[] = {{"TENURE_TOKEN", token},
                                                {"TENURE_KEY", key},
                                                {"TENURE_NAME", r->o->claim.name},
                                                {"TENURE_LEASE", lease},
+                                               {PROC_LEASES, leases},
                                                {NULL, NULL}};
     if (!spawn_make(&r->child, r->o->argv, variables, &r->signals.before)) {
         cannot_start(r, "the command cannot be started", errno);
@@ -192,6 +201,7 @@ static void child_ended(struct run *r)
     bool ended_itself = page_sweep(r->page, io_clock() + r->page->grace_ms);
     waitpid(pgid, &r->status, 0);
     r->code = judge(r, ended_itself, spawn_error(&r->child));
+    r->was_ended = !ended_itself;
     r->phase = RUN_SWEEPING;
     if (group_alive(pgid))
         group_signal(pgid, SIGTERM);
@@ -299,7 +309,7 @@ static void lost(struct run *r)
 {
     int64_t grace = r->page && r->page->grace_ms < LOST_GRACE_MAX_MS ? r->page->grace_ms : LOST_GRACE_MAX_MS;
     if (r->page) {
-        enforce_end(r->page, io_clock() + grace);
+        enforce_end(&r->enforcer, io_clock() + grace);
         return;
     }
     say(r, "lost", r->claim.why.text);
@@ -318,6 +328,8 @@ static void tell_ending(struct run *r)
 
 static void swept(struct run *r)
 {
+    if (r->was_ended)
+        enforce_rest(&r->enforcer);
     page_gone(r->page);
     terminal_take(&r->terminal);
     r->interrupted = WIFSIGNALED(r->status) && terminal_is_ours(&r->terminal);
@@ -392,7 +404,7 @@ static void turn(struct run *r)
 static void loop(struct run *r)
 {
     for (turn(r); r->phase != RUN_DONE; turn(r)) {
-        int64_t enforce_at = r->page ? enforce(r->page, io_clock()) : INT64_MAX;
+        int64_t enforce_at = r->page ? enforce(&r->enforcer, io_clock()) : INT64_MAX;
         struct pollfd fds[] = {
             {.fd = claim_fd(&r->claim), .events = POLLIN},
             {.fd = r->signals.fd, .events = POLLIN},
@@ -413,7 +425,7 @@ static bool prepare(struct run *r)
     terminal_open(&r->terminal);
     if (!r->o->argv)
         return true;
-    r->page = page_new(r->o->grace_ms);
+    r->enforcer.page = r->page = page_new(r->o->grace_ms);
     if (!r->page) {
         say(r, "no memory", strerror(errno));
         return false;
@@ -450,6 +462,7 @@ int run_claimed(const struct run_options *o)
     }
     if (r.page)
         guardian_stop(&r.guardian, r.page);
+    enforce_fini(&r.enforcer);
     spawn_fini(&r.child);
     terminal_close(&r.terminal);
     signals_close(&r.signals);

@@ -368,6 +368,92 @@ def stopped_and_continued_in_time(world):
     free(world)
 
 
+def leaver(world, name, ttl, *options):
+    """A command that starts another process in a session of its own and stays; (process, stamps of the other one)."""
+    stamps = Stamps(world.path("leaver"))
+    process = world.start("lock", name, "--ttl", ttl, "--", "sh", "-c", 'setsid "$@" & exec sleep 600', "sh", sys.executable, STAMP,
+                          stamps.path, *options)
+    return process, stamps.await_alive()
+
+
+def left_the_group(world):
+    """what left the command's group is ended with it when the lock is lost, by tenure or by its guardian"""
+    for harm in (lambda p: os.kill(p.pid, signal.SIGSTOP), lambda p: world.server.freeze(), lambda p: p.kill()):
+        process, stamps = leaver(world, "a", "3", "--ignore-term")
+        world.will_end(stamps.first()[1])
+        harm(process)
+        harmed = boottime_ms()
+        await_(lambda: not is_running(stamps.first()[1]), "it is gone")
+        true(stamps.last()[3] < harmed + 3000 - MARGIN_MS - 30, "before the latest possible safe-until")
+        world.server.thaw()
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process.pid, signal.SIGCONT)
+        process.wait(PATIENCE_S)
+        os.remove(stamps.path)
+
+
+def orphans_that_left_the_group(world):
+    """also what left the group and whose parents have ended is found, by tenure or by its guardian"""
+    for harm in (lambda p: os.kill(p.pid, signal.SIGSTOP), lambda p: p.kill()):
+        orphan_that_left(world, harm)
+
+
+def orphan_that_left(world, harm):
+    stamps = Stamps(world.path(f"leaver.{len(os.listdir(world.folder))}"))
+    process = world.start("lock", "a", "--ttl", "3", "--", "sh", "-c", '(setsid "$@" &); exec sleep 600', "sh", sys.executable,
+                          STAMP, stamps.path, "--ignore-term")
+    pid = world.will_end(stamps.await_alive().first()[1])
+    harm(process)
+    harmed = boottime_ms()
+    await_(lambda: not is_running(pid), "it is gone")
+    true(stamps.last()[3] < harmed + 3000 - MARGIN_MS - 30, "before the latest possible safe-until")
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(process.pid, signal.SIGCONT)
+    process.wait(PATIENCE_S)
+
+
+def daemons_stay(world):
+    """a command that ends by itself may leave a daemon, in a session of its own, behind"""
+    stamps = Stamps(world.path("daemon"))
+    result = world.tenure("lock", "a", "--", "sh", "-c", 'setsid "$@" >/dev/null 2>&1 & while [ ! -s "$3" ]; do sleep 0.02; done',
+                          "sh", sys.executable, STAMP, stamps.path)
+    equal(result.returncode, 0)
+    pid = world.will_end(stamps.first()[1])
+    free(world)
+    now = boottime_ms()
+    await_(lambda: stamps.last()[3] > now + 100, "it goes on")
+    true(is_running(pid), "it is there")
+
+
+def children_from_before(world):
+    """what a shell had started before it executed tenure is none of its business"""
+    stamps = Stamps(world.path("before"))
+    process = world.start("-c", 'TENURE_TOKEN=0 "$1" "$2" "$3" & while [ ! -s "$3" ]; do sleep 0.02; done; exec "$0" lock a --ttl 3 -- sleep 600',
+                          TENURE, sys.executable, STAMP, stamps.path, program="sh")
+    pid = world.will_end(stamps.await_alive().first()[1])
+    guardian_of(world, process)
+    await_(lambda: len(children(process.pid)) == 3, "the command runs")
+    world.server.freeze()
+    equal(process.wait(PATIENCE_S), 121)
+    ended_at = boottime_ms()
+    await_(lambda: stamps.last()[3] > ended_at + 50, "it goes on")
+    true(is_running(pid) and stamps.last()[0] == "alive", "it was not told to end")
+
+
+def one_in_another(world):
+    """a lock in a lock: when the outer one is lost, the inner one's command is dead before the outer safe-until"""
+    stamps = Stamps(world.path("inner"))
+    process = world.start("lock", "outer", "--ttl", "3", "--", TENURE, "lock", "inner", "--ttl", "60", "--", sys.executable, STAMP,
+                          stamps.path, "--ignore-term")
+    world.will_end(stamps.await_alive().first()[1])
+    os.kill(process.pid, signal.SIGSTOP)
+    stopped = boottime_ms()
+    await_(lambda: not is_running(stamps.first()[1]), "the inner command is gone")
+    true(stamps.last()[3] < stopped + 3000 - MARGIN_MS - 30, "before the latest possible safe-until")
+    os.kill(process.pid, signal.SIGCONT)
+    ended(process, 121)
+
+
 def guardian_killed(world):
     """a guardian that is killed is replaced, and the new one does its duty"""
     process, stamps = begin(world, "a", "--ignore-term", ttl="3")
@@ -593,5 +679,6 @@ main([exit_codes, dies_of_a_signal, cannot_run, input_and_output, environment, l
       runs_longer_than_the_ttl, one_after_the_other, usage, no_server, timeout, told_to_end_while_waiting, waiter_killed,
       signals_are_passed_on, signals_reach_the_whole_group, ignored_term, nohup, command_stopped, tenure_killed,
       tenure_killed_term_ignored, group_killed, tenure_and_guardian_killed, tenure_stopped, stopped_and_continued_in_time,
+      left_the_group, orphans_that_left_the_group, daemons_stay, children_from_before, one_in_another,
       guardian_killed, guardians_killed, nobody_reads_stderr, guardian_stopped, guardians_ignore_signals, guardian_is_light, server_killed, server_frozen,
       server_away_for_a_moment, revoked, key_deleted, held_without_a_command, held_as_json, held_and_lost, listed, whole_key])
