@@ -211,7 +211,8 @@ static void give_up_unanswered(struct claim *c)
         n += (size_t)snprintf(urls + n, sizeof urls - n, "%s%s", i ? ", " : "", tenure_endpoint(c->client, i));
     c->state = CLAIM_REFUSED;
     keep(&c->why, TENURE_EUNAVAILABLE, NULL);
-    snprintf(c->why.text, sizeof c->why.text, "no server answered within %g s: %s", (double)c->call_timeout_ms / 1000, urls);
+    snprintf(c->why.text, sizeof c->why.text, "no server answered within %g s: %s", (double)c->call_timeout_ms / 1000,
+             urls);
 }
 
 void claim_turn(struct claim *c)

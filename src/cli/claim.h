@@ -18,7 +18,7 @@ enum claim_state { CLAIM_NONE, CLAIM_ASKING, CLAIM_HELD, CLAIM_REFUSED, CLAIM_LO
 struct claim_options {
     bool election;
     const char *name;
-    bool whole_key;     /* name is the key's beginning itself, not a name under /locks/ or /election/ */
+    bool whole_key; /* name is the key's beginning itself, not a name under /locks/ or /election/ */
     int64_t ttl_s;
     int64_t timeout_ms; /* < 0: without end; 0: not at all */
     const char *purpose;

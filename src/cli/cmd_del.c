@@ -52,7 +52,8 @@ static int run(const struct command *self, const struct global_options *g, int a
     tenure_client *c = connect_open(self->name, g);
     if (!c)
         return EXIT_USAGE;
-    struct tenure_delete_options o = {.size = sizeof o, .prefix = opt.prefix, .from_key = opt.from_key, .prev_kv = opt.prev_kv};
+    struct tenure_delete_options o = {
+        .size = sizeof o, .prefix = opt.prefix, .from_key = opt.from_key, .prev_kv = opt.prev_kv};
     if (argc > 1)
         o.range_end = tenure_str(argv[1]);
     int code = tenure_delete(c, tenure_str(argv[0]), &o, &r, &err) < 0 ? connect_failed(self->name, g, &err) : EXIT_OK;
@@ -68,7 +69,8 @@ const struct command command_del = {
     .group = "Keys and values",
     .summary = "delete keys",
     .synopsis = "[OPTIONS] KEY [RANGE_END]",
-    .description = "Deletes and prints how many keys were deleted. Deleting a key that does not exist is no failure: it prints 0.",
+    .description =
+        "Deletes and prints how many keys were deleted. Deleting a key that does not exist is no failure: it prints 0.",
     .examples = "tenure del /config/billing/max-conn\n"
                 "tenure del --prefix /config/billing/",
     .options = options,

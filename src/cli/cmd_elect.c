@@ -13,11 +13,13 @@ static bool observing, once;
 static const struct option_spec *options(void)
 {
     static const struct option_spec table[] = {
-        {"ttl", 0, OPTION_SECONDS, "TIME", "another may lead this long after tenure was last heard of (default 10s)", &opt.ttl_s},
-        {"value", 0, OPTION_STRING, "TEXT", "the proposal, shown to those who observe (default: the host's name)", &value},
+        {"ttl", 0, OPTION_SECONDS, "TIME", "another may lead this long after tenure was last heard of (default 10s)",
+         &opt.ttl_s},
+        {"value", 0, OPTION_STRING, "TEXT", "the proposal, shown to those who observe (default: the host's name)",
+         &value},
         {"timeout", 0, OPTION_DURATION, "TIME", "campaign no longer than this (default: without end)", &opt.timeout_ms},
-        {"grace", 0, OPTION_DURATION, "TIME", "from TERM to KILL when it is lost (default: a quarter of the TTL, at most 5s)",
-         &opt.grace_ms},
+        {"grace", 0, OPTION_DURATION, "TIME",
+         "from TERM to KILL when it is lost (default: a quarter of the TTL, at most 5s)", &opt.grace_ms},
         {"prefix", 0, OPTION_FLAG, NULL, "NAME is the key as it is, not a name under /election/", &opt.whole_key},
         {"observe", 0, OPTION_FLAG, NULL, "print who leads, as it changes, and take no part", &observing},
         {"once", 0, OPTION_FLAG, NULL, "with --observe: print who leads now, and end", &once},

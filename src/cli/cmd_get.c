@@ -118,8 +118,9 @@ const struct command command_get = {
     .group = "Keys and values",
     .summary = "read keys",
     .synopsis = "[OPTIONS] KEY [RANGE_END]",
-    .description = "Prints each key and its value, a line each. A key that does not exist prints nothing and is no failure.\n"
-                   "With RANGE_END: all keys from KEY on, below RANGE_END.",
+    .description =
+        "Prints each key and its value, a line each. A key that does not exist prints nothing and is no failure.\n"
+        "With RANGE_END: all keys from KEY on, below RANGE_END.",
     .examples = "tenure get /config/billing/db-url --print-value-only\n"
                 "tenure get --prefix /services/ -o json",
     .options = options,

@@ -135,8 +135,8 @@ static void print_info(const struct global_options *g, const struct tenure_lease
         output_json(o);
         return;
     }
-    printf("lease %016" PRIx64 " granted with TTL(%" PRId64 "s), remaining(%" PRId64 "s)\n", (uint64_t)r->id, r->granted_ttl_s,
-           r->ttl_s);
+    printf("lease %016" PRIx64 " granted with TTL(%" PRId64 "s), remaining(%" PRId64 "s)\n", (uint64_t)r->id,
+           r->granted_ttl_s, r->ttl_s);
     for (size_t i = 0; i < r->n_keys; i++)
         printf("%.*s\n", (int)r->keys[i].len, (const char *)r->keys[i].data);
 }
@@ -188,8 +188,13 @@ static int run(const struct command *self, const struct global_options *g, int a
         const char *name;
         int words;
         lease_action *action;
-    } actions[] = {{"grant", 2, grant}, {"revoke", 2, revoke}, {"keepalive", 2, keepalive},
-                   {"keep-alive", 2, keepalive}, {"ttl", 2, ttl}, {"timetolive", 2, ttl}, {"list", 1, list}};
+    } actions[] = {{"grant", 2, grant},
+                   {"revoke", 2, revoke},
+                   {"keepalive", 2, keepalive},
+                   {"keep-alive", 2, keepalive},
+                   {"ttl", 2, ttl},
+                   {"timetolive", 2, ttl},
+                   {"list", 1, list}};
     for (size_t i = 0; argc > 0 && i < sizeof actions / sizeof actions[0]; i++) {
         if (strcmp(argv[0], actions[i].name) != 0 || argc != actions[i].words)
             continue;
@@ -198,7 +203,8 @@ static int run(const struct command *self, const struct global_options *g, int a
         tenure_close(c);
         return code;
     }
-    fprintf(stderr, "tenure lease: expected grant TTL, revoke ID, keepalive ID, ttl ID or list\ntry: tenure lease --help\n");
+    fprintf(stderr,
+            "tenure lease: expected grant TTL, revoke ID, keepalive ID, ttl ID or list\ntry: tenure lease --help\n");
     return EXIT_USAGE;
 }
 
@@ -207,8 +213,9 @@ const struct command command_lease = {
     .group = "Keys and values",
     .summary = "grant, revoke, renew and look at leases",
     .synopsis = "grant TTL | revoke ID | keepalive ID | ttl ID | list",
-    .description = "A lease is a time to live that keys can be attached to: when it ends, they are deleted, all in one revision.\n"
-                   "TTLs are in seconds (or 5m, 1h); the server raises what is below its minimum. Ids are hexadecimal.",
+    .description =
+        "A lease is a time to live that keys can be attached to: when it ends, they are deleted, all in one revision.\n"
+        "TTLs are in seconds (or 5m, 1h); the server raises what is below its minimum. Ids are hexadecimal.",
     .examples = "tenure lease grant 60\n"
                 "tenure put --lease 694d77aa9e38260f /services/billing/b-1 '{\"address\":\"10.0.0.7\",\"port\":8080}'\n"
                 "tenure lease keepalive 694d77aa9e38260f\n"

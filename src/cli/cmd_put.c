@@ -79,7 +79,8 @@ static int run(const struct command *self, const struct global_options *g, int a
     bool wants_value = !opt.ignore_value;
     if (argc < 1 || argc > (wants_value ? 2 : 1)) {
         fprintf(stderr, "tenure put: expected %s, got %d words\ntry: tenure put --help\n",
-                wants_value ? "KEY VALUE, or KEY with the value on standard input" : "KEY alone with --ignore-value", argc);
+                wants_value ? "KEY VALUE, or KEY with the value on standard input" : "KEY alone with --ignore-value",
+                argc);
         return EXIT_USAGE;
     }
     if (argc == 2)
@@ -89,9 +90,13 @@ static int run(const struct command *self, const struct global_options *g, int a
     tenure_client *c = connect_open(self->name, g);
     int code = EXIT_USAGE;
     if (c) {
-        struct tenure_put_options o = {.size = sizeof o, .lease = opt.lease, .prev_kv = opt.prev_kv,
-                                       .ignore_value = opt.ignore_value, .ignore_lease = opt.ignore_lease};
-        code = tenure_put(c, tenure_str(argv[0]), value, &o, &r, &err) < 0 ? connect_failed(self->name, g, &err) : EXIT_OK;
+        struct tenure_put_options o = {.size = sizeof o,
+                                       .lease = opt.lease,
+                                       .prev_kv = opt.prev_kv,
+                                       .ignore_value = opt.ignore_value,
+                                       .ignore_lease = opt.ignore_lease};
+        code =
+            tenure_put(c, tenure_str(argv[0]), value, &o, &r, &err) < 0 ? connect_failed(self->name, g, &err) : EXIT_OK;
         if (code == EXIT_OK)
             print(g, r);
     }

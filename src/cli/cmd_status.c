@@ -48,8 +48,12 @@ static void status_text(const char *endpoint, const struct tenure_status *s, con
         printf("%s  down: %s\n", endpoint, err->text);
         return;
     }
-    printf("%s  up, version %s, revision %" PRId64 ", %s, member %" PRIx64 ", %.1f MB\n", endpoint, s->version, s->revision,
-           s->is_learner ? "learner" : s->leader == s->member_id ? "leader" : "follower", s->member_id, (double)s->db_size / 1e6);
+    printf("%s  up, version %s, revision %" PRId64 ", %s, member %" PRIx64 ", %.1f MB\n", endpoint, s->version,
+           s->revision,
+           s->is_learner               ? "learner"
+           : s->leader == s->member_id ? "leader"
+                                       : "follower",
+           s->member_id, (double)s->db_size / 1e6);
     for (size_t i = 0; i < s->n_errors; i++)
         printf("  alarm: %s\n", s->errors[i]);
 }
@@ -74,7 +78,8 @@ static int print_members(tenure_client *c, const struct global_options *g, json_
         json_object_set_new(o, "client_urls", urls);
         json_array_append_new(list, o);
         if (!into)
-            printf("member %s  %s%s  %s\n", id, m->name, m->is_learner ? " (learner)" : "", m->n_client_urls ? m->client_urls[0] : "");
+            printf("member %s  %s%s  %s\n", id, m->name, m->is_learner ? " (learner)" : "",
+                   m->n_client_urls ? m->client_urls[0] : "");
     }
     if (into)
         json_object_set(into, "members", list);

@@ -116,9 +116,10 @@ const struct command command_watch = {
     .group = "Keys and values",
     .summary = "print changes as they happen",
     .synopsis = "[OPTIONS] KEY [RANGE_END]",
-    .description = "Prints PUT or DELETE, the key and, for a put, the value, a line each; with -o json one object a line.\n"
-                   "Lost connections are taken up again behind the last change seen: none is missed, none comes twice. Runs until\n"
-                   "it is stopped by Ctrl-C or SIGTERM (exit code 0).",
+    .description =
+        "Prints PUT or DELETE, the key and, for a put, the value, a line each; with -o json one object a line.\n"
+        "Lost connections are taken up again behind the last change seen: none is missed, none comes twice. Runs until\n"
+        "it is stopped by Ctrl-C or SIGTERM (exit code 0).",
     .examples = "tenure watch --prefix /config/billing/\n"
                 "tenure watch /jobs/42 --rev 100 -o json",
     .options = options,

@@ -20,7 +20,7 @@ struct option_spec {
     const char *name; /* without dashes; NULL ends a table */
     char letter;      /* 0 = none */
     enum option_kind kind;
-    const char *arg;  /* what the value is called in help; NULL for flags */
+    const char *arg; /* what the value is called in help; NULL for flags */
     const char *help;
     void *target;
 };
@@ -48,8 +48,8 @@ struct command {
     int (*run)(const struct command *self, const struct global_options *g, int argc, char **argv);
     /* Or: parses everything itself (serve: etcd's flag names). */
     int (*run_raw)(int argc, char **argv);
-    bool no_globals;     /* takes neither --endpoints nor --output */
-    bool stop_at_words;  /* options end at the first word: what follows belongs to a child command */
+    bool no_globals;    /* takes neither --endpoints nor --output */
+    bool stop_at_words; /* options end at the first word: what follows belongs to a child command */
 };
 
 extern const struct command *const commands[]; /* NULL-terminated */
@@ -58,10 +58,10 @@ const struct command *command_find(const char *name);
 /* ---- exit codes common to all ---- */
 enum {
     EXIT_OK = 0,
-    EXIT_FAILED = 1,       /* the server or the state said no */
-    EXIT_USAGE = 2,        /* the command line is wrong */
-    EXIT_UNAVAILABLE = 3,  /* no server answered in time */
-    EXIT_LOCK_LOST = 121,  /* lock, elect: the lease was lost, the command was ended */
+    EXIT_FAILED = 1,         /* the server or the state said no */
+    EXIT_USAGE = 2,          /* the command line is wrong */
+    EXIT_UNAVAILABLE = 3,    /* no server answered in time */
+    EXIT_LOCK_LOST = 121,    /* lock, elect: the lease was lost, the command was ended */
     EXIT_LOCK_TIMEOUT = 124, /* lock, elect: not acquired in time */
     EXIT_LOCK_FAILED = 125,  /* lock, elect: tenure's own failure */
     EXIT_CANNOT_RUN = 126,   /* lock, elect: the command is not executable */

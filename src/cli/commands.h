@@ -4,7 +4,7 @@
 
 #include "cli/command.h"
 
-extern const struct command command_lock, command_elect, command_get, command_put, command_del, command_watch, command_lease,
-    command_serve, command_status, command_version, command_help;
+extern const struct command command_lock, command_elect, command_get, command_put, command_del, command_watch,
+    command_lease, command_serve, command_status, command_version, command_help;
 
 #endif

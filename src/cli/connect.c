@@ -40,9 +40,11 @@ int connect_failed(const char *command, const struct global_options *g, const st
     case TENURE_KIND_UNAVAILABLE:
     case TENURE_KIND_TIMEOUT:
         if (!g->endpoints && !getenv("TENURE_ENDPOINTS"))
-            fprintf(stderr, "try: name the servers by --endpoints or TENURE_ENDPOINTS, or start one by `tenure serve`\n");
+            fprintf(stderr,
+                    "try: name the servers by --endpoints or TENURE_ENDPOINTS, or start one by `tenure serve`\n");
         else
-            fprintf(stderr, "try: tenure status --endpoints %s\n", g->endpoints ? g->endpoints : getenv("TENURE_ENDPOINTS"));
+            fprintf(stderr, "try: tenure status --endpoints %s\n",
+                    g->endpoints ? g->endpoints : getenv("TENURE_ENDPOINTS"));
         return EXIT_UNAVAILABLE;
     default:
         return EXIT_FAILED;

@@ -15,7 +15,8 @@ static pid_t living_tenure(const struct page *p)
 static void look_below(struct enforcer *e, pid_t root)
 {
     const struct page *p = e->page;
-    tree_collect(&e->tree, root, atomic_load(&p->guardian_pid), atomic_load(&p->pgid), atomic_load(&p->lease_of_command));
+    tree_collect(&e->tree, root, atomic_load(&p->guardian_pid), atomic_load(&p->pgid),
+                 atomic_load(&p->lease_of_command));
 }
 
 void enforce_look(struct enforcer *e)

@@ -18,7 +18,7 @@
 #include "cli/group.h"
 #include "io/loop.h"
 
-#define GONE_POLL_MS 10       /* how often a dying group is looked at */
+#define GONE_POLL_MS       10  /* how often a dying group is looked at */
 #define REVOKE_AT_LEAST_MS 500 /* time for the revoke also when safe-until is near: too late does no harm */
 
 /* ---- in the guardian ---- */
@@ -31,7 +31,8 @@ static void close_all(unsigned first, unsigned last)
 
 static void leave_behind(int keep)
 {
-    static const int ignored[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGTSTP, SIGTTIN, SIGTTOU, SIGPIPE};
+    static const int ignored[] = {SIGINT,  SIGTERM, SIGHUP,  SIGQUIT, SIGUSR1,
+                                  SIGUSR2, SIGTSTP, SIGTTIN, SIGTTOU, SIGPIPE};
     sigset_t none;
     setsid();
     prctl(PR_SET_NAME, "tenure-guardian");
@@ -82,7 +83,8 @@ static void say(const char *who, const char *what)
     char line[128];
     struct pollfd fd = {.fd = STDERR_FILENO, .events = POLLOUT};
     int n = snprintf(line, sizeof line, "%s: %s\n", who, what);
-    if (n < (int)sizeof line && poll(&fd, 1, 0) > 0 && (fd.revents & POLLOUT) && write(STDERR_FILENO, line, (size_t)n) < 0)
+    if (n < (int)sizeof line && poll(&fd, 1, 0) > 0 && (fd.revents & POLLOUT) &&
+        write(STDERR_FILENO, line, (size_t)n) < 0)
         return; /* nobody listens any more */
 }
 

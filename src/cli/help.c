@@ -6,10 +6,10 @@
 #define ABOUT "leader election and locks on the etcd v3 API, and a server of it"
 
 /* What every command that talks to a server can answer, unless it names its own. */
-#define COMMON_EXITS                                                                                                               \
-    "0  done\n"                                                                                                                    \
-    "1  the server, or the state of things, said no\n"                                                                             \
-    "2  wrong usage\n"                                                                                                             \
+#define COMMON_EXITS                                                                                                   \
+    "0  done\n"                                                                                                        \
+    "1  the server, or the state of things, said no\n"                                                                 \
+    "2  wrong usage\n"                                                                                                 \
     "3  no server answered in time\n"
 
 static void option_left(char *out, size_t size, const struct option_spec *o)
@@ -149,7 +149,9 @@ static void man_overview(FILE *to)
           to);
     for (const struct command *const *c = commands; *c; c++)
         fprintf(to, ".TP\n\\fBtenure\\-%s\\fR(1)\n%s\n", (*c)->name, (*c)->summary);
-    fputs(".SH ENVIRONMENT\n.TP\nTENURE_ENDPOINTS\nServers to talk to, comma-separated; default http://127.0.0.1:2379.\n", to);
+    fputs(
+        ".SH ENVIRONMENT\n.TP\nTENURE_ENDPOINTS\nServers to talk to, comma-separated; default http://127.0.0.1:2379.\n",
+        to);
 }
 
 void help_man(FILE *to, const struct command *c)
@@ -159,8 +161,8 @@ void help_man(FILE *to, const struct command *c)
         man_overview(to);
         return;
     }
-    fprintf(to, ".TH TENURE\\-%s 1 \"\" \"tenure %s\" \"User commands\"\n.SH NAME\ntenure\\-%s \\- %s\n.SH SYNOPSIS\n", c->name,
-            TENURE_VERSION, c->name, c->summary);
+    fprintf(to, ".TH TENURE\\-%s 1 \"\" \"tenure %s\" \"User commands\"\n.SH NAME\ntenure\\-%s \\- %s\n.SH SYNOPSIS\n",
+            c->name, TENURE_VERSION, c->name, c->summary);
     fprintf(to, "\\fBtenure %s\\fR ", c->name);
     roff(to, c->synopsis, strlen(c->synopsis));
     fputs("\n.SH DESCRIPTION\n", to);

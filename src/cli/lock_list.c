@@ -74,15 +74,18 @@ static void print_text(const struct tenure_lock_list *r)
     }
     if (r->n && !r->entries[0].host[0])
         host_width = widest(host_width, "0123456789abcdef");
-    printf("%-*s  %-*s  %-7s  %-9s  %-*s  %s\n", host_width, "HOLDER", host_width, "HOST", "PID", "SINCE", token_width, "TOKEN",
-           "PURPOSE");
+    printf("%-*s  %-*s  %-7s  %-9s  %-*s  %s\n", host_width, "HOLDER", host_width, "HOST", "PID", "SINCE", token_width,
+           "TOKEN", "PURPOSE");
     for (size_t i = 0; i < r->n; i++) {
         const struct tenure_lock_entry *e = &r->entries[i];
         snprintf(lease, sizeof lease, "%" PRIx64, (uint64_t)e->lease);
         snprintf(pid, sizeof pid, e->pid ? "%" PRId64 : "-", e->pid);
         printf("%-*s  %-*s  %-7s  %-9s  %-*" PRId64 "  %s\n", host_width,
-               i > 0 ? "waiting" : e->host[0] ? printable(e->host, host) : lease, host_width, printable(e->host, host), pid,
-               since_text(e->since_ms, since, sizeof since), token_width, e->token, printable(e->purpose, purpose));
+               i > 0        ? "waiting"
+               : e->host[0] ? printable(e->host, host)
+                            : lease,
+               host_width, printable(e->host, host), pid, since_text(e->since_ms, since, sizeof since), token_width,
+               e->token, printable(e->purpose, purpose));
     }
 }
 

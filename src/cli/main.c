@@ -71,8 +71,8 @@ static int run(const struct command *c, int argc, char **argv)
     snprintf(who, sizeof who, "tenure %s", c->name);
     if (c->run_raw)
         return c->run_raw(argc, argv);
-    if (!options_parse(who, c->options ? c->options() : NULL, global_option_table(&g), c->stop_at_words, argc - 1, argv + 1,
-                       &words) ||
+    if (!options_parse(who, c->options ? c->options() : NULL, global_option_table(&g), c->stop_at_words, argc - 1,
+                       argv + 1, &words) ||
         !output_known(who, g.output))
         return c->stop_at_words ? EXIT_LOCK_FAILED : EXIT_USAGE;
     if (g.help) {

@@ -21,7 +21,8 @@ static char *base64(struct tenure_bytes b)
     if (!out)
         need(NULL);
     for (size_t i = 0; i < b.len; i += 3) {
-        unsigned long v = (unsigned long)p[i] << 16 | (i + 1 < b.len ? p[i + 1] : 0ul) << 8 | (i + 2 < b.len ? p[i + 2] : 0ul);
+        unsigned long v =
+            (unsigned long)p[i] << 16 | (i + 1 < b.len ? p[i + 1] : 0ul) << 8 | (i + 2 < b.len ? p[i + 2] : 0ul);
         *to++ = digits[v >> 18 & 63];
         *to++ = digits[v >> 12 & 63];
         *to++ = i + 1 < b.len ? digits[v >> 6 & 63] : '=';

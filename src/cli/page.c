@@ -7,8 +7,8 @@
 #include "cli/proc.h"
 
 #define GRACE_MAX_MS 5000
-#define LEAD_MIN_MS 20
-#define LEAD_MAX_MS 200
+#define LEAD_MIN_MS  20
+#define LEAD_MAX_MS  200
 
 int64_t page_grace_ms(int64_t ttl_s)
 {

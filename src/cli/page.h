@@ -27,17 +27,17 @@ enum page_phase {
 };
 
 struct page {
-    _Atomic int64_t safe_until_ms; /* never later than the truth; 0 = nothing is held */
-    _Atomic int64_t kill_at_ms;    /* of SWEEPING and ENDING; only ever moves to an earlier time */
-    _Atomic int64_t lease;         /* to be revoked should tenure die; 0 = none */
+    _Atomic int64_t safe_until_ms;    /* never later than the truth; 0 = nothing is held */
+    _Atomic int64_t kill_at_ms;       /* of SWEEPING and ENDING; only ever moves to an earlier time */
+    _Atomic int64_t lease;            /* to be revoked should tenure die; 0 = none */
     _Atomic int64_t lease_of_command; /* that it was started under */
-    _Atomic int pgid;              /* 0 = none */
+    _Atomic int pgid;                 /* 0 = none */
     _Atomic int phase;
     _Atomic int guardian_pid; /* 0 = none */
     int tenure_pid;
     bool tenure_was_alone; /* it had no children (of a shell that executed it) when this began */
-    int64_t grace_ms; /* between TERM and KILL */
-    int64_t lead_ms;  /* KILL comes this long before safe-until, so that the group is gone by then */
+    int64_t grace_ms;      /* between TERM and KILL */
+    int64_t lead_ms;       /* KILL comes this long before safe-until, so that the group is gone by then */
 };
 
 /* A page of the calling process, shared with those that it forks; NULL when there is no memory. */

@@ -22,11 +22,11 @@
 #include "cli/terminal.h"
 #include "io/loop.h"
 
-#define GUARDIANS_MAX 16        /* started one after the other; more deaths than this are not chance */
-#define LOST_GRACE_MAX_MS 1000  /* somebody else may hold the lock already: between TERM and KILL then */
-#define SWEEP_POLL_MS 10        /* how often a dying group is looked at */
-#define KEY_BYTES_MAX 4096
-#define LEASES_MAX 512 /* of thirty locks in one another; outer ones are cut off */
+#define GUARDIANS_MAX     16   /* started one after the other; more deaths than this are not chance */
+#define LOST_GRACE_MAX_MS 1000 /* somebody else may hold the lock already: between TERM and KILL then */
+#define SWEEP_POLL_MS     10   /* how often a dying group is looked at */
+#define KEY_BYTES_MAX     4096
+#define LEASES_MAX        512 /* of thirty locks in one another; outer ones are cut off */
 
 enum run_phase { RUN_CLAIMING, RUN_HOLDING, RUN_SWEEPING, RUN_RELEASING, RUN_DONE };
 
@@ -83,7 +83,8 @@ static bool start_guardian(struct run *r)
     struct guardian_options o = {.who = r->who, .page = r->page, .revoke = give_back, .user = (void *)r->o};
     if (r->n_guardians++ < GUARDIANS_MAX && guardian_start(&r->guardian, &o))
         return true;
-    say(r, "no guardian process can be started", r->n_guardians > GUARDIANS_MAX ? "each one is killed" : strerror(errno));
+    say(r, "no guardian process can be started",
+        r->n_guardians > GUARDIANS_MAX ? "each one is killed" : strerror(errno));
     return false;
 }
 
@@ -140,12 +141,9 @@ static void start_command(struct run *r)
     snprintf(lease, sizeof lease, "%016" PRIx64, (uint64_t)claim_lease(&r->claim));
     snprintf(leases, sizeof leases, "%s%s%s", lease, around ? " " : "", around ? around : "");
     atomic_store(&r->page->lease_of_command, claim_lease(&r->claim));
-    const struct spawn_variable variables[] = {{"TENURE_TOKEN", token},
-                                               {"TENURE_KEY", key},
-                                               {"TENURE_NAME", r->o->claim.name},
-                                               {"TENURE_LEASE", lease},
-                                               {PROC_LEASES, leases},
-                                               {NULL, NULL}};
+    const struct spawn_variable variables[] = {
+        {"TENURE_TOKEN", token}, {"TENURE_KEY", key},   {"TENURE_NAME", r->o->claim.name},
+        {"TENURE_LEASE", lease}, {PROC_LEASES, leases}, {NULL, NULL}};
     if (!spawn_make(&r->child, r->o->argv, variables, &r->signals.before)) {
         cannot_start(r, "the command cannot be started", errno);
         return;
@@ -323,7 +321,8 @@ static void tell_ending(struct run *r)
     if (r->told_ending || (phase != PAGE_ENDING && phase != PAGE_KILLED) || r->code == EXIT_LOCK_FAILED)
         return;
     r->told_ending = true;
-    say(r, "lost, the command is told to end", r->claim.state == CLAIM_LOST ? r->claim.why.text : "the lease could not be renewed in time");
+    say(r, "lost, the command is told to end",
+        r->claim.state == CLAIM_LOST ? r->claim.why.text : "the lease could not be renewed in time");
 }
 
 static void swept(struct run *r)

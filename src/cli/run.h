@@ -19,11 +19,11 @@
 #include "cli/claim.h"
 
 struct run_options {
-    const char *command;         /* "lock" or "elect" */
+    const char *command; /* "lock" or "elect" */
     const struct global_options *g;
     struct claim_options claim;
-    int64_t grace_ms;            /* between TERM and KILL */
-    char **argv;                 /* the command to run; NULL: print the key and hold */
+    int64_t grace_ms; /* between TERM and KILL */
+    char **argv;      /* the command to run; NULL: print the key and hold */
 };
 
 /* Answers the exit code: the command's own, 128 + signal, or EXIT_LOCK_…. */

@@ -6,14 +6,14 @@
 
 #define RUN_PURPOSE_MAX 160
 
-#define RUN_EXITS                                                                                                                  \
-    "the command's own, and:\n"                                                                                                    \
-    "121  lost: the command was ended\n"                                                                                           \
-    "124  not acquired within --timeout\n"                                                                                         \
-    "125  tenure's own failure: usage, no server\n"                                                                                \
-    "126  the command cannot be executed\n"                                                                                        \
-    "127  there is no such command\n"                                                                                              \
-    "128+N  the command died of signal N, or tenure got it while it waited\n"                                                      \
+#define RUN_EXITS                                                                                                      \
+    "the command's own, and:\n"                                                                                        \
+    "121  lost: the command was ended\n"                                                                               \
+    "124  not acquired within --timeout\n"                                                                             \
+    "125  tenure's own failure: usage, no server\n"                                                                    \
+    "126  the command cannot be executed\n"                                                                            \
+    "127  there is no such command\n"                                                                                  \
+    "128+N  the command died of signal N, or tenure got it while it waited\n"                                          \
     "0  without a command: told to end while holding"
 
 struct run_flags {

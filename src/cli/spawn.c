@@ -24,7 +24,8 @@ static _Noreturn void fail(int error_fd, int why)
     _exit(why == ENOENT ? EXIT_NOT_FOUND : EXIT_CANNOT_RUN);
 }
 
-static _Noreturn void child(int go_fd, int error_fd, char **argv, const struct spawn_variable *variables, const sigset_t *mask)
+static _Noreturn void child(int go_fd, int error_fd, char **argv, const struct spawn_variable *variables,
+                            const sigset_t *mask)
 {
     char go;
     setpgid(0, 0);

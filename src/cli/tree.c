@@ -59,7 +59,8 @@ static void mark(struct snapshot *s, pid_t root, pid_t except)
         found = false;
         for (size_t i = 0; i < s->n; i++) {
             const struct proc *p = &s->all[i];
-            if (s->is_below[i] || p->pid == except || p->pid == root || ((root <= 1 || p->ppid != root) && !parent_is_below(s, p->ppid)))
+            if (s->is_below[i] || p->pid == except || p->pid == root ||
+                ((root <= 1 || p->ppid != root) && !parent_is_below(s, p->ppid)))
                 continue;
             s->is_below[i] = found = true;
         }

@@ -20,9 +20,12 @@ static struct {
 } opt;
 
 static const struct option_spec own[] = {
-    {"flag", 'f', OPTION_FLAG, NULL, "", &opt.flag},      {"text", 't', OPTION_STRING, "TEXT", "", &opt.text},
-    {"number", 'n', OPTION_INT, "N", "", &opt.number},    {"id", 0, OPTION_HEX, "ID", "", &opt.id},
-    {"ttl", 0, OPTION_SECONDS, "TIME", "", &opt.seconds}, {"wait", 0, OPTION_DURATION, "TIME", "", &opt.ms},
+    {"flag", 'f', OPTION_FLAG, NULL, "", &opt.flag},
+    {"text", 't', OPTION_STRING, "TEXT", "", &opt.text},
+    {"number", 'n', OPTION_INT, "N", "", &opt.number},
+    {"id", 0, OPTION_HEX, "ID", "", &opt.id},
+    {"ttl", 0, OPTION_SECONDS, "TIME", "", &opt.seconds},
+    {"wait", 0, OPTION_DURATION, "TIME", "", &opt.ms},
     {NULL, 0, 0, NULL, NULL, NULL},
 };
 static const struct option_spec global[] = {
@@ -199,9 +202,10 @@ static void durations_have_units_and_are_seconds_without_one(void **state)
     static const struct {
         const char *text;
         int64_t ms;
-    } good[] = {{"0", 0},         {"10", 10000},   {"1.5", 1500},    {"500ms", 500},      {"30s", 30000},
-                {"2m", 120000},   {"1h", 3600000}, {"1d", 86400000}, {"0.25s", 250},      {"1.0004", 1000}};
-    static const char *const bad[] = {"", "s", "-1", "1 s", "1sec", "nan", "inf", "1e300", "99999999999999d", "5m3s", "0x1p3y", "--"};
+    } good[] = {{"0", 0},       {"10", 10000},   {"1.5", 1500},    {"500ms", 500}, {"30s", 30000},
+                {"2m", 120000}, {"1h", 3600000}, {"1d", 86400000}, {"0.25s", 250}, {"1.0004", 1000}};
+    static const char *const bad[] = {"",     "s",      "-1", "1 s", "1sec", "nan", "inf", "1e300", "99999999999999d",
+                                      "5m3s", "0x1p3y", "--"};
     int64_t ms;
     (void)state;
     for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {

@@ -8,8 +8,8 @@
 
 #include "cli/page.h"
 
-#define GRACE 500
-#define LEAD 50
+#define GRACE      500
+#define LEAD       50
 #define SAFE_UNTIL 10000
 
 static int setup(void **state)

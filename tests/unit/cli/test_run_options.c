@@ -118,8 +118,8 @@ static void a_name_is_under_the_usual_prefix_unless_it_is_the_whole_key(void **s
         bool whole;
         const char *prefix, *name;
     } cases[] = {
-        {"a", false, NULL, "a"}, {"a/b", false, NULL, "a/b"}, {"a", true, "", "a"}, {"/a", true, "/", "a"}, {"/a/b", true, "/a/", "b"},
-        {"/a/", true, "/a/", ""},
+        {"a", false, NULL, "a"}, {"a/b", false, NULL, "a/b"}, {"a", true, "", "a"},
+        {"/a", true, "/", "a"},  {"/a/b", true, "/a/", "b"},  {"/a/", true, "/a/", ""},
     };
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
