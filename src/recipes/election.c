@@ -34,13 +34,13 @@ struct election {
     enum election_state state;
     struct session *session; /* of the campaign; NULL in a pause, or when stopped */
     struct lock *lock;
-    int64_t token;           /* of the current or last leadership */
-    tn_rev mod;              /* of the own key while leading; what a proclaim is guarded by */
+    int64_t token; /* of the current or last leadership */
+    tn_rev mod;    /* of the own key while leading; what a proclaim is guarded by */
     struct proclaim *proclaim;
-    struct buf proclaimed;   /* what it proposes */
+    struct buf proclaimed; /* what it proposes */
 
-    tn_ms wait_until;        /* for the first leadership; TN_MS_NEVER = without end */
-    tn_ms again_at;          /* the next campaign; TN_MS_NEVER = none */
+    tn_ms wait_until; /* for the first leadership; TN_MS_NEVER = without end */
+    tn_ms again_at;   /* the next campaign; TN_MS_NEVER = none */
     struct backoff backoff;
     struct rng rng;
 
@@ -108,7 +108,8 @@ static void campaign_again_later(struct election *e, tn_ms now)
 static bool fails_for_good(int code)
 {
     enum tenure_kind kind = tenure_error_kind(code);
-    return kind == TENURE_KIND_USAGE || kind == TENURE_KIND_DENIED || code == TENURE_ECLOSED || code == TENURE_ETOOLARGE;
+    return kind == TENURE_KIND_USAGE || kind == TENURE_KIND_DENIED || code == TENURE_ECLOSED ||
+           code == TENURE_ETOOLARGE;
 }
 
 static void campaign_failed(struct election *e, int code, const struct tenure_error *error, tn_ms now)
@@ -130,7 +131,8 @@ static void on_session_closed(void *user, int code)
         return;
     if (e->stop_code == 0 && code != 0) {
         e->stop_code = code;
-        error_set(&e->error, code, "election '%.100s': resigned, but no server confirmed it; the lease ends by itself", e->path);
+        error_set(&e->error, code, "election '%.100s': resigned, but no server confirmed it; the lease ends by itself",
+                  e->path);
     }
     e->lock = lock_free(e->lock);
     e->session = session_free(e->session);
@@ -236,7 +238,8 @@ static int check_proclaim(const struct election *e, bytes proposal, tn_ms now, s
     return 0;
 }
 
-int election_proclaim(struct election *e, bytes proposal, client_done_cb cb, void *user, tn_ms now, struct tenure_error *err)
+int election_proclaim(struct election *e, bytes proposal, client_done_cb cb, void *user, tn_ms now,
+                      struct tenure_error *err)
 {
     int rc = check_proclaim(e, proposal, now, err);
     if (rc)
@@ -245,19 +248,22 @@ int election_proclaim(struct election *e, bytes proposal, client_done_cb cb, voi
     buf_append_bytes(&e->proclaimed, proposal);
     if (buf_error(&e->proclaimed))
         return error_set(err, TENURE_ENOMEM, "proclaim: out of memory");
-    struct proclaim_place place = {.path = e->path, .lease = session_lease(e->session), .create = e->token, .mod = e->mod};
+    struct proclaim_place place = {
+        .path = e->path, .lease = session_lease(e->session), .create = e->token, .mod = e->mod};
     return proclaim_start(&e->proclaim, e->client, &place, proposal, on_proclaim_ended, e, cb, user, now, err);
 }
 
 /* ---- life ---- */
 
-static int check_options(const char *prefix, const char *name, const struct election_options *opt, struct tenure_error *err)
+static int check_options(const char *prefix, const char *name, const struct election_options *opt,
+                         struct tenure_error *err)
 {
     int rc = queue_check_name(prefix, name, err);
     if (rc)
         return error_wrap(err, "election");
     if (opt->ttl_s != 0 && (opt->ttl_s < 2 || opt->ttl_s > LEASE_TTL_MAX_S))
-        return error_set(err, TENURE_EINVALID, "election: a TTL of %" PRId64 " s is not within 2 to 9,000,000,000", opt->ttl_s);
+        return error_set(err, TENURE_EINVALID, "election: a TTL of %" PRId64 " s is not within 2 to 9,000,000,000",
+                         opt->ttl_s);
     if (opt->wait_ms < 0)
         return error_set(err, TENURE_EINVALID, "election: a waiting time below 0");
     if (opt->proposal.len > PROPOSAL_MAX)
@@ -295,8 +301,9 @@ static void election_init(struct election *e, struct client *c, const struct ele
     rng_init(&e->rng, client_random(c));
 }
 
-int election_start(struct client *c, const char *name, const struct election_options *opt, const struct election_callbacks *cb,
-                   void *user, tn_ms now, struct election **ret, struct tenure_error *err)
+int election_start(struct client *c, const char *name, const struct election_options *opt,
+                   const struct election_callbacks *cb, void *user, tn_ms now, struct election **ret,
+                   struct tenure_error *err)
 {
     static const struct election_options none;
     static const struct election_callbacks silent;
@@ -399,8 +406,8 @@ tn_ms election_deadline(const struct election *e)
 static void waited_in_vain(struct election *e, tn_ms now)
 {
     struct tenure_error last = e->error;
-    error_set(&e->error, TENURE_ETIMEOUT, "election '%.100s': not won within %" PRId64 " ms%s%.80s", e->path, e->wait_ms,
-              last.code ? "; last: " : "", last.code ? last.text : "");
+    error_set(&e->error, TENURE_ETIMEOUT, "election '%.100s': not won within %" PRId64 " ms%s%.80s", e->path,
+              e->wait_ms, last.code ? "; last: " : "", last.code ? last.text : "");
     resign(e, TENURE_ETIMEOUT, now);
 }
 

@@ -23,16 +23,17 @@ struct election_callbacks {
 };
 
 struct election_options {
-    const char *prefix;  /* NULL = "/election/" */
+    const char *prefix; /* NULL = "/election/" */
     bytes proposal;
-    int64_t ttl_s;       /* 0 = 10 s; each campaign has a session of its own */
-    int64_t wait_ms;     /* for the first leadership; 0 = without end */
-    bool once;           /* stop after the first loss instead of campaigning again */
+    int64_t ttl_s;   /* 0 = 10 s; each campaign has a session of its own */
+    int64_t wait_ms; /* for the first leadership; 0 = without end */
+    bool once;       /* stop after the first loss instead of campaigning again */
     bool broken_skip_verify;
 };
 
-int election_start(struct client *c, const char *name, const struct election_options *opt, const struct election_callbacks *cb,
-                   void *user, tn_ms now, struct election **ret, struct tenure_error *err) MUST_USE;
+int election_start(struct client *c, const char *name, const struct election_options *opt,
+                   const struct election_callbacks *cb, void *user, tn_ms now, struct election **ret,
+                   struct tenure_error *err) MUST_USE;
 /* Resigns when leading, leaves the queue else; then on_stopped. Bounded. */
 void election_stop(struct election *e, tn_ms now);
 struct election *election_free(struct election *e); /* after on_stopped; NULL is fine */
@@ -56,8 +57,8 @@ struct observer_callbacks {
     void (*on_leader)(void *user, const struct kv *kv, tn_rev revision);
     void (*on_end)(void *user, int code, const struct tenure_error *error);
 };
-int observer_start(struct client *c, const char *name, const char *prefix, const struct observer_callbacks *cb, void *user,
-                   tn_ms now, struct observer **ret, struct tenure_error *err) MUST_USE;
+int observer_start(struct client *c, const char *name, const char *prefix, const struct observer_callbacks *cb,
+                   void *user, tn_ms now, struct observer **ret, struct tenure_error *err) MUST_USE;
 struct observer *observer_stop(struct observer *o, tn_ms now); /* no callback after it; NULL is fine; NULL */
 
 #endif

@@ -14,8 +14,8 @@ struct lane {
     struct session_object object;
     enum lane_state state;
     size_t users;
-    struct list waiting;      /* struct lane_user.in_lane */
-    struct lane_user *turn;   /* whose turn it is, or whose place is being undone; NULL = nobody is to be told */
+    struct list waiting;    /* struct lane_user.in_lane */
+    struct lane_user *turn; /* whose turn it is, or whose place is being undone; NULL = nobody is to be told */
     tn_rev fence;
 
     /* of the place being undone */
@@ -95,7 +95,8 @@ static const struct session_object_ops lane_ops = {
 
 static struct lane *lane_find(struct session *s, const char *path)
 {
-    LIST_FOREACH (it, session_objects(s)) {
+    LIST_FOREACH(it, session_objects(s))
+    {
         struct session_object *o = LIST_ENTRY(it, struct session_object, in_session);
         struct lane *lane = CONTAINER_OF(o, struct lane, object);
         if (o->ops == &lane_ops && strcmp(lane->path, path) == 0)
@@ -241,7 +242,8 @@ static void on_undone(void *owner, const struct client_result *r)
     else if (lane->doubtful)
         on_undone_fenced(lane, r, now);
     else
-        settled(lane, now); /* also when the compare failed: the key is not there any more, by an earlier copy or by others */
+        settled(lane,
+                now); /* also when the compare failed: the key is not there any more, by an earlier copy or by others */
     session_flush(s);
 }
 
@@ -271,7 +273,8 @@ static void undo(struct lane *lane, tn_ms now)
 static void give_up(struct lane *lane, tn_ms now)
 {
     struct tenure_error why;
-    error_set(&why, TENURE_ELOST, "session given up: a place in '%.100s' could not be undone within the TTL", lane->path);
+    error_set(&why, TENURE_ELOST, "session given up: a place in '%.100s' could not be undone within the TTL",
+              lane->path);
     session_give_up(lane->object.session, &why, now);
 }
 

@@ -68,7 +68,8 @@ static void lock_move(struct lock *l, enum lock_state to)
     static const unsigned allowed[] = {
         [LOCK_IDLE] = 1u << LOCK_QUEUED | 1u << LOCK_LOST,
         [LOCK_QUEUED] = 1u << LOCK_ENTERING | 1u << LOCK_IDLE | 1u << LOCK_LOST,
-        [LOCK_ENTERING] = 1u << LOCK_WAITING | 1u << LOCK_VERIFYING | 1u << LOCK_HELD | 1u << LOCK_IDLE | 1u << LOCK_LOST,
+        [LOCK_ENTERING] =
+            1u << LOCK_WAITING | 1u << LOCK_VERIFYING | 1u << LOCK_HELD | 1u << LOCK_IDLE | 1u << LOCK_LOST,
         [LOCK_WAITING] = 1u << LOCK_VERIFYING | 1u << LOCK_HELD | 1u << LOCK_IDLE | 1u << LOCK_LOST,
         [LOCK_VERIFYING] = 1u << LOCK_WAITING | 1u << LOCK_HELD | 1u << LOCK_IDLE | 1u << LOCK_LOST,
         [LOCK_HELD] = 1u << LOCK_RELEASING | 1u << LOCK_IDLE | 1u << LOCK_LOST,
@@ -614,7 +615,8 @@ static void lock_on_timer(struct session_object *o, tn_ms now)
     struct lock *l = CONTAINER_OF(o, struct lock, object);
     if (is_acquiring(l) && now >= l->wait_until) {
         struct tenure_error why;
-        error_set(&why, TENURE_ETIMEOUT, "'%.100s' was not acquired within %" PRId64 " ms", lane_path(l->lane), l->wait_ms);
+        error_set(&why, TENURE_ETIMEOUT, "'%.100s' was not acquired within %" PRId64 " ms", lane_path(l->lane),
+                  l->wait_ms);
         end_acquire(l, &why, now);
         return;
     }

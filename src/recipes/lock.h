@@ -47,10 +47,10 @@ struct lock_callbacks {
 };
 
 struct lock_options {
-    const char *prefix;   /* NULL = "/locks/" */
-    bytes value;          /* small JSON saying who waits or holds; may be empty */
-    bool try_only;        /* TENURE_EBUSY instead of waiting */
-    int64_t wait_ms;      /* 0 = without end */
+    const char *prefix;      /* NULL = "/locks/" */
+    bytes value;             /* small JSON saying who waits or holds; may be empty */
+    bool try_only;           /* TENURE_EBUSY instead of waiting */
+    int64_t wait_ms;         /* 0 = without end */
     bool broken_skip_verify; /* tests only: believes after the wait without asking */
 };
 

@@ -26,7 +26,7 @@ struct observer {
     tn_rev revision; /* of the mirror */
     struct op *op;
     struct client_watch *watch;
-    bool told;              /* anything */
+    bool told;                    /* anything */
     tn_rev told_create, told_mod; /* of the leader told last; 0 = nobody */
     bool busy, free_later;
 };
@@ -145,8 +145,8 @@ static void on_watch_end(void *user, int code, tn_rev compact_revision, const st
 {
     (void)compact_revision;
     struct observer *o = user;
-    bool missed = code == TENURE_ECOMPACTED || code == TENURE_ELIMIT || code == TENURE_EUNAVAILABLE ||
-                  code == TENURE_ETIMEOUT;
+    bool missed =
+        code == TENURE_ECOMPACTED || code == TENURE_ELIMIT || code == TENURE_EUNAVAILABLE || code == TENURE_ETIMEOUT;
     client_watch_stop(o->client, o->watch, client_now(o->client));
     o->watch = NULL;
     busy_begin(o);
@@ -245,8 +245,8 @@ static int observer_begin(struct observer *o, const char *prefix, const char *na
     return list(o, now, err);
 }
 
-int observer_start(struct client *c, const char *name, const char *prefix, const struct observer_callbacks *cb, void *user,
-                   tn_ms now, struct observer **ret, struct tenure_error *err)
+int observer_start(struct client *c, const char *name, const char *prefix, const struct observer_callbacks *cb,
+                   void *user, tn_ms now, struct observer **ret, struct tenure_error *err)
 {
     static const struct observer_callbacks silent;
     prefix = prefix ? prefix : "/election/";

@@ -16,8 +16,8 @@ int queue_check_name(const char *prefix, const char *name, struct tenure_error *
     if (name[name_len - 1] == '/')
         return error_set(err, TENURE_EINVALID, "the name '%.100s' ends in a slash", name);
     if (name[0] == '/' && prefix_len > 0)
-        return error_set(err, TENURE_EINVALID, "the name '%.100s' begins with a slash, but stands behind the prefix '%.50s'",
-                         name, prefix);
+        return error_set(err, TENURE_EINVALID,
+                         "the name '%.100s' begins with a slash, but stands behind the prefix '%.50s'", name, prefix);
     if (prefix_len > QUEUE_NAME_MAX || name_len > QUEUE_NAME_MAX - prefix_len)
         return error_set(err, TENURE_EINVALID, "the name has more than %d bytes, its prefix included", QUEUE_NAME_MAX);
     return 0;

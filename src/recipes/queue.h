@@ -67,24 +67,24 @@ void queue_leave_fenced(const struct queue *q, tn_rev fence, struct queue_txn *r
 void queue_proclaim(const struct queue *q, tn_rev create, tn_rev mod, bytes value, struct queue_txn *ret);
 
 enum queue_answer {
-    QUEUE_IN,      /* the own key stands: see create, before */
-    QUEUE_WAS_IN,  /* (enter) it stood already, on our lease: an earlier copy of the request put it; before is not known */
-    QUEUE_OUT,     /* (verify, proclaim) the own key is gone, or is not the same */
+    QUEUE_IN,     /* the own key stands: see create, before */
+    QUEUE_WAS_IN, /* (enter) it stood already, on our lease: an earlier copy of the request put it; before is not known */
+    QUEUE_OUT,    /* (verify, proclaim) the own key is gone, or is not the same */
     QUEUE_TAKEN,   /* (enter, only_first) somebody is in the queue; the own key was not put */
     QUEUE_FOREIGN, /* (enter) the own key exists on another lease */
-    QUEUE_MOVED    /* (enter, leave_fenced, proclaim) not done: the fence, or the value, stands elsewhere: see fence, mod */
+    QUEUE_MOVED /* (enter, leave_fenced, proclaim) not done: the fence, or the value, stands elsewhere: see fence, mod */
 };
 
 struct queue_view {
     enum queue_answer answer;
-    tn_rev revision; /* of the answer */
-    tn_rev create;   /* of the own key, when in */
-    tn_rev mod;      /* (proclaim) of the own key */
-    tn_rev fence;    /* the fence as it stands now, when MOVED or after leave_fenced */
-    bytes before;    /* whom to wait for; empty = nobody seen. Borrowed from the answer, as is below */
+    tn_rev revision;  /* of the answer */
+    tn_rev create;    /* of the own key, when in */
+    tn_rev mod;       /* (proclaim) of the own key */
+    tn_rev fence;     /* the fence as it stands now, when MOVED or after leave_fenced */
+    bytes before;     /* whom to wait for; empty = nobody seen. Borrowed from the answer, as is below */
     bool look_at_all; /* none of the newest counts, and there are more: verify with `all` */
-    bytes below;     /* a key of a longer name that begins with this path; empty = none seen */
-    bytes value;     /* (proclaim, MOVED) what the own key holds */
+    bytes below;      /* a key of a longer name that begins with this path; empty = none seen */
+    bytes value;      /* (proclaim, MOVED) what the own key holds */
 };
 
 /* What an answer to the request of the same name means. TENURE_EPROTOCOL when it cannot be an answer to it. */
@@ -92,7 +92,8 @@ int queue_entered(const struct queue *q, const struct txn_resp *r, bool only_fir
                   struct tenure_error *err) MUST_USE;
 int queue_verified(const struct queue *q, tn_rev create, const struct txn_resp *r, struct queue_view *ret,
                    struct tenure_error *err) MUST_USE;
-int queue_left_fenced(const struct queue *q, const struct txn_resp *r, struct queue_view *ret, struct tenure_error *err) MUST_USE;
+int queue_left_fenced(const struct queue *q, const struct txn_resp *r, struct queue_view *ret, struct tenure_error *err)
+    MUST_USE;
 int queue_proclaimed(const struct queue *q, tn_rev create, const struct txn_resp *r, struct queue_view *ret,
                      struct tenure_error *err) MUST_USE;
 

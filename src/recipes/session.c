@@ -36,12 +36,12 @@ struct session {
     bool granted; /* was alive once */
     tn_ms safe_until;
 
-    struct op *op;       /* the grant or the one renewal of the start, then the revoke */
-    bool maybe_granted;  /* a grant whose answer was lost may have landed or land */
-    tn_rev proof_from;   /* see session_proof_from */
-    bool lease_is_gone;  /* the server said so: nothing to revoke */
+    struct op *op;      /* the grant or the one renewal of the start, then the revoke */
+    bool maybe_granted; /* a grant whose answer was lost may have landed or land */
+    tn_rev proof_from;  /* see session_proof_from */
+    bool lease_is_gone; /* the server said so: nothing to revoke */
     tn_ms start_until;
-    tn_ms retry_at;      /* of the grant, or of the keepalive; TN_MS_NEVER = nothing to retry */
+    tn_ms retry_at; /* of the grant, or of the keepalive; TN_MS_NEVER = nothing to retry */
     void (*retry)(struct session *s, tn_ms now);
     struct backoff backoff;
     struct rng rng;
@@ -206,7 +206,8 @@ static void stop_renewing(struct session *s, tn_ms now)
 /* The state was left for good; the objects learn why, oldest first. */
 static void end_objects(struct session *s, tn_ms now)
 {
-    LIST_FOREACH (it, &s->objects) {
+    LIST_FOREACH(it, &s->objects)
+    {
         struct session_object *o = LIST_ENTRY(it, struct session_object, in_session);
         if (o->ops->on_ended)
             o->ops->on_ended(o, &s->why, now);
@@ -320,7 +321,8 @@ static void begin_life(struct session *s, const struct client_result *r, int64_t
     s->retry_at = TN_MS_NEVER;
     backoff_success(&s->backoff);
     start_renewing(s, now);
-    LIST_FOREACH (it, &s->objects) {
+    LIST_FOREACH(it, &s->objects)
+    {
         struct session_object *o = LIST_ENTRY(it, struct session_object, in_session);
         if (o->ops->on_alive)
             o->ops->on_alive(o, now);

@@ -35,9 +35,9 @@ struct session_callbacks {
 };
 
 struct session_options {
-    int64_t ttl_s;           /* 2 … 9,000,000,000; 0 = 10 s */
+    int64_t ttl_s;            /* 2 … 9,000,000,000; 0 = 10 s */
     int64_t start_timeout_ms; /* 0 = the client's call timeout */
-    tn_lease resume;         /* an existing lease to take over instead of granting one; 0 = grant */
+    tn_lease resume;          /* an existing lease to take over instead of granting one; 0 = grant */
 };
 
 int64_t session_margin_ms(int64_t ttl_s); /* 250 ms + 1 % */
@@ -46,7 +46,8 @@ int session_open(struct client *c, const struct session_options *opt, const stru
                  tn_ms now, struct session **ret, struct tenure_error *err) MUST_USE;
 /* Revokes the lease (bounded by the client's call timeout), then on_closed. Idempotent. */
 void session_close(struct session *s, tn_ms now);
-struct session *session_free(struct session *s); /* CLOSED, LOST or never started, or dropped in an emergency; NULL is fine */
+struct session *
+session_free(struct session *s); /* CLOSED, LOST or never started, or dropped in an emergency; NULL is fine */
 
 enum session_state session_state(const struct session *s);
 tn_lease session_lease(const struct session *s); /* 0 before it is granted */

@@ -85,9 +85,9 @@ struct client_call {
     void *user;
     tn_ms deadline;
     bool write, repeatable;
-    bool sent;      /* at least one copy has left */
-    bool waiting;   /* for the connection */
-    bool done;      /* its completion is queued */
+    bool sent;    /* at least one copy has left */
+    bool waiting; /* for the connection */
+    bool done;    /* its completion is queued */
     bool delivered;
     enum fake_fault fault; /* of the next copy */
     struct client_result result;
@@ -120,21 +120,22 @@ struct client {
     struct rng rng;
     tn_ms now;
     bool cut, paused;
-    unsigned connection; /* what is on its way over an older one is lost */
-    struct client_call *due[1024]; /* ring of completions */
+    int64_t reply_ms; /* more than the latency */
+    int64_t watch_ms;
+    bool stale;                   /* the next list */
+    unsigned connection;          /* what is on its way over an older one is lost */
+    struct client_call *due[256]; /* ring of completions */
     size_t due_from, due_to;
 };
 
 static struct {
     tn_ms now;
     uint64_t order;
-    struct happening *happenings[EVENTS_MAX];
     size_t n_happenings;
     struct client clients[CLIENTS_MAX];
     size_t n_clients;
     struct ticker tickers[TICKERS_MAX];
     size_t n_tickers;
-    struct client_watch *watches[WATCHES_MAX];
     size_t n_watches;
     struct client_keepalive *keepalives[KEEPALIVES_MAX];
     size_t n_keepalives;
@@ -156,6 +157,8 @@ static struct {
     tn_lease next_lease;
 } w;
 
+static struct client_watch *watches[WATCHES_MAX];
+static struct happening *happenings[EVENTS_MAX]; /* in the order of time */
 static uint8_t *memory;
 static size_t memory_used;
 
@@ -204,11 +207,11 @@ static void at(tn_ms when, void (*happen)(void *what), void *what)
     struct happening *h = take(sizeof *h);
     *h = (struct happening){.at = when < w.now ? w.now : when, .order = w.order++, .happen = happen, .what = what};
     size_t i = w.n_happenings++;
-    while (i > 0 && w.happenings[i - 1]->at > h->at) { /* kept in order; equal times in order of making */
-        w.happenings[i] = w.happenings[i - 1];
+    while (i > 0 && happenings[i - 1]->at > h->at) { /* kept in order; equal times in order of making */
+        happenings[i] = happenings[i - 1];
         i--;
     }
-    w.happenings[i] = h;
+    happenings[i] = h;
 }
 
 tn_ms fake_now(void)
@@ -382,7 +385,8 @@ static enum etcd_error do_txn(const struct txn_req *req, struct txn_resp *ret)
     size_t n = holds ? req->n_success : req->n_failure;
     if (lease_missing(ops, n))
         return ETCD_LEASE_NOT_FOUND;
-    *ret = (struct txn_resp){.succeeded = holds, .responses = take((n + 1) * sizeof(struct response_op)), .n_responses = n};
+    *ret = (struct txn_resp){
+        .succeeded = holds, .responses = take((n + 1) * sizeof(struct response_op)), .n_responses = n};
     for (size_t i = 0; i < n; i++)
         run_op(&ops[i], w.revision + 1, &ret->responses[i], &changed);
     w.revision += changed;
@@ -531,6 +535,9 @@ static enum etcd_error carry_out(struct client_call *call, struct client_call *a
     switch (call->kind) {
     case CALL_RANGE:
         do_range(&call->range, &answer->range_resp);
+        if (call->client->stale)
+            answer->range_resp = (struct range_resp){.revision = 1};
+        call->client->stale = false;
         answer->result.range = &answer->range_resp;
         return ETCD_OK;
     case CALL_TXN:
@@ -561,7 +568,7 @@ static void arrived(void *what)
     if (!heard)
         return;
     answer->result.etcd = e;
-    at(w.now + FAKE_LATENCY_MS, e ? refused : replied, copy);
+    at(w.now + FAKE_LATENCY_MS + call->client->reply_ms, e ? refused : replied, copy);
 }
 
 static void lost_on_the_way(struct client_call *call)
@@ -791,7 +798,7 @@ struct client_watch *client_watch_start(struct client *c, const struct watch_cre
     watch->req.range.range_end = copy_bytes(req->range.range_end);
     watch->ready_at = now + 2 * FAKE_LATENCY_MS;
     at(watch->ready_at, expire, NULL); /* a moment at which something may be due */
-    w.watches[w.n_watches++] = watch;
+    watches[w.n_watches++] = watch;
     w.n_watches_started++;
     return watch;
 }
@@ -808,8 +815,8 @@ static void forget_stopped_watches(void)
 {
     size_t n = 0;
     for (size_t i = 0; i < w.n_watches; i++)
-        if (!w.watches[i]->stopped)
-            w.watches[n++] = w.watches[i];
+        if (!watches[i]->stopped)
+            watches[n++] = watches[i];
     w.n_watches = n;
 }
 
@@ -854,7 +861,8 @@ static bool deliver_watch(struct client_watch *watch)
     size_t from = history_from(watch->next), n = 0;
     struct event *events = NULL;
     tn_rev seen = watch->next - 1;
-    for (size_t i = from; i < w.n_history && w.history[i].at + FAKE_LATENCY_MS <= w.now; i++) {
+    for (size_t i = from; i < w.n_history && w.history[i].at + FAKE_LATENCY_MS + watch->client->watch_ms <= w.now;
+         i++) {
         seen = w.history[i].event.kv.mod_revision;
         if (!wanted(watch, &w.history[i].event))
             continue;
@@ -898,7 +906,7 @@ static void renewal_arrived(void *what)
 {
     struct renewal *r = what;
     r->ttl_s = do_keepalive(r->keepalive->lease);
-    at(w.now + FAKE_LATENCY_MS, renewed, r);
+    at(w.now + FAKE_LATENCY_MS + r->keepalive->client->reply_ms, renewed, r);
 }
 
 static void renewal_due(void *what)
@@ -950,6 +958,11 @@ struct client *fake_client(const char *name)
     *c = (struct client){.name = name, .now = w.now};
     rng_init(&c->rng, w.n_clients);
     return c;
+}
+
+void fake_seed(struct client *c, uint64_t seed)
+{
+    rng_init(&c->rng, seed);
 }
 
 const char *fake_client_name(const struct client *c)
@@ -1008,7 +1021,7 @@ static void poison(struct client_call *call)
         return;
     if (call->kind == CALL_TXN)
         memset(call->txn_resp.responses, 0xdd, call->txn_resp.n_responses * sizeof(struct response_op));
-    if (call->kind == CALL_RANGE)
+    if (call->kind == CALL_RANGE && call->range_resp.kvs)
         memset(call->range_resp.kvs, 0xdd, call->range_resp.n_kvs * sizeof(struct kv));
 }
 
@@ -1030,8 +1043,8 @@ static bool deliver_watches(struct client *c)
 {
     bool any = false;
     for (size_t i = 0; i < w.n_watches; i++)
-        if (w.watches[i]->client == c && !c->cut)
-            any |= deliver_watch(w.watches[i]);
+        if (watches[i]->client == c && !c->cut)
+            any |= deliver_watch(watches[i]);
     return any;
 }
 
@@ -1064,6 +1077,21 @@ void fake_cut(struct client *c, bool cut)
             send_copy(call);
 }
 
+void fake_slow_replies(struct client *c, int64_t ms)
+{
+    c->reply_ms = ms;
+}
+
+void fake_slow_watches(struct client *c, int64_t ms)
+{
+    c->watch_ms = ms;
+}
+
+void fake_stale_list(struct client *c)
+{
+    c->stale = true;
+}
+
 void fake_pause(struct client *c, bool pause)
 {
     c->paused = pause;
@@ -1093,10 +1121,10 @@ static void settle(void)
 {
     unsigned rounds = 0;
     do {
-        while (w.n_happenings && w.happenings[0]->at <= w.now) {
-            struct happening *h = w.happenings[0];
+        while (w.n_happenings && happenings[0]->at <= w.now) {
+            struct happening *h = happenings[0];
             w.n_happenings--;
-            memmove(w.happenings, w.happenings + 1, w.n_happenings * sizeof w.happenings[0]);
+            memmove(happenings, happenings + 1, w.n_happenings * sizeof happenings[0]);
             h->happen(h->what);
             step_seen();
         }
@@ -1109,8 +1137,8 @@ static void settle(void)
 static tn_ms next_moment(tn_ms end)
 {
     tn_ms next = end;
-    if (w.n_happenings && w.happenings[0]->at < next)
-        next = w.happenings[0]->at;
+    if (w.n_happenings && happenings[0]->at < next)
+        next = happenings[0]->at;
     for (size_t i = 0; i < w.n_tickers; i++) {
         if (w.tickers[i].client->paused)
             continue;
@@ -1244,8 +1272,8 @@ bool fake_revoke(tn_lease lease)
 void fake_overflow_watches(struct client *c)
 {
     for (size_t i = 0; i < w.n_watches; i++)
-        if (w.watches[i]->client == c && !w.watches[i]->stopped && !w.watches[i]->ended)
-            end_watch(w.watches[i], TENURE_ELIMIT);
+        if (watches[i]->client == c && !watches[i]->stopped && !watches[i]->ended)
+            end_watch(watches[i], TENURE_ELIMIT);
 }
 
 void fake_set_ttl_min(int64_t ttl_s)

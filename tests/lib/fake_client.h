@@ -25,6 +25,8 @@ tn_ms fake_now(void);
 
 struct client *fake_client(const char *name);
 const char *fake_client_name(const struct client *c);
+/* Its random numbers begin anew, from that seed. */
+void fake_seed(struct client *c, uint64_t seed);
 
 /* ---- time ---- */
 typedef tn_ms (*fake_deadline)(const void *object);
@@ -39,7 +41,11 @@ bool fake_run_until(bool (*condition)(void *user), void *user, tn_ms ms);
 void fake_on_step(void (*on_step)(void *user), void *user);
 
 /* ---- faults ---- */
-void fake_cut(struct client *c, bool cut);     /* nothing goes in or out; what is under way is lost */
+void fake_cut(struct client *c, bool cut); /* nothing goes in or out; what is under way is lost */
+void fake_slow_replies(struct client *c,
+                       int64_t ms); /* answers to calls and renewals are so much longer on their way */
+void fake_slow_watches(struct client *c, int64_t ms); /* watch events are so much longer on their way, in no hurry */
+void fake_stale_list(struct client *c);        /* the next range is answered by a server that knows nothing yet */
 void fake_pause(struct client *c, bool pause); /* the process is stopped; what arrives waits */
 bool fake_is_paused(const struct client *c);
 

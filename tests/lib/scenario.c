@@ -47,8 +47,8 @@ static void expect(const struct scenario *s, int line, char **answers, const cha
     char *got = next_answer(answers);
     if (prints() || (got && wanted && strcmp(got, wanted) == 0) || (!got && !wanted))
         return;
-    printf("%s:%d: expected: %s\n%s:%d:      got: %s\n", s->file, line, wanted ? wanted : "(nothing more)", s->file, line,
-           got ? got : "(nothing more)");
+    printf("%s:%d: expected: %s\n%s:%d:      got: %s\n", s->file, line, wanted ? wanted : "(nothing more)", s->file,
+           line, got ? got : "(nothing more)");
     fail();
 }
 
@@ -120,7 +120,8 @@ static size_t split(const char *file, char *text, const struct scenario_play *pl
             if (n)
                 line[-1] = 0;
             *end++ = 0;
-            scenarios[n++] = (struct scenario){.play = play, .file = file, .name = line + 9, .text = end, .line = number};
+            scenarios[n++] =
+                (struct scenario){.play = play, .file = file, .name = line + 9, .text = end, .line = number};
         } else if (end) {
             end++;
         }

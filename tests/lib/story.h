@@ -17,12 +17,13 @@
  *     A locks x              A locks x within MS                 A tries x
  *     A releases x           A cancels x                         A frees x
  *     A campaigns n VALUE    A campaigns n VALUE once | within MS                A proclaims VALUE      A resigns
+ *     A forgets its election (frees it as it is)
  *     A observes n           A looks away
  *     cut A                  restore A                           stop A         continue A
  *     etcdctl locks x        etcdctl leaves x                    (keys as etcd's own clients put them; any lower-case name)
  *     delete A x             revoke A                            compact        overflow A
  *     lose request of A      lose reply of A      delay request of A      refuse request of A      deny request of A
- *     refuse all of A        least TTL S
+ *     refuse all of A        least TTL S    slow A MS (its answers)
  *     skip verify            wait MS              queue x                 keys
  */
 #ifndef TESTS_LIB_STORY_H
@@ -47,7 +48,8 @@ struct session *story_session(const char *who);
 struct lock *story_lock(const char *who, const char *label);
 struct election *story_election(const char *who);
 
-/* How often on_acquired came with code 0 for that lock, over all processes; and how often at all. */
+/* Acquires that were begun, over all processes; how often on_acquired came with code 0, and how often at all. */
+unsigned story_begun(void);
 unsigned story_acquired(void);
 unsigned story_ended(void);
 /* The code of the last end of an acquire of that object; 1 = none yet. */

@@ -1,0 +1,117 @@
+/* Each allocation of locks, elections and observers fails once, and once with all that follow: they end in an error or do
+ * without, hold nothing that they do not have, and lose no memory. The client's own refusals for want of memory are in
+ * test_every_step.c. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+#include "failmalloc.h"
+#include "story.h"
+#include "tenure/error.h"
+
+static bool held(const char *who)
+{
+    return story_lock(who, "x") && lock_held(story_lock(who, "x"), fake_now());
+}
+
+/* What did not work out was for want of memory, not for another reason. */
+static int verdict(bool fine)
+{
+    return fine ? 0 : TENURE_ENOMEM;
+}
+
+static int two_locks_change_hands(void *user)
+{
+    (void)user;
+    bool fine;
+    story_begin();
+    story("A opens 10");
+    story("B opens 10");
+    story("A locks x");
+    story("B locks x");
+    story("wait 300");
+    fine = held("A");
+    story("A releases x");
+    story("wait 300");
+    fine = fine && held("B");
+    story("B releases x");
+    story("wait 300");
+    story_end();
+    return verdict(fine);
+}
+
+static int an_enter_in_doubt_is_undone(void *user)
+{
+    (void)user;
+    bool fine;
+    story_begin();
+    story("A opens 4");
+    story("wait 5");
+    story("lose reply of A");
+    story("A locks x");
+    story("wait 1000");
+    fine = held("A");
+    story("A releases x");
+    story("wait 1000");
+    story("lose reply of A");
+    story("A locks x#2");
+    story("A cancels x#2");
+    story("wait 1000");
+    story("queue x");
+    fine = fine && strstr(story_take(), "nobody");
+    story_end();
+    return verdict(fine);
+}
+
+static int two_lead_and_one_looks_on(void *user)
+{
+    (void)user;
+    bool fine;
+    story_begin();
+    story("O observes n");
+    story("A campaigns n red");
+    story("B campaigns n blue");
+    story("wait 1000");
+    fine = story_election("A") && election_leads(story_election("A"), fake_now());
+    if (fine)
+        story("A proclaims green");
+    story("wait 100");
+    story("A resigns");
+    story("wait 1000");
+    fine = fine && story_election("B") && election_leads(story_election("B"), fake_now());
+    fine = fine && strstr(story_take(), "O sees 'blue'");
+    story("B resigns");
+    story("wait 1000");
+    story_end();
+    return verdict(fine);
+}
+
+static void locks_survive_the_failure_of_any_allocation(void **state)
+{
+    (void)state;
+    assert_true(failmalloc_sweep(two_locks_change_hands, NULL) > 20);
+}
+
+static void the_undoing_of_places_survives_the_failure_of_any_allocation(void **state)
+{
+    (void)state;
+    assert_true(failmalloc_sweep(an_enter_in_doubt_is_undone, NULL) > 20);
+}
+
+static void elections_survive_the_failure_of_any_allocation(void **state)
+{
+    (void)state;
+    assert_true(failmalloc_sweep(two_lead_and_one_looks_on, NULL) > 20);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(locks_survive_the_failure_of_any_allocation),
+        cmocka_unit_test(the_undoing_of_places_survives_the_failure_of_any_allocation),
+        cmocka_unit_test(elections_survive_the_failure_of_any_allocation),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

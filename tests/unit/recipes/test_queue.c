@@ -1,0 +1,263 @@
+/* The words of the queue: keys, requests, and answers, the wrong ones too. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "recipes/queue.h"
+#include "tenure/error.h"
+
+static struct queue q;
+
+static int begin(void **state)
+{
+    (void)state;
+    return queue_init(&q, "/locks/x", 0x2a);
+}
+
+static int end(void **state)
+{
+    (void)state;
+    queue_fini(&q);
+    queue_fini(&q);
+    return 0;
+}
+
+static void is_text(bytes got, const char *wanted)
+{
+    assert_int_equal(got.len, strlen(wanted));
+    assert_memory_equal(got.data, wanted, got.len);
+}
+
+static void the_keys_are_those_of_etcds_own_clients(void **state)
+{
+    (void)state;
+    is_text(q.path, "/locks/x");
+    is_text(q.dir, "/locks/x/");
+    is_text(q.dir_end, "/locks/x0");
+    is_text(q.own, "/locks/x/2a");
+    assert_true(bytes_equal(q.fence, bytes_of("/locks/x\0002a", 11)));
+}
+
+static void the_fence_is_outside_of_the_queue_and_of_every_other(void **state)
+{
+    (void)state;
+    assert_false(bytes_has_prefix(q.fence, q.dir));
+    assert_false(key_range_contains((struct key_range){q.dir, q.dir_end}, q.fence));
+}
+
+static void a_key_with_a_further_slash_does_not_count(void **state)
+{
+    (void)state;
+    assert_true(queue_counts(&q, bytes_str("/locks/x/7")));
+    assert_true(queue_counts(&q, bytes_str("/locks/x/")));
+    assert_false(queue_counts(&q, bytes_str("/locks/x/y/7")));
+    assert_false(queue_counts(&q, bytes_str("/locks/x")));
+    assert_false(queue_counts(&q, bytes_str("/locks/xy/7")));
+}
+
+static void names_that_cannot_be_paths_are_refused(void **state)
+{
+    (void)state;
+    struct tenure_error err;
+    static char longest[QUEUE_NAME_MAX + 2];
+    memset(longest, 'a', QUEUE_NAME_MAX + 1);
+    assert_int_equal(queue_check_name("/locks/", "x", &err), 0);
+    assert_int_equal(queue_check_name("/locks/", "a/b", &err), 0);
+    assert_int_equal(queue_check_name("", "/locks/x", &err), 0);
+    assert_int_equal(queue_check_name("/locks/", "", &err), TENURE_EINVALID);
+    assert_int_equal(queue_check_name("/locks/", NULL, &err), TENURE_EINVALID);
+    assert_int_equal(queue_check_name("/locks/", "x/", &err), TENURE_EINVALID);
+    assert_int_equal(queue_check_name("/locks/", "/x", &err), TENURE_EINVALID);
+    assert_int_equal(queue_check_name("/locks/", longest, &err), TENURE_EINVALID);
+    longest[QUEUE_NAME_MAX] = 0;
+    assert_int_equal(queue_check_name("", longest, &err), 0);
+    assert_int_equal(queue_check_name("/", longest, &err), TENURE_EINVALID);
+}
+
+static void entering_puts_the_key_if_it_is_absent_and_the_fence_stands(void **state)
+{
+    (void)state;
+    struct queue_txn t;
+    queue_enter(&q, bytes_str("me"), 9, false, &t);
+    assert_int_equal(t.req.n_compares, 2);
+    assert_int_equal(t.compares[0].target, COMPARE_CREATE);
+    assert_int_equal(t.compares[0].number, 0);
+    assert_true(bytes_equal(t.compares[0].range.key, q.own));
+    assert_int_equal(t.compares[1].target, COMPARE_MOD);
+    assert_int_equal(t.compares[1].number, 9);
+    assert_true(bytes_equal(t.compares[1].range.key, q.fence));
+    assert_int_equal(t.req.n_success, 2);
+    assert_int_equal(t.success[1].kind, OP_PUT);
+    assert_int_equal(t.success[1].put.lease, 0x2a);
+    is_text(t.success[1].put.value, "me");
+}
+
+static void a_try_also_asks_for_an_empty_queue(void **state)
+{
+    (void)state;
+    struct queue_txn t;
+    queue_enter(&q, bytes_str(""), 0, true, &t);
+    assert_int_equal(t.req.n_compares, 3);
+    assert_true(bytes_equal(t.compares[2].range.key, q.dir));
+    assert_true(bytes_equal(t.compares[2].range.range_end, q.dir_end));
+    assert_int_equal(t.req.n_failure, 3);
+}
+
+/* A transaction without a read in the branch that it takes is not linearizable on every server. */
+static void verifying_reads_in_both_branches_and_writes_in_none(void **state)
+{
+    (void)state;
+    struct queue_txn t;
+    queue_verify(&q, 7, false, &t);
+    assert_false(txn_may_write(&t.req));
+    assert_int_equal(t.req.n_success, 1);
+    assert_int_equal(t.req.n_failure, 1);
+    assert_false(t.success[0].range.serializable);
+    assert_int_equal(t.success[0].range.max_create_revision, 6);
+    assert_int_equal(t.success[0].range.limit, QUEUE_VIEW_MAX);
+    queue_verify(&q, 7, true, &t);
+    assert_int_equal(t.success[0].range.limit, 0);
+}
+
+static void leaving_is_bound_to_the_own_create_revision_M5(void **state)
+{
+    (void)state;
+    struct queue_txn t;
+    queue_leave(&q, 7, &t);
+    assert_int_equal(t.req.n_compares, 1);
+    assert_int_equal(t.compares[0].number, 7);
+    assert_int_equal(t.compares[0].target, COMPARE_CREATE);
+    assert_int_equal(t.success[0].kind, OP_DELETE);
+    assert_true(bytes_equal(t.success[0].del.range.key, q.own));
+    assert_int_equal(t.success[0].del.range.range_end.len, 0);
+}
+
+/* ---- answers ---- */
+
+static struct kv kv_of(const char *key, tn_rev create, tn_lease lease)
+{
+    return (struct kv){.key = bytes_str(key), .create_revision = create, .mod_revision = create, .lease = lease};
+}
+
+static struct response_op range_of(struct kv *kvs, size_t n, bool more)
+{
+    return (struct response_op){.kind = OP_RANGE, .range = {.kvs = kvs, .n_kvs = n, .more = more}};
+}
+
+static int entered(struct response_op *ops, size_t n, bool succeeded, bool only_first, struct queue_view *v)
+{
+    struct txn_resp r = {.revision = 50, .succeeded = succeeded, .responses = ops, .n_responses = n};
+    return queue_entered(&q, &r, only_first, v, NULL);
+}
+
+static void who_enters_an_empty_queue_is_first(void **state)
+{
+    (void)state;
+    struct queue_view v;
+    struct response_op ops[] = {range_of(NULL, 0, false), {.kind = OP_PUT}};
+    assert_int_equal(entered(ops, 2, true, false, &v), 0);
+    assert_int_equal(v.answer, QUEUE_IN);
+    assert_int_equal(v.create, 50);
+    assert_int_equal(v.before.len, 0);
+    assert_int_equal(v.below.len, 0);
+}
+
+static void who_enters_behind_others_waits_for_the_newest_that_counts(void **state)
+{
+    (void)state;
+    struct queue_view v;
+    struct kv kvs[] = {kv_of("/locks/x/y/1", 30, 1), kv_of("/locks/x/2", 20, 2), kv_of("/locks/x/3", 10, 3)};
+    struct response_op ops[] = {range_of(kvs, 3, false), {.kind = OP_PUT}};
+    assert_int_equal(entered(ops, 2, true, false, &v), 0);
+    is_text(v.before, "/locks/x/2");
+    is_text(v.below, "/locks/x/y/1");
+    assert_false(v.look_at_all);
+}
+
+static void only_keys_that_do_not_count_and_more_of_them_is_no_answer_yet(void **state)
+{
+    (void)state;
+    struct queue_view v;
+    struct kv kvs[] = {kv_of("/locks/x/y/1", 30, 1)};
+    struct response_op ops[] = {range_of(kvs, 1, true)};
+    struct txn_resp r = {.revision = 50, .succeeded = true, .responses = ops, .n_responses = 1};
+    assert_int_equal(queue_verified(&q, 40, &r, &v, NULL), 0);
+    assert_int_equal(v.answer, QUEUE_IN);
+    assert_true(v.look_at_all);
+}
+
+static void what_else_an_enter_may_be_told(void **state)
+{
+    (void)state;
+    struct queue_view v;
+    struct kv own = kv_of("/locks/x/2a", 7, 0x2a), strange = kv_of("/locks/x/2a", 8, 9), fence = kv_of("f", 33, 0x2a);
+    struct kv other = kv_of("/locks/x/3", 10, 3);
+    struct response_op none = range_of(NULL, 0, false);
+    struct response_op was_in[] = {range_of(&own, 1, false), none}, foreign[] = {range_of(&strange, 1, false), none};
+    struct response_op moved[] = {none, range_of(&fence, 1, false)}, purged[] = {none, none};
+    struct response_op taken[] = {none, none, range_of(&other, 1, false)};
+    assert_int_equal(entered(was_in, 2, false, false, &v), 0);
+    assert_int_equal(v.answer, QUEUE_WAS_IN);
+    assert_int_equal(v.create, 7);
+    assert_int_equal(entered(foreign, 2, false, false, &v), 0);
+    assert_int_equal(v.answer, QUEUE_FOREIGN);
+    assert_int_equal(entered(moved, 2, false, false, &v), 0);
+    assert_int_equal(v.answer, QUEUE_MOVED);
+    assert_int_equal(v.fence, 33);
+    assert_int_equal(entered(purged, 2, false, false, &v), 0);
+    assert_int_equal(v.answer, QUEUE_MOVED);
+    assert_int_equal(v.fence, 0);
+    assert_int_equal(entered(taken, 3, false, true, &v), 0);
+    assert_int_equal(v.answer, QUEUE_TAKEN);
+    is_text(v.before, "/locks/x/3");
+}
+
+/* Every number and kind of responses that does not belong to the request. */
+static void answers_to_something_else_are_protocol_errors(void **state)
+{
+    (void)state;
+    struct queue_view v;
+    struct tenure_error err;
+    for (size_t n = 0; n <= 4; n++)
+        for (unsigned kinds = 0; kinds < 625; kinds++) {
+            struct response_op ops[4] = {0};
+            unsigned k = kinds;
+            for (size_t i = 0; i < 4; i++, k /= 5)
+                ops[i].kind = (enum op_kind)(k % 5);
+            struct txn_resp r = {.revision = 50, .responses = ops, .n_responses = n};
+            bool ranges = n >= 1 && ops[0].kind == OP_RANGE;
+            assert_int_equal(queue_entered(&q, &r, false, &v, &err),
+                             n == 2 && ranges && ops[1].kind == OP_RANGE ? 0 : TENURE_EPROTOCOL);
+            assert_int_equal(queue_verified(&q, 1, &r, &v, &err), n == 1 && ranges ? 0 : TENURE_EPROTOCOL);
+            assert_int_equal(queue_left_fenced(&q, &r, &v, &err), n == 1 && ranges ? 0 : TENURE_EPROTOCOL);
+            assert_int_equal(queue_proclaimed(&q, 1, &r, &v, &err), n == 1 && ranges ? 0 : TENURE_EPROTOCOL);
+            r.succeeded = true;
+            assert_int_equal(queue_entered(&q, &r, false, &v, &err),
+                             n == 2 && ranges && ops[1].kind == OP_PUT ? 0 : TENURE_EPROTOCOL);
+            assert_int_equal(queue_verified(&q, 1, &r, &v, &err), n == 1 && ranges ? 0 : TENURE_EPROTOCOL);
+        }
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(the_keys_are_those_of_etcds_own_clients),
+        TEST(the_fence_is_outside_of_the_queue_and_of_every_other),
+        TEST(a_key_with_a_further_slash_does_not_count),
+        TEST(names_that_cannot_be_paths_are_refused),
+        TEST(entering_puts_the_key_if_it_is_absent_and_the_fence_stands),
+        TEST(a_try_also_asks_for_an_empty_queue),
+        TEST(verifying_reads_in_both_branches_and_writes_in_none),
+        TEST(leaving_is_bound_to_the_own_create_revision_M5),
+        TEST(who_enters_an_empty_queue_is_first),
+        TEST(who_enters_behind_others_waits_for_the_newest_that_counts),
+        TEST(only_keys_that_do_not_count_and_more_of_them_is_no_answer_yet),
+        TEST(what_else_an_enter_may_be_told),
+        TEST(answers_to_something_else_are_protocol_errors),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,352 @@
+/* The session on its own: when it is believed in, and every way in which it ends (L2, L3). */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+#include "recipes/session.h"
+#include "story.h"
+#include "tenure/error.h"
+
+static int begin(void **state)
+{
+    (void)state;
+    story_begin();
+    return 0;
+}
+
+static int end(void **state)
+{
+    (void)state;
+    story_end();
+    return 0;
+}
+
+static struct session *a(void)
+{
+    return story_session("A");
+}
+
+static void the_margin_is_a_quarter_second_and_a_hundredth_of_the_ttl(void **state)
+{
+    (void)state;
+    assert_int_equal(session_margin_ms(2), 270);
+    assert_int_equal(session_margin_ms(10), 350);
+    assert_int_equal(session_margin_ms(60), 850);
+}
+
+static void safe_until_counts_from_the_sending_of_the_grant(void **state)
+{
+    (void)state;
+    story("slow A 2000");
+    story("A opens 10");
+    tn_ms sent_at = fake_now();
+    assert_int_equal(session_safe_until(a()), 0);
+    assert_int_equal(session_lease(a()), 0);
+    story("wait 2100");
+    assert_int_equal(session_state(a()), SESSION_ALIVE);
+    assert_int_equal(session_safe_until(a()), sent_at + 10000 - 350);
+}
+
+static void safe_until_counts_from_the_sending_of_the_renewal(void **state)
+{
+    (void)state;
+    story("A opens 9");
+    story("wait 5");
+    tn_ms first = session_safe_until(a());
+    story("slow A 1000");
+    story("wait 3500"); /* sent a third of the TTL after the grant, not answered yet */
+    assert_int_equal(session_safe_until(a()), first);
+    story("wait 1000");
+    assert_int_equal(session_safe_until(a()), first + 3000);
+}
+
+static void it_is_valid_up_to_safe_until_and_not_at_it_even_before_a_tick(void **state)
+{
+    (void)state;
+    story("A opens 10");
+    story("wait 5");
+    tn_ms until = session_safe_until(a());
+    assert_true(session_valid(a(), until - 1));
+    assert_false(session_valid(a(), until));
+    assert_int_equal(session_state(a()), SESSION_ALIVE);
+}
+
+static void an_answer_that_comes_after_safe_until_is_not_heard(void **state)
+{
+    (void)state;
+    story("A opens 9");
+    story("wait 5");
+    story("slow A 7000"); /* the renewal at a third of the TTL is answered after safe-until */
+    story("wait 20000");
+    assert_string_equal(story_take(), "[ 1002] A is alive, TTL 9\n[ 9660] A is lost\n");
+    assert_int_equal(session_state(a()), SESSION_LOST);
+    assert_int_equal(session_safe_until(a()), 0);
+}
+
+/* The driver was late: the answer is in hand before the tick. It is lost all the same, not held again (L3). */
+static void an_answer_that_is_read_after_safe_until_does_not_revive_it(void **state)
+{
+    (void)state;
+    story("A opens 9");
+    story("A locks x");
+    story("wait 5");
+    struct lock *x = story_lock("A", "x");
+    story("slow A 4000"); /* sent at 4000, read when the process goes on */
+    story("wait 3500");
+    story("stop A");
+    story("wait 8000");
+    assert_false(lock_held(x, fake_now()));
+    story("continue A");
+    story("wait 1");
+    assert_false(lock_held(x, fake_now()));
+    assert_int_equal(session_state(a()), SESSION_LOST);
+}
+
+static void a_lease_that_is_gone_ends_it_at_the_next_renewal(void **state)
+{
+    (void)state;
+    story("A opens 9");
+    story("wait 5");
+    story("revoke A");
+    story("wait 3100");
+    assert_string_equal(story_take(), "[ 1002] A is alive, TTL 9\n[ 4002] A is lost\n");
+}
+
+static void a_grant_that_took_as_long_as_the_lease_lives_is_renewed_before_it_is_believed(void **state)
+{
+    (void)state;
+    struct session_options opt = {.ttl_s = 2, .start_timeout_ms = 60000};
+    struct session *s;
+    struct client *c = fake_client("Q");
+    fake_slow_replies(c, 1900);
+    assert_int_equal(session_open(c, &opt, NULL, NULL, fake_now(), &s, NULL), 0);
+    tn_ms opened_at = fake_now();
+    fake_run(1899);
+    fake_slow_replies(c, 0);
+    assert_int_equal(session_state(s), SESSION_STARTING);
+    fake_run(10);
+    assert_int_equal(session_state(s), SESSION_ALIVE);
+    assert_int_equal(session_safe_until(s), opened_at + 1902 + 2000 - 270);
+    session_free(s);
+}
+
+static void a_lease_of_somebody_else_with_the_same_id_is_not_taken(void **state)
+{
+    (void)state;
+    story("cut A"); /* only to have a process of that name */
+    story("restore A");
+    fake_seed(story_client("A"), 7);
+    story("A opens 10");
+    story("wait 5");
+    story("A drops");
+    fake_seed(story_client("A"), 7);
+    story("A opens 10");
+    story("wait 5");
+    assert_string_equal(story_take(), "[ 1002] A is alive, TTL 10\n[ 1007] A is closed: already exists\n");
+}
+
+static void a_start_without_a_server_fails_at_its_deadline_and_tells_why(void **state)
+{
+    (void)state;
+    story("cut A");
+    story("A opens 10");
+    story("wait 5100");
+    assert_string_equal(story_take(), "[ 6000] A is closed: deadline exceeded\n");
+    assert_int_equal(session_state(a()), SESSION_CLOSED);
+    story("restore A");
+    story("wait 100");
+    assert_int_equal(fake_leases(), 0);
+}
+
+static void a_start_that_failed_revokes_what_may_have_been_granted(void **state)
+{
+    (void)state;
+    story("A opens 10");
+    story("wait 1"); /* granted, the answer under way */
+    story("cut A");
+    story("wait 5100");
+    assert_string_equal(story_take(), "[ 6000] A is closed: deadline exceeded\n");
+    assert_int_equal(fake_leases(), 1);
+    story("restore A");
+    story("wait 100");
+    assert_int_equal(fake_leases(), 0);
+}
+
+static void a_start_that_is_refused_now_and_then_goes_on(void **state)
+{
+    (void)state;
+    story("refuse request of A");
+    story("A opens 10");
+    story("wait 200");
+    assert_int_equal(session_state(a()), SESSION_ALIVE);
+}
+
+static void closing_revokes_the_lease(void **state)
+{
+    (void)state;
+    story("A opens 10");
+    story("wait 5");
+    story("A closes");
+    assert_false(session_valid(a(), fake_now()));
+    story("A closes"); /* once more: nothing */
+    story("wait 5");
+    assert_string_equal(story_take(), "[ 1002] A is alive, TTL 10\n[ 1007] A is closed\n");
+    assert_int_equal(fake_leases(), 0);
+}
+
+static void closing_while_it_starts_revokes_what_was_granted(void **state)
+{
+    (void)state;
+    story("A opens 10");
+    story("A closes");
+    story("wait 100");
+    assert_string_equal(story_take(), "[ 1002] A is closed\n");
+    assert_int_equal(fake_leases(), 0);
+}
+
+static void closing_before_anything_was_sent_is_done_at_once(void **state)
+{
+    (void)state;
+    story("cut A");
+    story("A opens 10");
+    story("A closes");
+    story("wait 1");
+    assert_string_equal(story_take(), "[ 1000] A is closed\n");
+}
+
+static void closing_without_a_server_ends_with_its_error(void **state)
+{
+    (void)state;
+    story("A opens 10");
+    story("wait 5");
+    story("cut A");
+    story("A closes");
+    story("wait 6000");
+    assert_string_equal(story_take(), "[ 1002] A is alive, TTL 10\n[ 6005] A is closed: deadline exceeded\n");
+}
+
+static void a_lost_session_can_be_closed_to_be_rid_of_its_lease(void **state)
+{
+    (void)state;
+    story("A opens 10");
+    story("wait 5");
+    session_give_up(a(), &(struct tenure_error){.code = TENURE_ELOST}, fake_now());
+    story("wait 1");
+    assert_int_equal(session_state(a()), SESSION_LOST);
+    story("A closes");
+    story("wait 5");
+    assert_string_equal(story_take(), "[ 1002] A is alive, TTL 10\n[ 1005] A is lost\n[ 1008] A is closed\n");
+    assert_int_equal(fake_leases(), 0);
+}
+
+static void options_that_cannot_be_are_refused(void **state)
+{
+    (void)state;
+    struct session *s = NULL;
+    struct tenure_error err;
+    struct client *c = fake_client("Q");
+    assert_int_equal(session_open(c, &(struct session_options){.ttl_s = 1}, NULL, NULL, fake_now(), &s, &err),
+                     TENURE_EINVALID);
+    assert_int_equal(session_open(c, &(struct session_options){.ttl_s = INT64_MAX}, NULL, NULL, fake_now(), &s, &err),
+                     TENURE_EINVALID);
+    assert_int_equal(
+        session_open(c, &(struct session_options){.start_timeout_ms = -1}, NULL, NULL, fake_now(), &s, &err),
+        TENURE_EINVALID);
+    assert_null(s);
+    assert_null(session_free(NULL));
+}
+
+static void a_server_that_grants_for_ever_is_not_believed_beyond_the_limit(void **state)
+{
+    (void)state;
+    fake_set_ttl_min(INT64_MAX / 2000);
+    story("A opens 10");
+    story("wait 5");
+    assert_int_equal(session_ttl_s(a()), LEASE_TTL_MAX_S);
+}
+
+/* A user's function may free the session, from within. */
+static void free_it(void *user, int code)
+{
+    (void)code;
+    struct session **s = user;
+    *s = session_free(*s);
+}
+
+static void free_it_when_lost(void *user, const struct tenure_error *why)
+{
+    (void)why;
+    free_it(user, 0);
+}
+
+static void free_it_when_alive(void *user, tn_lease lease)
+{
+    (void)lease;
+    free_it(user, 0);
+}
+
+static tn_ms due(const void *s)
+{
+    return *(struct session *const *)s ? session_deadline(*(struct session *const *)s) : TN_MS_NEVER;
+}
+
+static void tick(void *s, tn_ms now)
+{
+    session_tick(*(struct session **)s, now);
+}
+
+static void it_can_be_freed_in_each_of_its_callbacks(void **state)
+{
+    (void)state;
+    struct client *c = fake_client("Q");
+    static struct session *s;
+    struct session_callbacks alive = {.on_alive = free_it_when_alive}, lost = {.on_lost = free_it_when_lost},
+                             closed = {.on_closed = free_it};
+    fake_add_ticker(c, due, tick, &s);
+    assert_int_equal(session_open(c, NULL, &alive, &s, fake_now(), &s, NULL), 0);
+    fake_run(5);
+    assert_null(s);
+    assert_int_equal(session_open(c, NULL, &lost, &s, fake_now(), &s, NULL), 0);
+    fake_run(5);
+    fake_cut(c, true);
+    fake_run(10000);
+    fake_cut(c, false);
+    assert_null(s);
+    assert_int_equal(session_open(c, NULL, &closed, &s, fake_now(), &s, NULL), 0);
+    fake_run(5);
+    session_close(s, fake_now());
+    fake_run(5);
+    assert_null(s);
+    fake_remove_ticker(&s);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(the_margin_is_a_quarter_second_and_a_hundredth_of_the_ttl),
+        TEST(safe_until_counts_from_the_sending_of_the_grant),
+        TEST(safe_until_counts_from_the_sending_of_the_renewal),
+        TEST(it_is_valid_up_to_safe_until_and_not_at_it_even_before_a_tick),
+        TEST(an_answer_that_comes_after_safe_until_is_not_heard),
+        TEST(an_answer_that_is_read_after_safe_until_does_not_revive_it),
+        TEST(a_lease_that_is_gone_ends_it_at_the_next_renewal),
+        TEST(a_grant_that_took_as_long_as_the_lease_lives_is_renewed_before_it_is_believed),
+        TEST(a_lease_of_somebody_else_with_the_same_id_is_not_taken),
+        TEST(a_start_without_a_server_fails_at_its_deadline_and_tells_why),
+        TEST(a_start_that_failed_revokes_what_may_have_been_granted),
+        TEST(a_start_that_is_refused_now_and_then_goes_on),
+        TEST(closing_revokes_the_lease),
+        TEST(closing_while_it_starts_revokes_what_was_granted),
+        TEST(closing_before_anything_was_sent_is_done_at_once),
+        TEST(closing_without_a_server_ends_with_its_error),
+        TEST(a_lost_session_can_be_closed_to_be_rid_of_its_lease),
+        TEST(options_that_cannot_be_are_refused),
+        TEST(a_server_that_grants_for_ever_is_not_believed_beyond_the_limit),
+        TEST(it_can_be_freed_in_each_of_its_callbacks),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
