@@ -246,8 +246,9 @@ def signals_are_passed_on(world):
 def signals_reach_the_whole_group(world):
     """signals to tenure reach what the command started as well"""
     process = world.start("lock", "a", "--", "bash", "-c",
+                          "trap 'wait; echo outer; exit 5' TERM; "
                           "bash -c 'trap \"echo inner; exit\" TERM; echo ready; while :; do sleep 0.02; done' & "
-                          "trap 'wait; echo outer; exit 5' TERM; wait; while :; do sleep 0.02; done")
+                          "wait; while :; do sleep 0.02; done")
     equal(process.stdout.readline(), "ready\n")
     process.terminate()
     out, _ = process.communicate(timeout=PATIENCE_S)
