@@ -193,9 +193,37 @@ static void a_handle_without_work_does_not_wake_its_loop(void **state)
     close(epoll);
 }
 
+static void ended_cb(void *user, int code, struct tenure_get_result *r, const struct tenure_error *err)
+{
+    (void)err;
+    tenure_get_free(r);
+    *(int *)user = code;
+}
+
+/* C4: attempts to connect come with growing pauses. */
+static void a_handle_without_a_server_does_not_spin(void **state)
+{
+    char url[64];
+    int turns = 0, code = 1;
+    struct tenure_get_options o = {.size = sizeof o, .timeout_ms = 2000};
+    (void)state;
+    snprintf(url, sizeof url, "127.0.0.1:%u", port_unused());
+    tenure_client *c = tenure_open_poll(url, NULL, NULL);
+    int epoll = epoll_on(c);
+    assert_int_equal(tenure_get_start(c, S("a"), &o, ended_cb, &code, NULL), 0);
+    while (code == 1) {
+        wait_and_turn(epoll, c);
+        turns++;
+    }
+    assert_int_equal(code, TENURE_ETIMEOUT);
+    if (turns > 200)
+        fail_msg("%d turns in 2 s", turns);
+    tenure_close(c);
+    close(epoll);
+}
+
 struct loss {
     int64_t at;
-    int successes_before;
     bool acquired, lost, success_before_loss;
     tenure_lock *lock;
 };
@@ -324,6 +352,7 @@ int main(void)
         cmocka_unit_test(a_bare_epoll_loop_drives_a_handle),
         cmocka_unit_test(a_poll_handle_can_be_closed_with_a_wait),
         cmocka_unit_test(a_handle_without_work_does_not_wake_its_loop),
+        cmocka_unit_test(a_handle_without_a_server_does_not_spin),
         cmocka_unit_test(after_a_stop_the_loss_comes_first),
         cmocka_unit_test(a_programs_libuv_loop_drives_a_handle),
         cmocka_unit_test(a_blocking_handle_can_be_closed_without_waiting),
