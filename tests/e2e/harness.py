@@ -279,6 +279,10 @@ def run_one(function, server_kind):
 
 
 def main(functions):
+    # A shell's background job ignores these two, and what it starts would ignore them as well.
+    for number in (signal.SIGINT, signal.SIGQUIT):
+        if signal.getsignal(number) == signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
     args = sys.argv[1:]
     server_kind = "tenure"
     if args[:1] == ["--server"]:
