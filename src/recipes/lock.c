@@ -46,6 +46,7 @@ struct lock {
     struct queue queue;  /* the keys; empty before the first try to enter */
     tn_rev create;       /* of the own key; 0 = it does not stand as far as is known */
     bool doubtful;       /* a request to enter may still be carried out */
+    bool asked_early;    /* the request to enter was sent before the lease was known to be granted */
     bool first_unproven; /* nobody is before us, but the session does not live yet */
     bool look_at_all;    /* the next verify asks for all keys */
     tn_rev seen;         /* watches start behind this revision */
@@ -518,13 +519,20 @@ static void entering_answered(struct lock *l, const struct queue_view *v, tn_ms 
     }
 }
 
-/* The lease is not there: not yet, when the request overtook the grant; else the session is over. */
+static void enter(struct lock *l, tn_ms now);
+
+/* The lease is not there: not yet, when the request overtook the grant, whose answer may overtake in its turn the one to the
+ * request; else the session is over. */
 static void enter_without_lease(struct lock *l, tn_ms now)
 {
     struct session *s = lock_session(l);
     struct tenure_error why;
     if (session_state(s) == SESSION_STARTING)
         return; /* lock_on_alive goes on */
+    if (l->asked_early) {
+        enter(l, now);
+        return;
+    }
     error_set(&why, TENURE_ELOST, "'%.100s': the lease was revoked or has ended", lane_path(l->lane));
     session_give_up(s, &why, now);
 }
@@ -564,6 +572,7 @@ static int send_enter(struct lock *l, tn_ms now)
     struct queue_txn t;
     if (!l->queue.memory && queue_init(&l->queue, lane_path(l->lane), lease))
         return TENURE_ENOMEM;
+    l->asked_early = session_state(lock_session(l)) == SESSION_STARTING;
     queue_enter(&l->queue, bytes_of(l->value, l->value_len), lane_fence(l->lane), l->try_only, &t);
     return op_txn(&l->op, lock_client(l), &t.req, NULL, on_entered, l, now, NULL);
 }

@@ -39,6 +39,7 @@ struct session {
     struct op *op;      /* the grant or the one renewal of the start, then the revoke */
     bool maybe_granted; /* a grant whose answer was lost may have landed or land */
     tn_rev proof_from;  /* see session_proof_from */
+    bool revoking;
     bool lease_is_gone; /* the server said so: nothing to revoke */
     tn_ms start_until;
     tn_ms retry_at; /* of the grant, or of the keepalive; TN_MS_NEVER = nothing to retry */
@@ -516,6 +517,7 @@ static void revoke(struct session *s, tn_ms now)
 {
     struct tenure_error err;
     struct lease_revoke_req req = {.id = s->lease};
+    s->revoking = true;
     if (op_lease_revoke(&s->op, s->client, &req, NULL, on_revoked, s, now, &err))
         closed(s, err.code);
 }
@@ -580,6 +582,8 @@ struct session *session_free(struct session *s)
         end_objects(s, now);
     }
     drop_objects(s);
+    if (s->state == SESSION_CLOSING && !s->revoking && !s->resumed)
+        revoke_unseen(s, now); /* the start was cut off, and its end, which would tell, is not waited for */
     if (s->state == SESSION_CLOSING)
         op_forget(&s->op); /* the revoke, if it is that, does its work unseen */
     else
