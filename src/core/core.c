@@ -140,7 +140,7 @@ void core_set_file_size(struct core *c, int64_t bytes, int64_t in_use)
 {
     c->file_bytes = bytes;
     c->file_in_use = in_use;
-    store_set_file_bytes(c->store, bytes);
+    store_set_file_bytes(c->store, in_use);
 }
 
 void core_stats(const struct core *c, struct core_stats *ret)

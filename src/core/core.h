@@ -100,7 +100,8 @@ bool core_batch_is_single(const struct core *c);
 /* The outcome of that batch. NOT_APPLIED: the planned tail is undone, its calls answer NO_SPACE, writes are tried again
  * once a second. MAYBE_APPLIED: its calls answer WRITE_MAYBE; from now on writes answer READ_ONLY, reads go on. */
 void core_written(struct core *c, enum core_outcome outcome, tn_seq seq, tn_ms now);
-/* Tells the file's size for quota and Status. */
+/* Tells the file's size for Status, and for the quota how much of it is in use: what compaction freed is used again, though
+ * the file does not shrink. */
 void core_set_file_size(struct core *c, int64_t bytes, int64_t in_use);
 
 /* ---- a full disk ---- */

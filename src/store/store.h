@@ -72,7 +72,7 @@ int64_t store_memory(const struct store *s);          /* bytes of keys, values, 
 int64_t store_keys(const struct store *s);            /* live keys at the planned state */
 int64_t store_leases(const struct store *s);
 int64_t store_watchers(const struct store *s);
-/* Tells the store the file's size, so that the quota counts it. */
+/* Tells the store what the file holds, without what is free in it, so that the quota counts it. */
 void store_set_file_bytes(struct store *s, int64_t bytes);
 bool store_over_quota(const struct store *s);
 

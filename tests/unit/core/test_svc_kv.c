@@ -143,6 +143,20 @@ static void a_second_message_of_a_unary_call_is_ignored(void **state)
     assert_int_equal(count("b", ""), 0);
 }
 
+/* What compaction freed in the file is used again: it must not be held against writes for ever. */
+static void the_quota_counts_what_is_in_use_of_the_file(void **state)
+{
+    (void)state;
+    struct world_options o = {.store = {.quota_bytes = 1000000}};
+    restart(&o);
+    core_set_file_size(here.w->core, 5000000, 900000);
+    put("a", "1");
+    core_set_file_size(here.w->core, 5000000, 1100000);
+    struct call *k = client_put(here.c, "a", "2");
+    world_settle(here.w);
+    assert_error(k, ETCD_NO_SPACE);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -150,7 +164,7 @@ int main(void)
         CASE(a_transaction_answers_which_way_it_went),     CASE(compaction_makes_older_reads_fail),
         CASE(errors_come_with_etcds_code_and_text),        CASE(a_write_that_is_too_large_is_refused_and_a_read_is_not),
         CASE(a_message_that_is_no_protobuf_is_refused),    CASE(a_call_without_a_message_ends_with_internal),
-        CASE(a_second_message_of_a_unary_call_is_ignored),
+        CASE(a_second_message_of_a_unary_call_is_ignored), CASE(the_quota_counts_what_is_in_use_of_the_file),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
