@@ -2,8 +2,12 @@
  * memory some rows a turn, and the same rows from the log with the next batches. */
 #include "core/call.h"
 
-#define TRIM_MAX 512 /* rows a turn */
-#define CHECK_MS 1000
+/* Rows a turn, or twice as many as the last batch deleted: so deletes never run short. */
+#define TRIM_SLICE 512
+/* Each row deleted may cost the log a page of its own, and whoever waits for the batch waits for them all. */
+#define DELETES_ALONE  256
+#define DELETES_BESIDE 64
+#define CHECK_MS       1000
 
 void compaction_init(struct compaction *k)
 {
@@ -39,7 +43,8 @@ static void trim(struct core *c)
     size_t room = DELETES_MAX - k->n_deletes;
     if (!has_work(c) || room == 0 || c->journal.in_flight)
         return; /* the array is lent to the batch under way */
-    k->n_deletes += store_trim(c->store, room < TRIM_MAX ? room : TRIM_MAX, k->deletes + k->n_deletes);
+    size_t slice = 2 * k->n_sent > TRIM_SLICE ? 2 * k->n_sent : TRIM_SLICE;
+    k->n_deletes += store_trim(c->store, slice < room ? slice : room, k->deletes + k->n_deletes);
     k->moved = false;
 }
 
@@ -77,12 +82,22 @@ void compaction_committed(struct core *c)
     c->compaction.moved = true;
 }
 
+/* Many writes take twice as many along: garbage must not grow faster than it goes. */
+size_t compaction_share(const struct core *c, size_t n_rows)
+{
+    size_t share = n_rows == 0 ? DELETES_ALONE : DELETES_BESIDE;
+    if (share < 2 * n_rows)
+        share = 2 * n_rows;
+    return share < c->compaction.n_deletes ? share : c->compaction.n_deletes;
+}
+
 /* The first n of deletes are gone from the log. */
 void compaction_sent(struct core *c, size_t n)
 {
     struct compaction *k = &c->compaction;
     memmove(k->deletes, k->deletes + n, (k->n_deletes - n) * sizeof k->deletes[0]);
     k->n_deletes -= n;
+    k->n_sent = n;
     settle(c);
 }
 

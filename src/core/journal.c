@@ -74,7 +74,7 @@ bool core_batch(struct core *c, struct core_batch *ret, size_t rows_max)
         return false;
     size_t n = 0;
     const struct record *rows = store_outbox(c->store, rows_max, &n);
-    size_t deletes = deletes_ready(c) ? c->compaction.n_deletes : 0;
+    size_t deletes = deletes_ready(c) ? compaction_share(c, n) : 0;
     if (n == 0 && deletes == 0)
         return false;
     j->in_flight = true;

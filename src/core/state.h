@@ -137,6 +137,7 @@ struct compaction {
     bool moved;           /* it did, and nothing was trimmed since */
     tn_ms next_check;     /* of the automatic policy */
     struct list physical; /* held replies that wait for the trim */
+    size_t n_sent;        /* deletes of the last batch */
     size_t n_deletes;
     tn_seq deletes[DELETES_MAX]; /* trimmed from memory, still in the log */
 };
@@ -239,6 +240,8 @@ tn_ms expiry_deadline(const struct core *c);
 void compaction_init(struct compaction *k);
 void compaction_run(struct core *c, tn_ms now);
 void compaction_committed(struct core *c); /* after each commit */
+/* How many deletes go along with a batch of n_rows. */
+size_t compaction_share(const struct core *c, size_t n_rows);
 void compaction_sent(struct core *c, size_t n_deletes);
 /* Nothing is written any more. */
 void compaction_give_up(struct core *c);

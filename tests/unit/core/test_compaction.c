@@ -143,6 +143,57 @@ static void what_a_watcher_has_still_to_get_is_trimmed_when_it_has_it(void **sta
     assert_int_equal(here.w->deletes_total, 5);
 }
 
+static void begin_a_long_compaction(void)
+{
+    versions(3000);
+    client_compact(here.c, 3000, false);
+    while (here.w->batch_deletes == 0)
+        world_turn(here.w);
+}
+
+static void a_long_compaction_goes_in_short_batches(void **state)
+{
+    (void)state;
+    begin_a_long_compaction();
+    for (int i = 0; i < 100; i++) {
+        assert_true(here.w->batch_deletes <= 256);
+        world_turn(here.w);
+    }
+    assert_int_equal(here.w->deletes_total, 2998);
+}
+
+/* What waits for the write would otherwise wait for hundreds of deletes as well. */
+static void a_write_takes_few_deletes_along(void **state)
+{
+    (void)state;
+    begin_a_long_compaction();
+    client_put(here.c, "b", "1");
+    do
+        world_turn(here.w);
+    while (here.w->batch_rows == 0);
+    assert_int_equal(here.w->batch_rows, 1);
+    assert_int_equal(here.w->batch_deletes, 64);
+}
+
+/* Or garbage would grow while writers are busy. */
+static void many_writes_take_more_deletes_along_than_they_are(void **state)
+{
+    (void)state;
+    begin_a_long_compaction();
+    here.w->log_held = true;
+    for (int i = 0; i < 200; i++)
+        client_put(here.c, "b", "1");
+    world_settle(here.w);
+    here.w->log_held = false;
+    do
+        world_turn(here.w);
+    while (here.w->batch_rows == 0);
+    assert_int_equal(here.w->batch_rows, 200);
+    assert_true(here.w->batch_deletes > 200);
+    world_settle(here.w);
+    assert_int_equal(here.w->deletes_total, 2998);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -154,6 +205,9 @@ int main(void)
         CASE(rows_of_revoked_leases_go_though_no_revision_is_compacted),
         CASE(on_a_failed_disk_no_row_is_planned_that_readers_would_wait_for),
         CASE(what_a_watcher_has_still_to_get_is_trimmed_when_it_has_it),
+        CASE(a_long_compaction_goes_in_short_batches),
+        CASE(a_write_takes_few_deletes_along),
+        CASE(many_writes_take_more_deletes_along_than_they_are),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
