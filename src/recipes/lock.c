@@ -46,7 +46,7 @@ struct lock {
     struct queue queue;  /* the keys; empty before the first try to enter */
     tn_rev create;       /* of the own key; 0 = it does not stand as far as is known */
     bool doubtful;       /* a request to enter may still be carried out */
-    bool asked_early;    /* the request to enter was sent before the lease was known to be granted */
+    bool asked_early;    /* the last request was sent before the lease was known to be granted */
     bool first_unproven; /* nobody is before us, but the session does not live yet */
     bool look_at_all;    /* the next verify asks for all keys */
     tn_rev seen;         /* watches start behind this revision */
@@ -239,6 +239,11 @@ static void lock_on_dropped(struct session_object *o)
 static void watch_own(struct lock *l, tn_ms now);
 static void verify(struct lock *l, tn_ms now);
 
+static void note_whether_early(struct lock *l)
+{
+    l->asked_early = session_state(lock_session(l)) == SESSION_STARTING;
+}
+
 static void become_first(struct lock *l, tn_ms now)
 {
     struct session *s = lock_session(l);
@@ -248,7 +253,7 @@ static void become_first(struct lock *l, tn_ms now)
     }
     if (!session_check(s, now))
         return; /* and with it this object */
-    if (l->seen < session_proof_from(s)) {
+    if (l->asked_early && session_began_in_doubt(s)) {
         verify(l, now);
         return;
     }
@@ -429,6 +434,7 @@ static int send_verify(struct lock *l, tn_ms now)
 {
     struct queue_txn t;
     struct client_call_options opt = {.repeatable = true};
+    note_whether_early(l);
     queue_verify(&l->queue, l->create, l->look_at_all, &t);
     return op_txn(&l->op, lock_client(l), &t.req, &opt, on_verified, l, now, NULL);
 }
@@ -519,8 +525,6 @@ static void entering_answered(struct lock *l, const struct queue_view *v, tn_ms 
     }
 }
 
-static void enter(struct lock *l, tn_ms now);
-
 /* The lease is not there: not yet, when the request overtook the grant, whose answer may overtake in its turn the one to the
  * request; else the session is over. */
 static void enter_without_lease(struct lock *l, tn_ms now)
@@ -572,7 +576,7 @@ static int send_enter(struct lock *l, tn_ms now)
     struct queue_txn t;
     if (!l->queue.memory && queue_init(&l->queue, lane_path(l->lane), lease))
         return TENURE_ENOMEM;
-    l->asked_early = session_state(lock_session(l)) == SESSION_STARTING;
+    note_whether_early(l);
     queue_enter(&l->queue, bytes_of(l->value, l->value_len), lane_fence(l->lane), l->try_only, &t);
     return op_txn(&l->op, lock_client(l), &t.req, NULL, on_entered, l, now, NULL);
 }

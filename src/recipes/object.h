@@ -51,9 +51,9 @@ struct list *session_objects(struct session *s);
 bool session_is_open(const struct session *s, tn_ms now);
 /* The id that the lease has, or will have. */
 tn_lease session_lease_drawn(const struct session *s);
-/* What was seen of the lease's keys before this revision proves nothing: the lease may have run out meanwhile and have been
- * granted again under the same id, by a request whose answer had been lost. 0 = all counts. */
-tn_rev session_proof_from(const struct session *s);
+/* What was asked of the lease's keys before the session was alive proves nothing then: the lease may have run out meanwhile
+ * and have been granted again under the same id, by a request whose answer had been lost. */
+bool session_began_in_doubt(const struct session *s);
 /* Ends the session when its time has come, as session_tick does, without the flush. Whether it is valid still. */
 bool session_check(struct session *s, tn_ms now);
 

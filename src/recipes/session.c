@@ -38,7 +38,7 @@ struct session {
 
     struct op *op;      /* the grant or the one renewal of the start, then the revoke */
     bool maybe_granted; /* a grant whose answer was lost may have landed or land */
-    tn_rev proof_from;  /* see session_proof_from */
+    bool doubtful;      /* see session_began_in_doubt */
     bool revoking;
     bool lease_is_gone; /* the server said so: nothing to revoke */
     tn_ms start_until;
@@ -307,10 +307,9 @@ static void start_failed(struct session *s, const struct tenure_error *why, tn_m
  * and have been granted again under its id, and then the keys put before are gone. */
 static void begin_life(struct session *s, const struct client_result *r, int64_t ttl_s, bool first_try, tn_ms now)
 {
-    tn_ms sent_at = r->sent_at;
-    s->proof_from = first_try ? 0 : r->header.revision;
+    s->doubtful = !first_try;
     s->ttl_s = believable_ttl(ttl_s);
-    s->safe_until = safe_until(sent_at, s->ttl_s);
+    s->safe_until = safe_until(r->sent_at, s->ttl_s);
     s->maybe_granted = true;
     if (now >= s->safe_until) { /* the answer took as long as the lease lives */
         adopt(s, now);
@@ -608,9 +607,9 @@ tn_lease session_lease(const struct session *s)
     return s->granted ? s->lease : 0;
 }
 
-tn_rev session_proof_from(const struct session *s)
+bool session_began_in_doubt(const struct session *s)
 {
-    return s->proof_from;
+    return s->doubtful;
 }
 
 tn_lease session_lease_drawn(const struct session *s)

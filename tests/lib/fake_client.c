@@ -106,7 +106,7 @@ struct client_call {
 struct copy {
     struct client_call *call;
     tn_ms sent_at;
-    bool reply_lost;
+    bool reply_lost, garbled, slow;
 };
 
 struct renewal {
@@ -568,7 +568,10 @@ static void arrived(void *what)
     if (!heard)
         return;
     answer->result.etcd = e;
-    at(w.now + FAKE_LATENCY_MS + call->client->reply_ms, e ? refused : replied, copy);
+    answer->result.header.revision = w.revision;
+    if (copy->garbled && call->kind == CALL_TXN)
+        answer->txn_resp.n_responses = 0;
+    at(w.now + FAKE_LATENCY_MS + call->client->reply_ms + (copy->slow ? FAKE_SLOW_MS : 0), e ? refused : replied, copy);
 }
 
 static void lost_on_the_way(struct client_call *call)
@@ -603,11 +606,15 @@ static void send_copy(void *what)
         return;
     }
     call->sent = true;
-    copy->reply_lost = fault != FAKE_FINE;
+    copy->garbled = fault == FAKE_GARBLED;
+    copy->slow = fault == FAKE_SLOW;
+    copy->reply_lost = fault == FAKE_LOSE_REQUEST || fault == FAKE_LOSE_REPLY || fault == FAKE_LATE;
     if (copy->reply_lost)
         lost_on_the_way(call);
     if (fault == FAKE_LATE)
         at(w.now + FAKE_LATE_MS, arrived, copy);
+    else if (fault == FAKE_OVERTAKEN)
+        at(w.now + FAKE_LATENCY_MS + FAKE_BEHIND_MS, arrived, copy);
     else if (fault != FAKE_LOSE_REQUEST)
         at(w.now + FAKE_LATENCY_MS, arrived, copy);
 }

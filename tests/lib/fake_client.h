@@ -54,12 +54,15 @@ enum fake_fault {
     FAKE_LOSE_REQUEST, /* it never arrives; the client learns that the connection broke */
     FAKE_LOSE_REPLY,   /* carried out; the client learns that the connection broke */
     FAKE_LATE,         /* the connection broke, and the request arrives FAKE_LATE_MS later all the same */
+    FAKE_OVERTAKEN,    /* what is sent after it within FAKE_BEHIND_MS arrives before it */
+    FAKE_SLOW,         /* its answer is overtaken by those that leave within FAKE_SLOW_MS after it */
     FAKE_UNAVAILABLE,  /* refused, not carried out */
     FAKE_DENIED,       /* the same, and for good */
+    FAKE_GARBLED,      /* a transaction is carried out, and its answer is not one to it */
     FAKE_NO_MEMORY,    /* does not begin */
     FAKE_FAULTS
 };
-enum { FAKE_LATE_MS = 700 };
+enum { FAKE_LATE_MS = 700, FAKE_BEHIND_MS = 5, FAKE_SLOW_MS = 15 };
 /* Asked at each call that begins (not at its repeats): n counts from 0; what says which, "txn put /locks/x/7" for instance. */
 typedef enum fake_fault (*fake_judge)(void *user, struct client *c, unsigned n, const char *what);
 void fake_set_judge(fake_judge judge, void *user);

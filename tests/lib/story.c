@@ -629,6 +629,8 @@ static bool world_sentence(void)
     else if (is(0, "revoke"))
         fake_revoke(actor(st.words[1])->session ? session_lease(actor(st.words[1])->session)
                                                 : election_lease(actor(st.words[1])->election));
+    else if (is(0, "garble"))
+        fault(FAKE_GARBLED);
     else if (is(0, "lose"))
         fault(is(1, "request") ? FAKE_LOSE_REQUEST : FAKE_LOSE_REPLY);
     else if (is(0, "delay"))

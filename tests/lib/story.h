@@ -23,7 +23,7 @@
  *     etcdctl locks x        etcdctl leaves x                    (keys as etcd's own clients put them; any lower-case name)
  *     delete A x             revoke A                            compact        overflow A
  *     lose request of A      lose reply of A      delay request of A      refuse request of A      deny request of A
- *     refuse all of A        least TTL S    slow A MS (its answers)
+ *     garble reply of A       refuse all of A        least TTL S    slow A MS (its answers)
  *     skip verify            wait MS              queue x                 keys
  */
 #ifndef TESTS_LIB_STORY_H

@@ -354,6 +354,64 @@ static void a_fence_that_somebody_deletes_does_no_harm(void **state)
     assert_int_equal(state_of("A"), LOCK_HELD);
 }
 
+static struct kv the_fence(void)
+{
+    struct kv kv = {0};
+    for (size_t i = 0; fake_key(i, &kv); i++)
+        if (memchr(kv.key.data, 0, kv.key.len))
+            return kv;
+    fail_msg("there is no fence");
+    return kv;
+}
+
+/* The place is in doubt, so leaving it moves the fence; but the fence is gone. The key must go all the same. */
+static void a_place_in_doubt_is_undone_without_its_fence_too(void **state)
+{
+    (void)state;
+    story("A opens 100");
+    story("wait 5");
+    for (int i = 0; i < 2; i++) {
+        story("lose reply of A");
+        story("A locks x");
+        story("wait 100");
+        assert_int_equal(state_of("A"), LOCK_HELD);
+        if (i == 1)
+            fake_delete(the_fence().key);
+        story("A releases x");
+        story("wait 10");
+    }
+    assert_int_equal(state_of("A"), LOCK_IDLE);
+    story_take();
+    story("queue x");
+    assert_non_null(strstr(story_take(), "x: nobody"));
+}
+
+static void an_answer_that_is_not_one_ends_the_acquire_and_leaves_no_key_M7(void **state)
+{
+    (void)state;
+    story("A opens 100");
+    story("wait 5");
+    story("garble reply of A");
+    story("A locks x");
+    story("wait 100");
+    assert_int_equal(story_last_code("A", "x"), TENURE_EPROTOCOL);
+    story_take();
+    story("queue x");
+    assert_non_null(strstr(story_take(), "x: nobody"));
+}
+
+static void one_can_wait_as_long_as_a_number_can_say(void **state)
+{
+    (void)state;
+    story("A opens 100");
+    story("B opens 100");
+    story("A locks x");
+    story("wait 5");
+    story("B locks x within 9223372036854775807");
+    story("wait 10000");
+    assert_int_equal(state_of("B"), LOCK_WAITING);
+}
+
 static void the_fence_is_remembered_when_nobody_names_the_lock(void **state)
 {
     (void)state;
@@ -454,15 +512,25 @@ static void close_two(struct holder *h)
     session_free(h->session);
 }
 
+/* The grant's answer is slow: the locks that went out with it are first, both, when the lease is known at last. */
+static enum fake_fault slow_is_the_first(void *user, struct client *c, unsigned n, const char *what)
+{
+    (void)user;
+    (void)c;
+    (void)what;
+    return n == 0 ? FAKE_SLOW : FAKE_FINE;
+}
+
 /* Both are held at the same moment; the first one's user closes the session: the second must not be told "held". */
 static void nobody_is_told_held_who_is_not_any_more(void **state)
 {
     (void)state;
     struct holder h;
+    fake_set_judge(slow_is_the_first, NULL);
     struct lock_callbacks first = {.on_acquired = close_the_session, .on_lost = note_lost},
                           second = {.on_acquired = note_second, .on_lost = note_lost};
     open_two(fake_client("Q"), &h, &first, &second);
-    fake_run(10);
+    fake_run(200);
     assert_int_equal(h.first_code, 0);
     assert_int_equal(h.second_code, TENURE_ECLOSED);
     assert_int_equal(h.lost, 1);
@@ -560,6 +628,47 @@ static void a_callback_may_acquire_again(void **state)
     close_two(&h);
 }
 
+/* The request to enter overtakes the grant, and its refusal is overtaken by the grant's answer. */
+static enum fake_fault out_of_order(void *user, struct client *c, unsigned n, const char *what)
+{
+    (void)user;
+    (void)c;
+    (void)what;
+    return n == 0 ? FAKE_OVERTAKEN : n == 1 ? FAKE_SLOW : FAKE_FINE;
+}
+
+static void a_request_that_overtakes_its_grant_is_sent_again(void **state)
+{
+    (void)state;
+    fake_set_judge(out_of_order, NULL);
+    story("A opens 10");
+    story("A locks x");
+    story("wait 50");
+    assert_int_equal(session_state(story_session("A")), SESSION_ALIVE);
+    assert_int_equal(state_of("A"), LOCK_HELD);
+}
+
+/* The lock entered under a grant whose answer was lost; that lease ran out, and the grant was repeated under its id: the key
+ * that was seen is gone (M6). */
+static void what_was_entered_under_an_earlier_life_of_the_lease_is_asked_for_again_M6(void **state)
+{
+    (void)state;
+    struct kv kv;
+    story("lose reply of A");
+    story("A opens 2");
+    story("A locks x");
+    story("wait 3");
+    story("cut A");
+    story("wait 3000");
+    assert_int_equal(fake_keys(), 0);
+    story("restore A");
+    for (int ms = 0; ms < 1000; ms++) {
+        story("wait 1");
+        if (lock_held(x("A"), fake_now()))
+            assert_true(fake_get(lock_key(x("A")), &kv));
+    }
+}
+
 static void the_losses_come_in_the_order_of_creation(void **state)
 {
     (void)state;
@@ -617,6 +726,9 @@ int main(void)
         TEST(any_path_can_be_a_lock_with_an_empty_prefix),
         TEST(the_own_key_on_a_strange_lease_is_left_alone),
         TEST(a_fence_that_somebody_deletes_does_no_harm),
+        TEST(a_place_in_doubt_is_undone_without_its_fence_too),
+        TEST(an_answer_that_is_not_one_ends_the_acquire_and_leaves_no_key_M7),
+        TEST(one_can_wait_as_long_as_a_number_can_say),
         TEST(the_fence_is_remembered_when_nobody_names_the_lock),
         TEST(ticking_the_lock_alone_is_enough_for_its_own_deadline),
         TEST(nobody_is_told_held_who_is_not_any_more),
@@ -624,6 +736,8 @@ int main(void)
         TEST(a_callback_may_free_all_locks),
         TEST(a_callback_may_free_the_session_too),
         TEST(a_callback_may_acquire_again),
+        TEST(a_request_that_overtakes_its_grant_is_sent_again),
+        TEST(what_was_entered_under_an_earlier_life_of_the_lease_is_asked_for_again_M6),
         TEST(the_losses_come_in_the_order_of_creation),
         TEST(believing_without_asking_is_found_out),
     };

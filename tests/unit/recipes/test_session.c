@@ -98,6 +98,7 @@ static void an_answer_that_is_read_after_safe_until_does_not_revive_it(void **st
     story("stop A");
     story("wait 8000");
     assert_false(lock_held(x, fake_now()));
+    fake_remove_ticker(a()); /* the tick never comes */
     story("continue A");
     story("wait 1");
     assert_false(lock_held(x, fake_now()));
@@ -216,6 +217,16 @@ static void closing_before_anything_was_sent_is_done_at_once(void **state)
     assert_string_equal(story_take(), "[ 1000] A is closed\n");
 }
 
+static void freed_while_it_closes_from_its_start_leaves_no_lease(void **state)
+{
+    (void)state;
+    story("A opens 10");
+    story("A closes");
+    story("A drops");
+    story("wait 100");
+    assert_int_equal(fake_leases(), 0);
+}
+
 static void closing_without_a_server_ends_with_its_error(void **state)
 {
     (void)state;
@@ -239,6 +250,20 @@ static void a_lost_session_can_be_closed_to_be_rid_of_its_lease(void **state)
     story("wait 5");
     assert_string_equal(story_take(), "[ 1002] A is alive, TTL 10\n[ 1005] A is lost\n[ 1008] A is closed\n");
     assert_int_equal(fake_leases(), 0);
+}
+
+static void a_lease_that_is_known_to_be_gone_is_not_revoked(void **state)
+{
+    (void)state;
+    story("A opens 9");
+    story("wait 5");
+    story("revoke A");
+    story("wait 4000");
+    unsigned requests = fake_requests();
+    story("A closes");
+    story("wait 5");
+    assert_int_equal(session_state(a()), SESSION_CLOSED);
+    assert_int_equal(fake_requests(), requests);
 }
 
 static void options_that_cannot_be_are_refused(void **state)
@@ -342,8 +367,10 @@ int main(void)
         TEST(closing_revokes_the_lease),
         TEST(closing_while_it_starts_revokes_what_was_granted),
         TEST(closing_before_anything_was_sent_is_done_at_once),
+        TEST(freed_while_it_closes_from_its_start_leaves_no_lease),
         TEST(closing_without_a_server_ends_with_its_error),
         TEST(a_lost_session_can_be_closed_to_be_rid_of_its_lease),
+        TEST(a_lease_that_is_known_to_be_gone_is_not_revoked),
         TEST(options_that_cannot_be_are_refused),
         TEST(a_server_that_grants_for_ever_is_not_believed_beyond_the_limit),
         TEST(it_can_be_freed_in_each_of_its_callbacks),
