@@ -81,6 +81,9 @@ void client_tick(struct client *c, tn_ms now);
 tn_ms client_deadline(const struct client *c); /* TN_MS_NEVER when nothing is due */
 /* Calls what is due; answers whether anything was called. */
 bool client_deliver(struct client *c);
+/* The same one by one, for a driver that looks at the clock in between: how many are due, and whether one was called. */
+size_t client_deliveries(const struct client *c);
+bool client_deliver_one(struct client *c);
 
 /* ---- calls ---- */
 struct client_call;

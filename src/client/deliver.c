@@ -98,14 +98,27 @@ static void deliver_one(struct client *c)
     }
 }
 
-bool client_deliver(struct client *c)
+size_t client_deliveries(const struct client *c)
+{
+    return c->n_deliveries;
+}
+
+bool client_deliver_one(struct client *c)
 {
     assert(!c->delivering);
+    if (list_empty(&c->deliveries))
+        return false;
+    c->delivering = true;
+    deliver_one(c);
+    c->delivering = false;
+    return true;
+}
+
+bool client_deliver(struct client *c)
+{
     size_t turns = 2 * c->n_deliveries;
     bool any = turns > 0;
-    c->delivering = true;
-    for (; turns > 0 && !list_empty(&c->deliveries); turns--)
-        deliver_one(c);
-    c->delivering = false;
+    for (; turns > 0 && client_deliver_one(c); turns--) {
+    }
     return any;
 }

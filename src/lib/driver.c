@@ -226,11 +226,26 @@ static void arm(tenure_client *c)
     io_timer_set(c->timer, at);
 }
 
-/* Answers whether anybody was told anything, so that there may be more to do. */
-static bool deliver(tenure_client *c)
+/* Losses that are due are told, and when the next one is. */
+static tn_ms tell_losses(tenure_client *c)
 {
     objects_tick(c, advance(c, io_clock()));
-    bool told = client_deliver(c->engine);
+    return objects_deadline(c);
+}
+
+/* Answers whether anybody was told anything, so that there may be more to do. The process may be stopped between any two
+ * completions, for longer than a lease lasts: so the clock is read before each, and a loss is told before anything else. */
+static bool deliver(tenure_client *c)
+{
+    tn_ms loss_at = tell_losses(c);
+    size_t turns = 2 * client_deliveries(c->engine);
+    bool told = turns > 0;
+    for (; turns > 0; turns--) {
+        if (io_clock() >= loss_at)
+            loss_at = tell_losses(c);
+        if (!client_deliver_one(c->engine))
+            break;
+    }
     objects_publish(c);
     return objects_reap(c) || told;
 }

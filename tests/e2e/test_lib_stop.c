@@ -14,7 +14,7 @@ struct record {
     atomic_int holds, lost, leading, deposed, failed, done;
     _Atomic(tenure_token) token, election_token;
     _Atomic(int64_t) last_held, last_led; /* the last time at which an asking began that was answered "yes" */
-    atomic_int success_before_loss;       /* a call's success was told after the stop, but before the loss */
+    atomic_int successes_before_loss;     /* calls whose success was told after the stop, but before the loss */
     atomic_int held_after_loss;
 };
 
@@ -52,7 +52,8 @@ struct reader {
     struct record *record;
 };
 
-/* One after the other, so that there is one under way whenever the stop comes. */
+/* Each one after the other, so that several are under way whenever the stop comes. */
+#define READERS 16
 static void read_again(struct reader *r)
 {
     struct tenure_get_options o = {.size = sizeof o, .timeout_ms = 60000};
@@ -67,7 +68,7 @@ static void on_got(void *user, int code, struct tenure_get_result *g, const stru
     (void)err;
     tenure_get_free(g);
     if (code == 0 && test_now() > atomic_load(&r->record->last_held) + TTL_S * 1000 && !atomic_load(&r->record->lost))
-        atomic_store(&r->record->success_before_loss, 1);
+        atomic_fetch_add(&r->record->successes_before_loss, 1);
     read_again(r);
 }
 
@@ -96,7 +97,8 @@ static void hold(const struct server *s, struct record *r)
     }
     atomic_store(&r->token, tenure_lock_token(l));
     atomic_store(&r->last_held, test_now());
-    read_again(&reader);
+    for (int i = 0; i < READERS; i++)
+        read_again(&reader);
     atomic_store(&r->holds, 1);
     while (!atomic_load(&r->lost) || !atomic_load(&r->deposed))
         ask(r, l, e);
@@ -164,7 +166,8 @@ static void a_stopped_holder_never_answers_held_beside_the_next_one(void **state
     assert_true(r->last_held < taken_at);
     assert_true(r->last_led < leader.at);
     assert_int_equal(r->held_after_loss, 0);
-    assert_int_equal(r->success_before_loss, 0);
+    /* The stop may come when a completion is being called already; of those behind it none. */
+    assert_true(r->successes_before_loss <= 1);
     assert_true(tenure_lock_held(l));
     tenure_election_stop(e);
     assert_int_equal(tenure_unlock(l, &err), 0);

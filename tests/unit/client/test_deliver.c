@@ -18,6 +18,22 @@ static void nothing_is_called_from_inside_another_function(void **state)
     w.now += 10000;
 }
 
+static void completions_can_be_called_one_by_one(void **state)
+{
+    struct told first, second;
+    (void)state;
+    warm_up();
+    client_cancel(w.client, put(&first, "k", "v"), w.now);
+    client_cancel(w.client, put(&second, "k", "v"), w.now);
+    assert_int_equal(client_deliveries(w.client), 2);
+    assert_true(client_deliver_one(w.client));
+    assert_true(first.done && !second.done);
+    assert_true(client_deliver_one(w.client));
+    assert_true(second.done);
+    assert_int_equal(client_deliveries(w.client), 0);
+    assert_false(client_deliver_one(w.client));
+}
+
 struct chain {
     int left, done;
 };
@@ -161,6 +177,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         CASE_1(nothing_is_called_from_inside_another_function),
+        CASE_1(completions_can_be_called_one_by_one),
         CASE_1(a_completion_may_start_the_next_call),
         CASE_1(a_completion_may_cancel_another_call_whose_own_is_due),
         CASE_1(a_completion_that_always_makes_another_does_not_hold_the_turn),
