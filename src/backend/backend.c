@@ -29,7 +29,8 @@
 enum {
     WAL_SOFT = 4 << 20,
     WAL_HARD = 64 << 20,
-    BALLAST = 1 << 20,
+    BALLAST = 512 << 10,
+    GROW_AFTER = 64,
     CARE_EVERY = 256, /* commits between looking after the ballast and the size in use */
 };
 
@@ -107,7 +108,9 @@ static bool run_batch(struct backend *b, const struct backend_batch *batch, stru
     bool care = false;
     if (ret->outcome == BACKEND_APPLIED) {
         checkpoint_after_commit(&b->checkpoint);
-        care = b->checkpoint.help_due || ++b->commits % CARE_EVERY == 0 || batch->n_deletes != 0;
+        b->commits++;
+        care = b->checkpoint.help_due || b->commits == b->config.wal_grow_after || b->commits % CARE_EVERY == 0 ||
+               batch->n_deletes != 0;
     } else if (ret->outcome == BACKEND_MAYBE_APPLIED && !b->broken) {
         break_off(b, &ret->error);
     }
@@ -124,12 +127,14 @@ static void note_size(struct backend *b)
         atomic_store_explicit(&b->in_use, bytes, memory_order_relaxed);
 }
 
-/* Once, and not at start: five MiB of zeros and a sync are worth some milliseconds to whoever waits for the server. */
+/* Once, and not before there is load: five MiB of zeros and a sync are worth some milliseconds to whoever waits for the
+ * server, and a server with little to do stays small on disk. */
 static void grow_wal(struct backend *b)
 {
     int64_t normal = b->config.wal_bytes_soft + b->config.wal_bytes_soft / 4, hard = b->config.wal_bytes_hard;
-    if (!b->grown)
-        db_grow_wal(&b->db, normal < hard ? normal : hard, hard);
+    if (b->grown || b->commits < b->config.wal_grow_after)
+        return;
+    db_grow_wal(&b->db, normal < hard ? normal : hard, hard);
     b->grown = true;
 }
 
@@ -315,6 +320,8 @@ static void config_defaults(struct backend_config *c)
         c->wal_bytes_soft = WAL_SOFT;
     if (c->wal_bytes_hard == 0)
         c->wal_bytes_hard = WAL_HARD;
+    if (c->wal_grow_after == 0)
+        c->wal_grow_after = GROW_AFTER;
     if (c->ballast_bytes == 0)
         c->ballast_bytes = BALLAST;
     if (c->ballast_bytes < 0)

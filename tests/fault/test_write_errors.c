@@ -33,6 +33,7 @@ static void run_init(struct run *x)
     x->rig.config.ballast_bytes = -1;
     x->rig.config.wal_bytes_soft = 24 << 10; /* every few batches a checkpoint */
     x->rig.config.wal_bytes_hard = 64 << 10;
+    x->rig.config.wal_grow_after = 1;
     x->rig.value_max = 1000;
     assert_int_equal(rig_open(&x->rig), 0);
     rig_append(&x->rig, 3);
