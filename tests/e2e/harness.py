@@ -75,10 +75,10 @@ def boottime_ms():
 
 
 def read(path):
-    """The file's text, '' while it does not exist."""
+    """The file's text, '' while it does not exist, or no more: one of /proc may go between opening and reading."""
     try:
         return Path(path).read_text()
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):
         return ""
 
 
