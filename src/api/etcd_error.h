@@ -79,8 +79,7 @@ enum grpc_status {
     X(TIMEOUT, UNAVAILABLE, "etcdserver: request timed out")                                                           \
     X(TIMEOUT_LEADER_FAIL, UNAVAILABLE, "etcdserver: request timed out, possibly due to previous leader failure")      \
     X(TIMEOUT_CONNECTION_LOST, UNAVAILABLE, "etcdserver: request timed out, possibly due to connection lost")          \
-    X(TIMEOUT_WAIT_APPLIED, UNAVAILABLE,                                                                               \
-      "etcdserver: request timed out, waiting for the applied index took too long")                                    \
+    X(TIMEOUT_WAIT_APPLIED, UNAVAILABLE, "etcdserver: request timed out, waiting for the applied index took too long") \
     X(UNHEALTHY, UNAVAILABLE, "etcdserver: unhealthy cluster")                                                         \
     X(CORRUPT, DATA_LOSS, "etcdserver: corrupt cluster")                                                               \
     X(NOT_SUPPORTED_FOR_LEARNER, FAILED_PRECONDITION, "etcdserver: rpc not supported for learner")                     \
@@ -97,6 +96,10 @@ enum grpc_status {
     /* Not in etcd's table: texts of internal errors, sent as Unknown, and one of ours. */                             \
     X(WATCH_DUPLICATE_ID, UNKNOWN, "mvcc: duplicate watch ID provided on the WatchStream")                             \
     X(WATCH_EMPTY_RANGE, UNKNOWN, "mvcc: watcher range is empty")                                                      \
+    X(NO_PASSWORD_USER, UNKNOWN, "auth: authentication failed, password was given for no password user")               \
+    X(TOKEN_VERIFY_ONLY, UNKNOWN, "auth: token signing attempted with verify-only key")                                \
+    X(PASSWORD_TOO_LONG, UNKNOWN, "bcrypt: password length exceeds 72 bytes")                                          \
+    X(PASSWORD_WITH_ZERO, INVALID_ARGUMENT, "tenure: a password cannot hold the byte 0")                               \
     X(OUT_OF_MEMORY, RESOURCE_EXHAUSTED, "tenure: out of memory")                                                      \
     X(WRITE_MAYBE, UNAVAILABLE, "tenure: the disk failed while committing, the write may or may not be applied")       \
     X(READ_ONLY, UNAVAILABLE, "tenure: not applied, the disk failed and this server writes no more until restarted")

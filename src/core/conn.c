@@ -114,7 +114,19 @@ void core_remove(struct core_conn *conn)
     list_remove(&conn->in_core);
     list_remove(&conn->in_dirty);
     conn->core->n_conns--;
+    free(conn->cert_user);
     free(conn);
+}
+
+void core_conn_set_cert_user(struct core_conn *conn, bytes common_name)
+{
+    free(conn->cert_user);
+    conn->cert_user = NULL;
+    if (common_name.len > 0)
+        conn->cert_user = malloc(common_name.len);
+    conn->cert_user_len = conn->cert_user ? common_name.len : 0;
+    if (conn->cert_user)
+        memcpy(conn->cert_user, common_name.data, common_name.len);
 }
 
 void *core_conn_user(const struct core_conn *conn)

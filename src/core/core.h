@@ -82,6 +82,9 @@ bool core_conn_finished(const struct core_conn *conn);
 /* The socket is gone: ends its calls and watches and frees conn. */
 void core_remove(struct core_conn *conn);
 void *core_conn_user(const struct core_conn *conn);
+/* The common name of the certificate that the peer has proved, where client certificates are asked for: its calls without
+ * a token are that user's. Copied; a name that finds no memory is nobody's. */
+void core_conn_set_cert_user(struct core_conn *conn, bytes common_name);
 /* Takes the next connection with bytes to write or finished off the list of such; NULL at the end. */
 struct core_conn *core_next_dirty(struct core *c);
 

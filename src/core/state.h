@@ -10,6 +10,7 @@
  *     expiry.c    leases that ran out
  *     compaction.c  automatic compaction, trimming in slices
  *     watching.h  watch streams: svc_watch.c, fanout.c, progress.c
+ *     auth.h      who makes a call and what that one may do
  *     svc_*.c     one service each
  */
 #ifndef CORE_STATE_H
@@ -98,6 +99,8 @@ struct core_conn {
     bool broken;              /* its peer broke the protocol: a last GOAWAY, then the end */
     bool finished;            /* given up */
     char peer[64];
+    char *cert_user; /* of its certificate; NULL = none */
+    size_t cert_user_len;
 };
 
 /* ---- the log (journal.c) ---- */

@@ -89,6 +89,9 @@ void undo_last(struct store *s)
         undo_compaction(s, entry.compaction);
         break;
     case RECORD_IDENTITY:
+    case RECORD_AUTH_SWITCH:
+    case RECORD_AUTH_USER:
+    case RECORD_AUTH_ROLE:
         break;
     }
 }

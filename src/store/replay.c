@@ -279,6 +279,10 @@ static int replay_row(struct store *s, const struct record *r, struct tenure_err
         return replay_compaction(s, r, err);
     case RECORD_IDENTITY:
         return replay_identity(s, r, err);
+    case RECORD_AUTH_SWITCH:
+    case RECORD_AUTH_USER:
+    case RECORD_AUTH_ROLE:
+        break;
     }
     return corrupt(err, r, "is of a kind that this version does not know");
 }
