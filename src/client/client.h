@@ -63,8 +63,8 @@ struct client *client_free(struct client *c);
 enum client_io_kind { CLIENT_IO_CONNECT, CLIENT_IO_CLOSE };
 struct client_io {
     enum client_io_kind kind;
-    uint32_t conn;          /* a number the engine gave this connection, never used again */
-    const char *endpoint;   /* for CONNECT; borrowed until the next call */
+    uint32_t conn;        /* a number the engine gave this connection, never used again */
+    const char *endpoint; /* for CONNECT; borrowed until the next call */
 };
 bool client_next_io(struct client *c, struct client_io *ret) MUST_USE;
 void client_connected(struct client *c, uint32_t conn, tn_ms now);
@@ -89,8 +89,8 @@ bool client_deliver_one(struct client *c);
 struct client_call;
 
 struct client_result {
-    int code;                        /* 0 or TENURE_E… */
-    enum etcd_error etcd;            /* the server's error where it was one of etcd's */
+    int code;                         /* 0 or TENURE_E… */
+    enum etcd_error etcd;             /* the server's error where it was one of etcd's */
     const struct tenure_error *error; /* filled when code != 0 */
     struct response_header header;
     tn_ms sent_at; /* when the request's last copy was handed to the connection */
@@ -129,26 +129,27 @@ CLIENT_CALL(delete, struct delete_req);
 CLIENT_CALL(txn, struct txn_req);
 CLIENT_CALL(compact, struct compact_req);
 CLIENT_CALL(lease_grant, struct lease_grant_req);
-CLIENT_CALL(lease_revoke, struct lease_revoke_req); /* repeatable by nature: LEASE_NOT_FOUND after a repeat is success */
+CLIENT_CALL(lease_revoke,
+            struct lease_revoke_req); /* repeatable by nature: LEASE_NOT_FOUND after a repeat is success */
 CLIENT_CALL(lease_keepalive_once, struct lease_keepalive_req);
 CLIENT_CALL(lease_ttl, struct lease_ttl_req);
 #undef CLIENT_CALL
-struct client_call *client_lease_list(struct client *c, const struct client_call_options *opt, client_done_cb cb, void *user,
-                                      tn_ms now, struct tenure_error *err) MUST_USE;
-struct client_call *client_member_list(struct client *c, const struct client_call_options *opt, client_done_cb cb, void *user,
-                                       tn_ms now, struct tenure_error *err) MUST_USE;
+struct client_call *client_lease_list(struct client *c, const struct client_call_options *opt, client_done_cb cb,
+                                      void *user, tn_ms now, struct tenure_error *err) MUST_USE;
+struct client_call *client_member_list(struct client *c, const struct client_call_options *opt, client_done_cb cb,
+                                       void *user, tn_ms now, struct tenure_error *err) MUST_USE;
 /* endpoint: index of the endpoint to ask (status of each), or SIZE_MAX for any. One that is named and cannot be reached
  * fails at once; no other is asked. */
-struct client_call *client_status(struct client *c, size_t endpoint, const struct client_call_options *opt, client_done_cb cb,
-                                  void *user, tn_ms now, struct tenure_error *err) MUST_USE;
-struct client_call *client_health(struct client *c, size_t endpoint, const struct client_call_options *opt, client_done_cb cb,
-                                  void *user, tn_ms now, struct tenure_error *err) MUST_USE;
+struct client_call *client_status(struct client *c, size_t endpoint, const struct client_call_options *opt,
+                                  client_done_cb cb, void *user, tn_ms now, struct tenure_error *err) MUST_USE;
+struct client_call *client_health(struct client *c, size_t endpoint, const struct client_call_options *opt,
+                                  client_done_cb cb, void *user, tn_ms now, struct tenure_error *err) MUST_USE;
 void client_cancel(struct client *c, struct client_call *call, tn_ms now);
 
 /* ---- watches: resumed by the engine behind the last revision seen, over any number of connections ---- */
 struct client_watch;
 struct client_watch_events {
-    tn_rev revision; /* header; every event up to it was delivered */
+    tn_rev revision;            /* header; every event up to it was delivered */
     const struct event *events; /* whole revisions, in order, each once; borrowed; 0 for a progress notice */
     size_t n_events;
 };

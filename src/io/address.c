@@ -102,24 +102,38 @@ static int parse_tcp(const char *text, const char *rest, int port_default, struc
     return 0;
 }
 
+/* A scheme, or none: then http. */
+static const struct scheme {
+    const char *begin;
+    enum io_address_kind kind;
+    bool tls;
+} schemes[] = {
+    {"http://", IO_ADDRESS_TCP, false},
+    {"https://", IO_ADDRESS_TCP, true},
+    {"unix://", IO_ADDRESS_UNIX, false},
+    {"unixs://", IO_ADDRESS_UNIX, true},
+};
+
+static const struct scheme *scheme_of(const char *text)
+{
+    for (size_t i = 0; i < ARRAY_LEN(schemes); i++)
+        if (strncmp(text, schemes[i].begin, strlen(schemes[i].begin)) == 0)
+            return &schemes[i];
+    return NULL;
+}
+
 int io_address_parse(const char *text, int port_default, struct io_address *ret, struct tenure_error *err)
 {
-    struct io_address a = {0};
-    int rc;
-    if (strncmp(text, "unix://", 7) == 0)
-        rc = parse_unix(text, text + 7, &a, err);
-    else if (strncmp(text, "http://", 7) == 0)
-        rc = parse_tcp(text, text + 7, port_default, &a, err);
-    else if (strncmp(text, "https://", 8) == 0)
-        rc = bad(err, text, "TLS is not there yet, use http://HOST:PORT or unix:///PATH");
-    else if (strstr(text, "://"))
-        rc = bad(err, text, "unknown scheme, use http://HOST:PORT or unix:///PATH");
-    else
-        rc = parse_tcp(text, text, port_default, &a, err);
-    if (rc < 0)
-        return rc;
-    *ret = a;
-    return 0;
+    const struct scheme *scheme = scheme_of(text);
+    const char *rest = scheme ? text + strlen(scheme->begin) : text;
+    struct io_address a = {.tls = scheme && scheme->tls};
+    if (!scheme && strstr(text, "://"))
+        return bad(err, text, "unknown scheme, use http, https, unix or unixs, as http://HOST:PORT or unix:///PATH");
+    int rc = scheme && scheme->kind == IO_ADDRESS_UNIX ? parse_unix(text, rest, &a, err)
+                                                       : parse_tcp(text, rest, port_default, &a, err);
+    if (rc == 0)
+        *ret = a;
+    return rc;
 }
 
 static bool is_ipv6(const struct io_address *a)
@@ -129,10 +143,11 @@ static bool is_ipv6(const struct io_address *a)
 
 const char *io_address_text(const struct io_address *a, char *out, size_t size)
 {
+    const char *s = a->tls ? "s" : "";
     if (a->kind == IO_ADDRESS_UNIX)
-        snprintf(out, size, "unix://%s", a->path);
+        snprintf(out, size, "unix%s://%s", s, a->path);
     else
-        snprintf(out, size, is_ipv6(a) ? "http://[%s]:%u" : "http://%s:%u", a->host, a->port);
+        snprintf(out, size, is_ipv6(a) ? "http%s://[%s]:%u" : "http%s://%s:%u", s, a->host, a->port);
     return out;
 }
 

@@ -1,5 +1,5 @@
-/* Where to listen or connect: `http://HOST:PORT`, `http://[IPV6]:PORT`, `unix:///absolute/path`, `unix://relative/path`;
- * for clients also a bare `HOST:PORT` or `HOST`. Pure, but for io_address_is_loopback of names. */
+/* Where to listen or connect: `http://HOST:PORT`, `http://[IPV6]:PORT`, `unix:///absolute/path`, `unix://relative/path`,
+ * with TLS `https://` and `unixs://`; for clients also a bare `HOST:PORT` or `HOST`. Pure, but for io_address_is_loopback of names. */
 #ifndef IO_ADDRESS_H
 #define IO_ADDRESS_H
 
@@ -15,6 +15,7 @@ struct io_address {
     char host[256]; /* name or number without brackets; TCP only */
     uint16_t port;  /* 0 = any free one, for listening */
     char path[108]; /* unix only */
+    bool tls;       /* https, unixs */
 };
 
 /* port_default: taken where the text has no port; -1 = a port must be there. TENURE_EINVALID with the text and what is

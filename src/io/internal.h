@@ -4,6 +4,7 @@
 
 #include <uv.h>
 
+#include "base/buf.h"
 #include "io/loop.h"
 
 #define IO_READ_MAX 65536
@@ -22,6 +23,7 @@ struct io_loop {
     bool closing;
     void (*on_closed)(void *user);
     void *on_closed_user;
+    struct buf plain, sealed;         /* of the TLS stream that is being read or written */
     uint8_t read_buffer[IO_READ_MAX]; /* shared by all streams: a read is handed on at once */
 };
 

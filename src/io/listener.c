@@ -173,7 +173,8 @@ static int find_address(const struct io_address *a, struct io_sockaddr *ret, str
     snprintf(port, sizeof port, "%u", a->port);
     int rc = getaddrinfo(a->host, port, &hints, &found);
     if (rc != 0)
-        return error_set(err, TENURE_EINVALID, "http://%s:%s: %s", a->host, port, gai_strerror(rc));
+        return error_set(err, TENURE_EINVALID, "http%s://%s:%s: %s", a->tls ? "s" : "", a->host, port,
+                         gai_strerror(rc));
     memcpy(&ret->addr, found->ai_addr, found->ai_addrlen);
     ret->len = found->ai_addrlen;
     freeaddrinfo(found);

@@ -101,11 +101,18 @@ void io_loop_hold(struct io_loop *l)
     l->holds++;
 }
 
+static void loop_free(struct io_loop *l)
+{
+    buf_fini(&l->plain);
+    buf_fini(&l->sealed);
+    free(l);
+}
+
 static void finish_guest(struct io_loop *l)
 {
     void (*on_closed)(void *) = l->on_closed;
     void *user = l->on_closed_user;
-    free(l);
+    loop_free(l);
     if (on_closed)
         on_closed(user);
 }
@@ -153,6 +160,8 @@ int io_loop_new(struct uv_loop_s *uv, struct io_loop **ret, struct tenure_error 
     if (!l)
         return error_set(err, TENURE_ENOMEM, "event loop: out of memory");
     list_init(&l->hooks);
+    buf_init(&l->plain);
+    buf_init(&l->sealed);
     l->is_own = uv == NULL;
     l->uv = uv ? uv : &l->own;
     int rc = l->is_own ? uv_loop_init(&l->own) : 0;
@@ -173,7 +182,7 @@ struct io_loop *io_loop_free(struct io_loop *l)
     while (l->holds > 0)
         uv_run(l->uv, UV_RUN_ONCE);
     uv_loop_close(l->uv);
-    free(l);
+    loop_free(l);
     return NULL;
 }
 

@@ -4,6 +4,11 @@
  * that signal; send with MSG_NOSIGNAL does not.
  *
  *     LOOKUP -> CONNECTING -> OPEN -> ENDED          Next: ENDED from each; CONNECTING again with the next address
+ *                              OPEN -> DRAINING -> ENDED         TLS failed: its alert must not be lost in a reset
+ *
+ * With TLS the socket's bytes go through a session (tls_session.c) in both directions. It is OPEN during the handshake too;
+ * the user is told of the connection when that is done. Each read is opened whole, into a buffer that all streams of the loop
+ * share, so nothing that was read waits here; what is sealed goes out like plain bytes, or waits as the rest.
  *
  * The descriptor and its handle live in a small object of their own (struct socket), because libuv lets go of a handle only
  * some time after uv_close, while the next address is already being tried. A stream is freed when the last of its handles
@@ -20,8 +25,11 @@
 #include "io/internal.h"
 #include "io/socket.h"
 #include "io/stream.h"
+#include "io/tls_internal.h"
 
-enum stream_state { LOOKUP, CONNECTING, OPEN, ENDED };
+#define ANSWERS_MAX 65536 /* what TLS itself may have to say while the socket is busy */
+
+enum stream_state { LOOKUP, CONNECTING, OPEN, DRAINING, ENDED };
 
 struct socket {
     uv_poll_t poll;
@@ -43,7 +51,10 @@ struct io_stream {
     uv_getaddrinfo_t *lookup;
     struct buf rest; /* what the socket has not taken, from rest_at on */
     size_t rest_at;
-    struct target *target; /* while connecting */
+    struct target *target;   /* while connecting */
+    struct tls_session *tls; /* NULL = plain */
+    size_t answers;          /* sealed because of what was read, since the socket last took everything */
+    bool shaking;            /* on_connect is due when the handshake is done */
 };
 
 /* Where to: the addresses still to be tried. */
@@ -104,10 +115,11 @@ static int events_wanted(const struct io_stream *s)
 {
     if (s->state == CONNECTING)
         return UV_WRITABLE;
-    if (s->state != OPEN)
+    if (s->state != OPEN && s->state != DRAINING)
         return 0;
     bool write = s->rest.len > 0 || s->write_error;
-    return (s->reading ? UV_READABLE : 0) | (write ? UV_WRITABLE : 0);
+    bool read = s->reading || s->state == DRAINING;
+    return (read ? UV_READABLE : 0) | (write ? UV_WRITABLE : 0);
 }
 
 /* Asks libuv only for what has changed. */
@@ -130,37 +142,38 @@ static void stream_free_if_done(struct io_stream *s)
     if (!s->closed || s->lookup)
         return;
     buf_fini(&s->rest);
+    tls_session_free(s->tls);
     free(s->target);
     free(s);
 }
 
 /* The callback is the last statement: the stream may be gone after it. */
+static void tell_end(struct io_stream *s, const struct tenure_error *error)
+{
+    if (s->shaking)
+        s->cb->on_connect(s->user, error);
+    else
+        s->cb->on_end(s->user, error);
+}
+
 static void end(struct io_stream *s, int errnum)
 {
     struct tenure_error error = {0};
-    if (errnum == 0)
-        error_set(&error, TENURE_ECLOSED, "the peer closed the connection");
+    if (s->state == OPEN && s->tls && tls_session_state(s->tls) == TLS_FAILED)
+        error = *tls_session_error(s->tls);
+    else if (errnum == 0)
+        error_set(&error, TENURE_ECLOSED, "the peer closed the connection%s",
+                  s->shaking ? " in the TLS handshake" : "");
     else
         error_set(&error, TENURE_EUNAVAILABLE, "connection broken: %s", strerror(errnum));
     s->state = ENDED;
     socket_close(s);
-    s->cb->on_end(s->user, &error);
-}
-
-struct io_stream *io_stream_close(struct io_stream *s)
-{
-    if (!s)
-        return NULL;
-    s->closed = true;
-    s->state = ENDED;
-    socket_close(s);
-    if (s->lookup)
-        uv_cancel((uv_req_t *)s->lookup);
-    stream_free_if_done(s);
-    return NULL;
+    tell_end(s, &error);
 }
 
 /* ---- open ---- */
+
+static bool deliver(struct io_stream *s, struct socket *k, bytes in);
 
 /* Answers whether the stream is still open. */
 static bool read_some(struct io_stream *s, struct socket *k)
@@ -175,8 +188,7 @@ static bool read_some(struct io_stream *s, struct socket *k)
         end(s, n < 0 ? errno : 0);
         return false;
     }
-    s->cb->on_read(s->user, bytes_of(s->loop->read_buffer, (size_t)n));
-    return k->stream == s; /* k lives until libuv has called back for its close */
+    return deliver(s, k, bytes_of(s->loop->read_buffer, (size_t)n));
 }
 
 /* Sends data; what is not taken is the answer: how many bytes were. Errors go to write_error. */
@@ -208,8 +220,12 @@ static void write_rest(struct io_stream *s)
         return;
     buf_fini(&s->rest);
     s->rest_at = 0;
+    s->answers = 0;
     update_events(s);
-    s->cb->on_writable(s->user);
+    if (s->state == DRAINING)
+        shutdown(s->socket->fd, SHUT_WR);
+    else if (io_stream_writable(s))
+        s->cb->on_writable(s->user);
 }
 
 int io_stream_fd(const struct io_stream *s)
@@ -217,14 +233,26 @@ int io_stream_fd(const struct io_stream *s)
     return s->socket ? s->socket->fd : -1;
 }
 
-bool io_stream_writable(const struct io_stream *s)
+static bool is_shaking(const struct io_stream *s)
 {
-    return s->state == OPEN && s->rest.len == 0 && !s->write_error;
+    return s->tls && tls_session_state(s->tls) == TLS_HANDSHAKE;
 }
 
-/* What is left moves into the stream with its memory. */
-void io_stream_write(struct io_stream *s, struct buf *out)
+bool io_stream_writable(const struct io_stream *s)
 {
+    return s->state == OPEN && s->rest.len == 0 && !s->write_error && !is_shaking(s);
+}
+
+/* Behind what waits already, or at once; what is left then moves into the stream with its memory. */
+static void put(struct io_stream *s, struct buf *out)
+{
+    if (s->rest.len > 0) {
+        buf_append_bytes(&s->rest, buf_bytes(out));
+        if (buf_error(&s->rest))
+            s->write_error = ENOMEM;
+        out->len = 0;
+        return;
+    }
     size_t sent = send_some(s, out->data, out->len);
     if (sent < out->len && !s->write_error) {
         s->rest.data = out->data;
@@ -238,9 +266,55 @@ void io_stream_write(struct io_stream *s, struct buf *out)
     update_events(s);
 }
 
+void io_stream_write(struct io_stream *s, struct buf *out)
+{
+    struct buf *sealed = &s->loop->sealed;
+    if (!s->tls) {
+        put(s, out);
+        return;
+    }
+    buf_reset(sealed);
+    if (tls_session_write(s->tls, buf_bytes(out), sealed) == TLS_FAILED)
+        s->write_error = EPROTO;
+    out->len = 0;
+    put(s, sealed);
+}
+
 void io_stream_finish(struct io_stream *s)
 {
-    shutdown(s->socket->fd, SHUT_WR);
+    struct buf *sealed = &s->loop->sealed;
+    if (s->tls) {
+        buf_reset(sealed);
+        tls_session_finish(s->tls, sealed);
+        put(s, sealed);
+    }
+    if (s->rest.len == 0) /* else on_writable comes, and the caller again */
+        shutdown(s->socket->fd, SHUT_WR);
+}
+
+/* So that the peer sees an end and not a cut; what the socket does not take at once is lost. */
+static void say_goodbye(struct io_stream *s)
+{
+    struct buf *sealed = &s->loop->sealed;
+    if (!s->tls || !s->socket || !io_stream_writable(s))
+        return;
+    buf_reset(sealed);
+    tls_session_finish(s->tls, sealed);
+    send_some(s, sealed->data, sealed->len);
+}
+
+struct io_stream *io_stream_close(struct io_stream *s)
+{
+    if (!s)
+        return NULL;
+    say_goodbye(s);
+    s->closed = true;
+    s->state = ENDED;
+    socket_close(s);
+    if (s->lookup)
+        uv_cancel((uv_req_t *)s->lookup);
+    stream_free_if_done(s);
+    return NULL;
 }
 
 void io_stream_reading(struct io_stream *s, bool on)
@@ -248,6 +322,85 @@ void io_stream_reading(struct io_stream *s, bool on)
     s->reading = on;
     update_events(s);
 }
+
+/* ---- TLS ---- */
+
+const struct io_tls_peer *io_stream_tls_peer(const struct io_stream *s)
+{
+    enum tls_state state = s->tls ? tls_session_state(s->tls) : TLS_HANDSHAKE;
+    return state == TLS_OPEN || state == TLS_CLOSED ? tls_session_peer(s->tls) : NULL;
+}
+
+/* The callback is the last statement. A server's end stays until the peer has taken the alert and closed: closing with its
+ * bytes unread would reset the connection, and the alert with it. */
+static void tls_failed(struct io_stream *s)
+{
+    if (s->shaking) {
+        end(s, EPROTO);
+        return;
+    }
+    s->state = DRAINING;
+    if (s->rest.len == 0)
+        shutdown(s->socket->fd, SHUT_WR);
+    update_events(s);
+    s->cb->on_end(s->user, tls_session_error(s->tls));
+}
+
+/* A peer that makes TLS answer (key updates, refused renegotiations) and does not read the answers. */
+static bool answers_too_much(struct io_stream *s, size_t len)
+{
+    s->answers = s->rest.len > 0 ? s->answers + len : 0;
+    return s->answers > ANSWERS_MAX;
+}
+
+/* After a change of the session: what it has to say and to hand out. Answers whether the stream is still open. */
+static bool hand_out(struct io_stream *s, struct socket *k, enum tls_state state, struct buf *plain)
+{
+    if (s->shaking && (state == TLS_OPEN || state == TLS_CLOSED)) {
+        s->shaking = false;
+        s->cb->on_connect(s->user, NULL);
+        if (k->stream != s)
+            return false;
+    }
+    if (plain->len > 0) {
+        s->cb->on_read(s->user, buf_bytes(plain));
+        if (k->stream != s)
+            return false;
+    }
+    if (state == TLS_CLOSED)
+        end(s, 0);
+    else if (state == TLS_FAILED)
+        tls_failed(s);
+    return k->stream == s; /* k lives until libuv has called back for its close */
+}
+
+static bool deliver_tls(struct io_stream *s, struct socket *k, bytes in)
+{
+    struct buf *plain = &s->loop->plain, *sealed = &s->loop->sealed;
+    buf_reset(plain);
+    buf_reset(sealed);
+    enum tls_state state = tls_session_read(s->tls, in, plain, sealed);
+    size_t said = sealed->len;
+    if (said > 0)
+        put(s, sealed);
+    if (answers_too_much(s, said)) {
+        end(s, ENOBUFS);
+        return false;
+    }
+    return hand_out(s, k, state, plain);
+}
+
+static bool deliver(struct io_stream *s, struct socket *k, bytes in)
+{
+    if (s->state == DRAINING)
+        return true;
+    if (s->tls)
+        return deliver_tls(s, k, in);
+    s->cb->on_read(s->user, in);
+    return k->stream == s;
+}
+
+/* ---- broken ---- */
 
 /* libuv polls no more once a socket is broken. What arrived before the break is still handed out. */
 static void drain_broken(struct io_stream *s, struct socket *k)
@@ -259,8 +412,7 @@ static void drain_broken(struct io_stream *s, struct socket *k)
         ssize_t n = recv(k->fd, s->loop->read_buffer, IO_READ_MAX, 0);
         if (n <= 0)
             break;
-        s->cb->on_read(s->user, bytes_of(s->loop->read_buffer, (size_t)n));
-        if (k->stream != s)
+        if (!deliver(s, k, bytes_of(s->loop->read_buffer, (size_t)n)))
             return;
     }
     end(s, errnum ? errnum : ECONNRESET);
@@ -276,7 +428,7 @@ static void open_event(struct io_stream *s, struct socket *k, int status, int ev
         drain_broken(s, k);
         return;
     }
-    if ((events & UV_READABLE) && s->reading && !read_some(s, k))
+    if ((events & UV_READABLE) && (s->reading || s->state == DRAINING) && !read_some(s, k))
         return;
     if ((events & UV_WRITABLE) && s->rest.len > 0)
         write_rest(s);
@@ -339,7 +491,12 @@ static void connect_event(struct io_stream *s)
     free(s->target);
     s->target = NULL;
     update_events(s);
-    s->cb->on_connect(s->user, NULL);
+    if (s->tls) {
+        s->shaking = true;
+        deliver_tls(s, s->socket, bytes_of(NULL, 0));
+    } else {
+        s->cb->on_connect(s->user, NULL);
+    }
 }
 
 static void poll_cb(uv_poll_t *h, int status, int events)
@@ -350,7 +507,7 @@ static void poll_cb(uv_poll_t *h, int status, int events)
         return;
     if (s->state == CONNECTING)
         connect_event(s);
-    else if (s->state == OPEN)
+    else if (s->state == OPEN || s->state == DRAINING)
         open_event(s, k, status, events);
 }
 
@@ -442,13 +599,22 @@ static int begin(struct io_stream *s, const struct io_address *to, struct tenure
     return errnum ? connect_error(s, errnum, err) : 0;
 }
 
-int io_stream_connect(struct io_loop *l, const struct io_address *to, const struct io_stream_callbacks *cb, void *user,
-                      struct io_stream **ret, struct tenure_error *err)
+/* Whom the certificate of the other end is for, when nobody says otherwise. */
+static const char *host_of(const struct io_address *a)
+{
+    return a->kind == IO_ADDRESS_UNIX ? "localhost" : a->host;
+}
+
+int io_stream_connect_tls(struct io_loop *l, const struct io_address *to, struct io_tls *tls,
+                          const struct io_stream_callbacks *cb, void *user, struct io_stream **ret,
+                          struct tenure_error *err)
 {
     struct io_stream *s = stream_new(l, cb, user);
     if (!s)
         return error_set(err, TENURE_ENOMEM, "connection: out of memory");
-    int rc = begin(s, to, err);
+    int rc = tls ? tls_session_new(tls, host_of(to), &s->tls, err) : 0;
+    if (rc == 0)
+        rc = begin(s, to, err);
     if (rc < 0) {
         io_stream_close(s);
         return rc;
@@ -457,8 +623,14 @@ int io_stream_connect(struct io_loop *l, const struct io_address *to, const stru
     return 0;
 }
 
-int io_stream_adopt(struct io_loop *l, int fd, const struct io_stream_callbacks *cb, void *user, struct io_stream **ret,
-                    struct tenure_error *err)
+int io_stream_connect(struct io_loop *l, const struct io_address *to, const struct io_stream_callbacks *cb, void *user,
+                      struct io_stream **ret, struct tenure_error *err)
+{
+    return io_stream_connect_tls(l, to, NULL, cb, user, ret, err);
+}
+
+int io_stream_adopt_tls(struct io_loop *l, int fd, struct io_tls *tls, const struct io_stream_callbacks *cb, void *user,
+                        struct io_stream **ret, struct tenure_error *err)
 {
     struct io_stream *s = stream_new(l, cb, user);
     if (!s) {
@@ -466,6 +638,8 @@ int io_stream_adopt(struct io_loop *l, int fd, const struct io_stream_callbacks 
         return error_set(err, TENURE_ENOMEM, "connection: out of memory");
     }
     int rc = socket_open(s, fd, err);
+    if (rc == 0 && tls)
+        rc = tls_session_new(tls, NULL, &s->tls, err);
     if (rc < 0) {
         io_stream_close(s);
         return rc;
@@ -474,4 +648,10 @@ int io_stream_adopt(struct io_loop *l, int fd, const struct io_stream_callbacks 
     update_events(s);
     *ret = s;
     return 0;
+}
+
+int io_stream_adopt(struct io_loop *l, int fd, const struct io_stream_callbacks *cb, void *user, struct io_stream **ret,
+                    struct tenure_error *err)
+{
+    return io_stream_adopt_tls(l, fd, NULL, cb, user, ret, err);
 }

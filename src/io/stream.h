@@ -1,4 +1,4 @@
-/* A byte stream: TCP (with TCP_NODELAY) or a unix socket.
+/* A byte stream: TCP (with TCP_NODELAY) or a unix socket, plain or with TLS.
  *
  * Happy path: io_stream_connect -> on_connect -> on_read …; once a turn, when io_stream_writable: io_stream_write what the
  * engine has. What the socket does not take at once is kept (at most that one buffer, so the caller's bound is the bound)
@@ -9,6 +9,11 @@
  * that is gone never raises SIGPIPE. A name with several addresses: each is tried in turn until one answers; names are
  * looked up on libuv's thread pool, numbers are not looked up at all.
  *
+ * TLS: the callbacks see plain bytes; on_connect comes after the handshake, whose deadline is the caller's. A connection ends
+ * for the reader with the peer's close_notify. A TLS failure is told by on_connect or on_end (TENURE_EDENIED: a certificate;
+ * TENURE_EPROTOCOL); of an adopted stream the socket then stays until the peer has closed, so that the alert reaches it:
+ * on_end comes once more, unless it is closed before.
+ *
  * Callbacks come from the loop only, never from a function of this header; io_stream_close may be called in any of them.
  * Thread: the loop's.
  */
@@ -18,6 +23,7 @@
 #include "base/buf.h"
 #include "io/address.h"
 #include "io/loop.h"
+#include "io/tls.h"
 
 struct io_stream;
 
@@ -35,6 +41,15 @@ int io_stream_connect(struct io_loop *l, const struct io_address *to, const stru
 /* Takes fd, a connected stream socket, also on failure. */
 int io_stream_adopt(struct io_loop *l, int fd, const struct io_stream_callbacks *cb, void *user, struct io_stream **ret,
                     struct tenure_error *err) MUST_USE;
+/* The same with TLS as the client or server that the context is for; it is referred to until the stream is gone. tls NULL:
+ * plain. */
+int io_stream_connect_tls(struct io_loop *l, const struct io_address *to, struct io_tls *tls,
+                          const struct io_stream_callbacks *cb, void *user, struct io_stream **ret,
+                          struct tenure_error *err) MUST_USE;
+int io_stream_adopt_tls(struct io_loop *l, int fd, struct io_tls *tls, const struct io_stream_callbacks *cb, void *user,
+                        struct io_stream **ret, struct tenure_error *err) MUST_USE;
+/* The other side of a TLS connection; NULL before the end of the handshake, after a failure, and for plain streams. */
+const struct io_tls_peer *io_stream_tls_peer(const struct io_stream *s);
 /* Pauses or resumes reading. Paused, neither bytes nor the peer's end arrive. */
 void io_stream_reading(struct io_stream *s, bool on);
 /* Connected and no write under way: io_stream_write may be called. */

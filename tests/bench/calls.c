@@ -86,17 +86,27 @@ static double cpu_us(void)
 
 int main(int argc, char **argv)
 {
-    static const struct option table[] = {{"port", 1, 0, 'p'}, {"op", 1, 0, 'o'}, {"inflight", 1, 0, 'i'}, {"seconds", 1, 0, 's'}, {0, 0, 0, 0}};
+    static const struct option table[] = {
+        {"port", 1, 0, 'p'}, {"op", 1, 0, 'o'}, {"inflight", 1, 0, 'i'}, {"seconds", 1, 0, 's'}, {0, 0, 0, 0}};
     struct tenure_error err = {0};
     char url[64];
     int o;
     while ((o = getopt_long(argc, argv, "", table, NULL)) != -1)
         switch (o) {
-        case 'p': opt.port = atoi(optarg); break;
-        case 'o': opt.op = optarg; break;
-        case 'i': opt.inflight = atoi(optarg); break;
-        case 's': opt.seconds = atof(optarg); break;
-        default: return 2;
+        case 'p':
+            opt.port = atoi(optarg);
+            break;
+        case 'o':
+            opt.op = optarg;
+            break;
+        case 'i':
+            opt.inflight = atoi(optarg);
+            break;
+        case 's':
+            opt.seconds = atof(optarg);
+            break;
+        default:
+            return 2;
         }
     snprintf(url, sizeof url, "http://127.0.0.1:%d", opt.port);
     uv_loop_init(&run.loop);

@@ -107,7 +107,8 @@ static void on_status(void *user, struct h2_stream *st, enum grpc_status status,
     struct call *call = h2_stream_user(st);
     (void)user;
     if (status != GRPC_OK) {
-        fprintf(stderr, "load: a call ended with status %d: %.*s\n", (int)status, (int)text.len, (const char *)text.data);
+        fprintf(stderr, "load: a call ended with status %d: %.*s\n", (int)status, (int)text.len,
+                (const char *)text.data);
         exit(1);
     }
     int64_t now = now_ns();
@@ -132,7 +133,8 @@ static const struct h2_callbacks callbacks = {.on_message = on_message, .on_stat
 
 static void conn_open(struct conn *c)
 {
-    struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons((uint16_t)opt.port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in a = {
+        .sin_family = AF_INET, .sin_port = htons((uint16_t)opt.port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     int one = 1;
     c->fd = socket(AF_INET, SOCK_STREAM, 0);
     if (c->fd < 0 || connect(c->fd, (struct sockaddr *)&a, sizeof a) < 0)
@@ -203,27 +205,45 @@ static void report(double cpu_before_us)
     double seconds = (double)(run.end_ns - run.measure_from_ns) / 1e9;
     qsort(run.samples_us, run.n_samples, sizeof *run.samples_us, compare_u32);
     size_t n = run.n_samples ? run.n_samples : 1;
-    printf("{\"op\":\"%s\",\"inflight\":%d,\"calls\":%llu,\"calls_all\":%llu,\"seconds\":%.3f,\"per_s\":%.0f,\"p50_us\":%u,\"p99_us\":%u,\"max_us\":%u,"
-           "\"client_us_per_call\":%.2f}\n",
-           opt.op, opt.inflight, (unsigned long long)run.calls, (unsigned long long)run.calls_all, seconds, (double)run.calls / seconds, run.samples_us[n / 2],
-           run.samples_us[n * 99 / 100], run.samples_us[n - 1], (cpu_us() - cpu_before_us) / (double)(run.calls_all ? run.calls_all : 1));
+    printf(
+        "{\"op\":\"%s\",\"inflight\":%d,\"calls\":%llu,\"calls_all\":%llu,\"seconds\":%.3f,\"per_s\":%.0f,\"p50_us\":%u,\"p99_us\":%u,\"max_us\":%u,"
+        "\"client_us_per_call\":%.2f}\n",
+        opt.op, opt.inflight, (unsigned long long)run.calls, (unsigned long long)run.calls_all, seconds,
+        (double)run.calls / seconds, run.samples_us[n / 2], run.samples_us[n * 99 / 100], run.samples_us[n - 1],
+        (cpu_us() - cpu_before_us) / (double)(run.calls_all ? run.calls_all : 1));
 }
 
 static void read_options(int argc, char **argv)
 {
-    static const struct option table[] = {{"port", 1, 0, 'p'}, {"op", 1, 0, 'o'}, {"inflight", 1, 0, 'i'}, {"conns", 1, 0, 'c'},
-                                          {"seconds", 1, 0, 's'}, {"keys", 1, 0, 'k'}, {"value", 1, 0, 'v'}, {0, 0, 0, 0}};
+    static const struct option table[] = {
+        {"port", 1, 0, 'p'},    {"op", 1, 0, 'o'},   {"inflight", 1, 0, 'i'}, {"conns", 1, 0, 'c'},
+        {"seconds", 1, 0, 's'}, {"keys", 1, 0, 'k'}, {"value", 1, 0, 'v'},    {0, 0, 0, 0}};
     int o;
     while ((o = getopt_long(argc, argv, "", table, NULL)) != -1)
         switch (o) {
-        case 'p': opt.port = atoi(optarg); break;
-        case 'o': opt.op = optarg; break;
-        case 'i': opt.inflight = atoi(optarg); break;
-        case 'c': opt.conns = atoi(optarg); break;
-        case 's': opt.seconds = atof(optarg); break;
-        case 'k': opt.keys = strtoull(optarg, NULL, 10); break;
-        case 'v': opt.value_bytes = strtoull(optarg, NULL, 10); break;
-        default: exit(2);
+        case 'p':
+            opt.port = atoi(optarg);
+            break;
+        case 'o':
+            opt.op = optarg;
+            break;
+        case 'i':
+            opt.inflight = atoi(optarg);
+            break;
+        case 'c':
+            opt.conns = atoi(optarg);
+            break;
+        case 's':
+            opt.seconds = atof(optarg);
+            break;
+        case 'k':
+            opt.keys = strtoull(optarg, NULL, 10);
+            break;
+        case 'v':
+            opt.value_bytes = strtoull(optarg, NULL, 10);
+            break;
+        default:
+            exit(2);
         }
     if (opt.inflight < 1 || opt.conns < 1 || opt.keys < 1 || !strchr("pgs", opt.op[0]))
         die("expected --op put|get|sget, --inflight, --conns and --keys of at least 1");

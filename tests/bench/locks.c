@@ -73,7 +73,8 @@ static void on_acquired(tenure_lock *lock, int code, tenure_token token, const s
 static void begin(struct worker *w)
 {
     struct tenure_error err = {0};
-    struct tenure_lock_options o = {.size = sizeof o, .on_acquired = on_acquired, .on_released = on_released, .user = w};
+    struct tenure_lock_options o = {
+        .size = sizeof o, .on_acquired = on_acquired, .on_released = on_released, .user = w};
     if (!tenure_lock_start(w->client, w->name, &o, &err))
         die("an acquire could not begin", &err);
 }
@@ -87,15 +88,25 @@ static double cpu_us(void)
 
 int main(int argc, char **argv)
 {
-    static const struct option table[] = {{"port", 1, 0, 'p'}, {"clients", 1, 0, 'c'}, {"seconds", 1, 0, 's'}, {"distinct", 0, 0, 'd'}, {0, 0, 0, 0}};
+    static const struct option table[] = {
+        {"port", 1, 0, 'p'}, {"clients", 1, 0, 'c'}, {"seconds", 1, 0, 's'}, {"distinct", 0, 0, 'd'}, {0, 0, 0, 0}};
     int o;
     while ((o = getopt_long(argc, argv, "", table, NULL)) != -1)
         switch (o) {
-        case 'p': opt.port = atoi(optarg); break;
-        case 'c': opt.clients = atoi(optarg); break;
-        case 's': opt.seconds = atof(optarg); break;
-        case 'd': opt.distinct = true; break;
-        default: return 2;
+        case 'p':
+            opt.port = atoi(optarg);
+            break;
+        case 'c':
+            opt.clients = atoi(optarg);
+            break;
+        case 's':
+            opt.seconds = atof(optarg);
+            break;
+        case 'd':
+            opt.distinct = true;
+            break;
+        default:
+            return 2;
         }
     struct worker *workers = calloc((size_t)opt.clients, sizeof *workers);
     char url[64];
@@ -117,8 +128,9 @@ int main(int argc, char **argv)
     double cpu_before = cpu_us();
     while (run.closing > 0)
         uv_run(&run.loop, UV_RUN_ONCE);
-    printf("{\"op\":\"lock\",\"clients\":%d,\"cycles\":%llu,\"per_s\":%.0f,\"client_us_per_cycle\":%.1f}\n", opt.clients,
-           (unsigned long long)run.cycles, (double)run.cycles / opt.seconds, (cpu_us() - cpu_before) / (double)(run.cycles ? run.cycles : 1));
+    printf("{\"op\":\"lock\",\"clients\":%d,\"cycles\":%llu,\"per_s\":%.0f,\"client_us_per_cycle\":%.1f}\n",
+           opt.clients, (unsigned long long)run.cycles, (double)run.cycles / opt.seconds,
+           (cpu_us() - cpu_before) / (double)(run.cycles ? run.cycles : 1));
     while (uv_loop_close(&run.loop) == UV_EBUSY)
         uv_run(&run.loop, UV_RUN_NOWAIT);
     free(workers);

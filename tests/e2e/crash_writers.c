@@ -20,8 +20,8 @@
 #include "wire/codec.h"
 #include "wire/h2.h"
 
-#define WRITERS 64
-#define LEASES 4
+#define WRITERS     64
+#define LEASES      4
 #define LEASE_TTL_S 5
 
 enum kind { PUT, GRANT, RENEW, GET, TTL };
@@ -153,13 +153,14 @@ static void got_ttl(struct call *c, bytes m)
     if (must_have_ms <= 0 || r.ttl_s * 1000 >= must_have_ms)
         return;
     run.missing++;
-    printf("lost: lease %" PRIu64 " has %" PRId64 " s left, renewed for %" PRId64 " ms more\n", c->number, r.ttl_s, must_have_ms);
+    printf("lost: lease %" PRIu64 " has %" PRId64 " s left, renewed for %" PRId64 " ms more\n", c->number, r.ttl_s,
+           must_have_ms);
 }
 
 static void on_message(void *user, struct h2_stream *st, bytes m)
 {
-    static void (*const answers[])(struct call *, bytes) = {[PUT] = acked_put, [GRANT] = acked_grant, [RENEW] = acked_renewal,
-                                                            [GET] = got_key, [TTL] = got_ttl};
+    static void (*const answers[])(struct call *, bytes) = {
+        [PUT] = acked_put, [GRANT] = acked_grant, [RENEW] = acked_renewal, [GET] = got_key, [TTL] = got_ttl};
     struct call *c = h2_stream_user(st);
     (void)user;
     answers[c->kind](c, m);
@@ -197,8 +198,10 @@ static void on_close(void *user, struct h2_stream *st)
 
 static void connect_to(int port)
 {
-    static const struct h2_callbacks callbacks = {.on_message = on_message, .on_status = on_status, .on_close = on_close};
-    struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    static const struct h2_callbacks callbacks = {
+        .on_message = on_message, .on_status = on_status, .on_close = on_close};
+    struct sockaddr_in a = {
+        .sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     run.fd = socket(AF_INET, SOCK_STREAM, 0);
     if (run.fd < 0 || connect(run.fd, (struct sockaddr *)&a, sizeof a) < 0)
         die("nobody answers on that port");

@@ -6,7 +6,7 @@
 
 #include "world.h"
 
-#define KEYS "k/"
+#define KEYS  "k/"
 #define TTL_S 2
 
 /* ---- calls ---- */
@@ -21,7 +21,8 @@ static void told(struct world *w, tn_rev revision)
 static void check_kv(struct world *w, const char *key, tn_rev revision, const struct kv *kvs, size_t n)
 {
     if (revision > w->history.revision) {
-        world_fail(w, "KV3: an answer shows revision %lld, but only %lld is durable", (long long)revision, (long long)w->history.revision);
+        world_fail(w, "KV3: an answer shows revision %lld, but only %lld is durable", (long long)revision,
+                   (long long)w->history.revision);
         return;
     }
     const struct row *r = history_at(&w->history, bytes_str(key), revision);
@@ -38,7 +39,8 @@ static void check_write(struct world *w, const struct op *op, tn_rev revision)
     else if (!bytes_equal(r->value, bytes_str(op->value)))
         world_fail(w, "KV1: revision %lld holds another value than the one acknowledged", (long long)revision);
     if (revision <= op->floor)
-        world_fail(w, "KV1: a write at revision %lld began after revision %lld had been seen", (long long)revision, (long long)op->floor);
+        world_fail(w, "KV1: a write at revision %lld began after revision %lld had been seen", (long long)revision,
+                   (long long)op->floor);
 }
 
 static void check_txn(struct world *w, const struct op *op, const struct client_result *r)
@@ -52,8 +54,8 @@ static void check_txn(struct world *w, const struct op *op, const struct client_
     else if (t->n_responses == 1)
         check_kv(w, op->key, t->revision, t->responses[0].range.kvs, t->responses[0].range.n_kvs);
     if ((mod == op->compare_mod) != t->succeeded)
-        world_fail(w, "KV8: a compare of mod revision %lld %s at revision %lld, where it is %lld", (long long)op->compare_mod,
-                   t->succeeded ? "held" : "failed", (long long)judged, (long long)mod);
+        world_fail(w, "KV8: a compare of mod revision %lld %s at revision %lld, where it is %lld",
+                   (long long)op->compare_mod, t->succeeded ? "held" : "failed", (long long)judged, (long long)mod);
 }
 
 static void failed_op(struct world *w, struct op *op, const struct client_result *r)
@@ -85,7 +87,8 @@ static void on_op(void *user, const struct client_result *r)
     else if (op->kind == 2)
         check_txn(w, op, r);
     if (revision < op->floor)
-        world_fail(w, "KV1: a call that began at revision %lld was answered at %lld", (long long)op->floor, (long long)revision);
+        world_fail(w, "KV1: a call that began at revision %lld was answered at %lld", (long long)op->floor,
+                   (long long)revision);
     told(w, revision);
     free(op);
 }
@@ -108,7 +111,8 @@ static struct client_call *submit(struct actor *a, struct op *op, struct tenure_
     op->compare_mod = r && !r->tombstone ? r->main : 0;
     struct compare cmp = {.result = COMPARE_EQUAL, .target = COMPARE_MOD, .range.key = key, .number = op->compare_mod};
     struct request_op then = {.kind = OP_PUT, .put = put}, other = {.kind = OP_RANGE, .range = get};
-    struct txn_req txn = {.compares = &cmp, .n_compares = 1, .success = &then, .n_success = 1, .failure = &other, .n_failure = 1};
+    struct txn_req txn = {
+        .compares = &cmp, .n_compares = 1, .success = &then, .n_success = 1, .failure = &other, .n_failure = 1};
     return client_txn(a->client, &txn, &o, on_op, op, w->now, err);
 }
 
@@ -142,8 +146,8 @@ static void check_event(struct actor *a, const struct event *e)
     }
     const struct row *r = &h->rows[at];
     if (r->main != e->kv.mod_revision || !bytes_equal(e->kv.key, r->key))
-        world_fail(w, "W5: expected revision %lld of %s, got %lld of %.*s", (long long)r->main, (const char *)r->key.data, (long long)e->kv.mod_revision,
-                   (int)e->kv.key.len, e->kv.key.data);
+        world_fail(w, "W5: expected revision %lld of %s, got %lld of %.*s", (long long)r->main,
+                   (const char *)r->key.data, (long long)e->kv.mod_revision, (int)e->kv.key.len, e->kv.key.data);
     else if ((e->type == EVENT_DELETE) != r->tombstone || (!r->tombstone && !bytes_equal(e->kv.value, r->value)))
         world_fail(w, "W1: the event of revision %lld is not what happened", (long long)r->main);
     const struct row *before = history_at(h, e->kv.key, r->main - 1);
@@ -162,14 +166,16 @@ static void on_events(void *user, const struct client_watch_events *e)
         return;
     }
     if (e->revision > h->revision)
-        world_fail(w, "KV3: a watch shows revision %lld, but only %lld is durable", (long long)e->revision, (long long)h->revision);
+        world_fail(w, "KV3: a watch shows revision %lld, but only %lld is durable", (long long)e->revision,
+                   (long long)h->revision);
     for (size_t i = 0; i < e->n_events; i++)
         check_event(a, &e->events[i]);
     size_t next = history_next(h, a->watch_row, KEYS);
     if (e->n_events && next < h->n && h->rows[next].main == e->events[e->n_events - 1].kv.mod_revision)
         world_fail(w, "W4: revision %lld was split", (long long)h->rows[next].main);
     if (e->n_events == 0 && next < h->n && h->rows[next].main <= e->revision)
-        world_fail(w, "W7: progress to %lld, but revision %lld was not delivered", (long long)e->revision, (long long)h->rows[next].main);
+        world_fail(w, "W7: progress to %lld, but revision %lld was not delivered", (long long)e->revision,
+                   (long long)h->rows[next].main);
 }
 
 static size_t first_row_from(const struct history *h, tn_rev revision)
@@ -200,10 +206,13 @@ static void on_watch_end(void *user, int code, tn_rev compact_revision, const st
 
 static void start_watch(struct actor *a, tn_rev from)
 {
-    static const struct client_watch_callbacks cb = {.on_created = on_created, .on_events = on_events, .on_end = on_watch_end};
+    static const struct client_watch_callbacks cb = {
+        .on_created = on_created, .on_events = on_events, .on_end = on_watch_end};
     struct world *w = a->world;
     struct tenure_error err = {0};
-    struct watch_create_req req = {.range = {bytes_str(KEYS), bytes_str("k0")}, .start_revision = from, .prev_kv = sim_chance(w, 50),
+    struct watch_create_req req = {.range = {bytes_str(KEYS), bytes_str("k0")},
+                                   .start_revision = from,
+                                   .prev_kv = sim_chance(w, 50),
                                    .progress_notify = sim_chance(w, 50)};
     a->watch_from = from;
     a->watch_placed = from > 0;
@@ -234,7 +243,8 @@ static void check_token(struct actor *a, int queue, tn_rev token)
     SIM_TRACE(w, "client %d has the %s, token %lld", a->index, what[queue], (long long)token);
     w->result.acquisitions++;
     if (!history_was_owner(&w->history, queue, token))
-        world_fail(w, "M6: client %d was given the %s with token %lld, which never was first", a->index, what[queue], (long long)token);
+        world_fail(w, "M6: client %d was given the %s with token %lld, which never was first", a->index, what[queue],
+                   (long long)token);
     if (queue == 0 && a->broken_into)
         return; /* its proof may be older than the deletion by hand, and the next one have it already */
     if (token <= w->last_token[queue])
@@ -302,7 +312,8 @@ static void open_session(struct actor *a)
 
 static void begin_lock(struct actor *a)
 {
-    static const struct lock_callbacks cb = {.on_acquired = on_acquired, .on_lost = on_lock_lost, .on_released = on_released};
+    static const struct lock_callbacks cb = {
+        .on_acquired = on_acquired, .on_lost = on_lock_lost, .on_released = on_released};
     struct world *w = a->world;
     struct tenure_error err = {0};
     struct lock_options o = {.wait_ms = sim_chance(w, 30) ? sim_between(w, 50, 3000) : 0,
@@ -362,14 +373,16 @@ static void lock_step(struct actor *a)
 void actor_lease_ended(struct actor *a, tn_lease id)
 {
     struct world *w = a->world;
-    if (a->session && !a->session_closing && !a->session_ended && session_lease(a->session) == id && session_valid(a->session, w->now))
-        world_fail(w, "L2: lease %llx ended at the server, client %d believes in it for %lld ms more", (unsigned long long)id, a->index,
-                   (long long)(session_safe_until(a->session) - w->now));
+    if (a->session && !a->session_closing && !a->session_ended && session_lease(a->session) == id &&
+        session_valid(a->session, w->now))
+        world_fail(w, "L2: lease %llx ended at the server, client %d believes in it for %lld ms more",
+                   (unsigned long long)id, a->index, (long long)(session_safe_until(a->session) - w->now));
 }
 
 void actor_key_deleted(struct actor *a, bytes key)
 {
-    if ((actor_holds_lock(a) && bytes_equal(lock_key(a->lock), key)) || (actor_leads(a) && bytes_equal(election_key(a->election), key)))
+    if ((actor_holds_lock(a) && bytes_equal(lock_key(a->lock), key)) ||
+        (actor_leads(a) && bytes_equal(election_key(a->election), key)))
         world_fail(a->world, "M5: %.*s was deleted while client %d holds by it", (int)key.len, key.data, a->index);
 }
 
@@ -406,10 +419,12 @@ bool actor_leads(const struct actor *a)
 
 static void begin_election(struct actor *a)
 {
-    static const struct election_callbacks cb = {.on_gained = on_gained, .on_lost = on_leader_lost, .on_stopped = on_stopped};
+    static const struct election_callbacks cb = {
+        .on_gained = on_gained, .on_lost = on_leader_lost, .on_stopped = on_stopped};
     struct world *w = a->world;
     struct tenure_error err = {0};
-    struct election_options o = {.ttl_s = TTL_S, .proposal = bytes_str("p"), .broken_skip_verify = w->config.broken.skip_verify};
+    struct election_options o = {
+        .ttl_s = TTL_S, .proposal = bytes_str("p"), .broken_skip_verify = w->config.broken.skip_verify};
     a->election_stopped = false;
     a->election_stop_at = sim_chance(w, 30) ? w->now + sim_between(w, 1, 5000) : TN_MS_NEVER;
     if (election_start(a->client, ELECTION_NAME, &o, &cb, a, w->now, &a->election, &err) != 0)
@@ -445,7 +460,9 @@ void actor_start(struct actor *a)
     static const char *const endpoints[ENDPOINTS] = {"http://s1:1", "http://s2:1"};
     struct world *w = a->world;
     struct tenure_error err = {0};
-    struct client_config c = {.endpoints = endpoints, .n_endpoints = ENDPOINTS, .broken_renew_from_receipt = w->config.broken.renew_from_receipt};
+    struct client_config c = {.endpoints = endpoints,
+                              .n_endpoints = ENDPOINTS,
+                              .broken_renew_from_receipt = w->config.broken.renew_from_receipt};
     rng_init(&c.seed, rng_u64(&w->rng));
     if (w->config.trace)
         c.log = (struct log){.min = LOG_DEBUG, .sink = trace_line, .user = a};

@@ -42,7 +42,8 @@ static void check_row(struct world *w, const struct record *r)
     const struct row *before = history_at(h, r->key, h->revision);
     bool lives = before && !before->tombstone;
     if (r->main != h->revision + (r->sub == 0))
-        world_fail(w, "KV2: revision %lld.%lld follows %lld", (long long)r->main, (long long)r->sub, (long long)h->revision);
+        world_fail(w, "KV2: revision %lld.%lld follows %lld", (long long)r->main, (long long)r->sub,
+                   (long long)h->revision);
     if (!r->tombstone && r->version != (lives ? before->version + 1 : 1))
         world_fail(w, "KV2: version %lld of %.*s does not follow", (long long)r->version, (int)r->key.len, r->key.data);
     if (!r->tombstone && r->create_revision != (lives ? before->create_revision : r->main))
@@ -60,7 +61,7 @@ static void add_row(struct world *w, const struct record *r)
         h->rows = sim_grow(h->rows, h->cap * sizeof *h->rows);
     }
     struct row *row = &h->rows[h->n++];
-    *row = (struct row){r->main,    r->sub,   r->tombstone, sim_copy(r->key), sim_copy(r->value), r->create_revision,
+    *row = (struct row){r->main,    r->sub,  r->tombstone, sim_copy(r->key), sim_copy(r->value), r->create_revision,
                         r->version, r->lease};
     h->revision = r->main;
     SIM_TRACE(w, "durable %lld.%lld %s %s", (long long)r->main, (long long)r->sub, r->tombstone ? "delete" : "put",
@@ -73,7 +74,8 @@ static void check_revoke(struct world *w, tn_lease lease)
     const struct history *h = &w->history;
     SIM_TRACE(w, "durable: lease %llx ends", (unsigned long long)lease);
     for (size_t i = 0; i < h->n; i++)
-        if (h->rows[i].lease == lease && !h->rows[i].tombstone && history_at(h, h->rows[i].key, h->revision) == &h->rows[i])
+        if (h->rows[i].lease == lease && !h->rows[i].tombstone &&
+            history_at(h, h->rows[i].key, h->revision) == &h->rows[i])
             world_fail(w, "L4: %.*s outlives its lease", (int)h->rows[i].key.len, h->rows[i].key.data);
     for (int i = 0; i < w->n_actors; i++)
         actor_lease_ended(&w->actors[i], lease);

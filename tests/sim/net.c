@@ -14,8 +14,14 @@ static tn_ms delay(struct world *w)
 void net_connect(struct world *w, int client, uint32_t conn, size_t endpoint)
 {
     struct link *l = sim_alloc(sizeof *l);
-    *l = (struct link){.world = w, .client = client, .incarnation = w->actors[client].incarnation, .conn = conn, .endpoint = endpoint,
-                       .client_open = true, .client_end_at = TN_MS_NEVER, .server_end_at = TN_MS_NEVER};
+    *l = (struct link){.world = w,
+                       .client = client,
+                       .incarnation = w->actors[client].incarnation,
+                       .conn = conn,
+                       .endpoint = endpoint,
+                       .client_open = true,
+                       .client_end_at = TN_MS_NEVER,
+                       .server_end_at = TN_MS_NEVER};
     l->connect_at = w->now + delay(w);
     for (int way = 0; way < 2; way++)
         if (l->connect_at < w->cut_until[client][endpoint][way])

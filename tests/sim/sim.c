@@ -22,8 +22,8 @@ static bool set_broken(struct sim_broken *b, const char *name)
 
 int main(int argc, char **argv)
 {
-    static const struct option table[] = {{"seed", 1, 0, 's'}, {"count", 1, 0, 'n'}, {"length", 1, 0, 'l'}, {"trace", 0, 0, 't'},
-                                          {"broken", 1, 0, 'b'}, {0, 0, 0, 0}};
+    static const struct option table[] = {{"seed", 1, 0, 's'},  {"count", 1, 0, 'n'},  {"length", 1, 0, 'l'},
+                                          {"trace", 0, 0, 't'}, {"broken", 1, 0, 'b'}, {0, 0, 0, 0}};
     struct sim_config c = {.seed = 1};
     uint64_t count = 1, failures = 0;
     struct sim_result total = {0};
@@ -31,17 +31,26 @@ int main(int argc, char **argv)
     int o;
     while ((o = getopt_long(argc, argv, "", table, NULL)) != -1)
         switch (o) {
-        case 's': c.seed = strtoull(optarg, NULL, 10); break;
-        case 'n': count = strtoull(optarg, NULL, 10); break;
-        case 'l': c.length_ms = atoll(optarg) * 1000; break;
-        case 't': c.trace = true; break;
+        case 's':
+            c.seed = strtoull(optarg, NULL, 10);
+            break;
+        case 'n':
+            count = strtoull(optarg, NULL, 10);
+            break;
+        case 'l':
+            c.length_ms = atoll(optarg) * 1000;
+            break;
+        case 't':
+            c.trace = true;
+            break;
         case 'b':
             broken = optarg;
             if (set_broken(&c.broken, broken))
                 break;
             fprintf(stderr, "sim: --broken: expected skip-verify, skip-gate or renew-from-receipt\n");
             return 2;
-        default: return 2;
+        default:
+            return 2;
         }
     for (uint64_t i = 0; i < count; i++, c.seed++) {
         struct sim_result r;
@@ -56,8 +65,9 @@ int main(int argc, char **argv)
         total.acquisitions += r.acquisitions;
         total.revisions += r.revisions;
     }
-    printf("%llu seeds, %llu failed; %llu events, %llu calls, %llu acquisitions, %llu revisions\n", (unsigned long long)count,
-           (unsigned long long)failures, (unsigned long long)total.events, (unsigned long long)total.calls,
-           (unsigned long long)total.acquisitions, (unsigned long long)total.revisions);
+    printf("%llu seeds, %llu failed; %llu events, %llu calls, %llu acquisitions, %llu revisions\n",
+           (unsigned long long)count, (unsigned long long)failures, (unsigned long long)total.events,
+           (unsigned long long)total.calls, (unsigned long long)total.acquisitions,
+           (unsigned long long)total.revisions);
     return (failures > 0) != (broken != NULL);
 }

@@ -94,7 +94,8 @@ static void check_expiry(struct world *w)
     tn_ms deadline;
     while ((id = store_lease_next(s->store, &cursor)) != 0)
         if (disk_lease_load(&w->disk, id, &deadline) && deadline + 1500 < w->now)
-            world_fail(w, "L1: lease %llx is %lld ms over its deadline", (unsigned long long)id, (long long)(w->now - deadline));
+            world_fail(w, "L1: lease %llx is %lld ms over its deadline", (unsigned long long)id,
+                       (long long)(w->now - deadline));
 }
 
 /* ---- faults ---- */
@@ -112,8 +113,8 @@ static void cut_somebody(struct world *w)
     tn_ms up = w->now + sim_between(w, 100, 6000), down = sim_chance(w, 50) ? up : w->now + sim_between(w, 0, 3000);
     bool both = sim_chance(w, 60);
     size_t endpoint = rng_below(&w->rng, ENDPOINTS);
-    SIM_TRACE(w, "client %d is cut from %s until %lld, and back until %lld", client, both ? "the server" : "one endpoint",
-              (long long)up, (long long)down);
+    SIM_TRACE(w, "client %d is cut from %s until %lld, and back until %lld", client,
+              both ? "the server" : "one endpoint", (long long)up, (long long)down);
     for (size_t e = 0; e < ENDPOINTS; e++)
         if (both || e == endpoint)
             net_cut(w, client, e, up, down);
@@ -143,9 +144,15 @@ static void inject_fault(struct world *w)
     struct actor *a = &w->actors[rng_below(&w->rng, (uint64_t)w->n_actors)];
     switch (rng_below(&w->rng, 9)) {
     case 0:
-    case 1: cut_somebody(w); break;
-    case 2: net_reset(w, sim_chance(w, 30) ? -1 : a->index); break;
-    case 3: pause_actor(w, a); break;
+    case 1:
+        cut_somebody(w);
+        break;
+    case 2:
+        net_reset(w, sim_chance(w, 30) ? -1 : a->index);
+        break;
+    case 3:
+        pause_actor(w, a);
+        break;
     case 4:
         if (w->server.up)
             server_crash(w, sim_between(w, 1, 3000));
@@ -165,7 +172,9 @@ static void inject_fault(struct world *w)
         if (sim_chance(w, 40))
             w->disk.full_until = w->now + sim_between(w, 10, 2000);
         break;
-    case 8: delete_queue_key(w); break;
+    case 8:
+        delete_queue_key(w);
+        break;
     }
     w->fault_at = w->now + sim_between(w, 50, 2500);
 }

@@ -19,10 +19,10 @@
 #include "recipes/lock.h"
 #include "store/store.h"
 
-#define CLIENTS_MAX 5
-#define ENDPOINTS 2 /* two ways to the one server, which fail apart */
-#define LOCK_NAME "x"
-#define LOCK_KEYS "/locks/x/"
+#define CLIENTS_MAX   5
+#define ENDPOINTS     2 /* two ways to the one server, which fail apart */
+#define LOCK_NAME     "x"
+#define LOCK_KEYS     "/locks/x/"
 #define ELECTION_NAME "e"
 #define ELECTION_KEYS "/election/e/"
 
@@ -140,7 +140,7 @@ struct link {
     enum link_state state;
     tn_ms connect_at;
     bool client_open, server_open;
-    bool broken; /* by a reset: nothing more passes, even before both sides have learned of it */
+    bool broken;                        /* by a reset: nothing more passes, even before both sides have learned of it */
     tn_ms client_end_at, server_end_at; /* when that side learns that the other is gone */
     struct core_conn *core;
     struct pipe up, down;
@@ -195,9 +195,9 @@ struct actor {
     int ops_running;
 
     struct client_watch *watch;
-    bool watch_placed;   /* position says where it stands */
-    tn_rev watch_from;   /* as asked: 0 = from now on */
-    size_t watch_row;    /* index in history of the next row that it must get */
+    bool watch_placed; /* position says where it stands */
+    tn_rev watch_from; /* as asked: 0 = from now on */
+    size_t watch_row;  /* index in history of the next row that it must get */
     bool watch_prev_kv;
     tn_ms watch_restart_at;
 
@@ -243,10 +243,10 @@ struct world {
     struct actor actors[CLIENTS_MAX];
     int n_actors;
     tn_ms fault_at;
-    tn_rev told;              /* the newest revision that any finished call has shown */
-    tn_rev last_token[2];     /* of the lock and of the election */
+    tn_rev told;          /* the newest revision that any finished call has shown */
+    tn_rev last_token[2]; /* of the lock and of the election */
     uint64_t next_value;
-    struct op *refused;       /* writes that were reported as not applied: looked for at the end */
+    struct op *refused; /* writes that were reported as not applied: looked for at the end */
     struct sim_result result;
 };
 

@@ -51,12 +51,25 @@ static void unix_paths_are_read_absolute_and_relative(void **state)
     assert_string_equal(a.path, "x.sock");
 }
 
+static void tls_is_a_scheme_of_its_own(void **state)
+{
+    static const char *const urls[] = {"https://10.0.0.1:2379", "https://[::1]:2379", "unixs:///run/x.sock",
+                                       "http://10.0.0.1:2379", "unix:///run/x.sock"};
+    char text[IO_ADDRESS_TEXT_MAX];
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(urls); i++) {
+        struct io_address a;
+        assert_int_equal(io_address_parse(urls[i], -1, &a, NULL), 0);
+        assert_int_equal(a.tls, i < 3);
+        assert_string_equal(io_address_text(&a, text, sizeof text), urls[i]);
+    }
+}
+
 static void a_refusal_names_the_text_and_the_fault(void **state)
 {
     char long_path[200] = "unix://";
     (void)state;
     memset(long_path + 7, 'p', 120);
-    assert_refused("https://10.0.0.1:2379", 2379, "TLS");
     assert_refused("ftp://10.0.0.1:2379", 2379, "scheme");
     assert_refused("http://10.0.0.1", -1, "port is missing");
     assert_refused("http://10.0.0.1:70000", -1, "0 to 65535");
@@ -116,6 +129,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(urls_and_bare_names_are_read),
         cmocka_unit_test(unix_paths_are_read_absolute_and_relative),
+        cmocka_unit_test(tls_is_a_scheme_of_its_own),
         cmocka_unit_test(a_refusal_names_the_text_and_the_fault),
         cmocka_unit_test(text_and_authority_are_written_back),
         cmocka_unit_test(only_this_machines_own_addresses_count_as_loopback),
