@@ -20,7 +20,10 @@
 
 static struct {
     const char *data_dir, *listen, *advertise, *name, *retention, *log_level;
-    bool listen_anywhere, help;
+    const char *cert_file, *key_file, *ca_file, *crl_file, *allowed_cns, *allowed_hostnames, *ciphers, *tls_min,
+        *tls_max;
+    bool listen_anywhere, help, client_cert_auth, auto_tls;
+    int64_t self_signed_years;
     int64_t quota_bytes, request_bytes, txn_ops, progress_ms, lease_ttl_s;
 } opt;
 
@@ -30,12 +33,27 @@ static const struct option_spec *options(void)
         {"data-dir", 0, OPTION_STRING, "DIR", "where the data lives (/var/lib/tenure, or $XDG_STATE_HOME/tenure)",
          &opt.data_dir},
         {"listen-client-urls", 0, OPTION_STRING, "URLS",
-         "http://HOST:PORT or unix:///PATH, comma-separated; port 0 = any free (http://127.0.0.1:2379)", &opt.listen},
+         "http, https, unix or unixs, comma-separated; port 0 = any free (http://127.0.0.1:2379)", &opt.listen},
         {"advertise-client-urls", 0, OPTION_STRING, "URLS", "what clients are told to connect to (the same)",
          &opt.advertise},
         {"name", 0, OPTION_STRING, "NAME", "of this member (default)", &opt.name},
+        {"cert-file", 0, OPTION_STRING, "FILE", "certificate for https and unixs, PEM", &opt.cert_file},
+        {"key-file", 0, OPTION_STRING, "FILE", "its key, PEM", &opt.key_file},
+        {"client-cert-auth", 0, OPTION_FLAG, NULL, "clients need a certificate; its CN is their user",
+         &opt.client_cert_auth},
+        {"trusted-ca-file", 0, OPTION_STRING, "FILE", "who signs certificates of clients; they need one then",
+         &opt.ca_file},
+        {"client-crl-file", 0, OPTION_STRING, "FILE", "certificates of clients that are revoked", &opt.crl_file},
+        {"client-cert-allowed-cn", 0, OPTION_STRING, "NAMES", "the only CNs that clients may have", &opt.allowed_cns},
+        {"client-cert-allowed-hostname", 0, OPTION_STRING, "NAMES", "hosts, one of which a client's certificate is for",
+         &opt.allowed_hostnames},
+        {"cipher-suites", 0, OPTION_STRING, "NAMES", "the only cipher suites, in order", &opt.ciphers},
+        {"tls-min-version", 0, OPTION_STRING, "VERSION", "TLS1.2 or TLS1.3 (TLS1.2)", &opt.tls_min},
+        {"tls-max-version", 0, OPTION_STRING, "VERSION", "TLS1.2 or TLS1.3 (newest)", &opt.tls_max},
+        {"auto-tls", 0, OPTION_FLAG, NULL, "without --cert-file: a certificate signed by itself", &opt.auto_tls},
+        {"self-signed-cert-validity", 0, OPTION_INT, "YEARS", "of that one (1)", &opt.self_signed_years},
         {"insecure-listen-anywhere", 0, OPTION_FLAG, NULL,
-         "allow addresses that other machines reach, though there is no TLS and no authentication",
+         "allow addresses that other machines reach, with neither client certificates nor authentication",
          &opt.listen_anywhere},
         {"quota-backend-bytes", 0, OPTION_INT, "BYTES", "bound on memory and file (2 GiB)", &opt.quota_bytes},
         {"max-request-bytes", 0, OPTION_INT, "BYTES", "of one write (1.5 MiB)", &opt.request_bytes},
@@ -139,6 +157,40 @@ static bool parse_retention(const char *text, int64_t *ret_ms)
     return true;
 }
 
+static bool parse_version(const char *text, enum io_tls_version *ret)
+{
+    *ret = IO_TLS_ANY;
+    if (!text || !*text)
+        return true;
+    *ret = strcmp(text, "TLS1.3") == 0 ? IO_TLS_1_3 : strcmp(text, "TLS1.2") == 0 ? IO_TLS_1_2 : IO_TLS_ANY;
+    return *ret != IO_TLS_ANY;
+}
+
+/* False: a list is too long. */
+static bool fill_tls(struct server_config *c)
+{
+    static const char *cns[URLS_MAX], *hostnames[URLS_MAX], *ciphers[URLS_MAX];
+    int n_cns = opt.allowed_cns ? split_urls(opt.allowed_cns, cns) : 0;
+    int n_hostnames = opt.allowed_hostnames ? split_urls(opt.allowed_hostnames, hostnames) : 0;
+    int n_ciphers = opt.ciphers ? split_urls(opt.ciphers, ciphers) : 0;
+    if (n_cns < 0 || n_hostnames < 0 || n_ciphers < 0)
+        return false;
+    c->tls.cert_file = opt.cert_file;
+    c->tls.key_file = opt.key_file;
+    c->tls.ca_file = opt.ca_file;
+    c->tls.crl_file = opt.crl_file;
+    c->tls.client_cert_auth = opt.client_cert_auth;
+    c->tls.allowed_cns = cns;
+    c->tls.n_allowed_cns = (size_t)n_cns;
+    c->tls.allowed_hostnames = hostnames;
+    c->tls.n_allowed_hostnames = (size_t)n_hostnames;
+    c->tls.cipher_suites = ciphers;
+    c->tls.n_cipher_suites = (size_t)n_ciphers;
+    c->auto_tls = opt.auto_tls;
+    c->self_signed_years = (unsigned)opt.self_signed_years;
+    return true;
+}
+
 static bool parse_level(const char *text, enum log_level *ret)
 {
     for (enum log_level l = LOG_DEBUG; l <= LOG_ERROR; l++) {
@@ -231,7 +283,14 @@ static int run_raw(int argc, char **argv)
         return usage("auto-compaction-retention", opt.retention, "a duration such as 30m, 12h, or hours");
     if (opt.log_level && !parse_level(opt.log_level, &config.log.min))
         return usage("log-level", opt.log_level, "debug, info, warn or error");
-    if (!in_range("max-request-bytes", opt.request_bytes, 1 << 30) || !in_range("max-txn-ops", opt.txn_ops, 1 << 20) ||
+    if (!parse_version(opt.tls_min, &config.tls.version_min))
+        return usage("tls-min-version", opt.tls_min, "TLS1.2 or TLS1.3");
+    if (!parse_version(opt.tls_max, &config.tls.version_max))
+        return usage("tls-max-version", opt.tls_max, "TLS1.2 or TLS1.3");
+    if (!fill_tls(&config))
+        return usage("client-cert-allowed-cn", opt.allowed_cns, "a list of at most 16");
+    if (!in_range("self-signed-cert-validity", opt.self_signed_years, 100) ||
+        !in_range("max-request-bytes", opt.request_bytes, 1 << 30) || !in_range("max-txn-ops", opt.txn_ops, 1 << 20) ||
         !in_range("quota-backend-bytes", opt.quota_bytes, INT64_C(1) << 50))
         return EXIT_USAGE;
     int n_listen = split_urls(opt.listen ? opt.listen : "http://127.0.0.1:2379", listen);
@@ -270,8 +329,8 @@ const struct command command_serve = {
         "their remaining time. A second signal ends it at once.\n"
         "\n"
         "Each option is also read from the environment under etcd's name for it: ETCD_DATA_DIR for --data-dir.\n"
-        "There is neither TLS nor authentication yet, so only addresses of this machine are allowed unless\n"
-        "--insecure-listen-anywhere is given.",
+        "An address that other machines reach needs https with client certificates, or authentication, or\n"
+        "--insecure-listen-anywhere.",
     .examples = "tenure serve --data-dir /var/lib/tenure\n"
                 "tenure serve --listen-client-urls http://127.0.0.1:0,unix:///run/tenure.sock",
     .exits = "0  stopped by a signal\n"

@@ -129,6 +129,11 @@ void core_conn_set_cert_user(struct core_conn *conn, bytes common_name)
         memcpy(conn->cert_user, common_name.data, common_name.len);
 }
 
+const char *core_conn_peer(const struct core_conn *conn)
+{
+    return conn->peer;
+}
+
 void *core_conn_user(const struct core_conn *conn)
 {
     return conn->user;

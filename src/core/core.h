@@ -82,6 +82,7 @@ bool core_conn_finished(const struct core_conn *conn);
 /* The socket is gone: ends its calls and watches and frees conn. */
 void core_remove(struct core_conn *conn);
 void *core_conn_user(const struct core_conn *conn);
+const char *core_conn_peer(const struct core_conn *conn); /* as told to core_accept; borrowed */
 /* The common name of the certificate that the peer has proved, where client certificates are asked for: its calls without
  * a token are that user's. Copied; a name that finds no memory is nobody's. */
 void core_conn_set_cert_user(struct core_conn *conn, bytes common_name);

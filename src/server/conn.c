@@ -88,6 +88,46 @@ void conn_flush(struct conn *c, tn_ms now)
         io_stream_reading(c->stream, core_wants_input(c->core));
 }
 
+/* ---- refusals ---- */
+
+static void log_refusal(struct server *s, const char *peer, const char *why, tn_ms now)
+{
+    if (now < s->next_refusal_log)
+        return;
+    s->next_refusal_log = now + 1000;
+    char quoted[300];
+    log_write(&s->log, LOG_WARN, "connection refused", "peer=%s why=%s", peer,
+              log_quote(quoted, sizeof quoted, bytes_str(why)));
+}
+
+/* The other way round is the business of TLS itself (io/tls_session.c). The words are plain, so that a TLS library says
+ * that they are none of its own; one that hears nothing can only guess. */
+static bool speaks_tls(bytes first)
+{
+    return first.data[0] == 0x16 && (first.len == 1 || first.data[1] == 3);
+}
+
+static void refuse_tls(struct conn *c, tn_ms now)
+{
+    static const char answer[] = "HTTP/1.0 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n"
+                                 "this port speaks HTTP, and the request came with TLS\n";
+    struct server *s = c->server;
+    log_refusal(s, core_conn_peer(c->core), "the client speaks TLS, and this address has none", now);
+    buf_reset(&s->out);
+    buf_append_bytes(&s->out, bytes_str(answer));
+    if (!buf_error(&s->out) && io_stream_writable(c->stream))
+        io_stream_write(c->stream, &s->out);
+    linger(c, now);
+}
+
+/* Its first bytes: the handshake is done. */
+static void begin_secure(struct conn *c)
+{
+    const struct io_tls_peer *peer = io_stream_tls_peer(c->stream);
+    if (peer && peer->has_certificate && c->server->config.tls.client_cert_auth)
+        core_conn_set_cert_user(c->core, bytes_str(peer->common_name));
+}
+
 /* ---- events of the socket ---- */
 
 static void answer_http1(struct conn *c, bytes in, tn_ms now)
@@ -109,6 +149,12 @@ static void on_read(void *user, bytes in)
     tn_ms now = io_clock();
     if (!c->core)
         return;
+    if (!c->begun && !c->secure && speaks_tls(in)) {
+        refuse_tls(c, now);
+        return;
+    }
+    if (!c->begun && c->secure)
+        begin_secure(c);
     if (!c->begun && http1_speaks(in)) {
         answer_http1(c, in, now);
         return;
@@ -122,9 +168,14 @@ static void on_read(void *user, bytes in)
 static void on_end(void *user, const struct tenure_error *error)
 {
     struct conn *c = user;
-    (void)error;
-    turn_begin(c->server);
-    conn_close(c);
+    tn_ms now = turn_begin(c->server);
+    /* A failure of TLS is told to the peer; its end comes as another one. */
+    if (c->secure && c->core && (error->code == TENURE_EDENIED || error->code == TENURE_EPROTOCOL)) {
+        log_refusal(c->server, core_conn_peer(c->core), error->text, now);
+        linger(c, now);
+    } else {
+        conn_close(c);
+    }
 }
 
 static void on_writable(void *user)
@@ -145,15 +196,7 @@ static const struct io_stream_callbacks callbacks = {
 
 /* ---- the beginning ---- */
 
-static void log_refusal(struct server *s, const char *peer, const char *why, tn_ms now)
-{
-    if (now < s->next_refusal_log)
-        return;
-    s->next_refusal_log = now + 1000;
-    log_write(&s->log, LOG_WARN, "connection refused", "peer=%s why=\"%s\"", peer, why);
-}
-
-void conn_accept(struct server *s, int fd, const char *peer)
+void conn_accept(struct server *s, int fd, const char *peer, struct io_tls *tls)
 {
     tn_ms now = turn_begin(s);
     struct tenure_error err;
@@ -164,9 +207,10 @@ void conn_accept(struct server *s, int fd, const char *peer)
         return;
     }
     c->server = s;
+    c->secure = tls != NULL;
     list_init(&c->in_again);
     list_init(&c->in_lingering);
-    if (io_stream_adopt(s->loop, fd, &callbacks, c, &c->stream, &err) < 0) {
+    if (io_stream_adopt_tls(s->loop, fd, tls, &callbacks, c, &c->stream, &err) < 0) {
         free(c);
         log_refusal(s, peer, err.text, now);
         return;

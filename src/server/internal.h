@@ -20,6 +20,13 @@
 #define BATCH_ROWS_MAX 4096
 #define DRAIN_MS       5000 /* for what is under way at a shutdown */
 #define LINGER_MS      1000 /* for the last bytes of a connection that is closed */
+#define SECURE_FILES   4    /* certificate, key, authorities, revocations */
+#define SECURE_MS      1000 /* how often at most their files are looked at */
+
+/* What tells one state of a file from another. */
+struct file_stamp {
+    int64_t dev, ino, size, mtime_ns, ctime_ns;
+};
 
 struct server {
     struct server_config config;
@@ -37,6 +44,11 @@ struct server {
     size_t n_listeners;
     char urls[LISTENERS_MAX][IO_ADDRESS_TEXT_MAX];
     const char *url_list[LISTENERS_MAX];
+
+    struct io_tls *tls; /* the present certificates; NULL until an address needs them */
+    struct file_stamp tls_files[SECURE_FILES];
+    tn_ms next_tls_check;
+    char *self_cert, *self_key; /* paths of those made by auto_tls */
 
     struct list conns;
     struct list again;     /* connections whose output was cut */
@@ -56,8 +68,9 @@ struct conn {
     struct io_stream *stream;
     struct core_conn *core; /* NULL: lingering, or HTTP/1 */
     struct list in_server, in_again, in_lingering;
-    bool begun; /* its first bytes have said what it speaks */
-    bool waits; /* has output, and the socket is busy */
+    bool begun;  /* its first bytes have said what it speaks */
+    bool secure; /* with TLS */
+    bool waits;  /* has output, and the socket is busy */
     tn_ms linger_until;
 };
 
@@ -69,7 +82,8 @@ void turn_run(void *user, tn_ms now);
 int turn_commit_first(struct server *s, struct tenure_error *err) MUST_USE;
 
 /* ---- conn.c ---- */
-void conn_accept(struct server *s, int fd, const char *peer);
+/* tls: what it must speak; NULL = plain. */
+void conn_accept(struct server *s, int fd, const char *peer, struct io_tls *tls);
 void conn_flush(struct conn *c, tn_ms now);
 void conn_close(struct conn *c);
 void conn_check_lingering(struct server *s, tn_ms now);
@@ -78,6 +92,15 @@ bool conn_all_written(const struct server *s);
 /* ---- http1.c ---- */
 bool http1_speaks(bytes first);
 void http1_answer(const struct server *s, bytes request, struct buf *out);
+
+/* ---- secure.c ---- */
+/* Reads the certificates (makes them, with auto_tls); hosts: of the addresses, for those that are made. */
+int secure_open(struct server *s, const char *const *hosts, size_t n_hosts, struct tenure_error *err) MUST_USE;
+/* The present certificates, read again when their files have changed; those that cannot be read leave the old ones. */
+struct io_tls *secure_present(struct server *s, tn_ms now);
+/* Reads them again in any case. */
+void secure_reload(struct server *s);
+void secure_close(struct server *s);
 
 /* ---- listen.c ---- */
 int listen_open(struct server *s, struct tenure_error *err) MUST_USE;

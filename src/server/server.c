@@ -304,6 +304,7 @@ struct server *server_close(struct server *s)
     s->sigterm = io_signal_close(s->sigterm);
     s->sigint = io_signal_close(s->sigint);
     s->loop = io_loop_free(s->loop);
+    secure_close(s);
     buf_fini(&s->out);
     free(s);
     return NULL;

@@ -5,6 +5,7 @@
  *     conn.c      a connection: socket <-> core
  *     http1.c     the short answer to those who do not speak HTTP/2
  *     listen.c    addresses and their listeners
+ *     secure.c    certificates: made, read, and read again when their files change
  *
  * Happy path: server_open -> server_ready_line -> server_run until SIGTERM or SIGINT -> server_close.
  * Thread: one, the loop's.
@@ -14,6 +15,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "io/tls.h"
 
 struct server;
 
@@ -26,7 +28,10 @@ struct server_config {
     size_t n_listen_urls;
     const char *const *advertise_urls; /* none = those that are listened on */
     size_t n_advertise_urls;
-    bool listen_anywhere; /* else an address that is not loopback is refused */
+    bool listen_anywhere;     /* else an address that others reach needs client certificates or authentication */
+    struct io_tls_config tls; /* for https and unixs */
+    bool auto_tls;            /* without cert_file: a certificate signed by itself, kept in data_dir */
+    unsigned self_signed_years;
     int64_t quota_bytes, lease_ttl_min_s, progress_ms, retention_ms;
     uint32_t request_bytes_max, txn_ops_max;
     struct log log;

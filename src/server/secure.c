@@ -1,0 +1,128 @@
+/* The server's certificates. Their files are looked at when a connection comes, at most once a second, and read again when
+ * one has changed; SIGHUP reads them in any case. New connections get what was read last; those that are there go on with
+ * what they began with. Files that cannot be read, or do not fit together yet because only one of them was replaced, are said
+ * in the log and change nothing.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "server/internal.h"
+
+static struct file_stamp stamp_of(const char *path)
+{
+    struct stat st;
+    if (!path || stat(path, &st) < 0)
+        return (struct file_stamp){0};
+    return (struct file_stamp){
+        .dev = (int64_t)st.st_dev,
+        .ino = (int64_t)st.st_ino,
+        .size = st.st_size,
+        .mtime_ns = st.st_mtim.tv_sec * INT64_C(1000000000) + st.st_mtim.tv_nsec,
+        .ctime_ns = st.st_ctim.tv_sec * INT64_C(1000000000) + st.st_ctim.tv_nsec,
+    };
+}
+
+/* Answers whether anything has changed since the last call. */
+static bool look(struct server *s)
+{
+    const struct io_tls_config *k = &s->config.tls;
+    const char *const paths[SECURE_FILES] = {k->cert_file, k->key_file, k->ca_file, k->crl_file};
+    bool changed = false;
+    for (size_t i = 0; i < SECURE_FILES; i++) {
+        struct file_stamp now = stamp_of(paths[i]);
+        changed = changed || memcmp(&now, &s->tls_files[i], sizeof now) != 0;
+        s->tls_files[i] = now;
+    }
+    return changed;
+}
+
+/* The stamps were taken before: what changes while it is read is read again. */
+static int read_files(struct server *s, struct tenure_error *err)
+{
+    struct io_tls *fresh;
+    int rc = io_tls_new(&s->config.tls, &fresh, err);
+    if (rc < 0)
+        return rc;
+    io_tls_unref(s->tls);
+    s->tls = fresh;
+    return 0;
+}
+
+/* ---- a certificate of our own ---- */
+
+static char *in_data_dir(const struct server *s, const char *name)
+{
+    char *path;
+    return asprintf(&path, "%s/fixtures/client/%s", s->config.data_dir, name) < 0 ? NULL : path;
+}
+
+/* Where etcd keeps its own, so that what points clients to it goes on working. The two paths live as long as the server. */
+static int self_sign(struct server *s, const char *const *hosts, size_t n_hosts, struct tenure_error *err)
+{
+    bool made;
+    unsigned years = s->config.self_signed_years ? s->config.self_signed_years : 1;
+    s->self_cert = in_data_dir(s, "cert.pem");
+    s->self_key = in_data_dir(s, "key.pem");
+    if (!s->self_cert || !s->self_key)
+        return error_set(err, TENURE_ENOMEM, "TLS: out of memory");
+    int rc = io_tls_self_signed(s->self_cert, s->self_key, hosts, n_hosts, years, &made, err);
+    if (rc < 0)
+        return rc;
+    s->config.tls.cert_file = s->self_cert;
+    s->config.tls.key_file = s->self_key;
+    if (made)
+        log_write(&s->log, LOG_INFO, "a certificate signed by itself was made", "file=%s years=%u", s->self_cert,
+                  years);
+    return 0;
+}
+
+/* ---- life ---- */
+
+int secure_open(struct server *s, const char *const *hosts, size_t n_hosts, struct tenure_error *err)
+{
+    struct io_tls_config *k = &s->config.tls;
+    int rc = 0;
+    k->is_server = true;
+    if (s->config.auto_tls && !k->cert_file && !k->key_file)
+        rc = self_sign(s, hosts, n_hosts, err);
+    else if (!k->cert_file && !k->key_file)
+        rc = error_set(err, TENURE_EINVALID,
+                       "an https or unixs address needs a certificate: --cert-file and --key-file, or --auto-tls");
+    if (rc < 0)
+        return rc;
+    look(s);
+    return read_files(s, err);
+}
+
+void secure_reload(struct server *s)
+{
+    struct tenure_error err;
+    char quoted[sizeof err.text];
+    if (!s->tls)
+        return;
+    look(s);
+    if (read_files(s, &err) == 0)
+        log_write(&s->log, LOG_INFO, "certificates were read again", "file=%s", s->config.tls.cert_file);
+    else
+        log_write(&s->log, LOG_WARN, "certificates cannot be read; the old ones stay in use", "error=%s",
+                  log_quote(quoted, sizeof quoted, bytes_str(err.text)));
+}
+
+struct io_tls *secure_present(struct server *s, tn_ms now)
+{
+    if (now >= s->next_tls_check) {
+        s->next_tls_check = now + SECURE_MS;
+        if (look(s))
+            secure_reload(s);
+    }
+    return s->tls;
+}
+
+void secure_close(struct server *s)
+{
+    s->tls = io_tls_unref(s->tls);
+    free(s->self_cert);
+    free(s->self_key);
+}
