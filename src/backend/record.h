@@ -21,6 +21,11 @@ enum record_kind {
     RECORD_AUTH_ROLE = 8
 };
 
+static inline bool record_is_auth(enum record_kind k)
+{
+    return k >= RECORD_AUTH_SWITCH && k <= RECORD_AUTH_ROLE;
+}
+
 struct record {
     tn_seq seq; /* dense: 1, 2, 3 … */
     enum record_kind kind;

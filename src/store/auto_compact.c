@@ -2,12 +2,12 @@
  * whichever comes first. For the age, the revision is noted at some times in the last period; the answer is late by at
  * most one such step.
  *
- * Leases that come and go without keys make rows but no revision, so no compaction would ever let go of them: past a
- * number of them a compaction is planned here that leaves the revision where it is.
+ * Leases that come and go without keys, and users and roles that change, make rows but no revision, so no compaction would
+ * ever let go of them: past a number of them a compaction is planned here that leaves the revision where it is.
  */
 #include "store/internal.h"
 
-enum { GARBAGE_SHARE = 10, REVOKED_MAX = 10000 };
+enum { GARBAGE_SHARE = 10, REVOKED_MAX = 10000, AUTH_ROWS_MAX = 1000 };
 
 static tn_ms *sample_time(struct auto_compact *ac, size_t i)
 {
@@ -54,7 +54,7 @@ static tn_rev revision_by_size(const struct store *s)
 }
 
 /* Out of memory is absorbed: the next call tries again. */
-static void compact_leases(struct store *s)
+static void compact_rows(struct store *s)
 {
     if (command_begin(s) != ETCD_OK)
         return;
@@ -79,6 +79,12 @@ static bool leases_are_due(const struct store *s)
     return !newest || oldest->revoke_seq > newest->seq;
 }
 
+static bool auth_rows_are_due(const struct store *s)
+{
+    const struct compaction *newest = compaction_durable(s);
+    return auth_garbage_since(&s->auth, newest ? newest->seq : 0, AUTH_ROWS_MAX);
+}
+
 tn_rev store_auto_compact(struct store *s, tn_ms now, int64_t retention_ms)
 {
     tn_rev by_age = 0;
@@ -92,7 +98,7 @@ tn_rev store_auto_compact(struct store *s, tn_ms now, int64_t retention_ms)
     tn_rev rev = by_age > by_size ? by_age : by_size;
     if (rev > s->compacted)
         return rev;
-    if (leases_are_due(s))
-        compact_leases(s);
+    if (leases_are_due(s) || auth_rows_are_due(s))
+        compact_rows(s);
     return 0;
 }

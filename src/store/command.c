@@ -88,10 +88,12 @@ void undo_last(struct store *s)
     case RECORD_COMPACT:
         undo_compaction(s, entry.compaction);
         break;
-    case RECORD_IDENTITY:
     case RECORD_AUTH_SWITCH:
     case RECORD_AUTH_USER:
     case RECORD_AUTH_ROLE:
+        s->memory -= auth_undo(&s->auth, entry.auth);
+        break;
+    case RECORD_IDENTITY:
         break;
     }
 }
@@ -118,6 +120,8 @@ void store_commit(struct store *s, tn_seq seq)
             s->revision_durable = entry.version->main;
         else if (entry.kind == RECORD_COMPACT)
             s->compacted_durable = entry.compaction->revision;
+        else if (record_is_auth(entry.kind))
+            s->memory -= auth_commit(&s->auth, entry.auth);
     }
     assert(whole);
     (void)whole;

@@ -1,4 +1,4 @@
-/* One number for the whole durable state: everything that a read, a watch or a lease command can tell, and nothing of
+/* One number for the whole durable state: everything that a read, a watch, a lease or an auth command can tell, and nothing of
  * how it came about or of what is planned. What compaction made superfluous does not count, trimmed or not.
  */
 #include "store/internal.h"
@@ -47,6 +47,21 @@ static uint64_t lease_digest(const struct store *s, const struct lease *l)
     return durable ? mix(mix(2, (uint64_t)l->id), (uint64_t)l->ttl_s) : 0;
 }
 
+static uint64_t auth_row_digest(const struct auth_row *r)
+{
+    return mix_bytes(mix_bytes(mix(4, r->kind), r->name), r->value);
+}
+
+static uint64_t auth_digest(const struct auth_view *v)
+{
+    uint64_t sum = mix(mix(5, v->revision), view_enabled(v));
+    for (size_t i = 0; i < v->users.len; i++)
+        sum += auth_row_digest(v->users.at[i]);
+    for (size_t i = 0; i < v->roles.len; i++)
+        sum += auth_row_digest(v->roles.at[i]);
+    return sum;
+}
+
 uint64_t store_digest(const struct store *s)
 {
     uint64_t sum = mix(mix(3, (uint64_t)s->revision_durable), (uint64_t)s->compacted_durable);
@@ -58,5 +73,5 @@ uint64_t store_digest(const struct store *s)
         sum += lease_digest(s, l);
     LIST_FOREACH(it, &s->leases.revoked)
     sum += lease_digest(s, LIST_ENTRY(it, struct lease, revoked_node));
-    return sum;
+    return sum + auth_digest(&s->auth.view[STORE_DURABLE]);
 }

@@ -6,6 +6,7 @@
 #define STORE_INTERNAL_H
 
 #include "base/btree.h"
+#include "store/auth_state.h"
 #include "store/deque.h"
 #include "store/key.h"
 #include "store/lease_set.h"
@@ -30,6 +31,7 @@ struct replay {
     tn_rev excused_by; /* rows are missing that only a compaction at this revision or above may have dropped */
     int64_t sub;       /* of the last row of a key */
     bool last_was_put;
+    bool in_auth;     /* the command that goes on is one about authentication */
     int64_t dangling; /* live keys whose lease is not there */
 };
 
@@ -56,6 +58,7 @@ struct store {
     struct deque tombstones; /* oldest first */
     struct list compactions; /* oldest first */
     struct lease_set leases;
+    struct auth auth;
     struct watch_hub watch;
 
     tn_rev revision, revision_durable;
@@ -169,6 +172,11 @@ int64_t quota_txn_cost(const struct txn_req *req); /* 0 when it puts nothing on 
 struct compaction *compaction_durable(const struct store *s);
 /* Plans a compaction up to rev. */
 enum etcd_error compaction_plan(struct store *s, tn_rev rev) MUST_USE;
+
+/* ---- auth_replay.c ---- */
+
+/* gap: rows may be missing before it. */
+int auth_replay(struct store *s, const struct record *r, bool gap, struct tenure_error *err) MUST_USE;
 
 /* ---- history.c ---- */
 

@@ -38,9 +38,11 @@ static int row_check_place(const struct store *s, const struct record *r, struct
         return corrupt(err, r, "the log does not begin with its identity");
     if (s->seq != 0 && r->kind == RECORD_IDENTITY)
         return corrupt(err, r, "a second identity");
-    if (r->kind != RECORD_KV && !r->last_of_command)
+    bool may_go_on = r->kind == RECORD_KV || r->kind == RECORD_AUTH_USER || r->kind == RECORD_AUTH_ROLE;
+    if (!may_go_on && !r->last_of_command)
         return corrupt(err, r, "a command goes on where it must end");
-    bool goes_on = r->kind == RECORD_KV || r->kind == RECORD_LEASE_REVOKE;
+    bool goes_on =
+        s->replay.in_auth ? r->kind == RECORD_AUTH_USER : r->kind == RECORD_KV || r->kind == RECORD_LEASE_REVOKE;
     if (s->replay.in_command && rows_missing(s, r) == 0 && !goes_on)
         return corrupt(err, r, "stands inside another command");
     return 0;
@@ -180,8 +182,8 @@ static int replay_kv(struct store *s, const struct record *r, struct tenure_erro
 
 /* ---- leases ---- */
 
-/* A lease's row tells the revision that its command left: rows of keys up to there were before it. */
-static int replay_lease_revision(struct store *s, const struct record *r, struct tenure_error *err)
+/* The row of a lease, user or role tells the revision that its command left: rows of keys up to there were before it. */
+static int replay_told_revision(struct store *s, const struct record *r, struct tenure_error *err)
 {
     if (r->main < s->revision || r->main - s->revision > s->replay.missing + rows_missing(s, r))
         return corrupt(err, r, "its revision does not fit those before it");
@@ -264,8 +266,11 @@ static int replay_identity(struct store *s, const struct record *r, struct tenur
 static int replay_row(struct store *s, const struct record *r, struct tenure_error *err)
 {
     excuse_cut_command(s, r);
-    bool of_lease = r->kind == RECORD_LEASE_GRANT || r->kind == RECORD_LEASE_REVOKE;
-    int rc = of_lease ? replay_lease_revision(s, r, err) : 0;
+    if (s->replay.in_auth && !record_is_auth(r->kind))
+        s->replay.in_command = s->replay.in_auth =
+            false; /* its last rows are missing, and later ones took their place */
+    bool tells_revision = record_is_auth(r->kind) || r->kind == RECORD_LEASE_GRANT || r->kind == RECORD_LEASE_REVOKE;
+    int rc = tells_revision ? replay_told_revision(s, r, err) : 0;
     if (rc)
         return rc;
     switch (r->kind) {
@@ -282,7 +287,7 @@ static int replay_row(struct store *s, const struct record *r, struct tenure_err
     case RECORD_AUTH_SWITCH:
     case RECORD_AUTH_USER:
     case RECORD_AUTH_ROLE:
-        break;
+        return auth_replay(s, r, s->replay.any_gap || rows_missing(s, r) > 0, err);
     }
     return corrupt(err, r, "is of a kind that this version does not know");
 }
@@ -301,6 +306,8 @@ int store_replay(struct store *s, const struct record *r, struct tenure_error *e
     }
     s->replay.missing = r->kind == RECORD_KV ? 0 : s->replay.missing + rows_missing(s, r);
     s->replay.in_command = !r->last_of_command;
+    s->replay.in_auth = s->replay.in_command && record_is_auth(r->kind);
+    s->replay.last_was_put = s->replay.last_was_put && r->kind == RECORD_KV;
     s->seq = s->seq_durable = r->seq;
     return 0;
 }

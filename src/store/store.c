@@ -35,6 +35,7 @@ static void store_init(struct store *s, const struct store_config *config, const
     deque_init(&s->tombstones);
     list_init(&s->compactions);
     lease_set_init(&s->leases);
+    auth_init(&s->auth);
     watch_hub_init(&s->watch);
     tail_init(&s->tail);
 }
@@ -77,6 +78,7 @@ struct store *store_free(struct store *s)
     LIST_FOREACH_SAFE(it, &s->compactions)
     free(LIST_ENTRY(it, struct compaction, node));
     lease_set_fini(&s->leases);
+    auth_fini(&s->auth);
     watch_hub_fini(&s->watch);
     tail_fini(&s->tail);
     free(s->scratch);

@@ -11,6 +11,7 @@
 struct version;
 struct lease;
 struct compaction;
+struct auth_row;
 
 struct planned {
     enum record_kind kind;
@@ -19,6 +20,7 @@ struct planned {
         struct version *version;
         struct lease *lease;
         struct compaction *compaction;
+        struct auth_row *auth;
     };
 };
 

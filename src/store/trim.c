@@ -2,8 +2,9 @@
  *
  *   - a version that was overwritten or deleted at a revision <= C;
  *   - a tombstone at a revision < C: one at C itself is still an event for a watcher that starts at C;
- *   - the rows of leases that were revoked, and of compactions that were followed by another, where they lie before the
- *     row of the newest compaction: behind it the log is dense.
+ *   - the rows of leases that were revoked, of compactions that were followed by another, and of users, roles and the
+ *     switch of authentication that were changed or deleted, where they lie before the row of the newest compaction:
+ *     behind it the log is dense.
  *
  * Both kinds of garbage are queued when they come into being, so each step drops a row and looks at nothing in vain.
  * They go in order of revision, a deleted version before its tombstone: a log in which only the first slices were
@@ -92,7 +93,8 @@ bool store_trim_pending(const struct store *s)
         return false;
     tn_rev bound = trim_bound(s);
     bool versions = overwrite_due(s, bound) || tombstone_due(s, bound);
-    return versions || lease_due(s, newest->seq) || compaction_due(s, newest->seq);
+    return versions || lease_due(s, newest->seq) || compaction_due(s, newest->seq) ||
+           auth_trim_pending(&s->auth, newest->seq);
 }
 
 static tn_seq lease_forget(struct store *s, struct lease *l)
@@ -125,6 +127,14 @@ static tn_seq trim_compaction(struct store *s, tn_seq before)
     return seq;
 }
 
+static tn_seq trim_auth(struct store *s, tn_seq before)
+{
+    tn_seq seq = auth_trim(&s->auth, before);
+    if (seq)
+        s->memory -= auth_garbage_memory();
+    return seq;
+}
+
 size_t store_trim(struct store *s, size_t max, tn_seq *seqs)
 {
     size_t n = 0;
@@ -137,6 +147,8 @@ size_t store_trim(struct store *s, size_t max, tn_seq *seqs)
         tn_seq seq = trim_version(s, bound);
         if (!seq)
             seq = trim_lease(s, newest->seq);
+        if (!seq)
+            seq = trim_auth(s, newest->seq);
         if (!seq)
             seq = trim_compaction(s, newest->seq);
         if (!seq)
