@@ -8,6 +8,7 @@
 #ifndef WIRE_CODEC_H
 #define WIRE_CODEC_H
 
+#include "api/auth.h"
 #include "api/cluster.h"
 #include "api/kv.h"
 #include "api/lease.h"
@@ -93,5 +94,41 @@ int decode_health_req(bytes in, struct arena *a, bytes *ret_service) MUST_USE;
 void encode_health_req(bytes service, struct buf *out);
 void encode_health_resp(enum health_status s, struct buf *out);
 int decode_health_resp(bytes in, struct arena *a, enum health_status *ret) MUST_USE;
+
+/* ---- Auth ---- */
+/* AuthEnable, AuthDisable, AuthStatus, UserList, RoleList. */
+int decode_auth_empty_req(bytes in, struct arena *a) MUST_USE;
+void encode_auth_empty_req(struct buf *out);
+/* UserGet, UserDelete, RoleAdd, RoleGet, RoleDelete. */
+int decode_auth_name_req(bytes in, struct arena *a, bytes *ret) MUST_USE;
+void encode_auth_name_req(bytes name, struct buf *out);
+/* UserGrantRole, UserRevokeRole. */
+int decode_user_role_req(bytes in, struct arena *a, struct user_role_req *ret) MUST_USE;
+void encode_user_role_req(const struct user_role_req *r, struct buf *out);
+int decode_authenticate_req(bytes in, struct arena *a, struct authenticate_req *ret) MUST_USE;
+void encode_authenticate_req(const struct authenticate_req *r, struct buf *out);
+int decode_user_add_req(bytes in, struct arena *a, struct user_add_req *ret) MUST_USE;
+void encode_user_add_req(const struct user_add_req *r, struct buf *out);
+int decode_user_password_req(bytes in, struct arena *a, struct user_password_req *ret) MUST_USE;
+void encode_user_password_req(const struct user_password_req *r, struct buf *out);
+int decode_role_grant_req(bytes in, struct arena *a, struct role_grant_req *ret) MUST_USE;
+void encode_role_grant_req(const struct role_grant_req *r, struct buf *out);
+int decode_role_revoke_req(bytes in, struct arena *a, struct role_revoke_req *ret) MUST_USE;
+void encode_role_revoke_req(const struct role_revoke_req *r, struct buf *out);
+/* Those that answer nothing but a header. */
+void encode_auth_done_resp(const struct response_header *h, tn_rev revision, struct buf *out);
+int decode_auth_done_resp(bytes in, struct arena *a, struct response_header *h, tn_rev *ret_revision) MUST_USE;
+void encode_auth_status_resp(const struct response_header *h, const struct auth_status_resp *r, struct buf *out);
+int decode_auth_status_resp(bytes in, struct arena *a, struct response_header *h, struct auth_status_resp *ret)
+    MUST_USE;
+void encode_authenticate_resp(const struct response_header *h, const struct authenticate_resp *r, struct buf *out);
+int decode_authenticate_resp(bytes in, struct arena *a, struct response_header *h, struct authenticate_resp *ret)
+    MUST_USE;
+/* UserGet, UserList, RoleList. */
+void encode_auth_names_resp(const struct response_header *h, const struct auth_names_resp *r, struct buf *out);
+int decode_auth_names_resp(bytes in, struct arena *a, struct response_header *h, struct auth_names_resp *ret)
+    MUST_USE;
+void encode_role_get_resp(const struct response_header *h, const struct role_get_resp *r, struct buf *out);
+int decode_role_get_resp(bytes in, struct arena *a, struct response_header *h, struct role_get_resp *ret) MUST_USE;
 
 #endif

@@ -55,6 +55,25 @@ RESPONSE(lease_ttl_resp, struct lease_ttl_resp)
 RESPONSE(lease_list_resp, struct lease_list_resp)
 RESPONSE(member_list_resp, struct member_list_resp)
 REQUEST(status_resp, struct status_resp)
+REQUEST(user_role_req, struct user_role_req)
+REQUEST(authenticate_req, struct authenticate_req)
+REQUEST(user_add_req, struct user_add_req)
+REQUEST(user_password_req, struct user_password_req)
+REQUEST(role_grant_req, struct role_grant_req)
+REQUEST(role_revoke_req, struct role_revoke_req)
+RESPONSE(auth_status_resp, struct auth_status_resp)
+RESPONSE(authenticate_resp, struct authenticate_resp)
+RESPONSE(auth_names_resp, struct auth_names_resp)
+RESPONSE(role_get_resp, struct role_get_resp)
+
+static int again_auth_name_req(bytes in, struct arena *a, struct buf *out)
+{
+    bytes name;
+    int rc = decode_auth_name_req(in, a, &name);
+    if (!rc)
+        encode_auth_name_req(name, out);
+    return rc;
+}
 
 static int again_member_list_req(bytes in, struct arena *a, struct buf *out)
 {
@@ -87,7 +106,9 @@ static int again_empty(bytes in, struct arena *a, struct buf *out)
 {
     (void)out;
     int rc = decode_lease_list_req(in, a);
-    return rc ? rc : decode_status_req(in, a);
+    if (!rc)
+        rc = decode_status_req(in, a);
+    return rc ? rc : decode_auth_empty_req(in, a);
 }
 
 static const again_fn kinds[] = {
@@ -118,6 +139,17 @@ static const again_fn kinds[] = {
     again_health_req,
     again_health_resp,
     again_empty,
+    again_auth_name_req,
+    again_user_role_req,
+    again_authenticate_req,
+    again_user_add_req,
+    again_user_password_req,
+    again_role_grant_req,
+    again_role_revoke_req,
+    again_auth_status_resp,
+    again_authenticate_resp,
+    again_auth_names_resp,
+    again_role_get_resp,
 };
 
 static void must(bool what)
