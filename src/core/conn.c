@@ -64,11 +64,6 @@ static const struct h2_callbacks callbacks = {
 
 /* ---- life ---- */
 
-static tn_ms patience_clock(const struct core *c, tn_ms now)
-{
-    return now - c->held_up_ms;
-}
-
 static void copy_peer(struct core_conn *conn, const char *peer)
 {
     size_t len = strlen(peer);
@@ -95,7 +90,7 @@ struct core_conn *core_accept(struct core *c, const char *peer, void *user, tn_m
     }
     conn->core = c;
     conn->user = user;
-    conn->opened_at = conn->took_at = patience_clock(c, now);
+    conn->opened_at = conn->took_at = core_patience(c, now);
     list_init(&conn->in_dirty);
     list_init(&conn->calls);
     list_init(&conn->blocked);
@@ -178,7 +173,7 @@ void core_feed(struct core_conn *conn, bytes in, tn_ms now)
         return;
     core_clock(conn->core, now);
     conn->fed += in.len;
-    if (h2_feed(conn->h2, in, patience_clock(conn->core, now), &err) < 0) {
+    if (h2_feed(conn->h2, in, core_patience(conn->core, now), &err) < 0) {
         conn->broken = true;
         log_write(&conn->core->config.log, LOG_DEBUG, "connection broken by its peer", "peer=%s error=\"%s\"",
                   conn->peer, err.text);
@@ -271,7 +266,7 @@ void core_output(struct core_conn *conn, struct buf *out, size_t bytes_max, tn_m
         return;
     }
     if (out->len > before)
-        conn->took_at = patience_clock(conn->core, now);
+        conn->took_at = core_patience(conn->core, now);
     make_room(conn, now);
 }
 
@@ -299,6 +294,6 @@ void conn_check_all(struct core *c, tn_ms now)
     c->next_conn_check = now + 1000;
     LIST_FOREACH(it, &c->conns)
     {
-        conn_check(LIST_ENTRY(it, struct core_conn, in_core), patience_clock(c, now));
+        conn_check(LIST_ENTRY(it, struct core_conn, in_core), core_patience(c, now));
     }
 }

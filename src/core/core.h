@@ -117,6 +117,14 @@ void core_ballast(struct core *c, bool released, tn_ms now);
 bool core_is_full(const struct core *c);
 bool core_is_read_only(const struct core *c);
 
+/* ---- health ---- */
+enum core_alarm { CORE_ALARM_NOSPACE = 1, CORE_ALARM_CORRUPT = 2 };
+/* The alarms raised, as bits. */
+unsigned core_alarms(const struct core *c);
+bool core_is_stopping(const struct core *c);
+/* `now` on a clock that stands still while the process does: for judging peers that do not keep up. */
+tn_ms core_patience(const struct core *c, tn_ms now);
+
 /* ---- shutdown ---- */
 /* GOAWAY everywhere; watches and keepalive streams end with UNAVAILABLE "etcdserver: server stopped"; running calls end. */
 void core_shutdown(struct core *c, tn_ms now);

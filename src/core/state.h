@@ -7,6 +7,7 @@
  *     deadline.c  grpc-timeout
  *     gate.c      replies that wait until what they have seen is durable
  *     journal.c   batches for the log and their outcomes; whether writes are taken at all
+ *     numbers.c   what others ask: health, the clock of patience
  *     expiry.c    leases that ran out
  *     compaction.c  automatic compaction, trimming in slices
  *     watching.h  watch streams: svc_watch.c, fanout.c, progress.c

@@ -13,6 +13,7 @@
 
 void conn_close(struct conn *c)
 {
+    http_conn_free(c->http);
     if (c->core)
         core_remove(c->core);
     io_stream_close(c->stream);
@@ -23,8 +24,9 @@ void conn_close(struct conn *c)
 }
 
 /* Nothing more to say, but perhaps the last bytes are still on their way, or the peer's last ones on theirs. */
-static void linger(struct conn *c, tn_ms now)
+void conn_linger(struct conn *c, tn_ms now)
 {
+    c->http = http_conn_free(c->http);
     if (c->core)
         core_remove(c->core);
     c->core = NULL;
@@ -68,22 +70,32 @@ static void write_some(struct conn *c, tn_ms now)
     bool cut = s->out.len >= OUTPUT_MAX;
     if (s->out.len > 0)
         io_stream_write(c->stream, &s->out);
-    if (cut && list_empty(&c->in_again)) {
-        list_push_back(&s->again, &c->in_again);
-        io_turn_request(s->loop);
-    }
+    if (cut)
+        conn_flush_later(c);
+}
+
+void conn_flush_later(struct conn *c)
+{
+    if (!list_empty(&c->in_again))
+        return;
+    list_push_back(&c->server->again, &c->in_again);
+    io_turn_request(c->server->loop);
 }
 
 void conn_flush(struct conn *c, tn_ms now)
 {
     if (!c->core)
         return;
+    if (c->http) {
+        http1_flush(c, now);
+        return;
+    }
     /* Our SETTINGS wait for the peer's first bytes: they would confuse one that speaks HTTP/1. */
     c->waits = c->begun && !io_stream_writable(c->stream);
     if (c->begun && !c->waits)
         write_some(c, now);
     if (core_conn_finished(c->core))
-        linger(c, now);
+        conn_linger(c, now);
     else
         io_stream_reading(c->stream, core_wants_input(c->core));
 }
@@ -117,7 +129,7 @@ static void refuse_tls(struct conn *c, tn_ms now)
     buf_append_bytes(&s->out, bytes_str(answer));
     if (!buf_error(&s->out) && io_stream_writable(c->stream))
         io_stream_write(c->stream, &s->out);
-    linger(c, now);
+    conn_linger(c, now);
 }
 
 /* Its first bytes: the handshake is done. */
@@ -130,16 +142,6 @@ static void begin_secure(struct conn *c)
 
 /* ---- events of the socket ---- */
 
-static void answer_http1(struct conn *c, bytes in, tn_ms now)
-{
-    struct server *s = c->server;
-    buf_reset(&s->out);
-    http1_answer(s, in, &s->out);
-    if (!buf_error(&s->out) && io_stream_writable(c->stream))
-        io_stream_write(c->stream, &s->out);
-    linger(c, now);
-}
-
 /* The clock is read again for each: the time of the turn may lie before a renewal was sent, and its lease must not run out
  * a single moment before the TTL has passed since then. */
 static void on_read(void *user, bytes in)
@@ -149,6 +151,10 @@ static void on_read(void *user, bytes in)
     tn_ms now = io_clock();
     if (!c->core)
         return;
+    if (c->http) {
+        http1_read(c, in, now);
+        return;
+    }
     if (!c->begun && !c->secure && speaks_tls(in)) {
         refuse_tls(c, now);
         return;
@@ -156,7 +162,7 @@ static void on_read(void *user, bytes in)
     if (!c->begun && c->secure)
         begin_secure(c);
     if (!c->begun && http1_speaks(in)) {
-        answer_http1(c, in, now);
+        http1_begin(c, in, now);
         return;
     }
     c->begun = true;
@@ -172,7 +178,7 @@ static void on_end(void *user, const struct tenure_error *error)
     /* A failure of TLS is told to the peer; its end comes as another one. */
     if (c->secure && c->core && (error->code == TENURE_EDENIED || error->code == TENURE_EPROTOCOL)) {
         log_refusal(c->server, core_conn_peer(c->core), error->text, now);
-        linger(c, now);
+        conn_linger(c, now);
     } else {
         conn_close(c);
     }

@@ -6,6 +6,7 @@
 #include "base/buf.h"
 #include "base/list.h"
 #include "core/core.h"
+#include "http/http.h"
 #include "io/listener.h"
 #include "io/loop.h"
 #include "io/signal.h"
@@ -34,6 +35,7 @@ struct server {
     struct backend *backend;
     struct store *store;
     struct core *core;
+    struct http *http;
 
     struct io_loop *loop;
     struct io_turn turn;
@@ -66,7 +68,8 @@ struct server {
 struct conn {
     struct server *server;
     struct io_stream *stream;
-    struct core_conn *core; /* NULL: lingering, or HTTP/1 */
+    struct core_conn *core; /* NULL: lingering */
+    struct http_conn *http; /* it speaks HTTP/1 */
     struct list in_server, in_again, in_lingering;
     bool begun;  /* its first bytes have said what it speaks */
     bool secure; /* with TLS */
@@ -85,13 +88,22 @@ int turn_commit_first(struct server *s, struct tenure_error *err) MUST_USE;
 /* tls: what it must speak; NULL = plain. */
 void conn_accept(struct server *s, int fd, const char *peer, struct io_tls *tls);
 void conn_flush(struct conn *c, tn_ms now);
+/* It is flushed again at the end of this turn. */
+void conn_flush_later(struct conn *c);
+/* Nothing more to say: waits a moment for the last bytes of both sides. */
+void conn_linger(struct conn *c, tn_ms now);
 void conn_close(struct conn *c);
 void conn_check_lingering(struct server *s, tn_ms now);
 bool conn_all_written(const struct server *s);
 
 /* ---- http1.c ---- */
 bool http1_speaks(bytes first);
-void http1_answer(const struct server *s, bytes request, struct buf *out);
+/* Hands the connection over, with its first bytes. */
+void http1_begin(struct conn *c, bytes first, tn_ms now);
+void http1_read(struct conn *c, bytes in, tn_ms now);
+void http1_flush(struct conn *c, tn_ms now);
+/* Once a second. */
+void http1_check(struct server *s, tn_ms now);
 
 /* ---- secure.c ---- */
 /* Reads the certificates (makes them, with auto_tls); hosts: of the addresses, for those that are made. */

@@ -215,6 +215,20 @@ static int open_core(struct server *s, const struct rng *seed, struct tenure_err
     return 0;
 }
 
+static int open_http(struct server *s, struct tenure_error *err)
+{
+    struct http_config config = {
+        .core = s->core,
+        .cors = s->config.cors,
+        .n_cors = s->config.n_cors,
+        .hosts = s->config.hosts,
+        .n_hosts = s->config.n_hosts,
+    };
+    if (http_new(&config, &s->http) < 0)
+        return error_set(err, TENURE_ENOMEM, "http: out of memory");
+    return 0;
+}
+
 static int open_all(struct server *s, struct tenure_error *err)
 {
     uint64_t number;
@@ -227,6 +241,8 @@ static int open_all(struct server *s, struct tenure_error *err)
         rc = open_data(s, &seed, err);
     if (rc == 0)
         rc = open_core(s, &seed, err);
+    if (rc == 0)
+        rc = open_http(s, err);
     if (rc == 0)
         rc = turn_commit_first(s, err);
     if (rc == 0)
@@ -296,6 +312,7 @@ struct server *server_close(struct server *s)
         conn_close(LIST_ENTRY(it, struct conn, in_server));
     }
     s->backend = backend_close(s->backend);
+    s->http = http_free(s->http);
     s->core = core_free(s->core);
     s->store = store_free(s->store);
     s->timer = io_timer_close(s->timer);

@@ -3,7 +3,7 @@
  *     server.c    opening (replay, restored leases, listening), signals, shutdown, closing
  *     turn.c      the turn: outcomes, engines, commits, one write a connection, one timer
  *     conn.c      a connection: socket <-> core
- *     http1.c     the short answer to those who do not speak HTTP/2
+ *     http1.c     connections that speak HTTP/1
  *     listen.c    addresses and their listeners
  *     secure.c    certificates: made, read, and read again when their files change
  *
@@ -34,6 +34,10 @@ struct server_config {
     unsigned self_signed_years;
     int64_t quota_bytes, lease_ttl_min_s, progress_ms, retention_ms;
     uint32_t request_bytes_max, txn_ops_max;
+    const char *const *cors; /* origins whose pages may read answers; none or "*" = all */
+    size_t n_cors;
+    const char *const *hosts; /* host names of requests by HTTP without TLS; none or "*" = all */
+    size_t n_hosts;
     struct log log;
 };
 
