@@ -96,7 +96,7 @@ tn_rev store_auto_compact(struct store *s, tn_ms now, int64_t retention_ms)
         return 0;
     tn_rev by_size = revision_by_size(s);
     tn_rev rev = by_age > by_size ? by_age : by_size;
-    if (rev > s->compacted)
+    if (rev > 0 && rev > s->compacted)
         return rev;
     if (leases_are_due(s) || auth_rows_are_due(s))
         compact_rows(s);

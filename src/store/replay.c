@@ -235,7 +235,7 @@ static int replay_revoke(struct store *s, const struct record *r, struct tenure_
 static int replay_compaction(struct store *s, const struct record *r, struct tenure_error *err)
 {
     bool gap = s->replay.any_gap || rows_missing(s, r) > 0;
-    if (r->main < 1 || r->main < s->compacted || (r->main > s->revision && !gap))
+    if (r->main < 0 || r->main < s->compacted || (r->main > s->revision && !gap))
         return corrupt(err, r, "its compaction revision does not fit");
     struct compaction *c = malloc(sizeof *c);
     if (!c)
@@ -321,7 +321,7 @@ static int log_check_end(const struct store *s, struct tenure_error *err)
         return error_set(err, TENURE_ECORRUPT, "log row %" PRId64 ": the log ends inside a command", s->seq);
     if (s->replay.gap_before > (newest ? newest->seq : 0))
         return error_set(err, TENURE_ECORRUPT, "log row %" PRId64 " is missing", s->replay.gap_before - 1);
-    if (s->replay.excused_by > s->compacted)
+    if (s->replay.excused_by > 0 && s->replay.excused_by > s->compacted)
         return error_set(err, TENURE_ECORRUPT,
                          "the log lacks rows that only a compaction at %" PRId64 " may have dropped",
                          s->replay.excused_by);

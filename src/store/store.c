@@ -28,7 +28,8 @@ static void store_init(struct store *s, const struct store_config *config, const
     s->rng = *seed;
     s->cluster_id = config->cluster_id;
     s->member_id = config->member_id;
-    s->revision = s->revision_durable = 1; /* as etcd: the first write makes 2 */
+    s->revision = s->revision_durable = 1;    /* as etcd: the first write makes 2 */
+    s->compacted = s->compacted_durable = -1; /* as etcd: the first compaction may be at 0 */
     btree_init(&s->keys);
     deque_init(&s->history);
     deque_init(&s->overwrites);

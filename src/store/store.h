@@ -62,7 +62,7 @@ tn_lease store_lease_next(const struct store *s, size_t *cursor);
 /* ---- numbers ---- */
 tn_rev store_revision(const struct store *s);         /* durable */
 tn_rev store_revision_planned(const struct store *s); /* newest */
-tn_rev store_compacted(const struct store *s);        /* durable compaction revision; 0 before the first */
+tn_rev store_compacted(const struct store *s);        /* durable compaction revision; -1 before the first */
 tn_seq store_seq(const struct store *s);              /* durable */
 tn_seq store_seq_planned(const struct store *s);
 uint64_t store_cluster_id(const struct store *s);
@@ -90,6 +90,11 @@ enum etcd_error store_delete(struct store *s, const struct delete_req *req, stru
 /* A transaction that cannot write is a read: answered at the durable state with *seq = 0. */
 enum etcd_error store_txn(struct store *s, const struct txn_req *req, struct arena *a, struct txn_resp *ret,
                           tn_seq *seq) MUST_USE;
+/* What is wrong with a request by itself, whatever the state; the commands ask this first. */
+enum etcd_error store_check_put(const struct put_req *req) MUST_USE;
+enum etcd_error store_check_delete(const struct delete_req *req) MUST_USE;
+enum etcd_error store_check_txn(const struct store *s, const struct txn_req *req, struct arena *a) MUST_USE;
+
 enum etcd_error store_compact(struct store *s, const struct compact_req *req, struct compact_resp *ret, tn_seq *seq)
     MUST_USE;
 

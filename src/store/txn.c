@@ -69,10 +69,9 @@ static void path_find(struct txn_run *run, const struct txn_req *t)
 /* A revision below zero means the newest, as in a plain read, unless something was compacted: as etcd. */
 static enum etcd_error range_check(const struct txn_run *run, const struct range_req *req)
 {
-    tn_rev first = run->compacted > 0 ? run->compacted : -1;
     if (req->revision > run->before)
         return ETCD_FUTURE_REV;
-    return req->revision != 0 && req->revision < first ? ETCD_COMPACTED : ETCD_OK;
+    return req->revision != 0 && req->revision < run->compacted ? ETCD_COMPACTED : ETCD_OK;
 }
 
 static enum etcd_error path_check(struct txn_run *run, const struct txn_req *t)
@@ -185,13 +184,17 @@ static enum etcd_error txn_write(struct store *s, const struct txn_req *req, str
     return ETCD_OK;
 }
 
+enum etcd_error store_check_txn(const struct store *s, const struct txn_req *req, struct arena *a)
+{
+    enum etcd_error e = check_txn(req, s->config.txn_ops_max);
+    return e ? e : check_overlap(req, a);
+}
+
 enum etcd_error store_txn(struct store *s, const struct txn_req *req, struct arena *a, struct txn_resp *ret,
                           tn_seq *seq)
 {
     *seq = 0;
-    enum etcd_error e = check_txn(req, s->config.txn_ops_max);
-    if (!e)
-        e = check_overlap(req, a);
+    enum etcd_error e = store_check_txn(s, req, a);
     if (e)
         return e;
     if (!txn_may_write(req))

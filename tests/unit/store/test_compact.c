@@ -31,17 +31,33 @@ static void a_revision_is_compacted_once_and_not_ahead(void **state)
     struct world *w = *state;
     put(w, "a", "1");
     put(w, "a", "2");
-    assert_int_equal(try_compact(w, 0), ETCD_COMPACTED);
+    assert_int_equal(store_compacted(w->s), -1);
     assert_int_equal(try_compact(w, -5), ETCD_COMPACTED);
     assert_int_equal(try_compact(w, 4), ETCD_FUTURE_REV);
     assert_int_equal(try_compact(w, 3), ETCD_OK);
     assert_int_equal(try_compact(w, 3), ETCD_COMPACTED);
     assert_int_equal(try_compact(w, 2), ETCD_COMPACTED);
-    assert_int_equal(store_compacted(w->s), 0);
+    assert_int_equal(store_compacted(w->s), -1);
     world_commit(w);
     assert_int_equal(store_compacted(w->s), 3);
     assert_int_equal(world_row(w, w->seq)->kind, RECORD_COMPACT);
     assert_int_equal(world_row(w, w->seq)->main, 3);
+}
+
+static void the_first_compaction_may_be_at_zero(void **state)
+{
+    struct world *w = *state;
+    put(w, "a", "1");
+    assert_int_equal(try_compact(w, 0), ETCD_OK);
+    assert_int_equal(try_compact(w, 0), ETCD_COMPACTED);
+    world_commit(w);
+    assert_int_equal(store_compacted(w->s), 0);
+    assert_int_equal(world_row(w, w->seq)->main, 0);
+    assert_int_equal(try_compact(w, 0), ETCD_COMPACTED);
+    assert_int_equal(try_compact(w, 1), ETCD_OK);
+    store_rollback(w->s);
+    assert_int_equal(try_compact(w, 0), ETCD_COMPACTED);
+    assert_int_equal(try_compact(w, 1), ETCD_OK);
 }
 
 static void nothing_is_trimmed_before_it_is_durable(void **state)
@@ -303,6 +319,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_revision_is_compacted_once_and_not_ahead, setup, teardown),
+        cmocka_unit_test_setup_teardown(the_first_compaction_may_be_at_zero, setup, teardown),
         cmocka_unit_test_setup_teardown(nothing_is_trimmed_before_it_is_durable, setup, teardown),
         cmocka_unit_test_setup_teardown(what_no_read_can_see_goes_and_nothing_else, setup, teardown),
         cmocka_unit_test_setup_teardown(a_tombstone_at_the_compaction_revision_stays_until_the_next, setup, teardown),

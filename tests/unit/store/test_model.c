@@ -498,9 +498,7 @@ static enum etcd_error txn_error(const struct txn_req *t, const struct mkv *kv, 
             e = put_error(kv, &ops[i].put);
         else if (ops[i].kind == OP_RANGE && ops[i].range.revision > before)
             e = ETCD_FUTURE_REV;
-        else if (ops[i].kind == OP_RANGE && ops[i].range.revision && compacted && ops[i].range.revision < compacted)
-            e = ETCD_COMPACTED;
-        else if (ops[i].kind == OP_RANGE && ops[i].range.revision < -1)
+        else if (ops[i].kind == OP_RANGE && ops[i].range.revision && ops[i].range.revision < compacted)
             e = ETCD_COMPACTED;
         else if (ops[i].kind == OP_TXN)
             e = txn_error(ops[i].txn, kv, before, compacted);
@@ -904,8 +902,8 @@ static size_t rows_wanted(void)
     size_t n = 0;
     tn_rev compacted = M->durable.compacted;
     for (int k = 0; k < KEYS; k++)
-        n += compacted && M->snaps[compacted].kv[k].version && M->snaps[compacted].kv[k].mod < compacted;
-    for (tn_rev rev = compacted ? compacted : 1; rev <= M->durable.rev; rev++)
+        n += compacted > 0 && M->snaps[compacted].kv[k].version && M->snaps[compacted].kv[k].mod < compacted;
+    for (tn_rev rev = compacted > 0 ? compacted : 1; rev <= M->durable.rev; rev++)
         n += (size_t)M->snaps[rev].n_changed;
     return n;
 }
@@ -990,7 +988,7 @@ static void run_seed(uint64_t seed)
     assert_non_null(M);
     world_open(&M->w, NULL);
     rng_init(&M->rng, seed);
-    M->now = (struct mstate){.seq = store_seq(M->w.s), .rev = 1};
+    M->now = (struct mstate){.seq = store_seq(M->w.s), .rev = 1, .compacted = -1};
     M->durable = M->now;
     for (int i = 0; i < OPS && M->now.rev < REVS - 60; i++) {
         step();

@@ -321,7 +321,7 @@ static void compactions_that_cannot_be_are_refused(void **state)
     struct world *w = *state;
     world_row(w, 10)->main = 7;
     refused(w, "log row 10: its compaction revision does not fit");
-    world_row(w, 10)->main = 0;
+    world_row(w, 10)->main = -1;
     refused(w, "log row 10: its compaction revision does not fit");
     world_row(w, 10)->main = 4;
     compact(w, 5);
