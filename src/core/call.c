@@ -157,10 +157,21 @@ bool call_may_wait(struct core_call *call)
     return false;
 }
 
+/* What etcd bounds is the entry of its log: the request behind its tag and length, and a header with an id. */
+#define ENTRY_BYTES 15
+
+bool call_is_too_large(const struct core_call *call, size_t request_bytes)
+{
+    size_t length_bytes = 1;
+    for (size_t n = request_bytes; n >= 0x80; n >>= 7)
+        length_bytes++;
+    return request_bytes + length_bytes + ENTRY_BYTES > call->core->config.request_bytes_max;
+}
+
 bool call_may_write(struct core_call *call, size_t request_bytes, enum write_kind kind, tn_ms now)
 {
-    enum etcd_error e = request_bytes > call->core->config.request_bytes_max ? ETCD_REQUEST_TOO_LARGE
-                                                                             : journal_refuses(call->core, kind, now);
+    enum etcd_error e =
+        call_is_too_large(call, request_bytes) ? ETCD_REQUEST_TOO_LARGE : journal_refuses(call->core, kind, now);
     if (e == ETCD_OK)
         return call_may_wait(call);
     call_fail(call, e);

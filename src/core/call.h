@@ -39,6 +39,8 @@ void call_reset(struct core_call *call);
 bool call_send(struct core_call *call) MUST_USE;
 /* Whether decoding went well; ends the call otherwise. */
 bool call_decoded(struct core_call *call, int rc) MUST_USE;
+/* Whether a write of that size is over the bound, which is asked once it is known to be right in itself. */
+bool call_is_too_large(const struct core_call *call, size_t request_bytes);
 /* Whether a write of that size and kind is taken now; ends the call otherwise. */
 bool call_may_write(struct core_call *call, size_t request_bytes, enum write_kind kind, tn_ms now) MUST_USE;
 /* Whether one more reply may be held; ends the call otherwise. */

@@ -20,13 +20,23 @@ static void kv_range(struct core_call *call, bytes in, tn_ms now)
     call_reply(call, 0);
 }
 
+/* One that is wrong in itself is told so, however large it is. */
+static bool put_is_taken(struct core_call *call, const struct put_req *req, size_t request_bytes, tn_ms now)
+{
+    enum etcd_error e = call_is_too_large(call, request_bytes) ? store_check_put(req) : ETCD_OK;
+    if (e == ETCD_OK)
+        return call_may_write(call, request_bytes, WRITE_GROWS, now);
+    call_fail(call, e);
+    return false;
+}
+
 static void kv_put(struct core_call *call, bytes in, tn_ms now)
 {
     struct core *c = call->core;
     struct put_req req;
     struct put_resp resp;
     tn_seq seq = 0;
-    if (!call_decoded(call, decode_put_req(in, &c->arena, &req)) || !call_may_write(call, in.len, WRITE_GROWS, now))
+    if (!call_decoded(call, decode_put_req(in, &c->arena, &req)) || !put_is_taken(call, &req, in.len, now))
         return;
     enum etcd_error e = store_put(c->store, &req, &c->arena, &resp, &seq);
     if (e != ETCD_OK) {
@@ -38,13 +48,22 @@ static void kv_put(struct core_call *call, bytes in, tn_ms now)
     call_reply(call, seq);
 }
 
+static bool delete_is_taken(struct core_call *call, const struct delete_req *req, size_t request_bytes, tn_ms now)
+{
+    enum etcd_error e = call_is_too_large(call, request_bytes) ? store_check_delete(req) : ETCD_OK;
+    if (e == ETCD_OK)
+        return call_may_write(call, request_bytes, WRITE_FREES, now);
+    call_fail(call, e);
+    return false;
+}
+
 static void kv_delete(struct core_call *call, bytes in, tn_ms now)
 {
     struct core *c = call->core;
     struct delete_req req;
     struct delete_resp resp;
     tn_seq seq = 0;
-    if (!call_decoded(call, decode_delete_req(in, &c->arena, &req)) || !call_may_write(call, in.len, WRITE_FREES, now))
+    if (!call_decoded(call, decode_delete_req(in, &c->arena, &req)) || !delete_is_taken(call, &req, in.len, now))
         return;
     enum etcd_error e = store_delete(c->store, &req, &c->arena, &resp, &seq);
     if (e != ETCD_OK) {
@@ -59,7 +78,14 @@ static void kv_delete(struct core_call *call, bytes in, tn_ms now)
 /* One that cannot write is a read: neither its size nor the state of the disk matters. */
 static bool txn_is_taken(struct core_call *call, const struct txn_req *req, size_t request_bytes, tn_ms now)
 {
-    return !txn_may_write(req) || call_may_write(call, request_bytes, WRITE_GROWS, now);
+    struct core *c = call->core;
+    if (!txn_may_write(req))
+        return true;
+    enum etcd_error e = call_is_too_large(call, request_bytes) ? store_check_txn(c->store, req, &c->arena) : ETCD_OK;
+    if (e == ETCD_OK)
+        return call_may_write(call, request_bytes, WRITE_GROWS, now);
+    call_fail(call, e);
+    return false;
 }
 
 static void kv_txn(struct core_call *call, bytes in, tn_ms now)

@@ -98,9 +98,50 @@ static void a_write_that_is_too_large_is_refused_and_a_read_is_not(void **state)
     memset(big, 'k', sizeof big - 1);
     struct call *p = client_put(here.c, "a", big);
     struct call *r = client_range(here.c, big, "");
+    struct call *d = client_delete(here.c, big, "");
     world_settle(here.w);
-    assert_status(p, GRPC_INVALID_ARGUMENT, "etcdserver: request is too large");
+    assert_error(p, ETCD_REQUEST_TOO_LARGE);
+    assert_error(d, ETCD_REQUEST_TOO_LARGE);
     assert_int_equal(got_range(r).count, 0);
+}
+
+static struct call *put_of(const char *key, char *value, size_t len)
+{
+    value[len] = '\0';
+    struct call *p = client_put(here.c, key, value);
+    world_settle(here.w);
+    value[len] = 'v';
+    return p;
+}
+
+static void the_bound_counts_the_entry_of_a_log_as_etcd_does(void **state)
+{
+    (void)state;
+    static char big[2000];
+    struct world_options o = {.core = {.request_bytes_max = 1000}};
+    restart(&o);
+    memset(big, 'v', sizeof big - 1);
+    /* 14 of a header, tag and length of the put (3), of its key (2 + 1) and of its value (3) */
+    assert_ok(put_of("a", big, 1000 - 14 - 3 - 3 - 3));
+    assert_error(put_of("a", big, 1000 - 14 - 3 - 3 - 3 + 1), ETCD_REQUEST_TOO_LARGE);
+}
+
+static void what_is_wrong_in_itself_is_told_before_its_size(void **state)
+{
+    (void)state;
+    static char big[2000];
+    struct world_options o = {.core = {.request_bytes_max = 1000}};
+    restart(&o);
+    memset(big, 'v', sizeof big - 1);
+    struct request_op op = {.kind = OP_PUT, .put = {.value = bytes_str(big)}};
+    struct txn_req txn = {.success = &op, .n_success = 1};
+    struct call *p = client_put(here.c, "", big);
+    struct call *d = client_delete(here.c, "", big);
+    struct call *t = client_txn(here.c, &txn);
+    world_settle(here.w);
+    assert_error(p, ETCD_EMPTY_KEY);
+    assert_error(d, ETCD_EMPTY_KEY);
+    assert_error(t, ETCD_EMPTY_KEY);
 }
 
 static void a_message_that_is_no_protobuf_is_refused(void **state)
@@ -160,11 +201,20 @@ static void the_quota_counts_what_is_in_use_of_the_file(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        CASE(a_put_is_read_back_with_etcds_numbers),       CASE(a_delete_counts_what_it_took),
-        CASE(a_transaction_answers_which_way_it_went),     CASE(compaction_makes_older_reads_fail),
-        CASE(errors_come_with_etcds_code_and_text),        CASE(a_write_that_is_too_large_is_refused_and_a_read_is_not),
-        CASE(a_message_that_is_no_protobuf_is_refused),    CASE(a_call_without_a_message_ends_with_internal),
-        CASE(a_second_message_of_a_unary_call_is_ignored), CASE(the_quota_counts_what_is_in_use_of_the_file),
+        CASE(a_put_is_read_back_with_etcds_numbers),
+        CASE(a_delete_counts_what_it_took),
+        CASE(a_transaction_answers_which_way_it_went),
+        CASE(compaction_makes_older_reads_fail),
+        CASE(errors_come_with_etcds_code_and_text),
+        CASE(a_write_that_is_too_large_is_refused_and_a_read_is_not),
+        CASE(the_bound_counts_the_entry_of_a_log_as_etcd_does),
+        CASE(a_call_without_a_message_ends_with_internal),
+        CASE(what_is_wrong_in_itself_is_told_before_its_size),
+        CASE(a_call_without_a_message_ends_with_internal),
+        CASE(a_message_that_is_no_protobuf_is_refused),
+        CASE(a_call_without_a_message_ends_with_internal),
+        CASE(a_second_message_of_a_unary_call_is_ignored),
+        CASE(the_quota_counts_what_is_in_use_of_the_file),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
