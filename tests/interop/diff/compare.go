@@ -1,7 +1,9 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -83,9 +85,14 @@ func (f *flattener) message(path string, m protoreflect.Message) {
 
 func flatten(m proto.Message, leases map[int64]int64) flat {
 	f := &flattener{leases: leases}
-	if list, ok := m.(*pb.LeaseLeasesResponse); ok {
+	switch list := m.(type) {
+	case *pb.LeaseLeasesResponse:
 		m = sortedLeases(list, leases)
 		f.leases = nil
+	case *pb.LeaseTimeToLiveResponse: // the keys come in any order
+		sorted := proto.Clone(list).(*pb.LeaseTimeToLiveResponse)
+		slices.SortFunc(sorted.Keys, bytes.Compare)
+		m = sorted
 	}
 	f.message("", m.ProtoReflect())
 	return f.lines
@@ -107,7 +114,6 @@ func flattenError(err error) flat {
 	s := status.Convert(err)
 	return flat{"status=" + s.Code().String(), "text=" + strconv.QuoteToASCII(s.Message())}
 }
-
 
 // difference is where two answers part. Its kind names it without values, so that a shorter sequence can be seen to show
 // the same one.

@@ -233,18 +233,37 @@ func (g *gen) txnReq(depth int) *pb.TxnRequest {
 	for n := g.Intn(4); n > 0; n-- {
 		t.Failure = append(t.Failure, g.op(depth))
 	}
-	avoidFatal(t)
+	avoidOverlooked(t.Success)
+	avoidOverlooked(t.Failure)
 	return t
 }
 
-// etcd ends with a fatal error when one transaction deletes to the end of all keys and puts one of them, and that revision
-// is compacted and then read; so none does.
-func avoidFatal(t *pb.TxnRequest) {
-	for _, ops := range [][]*pb.RequestOp{t.Success, t.Failure} {
-		for _, op := range ops {
-			if d := op.GetRequestDeleteRange(); d != nil && len(d.RangeEnd) == 1 && d.RangeEnd[0] == 0 {
-				d.RangeEnd = []byte{0xff, 0xff, 0xff}
+// avoidOverlooked takes out what etcd lets pass though it changes a key twice in one revision: deletes to the end of all
+// keys beside puts (which ends it with a fatal error once that revision is compacted and read), and deletes in a nested
+// transaction behind another one. Tenure refuses both: known difference "overlap".
+func avoidOverlooked(ops []*pb.RequestOp) {
+	nested := 0
+	for _, op := range ops {
+		if d := op.GetRequestDeleteRange(); d != nil && len(d.RangeEnd) == 1 && d.RangeEnd[0] == 0 {
+			d.RangeEnd = []byte{0xff, 0xff, 0xff}
+		}
+		if t := op.GetRequestTxn(); t != nil {
+			if nested++; nested > 1 {
+				withoutDeletes(t.Success)
+				withoutDeletes(t.Failure)
 			}
+		}
+	}
+}
+
+func withoutDeletes(ops []*pb.RequestOp) {
+	for _, op := range ops {
+		if d := op.GetRequestDeleteRange(); d != nil {
+			op.Request = &pb.RequestOp_RequestRange{RequestRange: &pb.RangeRequest{Key: d.Key, RangeEnd: d.RangeEnd}}
+		}
+		if t := op.GetRequestTxn(); t != nil {
+			withoutDeletes(t.Success)
+			withoutDeletes(t.Failure)
 		}
 	}
 }
@@ -358,4 +377,3 @@ func (g *gen) cancelStep() step {
 	id := pick[int64](g, int64(g.Intn(6)), int64(g.Intn(20)), 100, 101, -1, -5, math.MaxInt64, math.MinInt64)
 	return step{op: opCancel, stream: g.Intn(nStreams), msg: &pb.WatchCancelRequest{WatchId: id}}
 }
-

@@ -8,10 +8,13 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
+const lagPatience = 300 * time.Millisecond // etcd looks after such watches every 100 ms
+
 // run plays steps on a pair of servers and compares as it goes.
 type run struct {
 	etcd, tenure *side
-	rev          int64 // of the store, as far as replies told
+	lagging      time.Time // until then a watch that began in the past may not have caught up
+	rev          int64     // of the store, as far as replies told
 	compacted    int64
 	seen         map[string]int // method and outcome -> how often
 }
@@ -39,7 +42,7 @@ func (r *run) do(s step) *difference {
 	case opSync:
 		return r.sync()
 	case pathCompact:
-		if d := r.sync(); d != nil { // whether a watch that lags sees what is compacted now is a matter of time
+		if d := r.catchUp(); d != nil { // whether a watch that lags sees what is compacted now is a matter of time
 			return d
 		}
 	}
@@ -108,7 +111,7 @@ func (r *run) doWatch(s step) *difference {
 		return nil // left over when the opening was left out
 	}
 	if s.op != opOpen && s.op != opWatch {
-		if d := r.sync(); d != nil {
+		if d := r.catchUp(); d != nil {
 			return d
 		}
 	}
@@ -116,6 +119,9 @@ func (r *run) doWatch(s step) *difference {
 		return nil
 	}
 	etcd, tenure := both(r, func(x *side) flat { return x.watchStep(s) })
+	if w, ok := s.msg.(*pb.WatchCreateRequest); ok && w.StartRevision > 0 {
+		r.lagging = time.Now().Add(lagPatience)
+	}
 	r.count(s, etcd)
 	return compare(s.op, etcd, tenure)
 }
@@ -183,6 +189,12 @@ func (r *run) sync() *difference {
 		}
 	}
 	return nil
+}
+
+// catchUp waits until each watch has seen all. One that began in the past and finds nothing tells nothing: time has to do.
+func (r *run) catchUp() *difference {
+	time.Sleep(time.Until(r.lagging))
+	return r.sync()
 }
 
 func heard(ok bool) string {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
@@ -43,6 +44,8 @@ const (
 	pathLeases     = pb.Lease_LeaseLeases_FullMethodName
 )
 
+var zeros = regexp.MustCompile(`(\\x00){5,}`)
+
 // newReply makes the empty answer of a method, "/package.Service/Method".
 func newReply(path string) proto.Message {
 	service, method, _ := strings.Cut(strings.TrimPrefix(path, "/"), "/")
@@ -65,9 +68,7 @@ func (s step) String() string {
 	}
 	if s.msg != nil {
 		body := strings.Join(strings.Fields(prototext.MarshalOptions{}.Format(s.msg)), " ")
-		if len(body) > 1000 {
-			body = body[:1000] + "…"
-		}
+		body = zeros.ReplaceAllStringFunc(body, func(s string) string { return fmt.Sprintf("<%d zeros>", len(s)/4) })
 		text += " {" + body + "}"
 	}
 	if s.lease != 0 {
