@@ -8,7 +8,7 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-const lagPatience = 300 * time.Millisecond // etcd looks after such watches every 100 ms
+const lagPatience = 200 * time.Millisecond // etcd looks after such watches every 100 ms
 
 // run plays steps on a pair of servers and compares as it goes.
 type run struct {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"strings"
 	"time"
 
 	"google.golang.org/protobuf/proto"
@@ -57,6 +58,22 @@ func (s *shrinker) shows(steps []step) *difference {
 
 func without(steps []step, from, n int) []step {
 	return append(append([]step{}, steps[:from]...), steps[from+n:]...)
+}
+
+// dropKinds leaves out all steps of a kind, but for the last step: what takes time first.
+func (s *shrinker) dropKinds(steps []step) []step {
+	for _, prefix := range []string{"watch ", opKeepAlive, pathRange, pathLeases, pathTimeToLive, pathCompact, "/etcdserverpb.Lease/", pathDelete} {
+		var shorter []step
+		for i, st := range steps {
+			if !strings.HasPrefix(st.op, prefix) || i == len(steps)-1 {
+				shorter = append(shorter, st)
+			}
+		}
+		if len(shorter) < len(steps) && s.shows(shorter) != nil {
+			steps = shorter
+		}
+	}
+	return steps
 }
 
 func (s *shrinker) dropSteps(steps []step) []step {
@@ -153,6 +170,7 @@ func shrink(set settings, steps []step, d *difference) ([]step, *difference) {
 	if s.shows(steps) == nil {
 		return steps, d
 	}
+	steps = s.dropKinds(steps)
 	steps = s.dropSteps(steps)
 	steps = s.dropFields(steps)
 	if again := s.shows(steps); again != nil {
