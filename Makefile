@@ -34,7 +34,7 @@ fuzz: deps      ## each parser under libFuzzer for FUZZ_S seconds
 sim: all        ## the simulation over many seeds
 	@scripts/sim
 
-interop:        ## other languages' etcd clients on tenure serve
+interop:        ## current etcd beside tenure serve, and clients that Debian does not have (needs Go)
 	@scripts/interop
 
 install:        ## install into PREFIX (DESTDIR is respected)
