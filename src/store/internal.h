@@ -148,6 +148,8 @@ enum etcd_error range_read(struct store *s, const struct range_req *req, tn_rev 
 /* ---- request_check.c, overlap.c: what is wrong with a request by itself ---- */
 
 enum etcd_error check_range(const struct range_req *req) MUST_USE;
+enum etcd_error check_put(const struct put_req *req) MUST_USE;
+enum etcd_error check_delete(const struct delete_req *req) MUST_USE;
 enum etcd_error check_txn(const struct txn_req *req, uint32_t ops_max) MUST_USE;
 /* ETCD_DUPLICATE_KEY when two operations that can both run change one key. */
 enum etcd_error check_overlap(const struct txn_req *req, struct arena *a) MUST_USE;

@@ -17,7 +17,7 @@ enum etcd_error store_put(struct store *s, const struct put_req *req, struct are
 {
     (void)a; /* what a put answers lies in the store */
     *seq = 0;
-    enum etcd_error e = store_check_put(req);
+    enum etcd_error e = check_put(req);
     if (e)
         return e;
     e = command_begin(s);
@@ -33,7 +33,7 @@ enum etcd_error store_delete(struct store *s, const struct delete_req *req, stru
                              tn_seq *seq)
 {
     *seq = 0;
-    enum etcd_error e = store_check_delete(req);
+    enum etcd_error e = check_delete(req);
     if (e)
         return e;
     e = command_begin(s);

@@ -15,7 +15,7 @@ enum etcd_error check_range(const struct range_req *req)
     return ETCD_OK;
 }
 
-enum etcd_error store_check_put(const struct put_req *req)
+enum etcd_error check_put(const struct put_req *req)
 {
     if (req->key.len == 0)
         return ETCD_EMPTY_KEY;
@@ -26,7 +26,7 @@ enum etcd_error store_check_put(const struct put_req *req)
     return ETCD_OK;
 }
 
-enum etcd_error store_check_delete(const struct delete_req *req)
+enum etcd_error check_delete(const struct delete_req *req)
 {
     return req->range.key.len == 0 ? ETCD_EMPTY_KEY : ETCD_OK;
 }
@@ -39,9 +39,9 @@ static enum etcd_error check_op(const struct request_op *op, size_t ops_max, uns
     case OP_RANGE:
         return check_range(&op->range);
     case OP_PUT:
-        return store_check_put(&op->put);
+        return check_put(&op->put);
     case OP_DELETE:
-        return store_check_delete(&op->del);
+        return check_delete(&op->del);
     case OP_TXN:
         return check_txn_within(op->txn, ops_max, depth + 1);
     case OP_NONE:
@@ -81,4 +81,14 @@ static enum etcd_error check_txn_within(const struct txn_req *req, size_t ops_ma
 enum etcd_error check_txn(const struct txn_req *req, uint32_t ops_max)
 {
     return check_txn_within(req, ops_max, 0);
+}
+
+enum etcd_error store_check_put(const struct put_req *req)
+{
+    return check_put(req);
+}
+
+enum etcd_error store_check_delete(const struct delete_req *req)
+{
+    return check_delete(req);
 }
