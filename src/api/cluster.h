@@ -18,6 +18,18 @@ struct member_list_resp {
     size_t n_members;
 };
 
+struct member_add_req {
+    bytes *peer_urls;
+    size_t n_peer_urls;
+    bool is_learner;
+};
+
+struct member_update_req {
+    uint64_t id;
+    bytes *peer_urls;
+    size_t n_peer_urls;
+};
+
 struct status_resp {
     struct response_header header;
     bytes version;
@@ -27,6 +39,7 @@ struct status_resp {
     size_t n_errors;
     bool is_learner;
     bytes storage_version;
+    bool has_downgrade; /* the message about a downgrade is there; it always says that there is none */
 };
 
 /* grpc.health.v1.HealthCheckResponse.ServingStatus */

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "core/call.h"
+#include "core/task.h"
 #include "core/watching.h"
 
 struct core_call *call_new(struct core_conn *conn, struct h2_stream *st, const struct core_method *m)
@@ -40,6 +41,7 @@ static void call_settle(struct core_call *call)
     if (call->watch)
         watch_stream_free(call->watch);
     call->watch = NULL;
+    task_end(call);
 }
 
 void call_free(struct core_call *call)

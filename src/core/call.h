@@ -12,6 +12,7 @@ struct core_method {
     bool may_wait; /* a unary call whose request is put aside while the connection has no room for replies */
     void (*on_message)(struct core_call *call, bytes in, tn_ms now);
     void (*on_half_close)(struct core_call *call); /* of streams; NULL = goes on */
+    bool is_asked_once;                            /* a stream of replies to one request */
 };
 
 /* ---- dispatch.c ---- */
@@ -30,6 +31,8 @@ void call_reply(struct core_call *call, tn_seq seq);
 struct held *call_reply_held(struct core_call *call, tn_seq seq);
 /* Ends with an error once seq is durable. */
 void call_fail_at(struct core_call *call, enum etcd_error e, tn_seq seq);
+/* The same of a write that the store refused: for want of room it raises the alarm. (svc_maintenance.c) */
+void call_fail_write(struct core_call *call, enum etcd_error e, tn_seq seq, tn_ms now);
 /* Ends at once. */
 void call_fail(struct core_call *call, enum etcd_error e);
 void call_finish(struct core_call *call, enum grpc_status status, const char *text);
@@ -51,6 +54,9 @@ extern const struct core_method kv_methods[], watch_methods[], lease_methods[], 
     maintenance_methods[], health_methods[];
 extern const size_t kv_methods_len, watch_methods_len, lease_methods_len, cluster_methods_len, maintenance_methods_len,
     health_methods_len;
+
+/* svc_range_stream.c */
+void kv_range_stream(struct core_call *call, bytes in, tn_ms now);
 
 /* svc_lease.c: one renewal, and its reply into the gate. Also for those whose first answer was undone. */
 void lease_renew(struct core_call *call, tn_lease id, tn_ms now);

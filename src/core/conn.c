@@ -11,6 +11,7 @@
 #include <stdlib.h>
 
 #include "core/call.h"
+#include "core/task.h"
 #include "core/watching.h"
 
 #define PREFACE_BYTES       24
@@ -94,6 +95,7 @@ struct core_conn *core_accept(struct core *c, const char *peer, void *user, tn_m
     list_init(&conn->in_dirty);
     list_init(&conn->calls);
     list_init(&conn->blocked);
+    list_init(&conn->waiting);
     list_init(&conn->parked);
     list_push_back(&c->conns, &conn->in_core);
     copy_peer(conn, peer);
@@ -243,7 +245,7 @@ static void run_parked(struct core_conn *conn, tn_ms now)
 
 static void make_room(struct core_conn *conn, tn_ms now)
 {
-    if (list_empty(&conn->blocked) && list_empty(&conn->parked))
+    if (list_empty(&conn->blocked) && list_empty(&conn->parked) && list_empty(&conn->waiting))
         return;
     if (h2_queued(conn->h2) > conn->core->config.conn_output_max / 2)
         return;
@@ -251,6 +253,7 @@ static void make_room(struct core_conn *conn, tn_ms now)
     {
         watch_unblock(LIST_ENTRY(it, struct watch_stream, in_blocked));
     }
+    tasks_resume(conn);
     run_parked(conn, now);
 }
 

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 
 #include "core/call.h"
+#include "core/task.h"
 #include "core/watching.h"
 
 /* Larger scratch memory than this is given back between two requests. */
@@ -44,6 +45,7 @@ int core_new(const struct core_config *config, struct core **ret)
     list_init(&c->dirty);
     list_init(&c->notify);
     list_init(&c->progress);
+    list_init(&c->tasks);
     heap_init(&c->deadlines);
     gate_init(&c->gate);
     compaction_init(&c->compaction);
@@ -113,6 +115,7 @@ void core_run(struct core *c, tn_ms now)
     compaction_run(c, now);
     fanout_run(c, now);
     progress_run(c, now);
+    tasks_run(c, now);
     conn_check_all(c, now);
     c->asked = core_deadline(c);
 }
@@ -131,6 +134,7 @@ tn_ms core_deadline(const struct core *c)
     at = sooner(at, expiry_deadline(c));
     at = sooner(at, compaction_deadline(c));
     at = sooner(at, progress_deadline(c));
+    at = sooner(at, tasks_deadline(c));
     return at > c->now ? at : c->now;
 }
 

@@ -113,7 +113,8 @@ void dispatch_request(struct core_conn *conn, struct h2_stream *st, const struct
 void dispatch_message(struct core_call *call, bytes in, tn_ms now)
 {
     const struct core_method *m = call->method;
-    if (call->ended || (call->asked && !m->is_stream))
+    bool takes_many = m->is_stream && !m->is_asked_once;
+    if (call->ended || (call->asked && !takes_many))
         return;
     call->asked = true;
     if (m->may_wait && conn_is_full(call->conn)) {
@@ -130,7 +131,8 @@ void dispatch_half_close(struct core_call *call)
     call->half_closed = true;
     if (call->ended)
         return;
-    if (!call->method->is_stream && !call->asked)
+    bool needs_one = !call->method->is_stream || call->method->is_asked_once;
+    if (needs_one && !call->asked)
         call_finish(call, GRPC_INTERNAL, "cardinality violation: received no request message from non-streaming RPC");
     else if (call->method->on_half_close)
         call->method->on_half_close(call);

@@ -10,6 +10,7 @@
  *     numbers.c   what others ask: health, the clock of patience
  *     expiry.c    leases that ran out
  *     compaction.c  automatic compaction, trimming in slices
+ *     task.c      work for one call, in slices
  *     watching.h  watch streams: svc_watch.c, fanout.c, progress.c
  *     auth.h      who makes a call and what that one may do
  *     svc_*.c     one service each
@@ -34,6 +35,7 @@
 
 struct core_method;
 struct watch_stream;
+struct task;
 
 /* ---- the gate (gate.c) ---- */
 
@@ -82,6 +84,7 @@ struct core_call {
     bool half_closed;          /* a keepalive stream ends when its last reply is out */
     struct parked *parked;     /* waits for room on the connection */
     struct watch_stream *watch;
+    struct task *task; /* work in slices */
 };
 
 /* ---- connections (conn.c) ---- */
@@ -93,6 +96,7 @@ struct core_conn {
     struct list in_core, in_dirty;
     struct list calls;
     struct list blocked; /* watch streams that wait for room */
+    struct list waiting; /* tasks that wait for room */
     struct list parked;  /* requests that wait for room, oldest first */
     size_t parked_bytes;
     uint64_t fed;             /* bytes, all in all */
@@ -184,6 +188,7 @@ struct core {
     struct fanout fanout;
     struct list notify;   /* watches with progress_notify, longest silent first */
     struct list progress; /* watch streams that were asked for progress while behind */
+    struct list tasks;    /* those that can go on */
     bool expiry_more;
     int64_t file_bytes, file_in_use;
 

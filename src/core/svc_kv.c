@@ -40,7 +40,7 @@ static void kv_put(struct core_call *call, bytes in, tn_ms now)
         return;
     enum etcd_error e = store_put(c->store, &req, &c->arena, &resp, &seq);
     if (e != ETCD_OK) {
-        call_fail_at(call, e, seq);
+        call_fail_write(call, e, seq, now);
         return;
     }
     journal_planned(c, WRITE_GROWS);
@@ -98,7 +98,7 @@ static void kv_txn(struct core_call *call, bytes in, tn_ms now)
         return;
     enum etcd_error e = store_txn(c->store, &req, &c->arena, &resp, &seq);
     if (e != ETCD_OK) {
-        call_fail_at(call, e, seq);
+        call_fail_write(call, e, seq, now);
         return;
     }
     journal_planned(c, WRITE_GROWS);
@@ -139,6 +139,11 @@ static void kv_compact(struct core_call *call, bytes in, tn_ms now)
 
 const struct core_method kv_methods[] = {
     {.service = SERVICE, .name = "Range", .may_wait = true, .on_message = kv_range},
+    {.service = SERVICE,
+     .name = "RangeStream",
+     .is_stream = true,
+     .is_asked_once = true,
+     .on_message = kv_range_stream},
     {.service = SERVICE, .name = "Put", .may_wait = true, .on_message = kv_put},
     {.service = SERVICE, .name = "Txn", .may_wait = true, .on_message = kv_txn},
     {.service = SERVICE, .name = "DeleteRange", .may_wait = true, .on_message = kv_delete},

@@ -37,7 +37,7 @@ static void lease_grant(struct core_call *call, bytes in, tn_ms now)
         return;
     enum etcd_error e = store_lease_grant(c->store, &req, now, &resp, &seq);
     if (e != ETCD_OK) {
-        call_fail_at(call, e, seq);
+        call_fail_write(call, e, seq, now);
         return;
     }
     journal_planned(c, WRITE_GROWS);

@@ -88,6 +88,10 @@ void undo_last(struct store *s)
     case RECORD_COMPACT:
         undo_compaction(s, entry.compaction);
         break;
+    case RECORD_ALARM:
+    case RECORD_PEER_URLS:
+        fact_undo(s, s->seq + 1);
+        break;
     case RECORD_AUTH_SWITCH:
     case RECORD_AUTH_USER:
     case RECORD_AUTH_ROLE:

@@ -37,7 +37,9 @@ static enum etcd_error compact_check(const struct store *s, tn_rev rev)
 
 enum etcd_error store_compact(struct store *s, const struct compact_req *req, struct compact_resp *ret, tn_seq *seq)
 {
-    enum etcd_error e = command_begin(s);
+    enum etcd_error e = alarm_check(s);
+    if (!e)
+        e = command_begin(s);
     if (!e) {
         e = compact_check(s, req->revision);
         if (!e)

@@ -62,6 +62,18 @@ static uint64_t auth_digest(const struct auth_view *v)
     return sum;
 }
 
+static uint64_t fact_digest(const struct store *s, const struct list *facts)
+{
+    uint64_t sum = 0;
+    LIST_FOREACH(it, (struct list *)facts)
+    {
+        struct fact *f = LIST_ENTRY(it, struct fact, node);
+        uint64_t h = mix(mix(mix(6, f->kind), f->member_id), (uint64_t)f->type);
+        sum += fact_is_durable(f, s->seq_durable) ? mix_bytes(h, bytes_of(f->value, f->value_len)) : 0;
+    }
+    return sum;
+}
+
 uint64_t store_digest(const struct store *s)
 {
     uint64_t sum = mix(mix(3, (uint64_t)s->revision_durable), (uint64_t)s->compacted_durable);
@@ -73,5 +85,6 @@ uint64_t store_digest(const struct store *s)
         sum += lease_digest(s, l);
     LIST_FOREACH(it, &s->leases.revoked)
     sum += lease_digest(s, LIST_ENTRY(it, struct lease, revoked_node));
-    return sum + auth_digest(&s->auth.view[STORE_DURABLE]);
+    sum += auth_digest(&s->auth.view[STORE_DURABLE]);
+    return sum + fact_digest(s, &s->facts.standing) + fact_digest(s, &s->facts.gone);
 }

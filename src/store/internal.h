@@ -8,6 +8,7 @@
 #include "base/btree.h"
 #include "store/auth_state.h"
 #include "store/deque.h"
+#include "store/fact.h"
 #include "store/key.h"
 #include "store/lease_set.h"
 #include "store/store.h"
@@ -59,6 +60,7 @@ struct store {
     struct list compactions; /* oldest first */
     struct lease_set leases;
     struct auth auth;
+    struct facts facts;
     struct watch_hub watch;
 
     tn_rev revision, revision_durable;
@@ -165,6 +167,11 @@ bool compare_all(const struct store *s, const struct txn_req *t, tn_rev at);
 enum etcd_error quota_check(const struct store *s, int64_t more) MUST_USE;
 int64_t quota_put_cost(const struct put_req *req);
 int64_t quota_txn_cost(const struct txn_req *req); /* 0 when it puts nothing on either path */
+
+/* ---- alarm.c ---- */
+
+/* What CORRUPT answers to all that writes. */
+enum etcd_error alarm_check(const struct store *s) MUST_USE;
 
 /* ---- compact.c ---- */
 

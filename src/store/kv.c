@@ -18,6 +18,8 @@ enum etcd_error store_put(struct store *s, const struct put_req *req, struct are
     (void)a; /* what a put answers lies in the store */
     *seq = 0;
     enum etcd_error e = check_put(req);
+    if (!e)
+        e = alarm_check(s);
     if (e)
         return e;
     e = command_begin(s);
@@ -34,6 +36,8 @@ enum etcd_error store_delete(struct store *s, const struct delete_req *req, stru
 {
     *seq = 0;
     enum etcd_error e = check_delete(req);
+    if (!e)
+        e = alarm_check(s);
     if (e)
         return e;
     e = command_begin(s);

@@ -30,6 +30,8 @@ static enum etcd_error grant_check(const struct store *s, const struct lease_gra
         return ETCD_LEASE_TTL_TOO_LARGE;
     if (req->id != 0 && lease_find(&s->leases, req->id))
         return ETCD_LEASE_EXIST;
+    if (alarm_check(s) != ETCD_OK)
+        return ETCD_CORRUPT;
     return quota_check(s, lease_memory());
 }
 
@@ -137,7 +139,9 @@ enum etcd_error store_lease_revoke(struct store *s, const struct lease_revoke_re
                                    tn_seq *seq)
 {
     struct lease *l = lease_find(&s->leases, req->id);
-    enum etcd_error e = l ? revoke_command(s, l) : ETCD_LEASE_NOT_FOUND;
+    enum etcd_error e = alarm_check(s);
+    if (!e)
+        e = l ? revoke_command(s, l) : ETCD_LEASE_NOT_FOUND;
     *seq = command_gate(s);
     if (!e)
         ret->revision = s->revision;
@@ -230,6 +234,8 @@ tn_ms store_lease_deadline(const struct store *s)
 size_t store_lease_expire(struct store *s, tn_ms now, size_t max, tn_lease *ids)
 {
     size_t n = 0;
+    if (alarm_check(s) != ETCD_OK)
+        return 0;
     while (n < max && store_lease_deadline(s) <= now) {
         struct lease *l = lease_first(&s->leases);
         if (revoke_command(s, l) != ETCD_OK)

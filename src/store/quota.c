@@ -1,16 +1,22 @@
-/* The quota over memory and file: what adds data is refused over it; what takes away, or only renews, never is.
+/* The quota over memory and file: what adds data is refused over it, and while the alarm stands that somebody then raises;
+ * what takes away, or only renews, never is.
  */
 #include "store/internal.h"
 
-enum etcd_error quota_check(const struct store *s, int64_t more)
+static enum etcd_error fits_check(const struct store *s, int64_t more)
 {
     bool fits = s->memory <= s->config.quota_bytes - more && s->file_bytes <= s->config.quota_bytes - more;
     return fits ? ETCD_OK : ETCD_NO_SPACE;
 }
 
+enum etcd_error quota_check(const struct store *s, int64_t more)
+{
+    return s->facts.nospace ? ETCD_NO_SPACE : fits_check(s, more);
+}
+
 bool store_over_quota(const struct store *s)
 {
-    return quota_check(s, 0) != ETCD_OK;
+    return fits_check(s, 0) != ETCD_OK;
 }
 
 int64_t quota_put_cost(const struct put_req *req)

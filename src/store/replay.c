@@ -182,7 +182,7 @@ static int replay_kv(struct store *s, const struct record *r, struct tenure_erro
 
 /* ---- leases ---- */
 
-/* The row of a lease, user or role tells the revision that its command left: rows of keys up to there were before it. */
+/* The row of a lease, user, role or fact tells the revision that its command left: rows of keys up to there were before it. */
 static int replay_told_revision(struct store *s, const struct record *r, struct tenure_error *err)
 {
     if (r->main < s->revision || r->main - s->revision > s->replay.missing + rows_missing(s, r))
@@ -230,6 +230,37 @@ static int replay_revoke(struct store *s, const struct record *r, struct tenure_
     return 0;
 }
 
+/* ---- facts ---- */
+
+static int replay_fact_cleared(struct store *s, const struct record *r, struct fact *f, struct tenure_error *err)
+{
+    bool gap = s->replay.any_gap || rows_missing(s, r) > 0;
+    if (r->kind != RECORD_ALARM || (!f && !gap))
+        return corrupt(err, r, "disarms an alarm that does not stand");
+    if (f)
+        fact_clear(s, f, r->seq);
+    else if (fact_cleared_unknown(s, r->seq) != 0)
+        return no_memory(err);
+    return 0;
+}
+
+static int replay_fact(struct store *s, const struct record *r, struct tenure_error *err)
+{
+    bool bad_text = r->kind == RECORD_PEER_URLS && r->value.len > 0 && r->value.data[r->value.len - 1] != 0;
+    if (r->version < INT32_MIN || r->version > INT32_MAX || bad_text)
+        return corrupt(err, r, "its numbers are out of range");
+    struct fact *f = fact_find(&s->facts, r->kind, (uint64_t)r->lease, (int32_t)r->version);
+    if (r->tombstone)
+        return replay_fact_cleared(s, r, f, err);
+    if (f && r->kind == RECORD_ALARM)
+        return corrupt(err, r, "raises an alarm that stands");
+    f = fact_new(r->kind, (uint64_t)r->lease, (int32_t)r->version, r->value);
+    if (!f)
+        return no_memory(err);
+    fact_stand(s, f, r->seq);
+    return 0;
+}
+
 /* ---- the rest ---- */
 
 static int replay_compaction(struct store *s, const struct record *r, struct tenure_error *err)
@@ -269,7 +300,8 @@ static int replay_row(struct store *s, const struct record *r, struct tenure_err
     if (s->replay.in_auth && !record_is_auth(r->kind))
         s->replay.in_command = s->replay.in_auth =
             false; /* its last rows are missing, and later ones took their place */
-    bool tells_revision = record_is_auth(r->kind) || r->kind == RECORD_LEASE_GRANT || r->kind == RECORD_LEASE_REVOKE;
+    bool of_fact = r->kind == RECORD_ALARM || r->kind == RECORD_PEER_URLS;
+    bool tells_revision = of_fact || record_is_auth(r->kind) || r->kind == RECORD_LEASE_GRANT || r->kind == RECORD_LEASE_REVOKE;
     int rc = tells_revision ? replay_told_revision(s, r, err) : 0;
     if (rc)
         return rc;
@@ -282,6 +314,9 @@ static int replay_row(struct store *s, const struct record *r, struct tenure_err
         return replay_revoke(s, r, err);
     case RECORD_COMPACT:
         return replay_compaction(s, r, err);
+    case RECORD_ALARM:
+    case RECORD_PEER_URLS:
+        return replay_fact(s, r, err);
     case RECORD_IDENTITY:
         return replay_identity(s, r, err);
     case RECORD_AUTH_SWITCH:

@@ -37,6 +37,7 @@ static void store_init(struct store *s, const struct store_config *config, const
     list_init(&s->compactions);
     lease_set_init(&s->leases);
     auth_init(&s->auth);
+    facts_init(&s->facts);
     watch_hub_init(&s->watch);
     tail_init(&s->tail);
 }
@@ -80,6 +81,7 @@ struct store *store_free(struct store *s)
     free(LIST_ENTRY(it, struct compaction, node));
     lease_set_fini(&s->leases);
     auth_fini(&s->auth);
+    facts_fini(&s->facts);
     watch_hub_fini(&s->watch);
     tail_fini(&s->tail);
     free(s->scratch);

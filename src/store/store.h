@@ -22,6 +22,7 @@
 #include "api/etcd_error.h"
 #include "api/kv.h"
 #include "api/lease.h"
+#include "api/maintenance.h"
 #include "api/watch.h"
 #include "backend/record.h"
 #include "base/arena.h"
@@ -83,6 +84,33 @@ bool store_over_quota(const struct store *s);
 enum etcd_error store_range(struct store *s, const struct range_req *req, struct arena *a, struct range_resp *ret)
     MUST_USE;
 
+/* What is wrong with a range by itself: an empty key, a sort order that does not exist. */
+enum etcd_error store_range_check(const struct range_req *req) MUST_USE;
+
+/* One part of a range, in order of key. */
+struct range_part_req {
+    struct key_range range; /* from where this part begins */
+    tn_rev revision;        /* at or below the durable one */
+    size_t keys_max;        /* 0 = only count */
+    size_t bytes_max;       /* of the answer, roughly; at least one key is given */
+    size_t steps_max;       /* keys looked at, whether they live at the revision or not */
+    bool keys_only;
+};
+
+struct range_part {
+    struct kv *kvs;
+    size_t n_kvs;
+    int64_t count; /* live keys that were passed */
+    size_t bytes;  /* of kvs when encoded, roughly */
+    bool end;      /* the range was walked to its end; else: */
+    bytes next;    /* where the next part begins; borrowed from the store */
+    bool more;     /* ... and a live key is there */
+};
+
+/* FUTURE_REV, COMPACTED (also between two parts), OUT_OF_MEMORY. */
+enum etcd_error store_range_part(struct store *s, const struct range_part_req *req, struct arena *a,
+                                 struct range_part *ret) MUST_USE;
+
 enum etcd_error store_put(struct store *s, const struct put_req *req, struct arena *a, struct put_resp *ret,
                           tn_seq *seq) MUST_USE;
 enum etcd_error store_delete(struct store *s, const struct delete_req *req, struct arena *a, struct delete_resp *ret,
@@ -109,6 +137,21 @@ enum etcd_error store_lease_keepalive(struct store *s, const struct lease_keepal
 enum etcd_error store_lease_ttl(struct store *s, const struct lease_ttl_req *req, tn_ms now, struct arena *a,
                                 struct lease_ttl_resp *ret, tn_seq *seq) MUST_USE;
 enum etcd_error store_lease_list(struct store *s, struct arena *a, struct lease_list_resp *ret, tn_seq *seq) MUST_USE;
+
+/* Alarms. While NOSPACE stands, what grows is refused with NO_SPACE; while CORRUPT stands, all that writes is refused with
+ * CORRUPT, and leases do not run out. */
+enum etcd_error store_alarm(struct store *s, const struct alarm_req *req, struct arena *a, struct alarm_resp *ret,
+                            tn_seq *seq) MUST_USE;
+/* Whether an alarm of that type stands, for any member. */
+bool store_alarmed(const struct store *s, int32_t type);
+/* Those that stand as far as is durable, in order of type and member. */
+enum etcd_error store_alarms(const struct store *s, struct arena *a, struct alarm **ret, size_t *ret_n) MUST_USE;
+
+/* The addresses for peers that the member is listed with. */
+enum etcd_error store_set_peer_urls(struct store *s, const bytes *urls, size_t n, struct arena *a, tn_seq *seq)
+    MUST_USE;
+enum etcd_error store_peer_urls(const struct store *s, struct arena *a, bytes **ret, size_t *ret_n, tn_seq *seq)
+    MUST_USE;
 
 /* When the next lease expires; TN_MS_NEVER. */
 tn_ms store_lease_deadline(const struct store *s);

@@ -2,9 +2,9 @@
  *
  *   - a version that was overwritten or deleted at a revision <= C;
  *   - a tombstone at a revision < C: one at C itself is still an event for a watcher that starts at C;
- *   - the rows of leases that were revoked, of compactions that were followed by another, and of users, roles and the
- *     switch of authentication that were changed or deleted, where they lie before the row of the newest compaction:
- *     behind it the log is dense.
+ *   - the rows of leases that were revoked, of compactions that were followed by another, of users, roles and the switch of
+ *     authentication that were changed or deleted, and of facts that were replaced or cleared, where they lie before the
+ *     row of the newest compaction: behind it the log is dense.
  *
  * Both kinds of garbage are queued when they come into being, so each step drops a row and looks at nothing in vain.
  * They go in order of revision, a deleted version before its tombstone: a log in which only the first slices were
@@ -93,8 +93,9 @@ bool store_trim_pending(const struct store *s)
         return false;
     tn_rev bound = trim_bound(s);
     bool versions = overwrite_due(s, bound) || tombstone_due(s, bound);
-    return versions || lease_due(s, newest->seq) || compaction_due(s, newest->seq) ||
-           auth_trim_pending(&s->auth, newest->seq);
+    bool others = compaction_due(s, newest->seq) || fact_trim_pending(&s->facts, newest->seq);
+    others = others || auth_trim_pending(&s->auth, newest->seq);
+    return versions || lease_due(s, newest->seq) || others;
 }
 
 static tn_seq lease_forget(struct store *s, struct lease *l)
@@ -151,6 +152,8 @@ size_t store_trim(struct store *s, size_t max, tn_seq *seqs)
             seq = trim_auth(s, newest->seq);
         if (!seq)
             seq = trim_compaction(s, newest->seq);
+        if (!seq)
+            seq = fact_trim(s, newest->seq);
         if (!seq)
             break;
         seqs[n++] = seq;

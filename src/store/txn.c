@@ -166,7 +166,9 @@ static enum etcd_error txn_read(struct store *s, const struct txn_req *req, stru
 static enum etcd_error txn_write(struct store *s, const struct txn_req *req, struct arena *a, struct txn_resp *ret)
 {
     int64_t cost = quota_txn_cost(req);
-    enum etcd_error e = cost > 0 ? quota_check(s, cost) : ETCD_OK;
+    enum etcd_error e = alarm_check(s);
+    if (!e && cost > 0)
+        e = quota_check(s, cost);
     if (!e)
         e = command_begin(s);
     if (e)

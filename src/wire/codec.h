@@ -12,6 +12,7 @@
 #include "api/cluster.h"
 #include "api/kv.h"
 #include "api/lease.h"
+#include "api/maintenance.h"
 #include "api/watch.h"
 #include "base/arena.h"
 #include "base/buf.h"
@@ -27,6 +28,9 @@ int decode_compact_req(bytes in, struct arena *a, struct compact_req *ret) MUST_
 /* header gives the ids and the term; the revision in it is replaced by the response's. Inside a transaction the inner
  * headers carry the revision only; that of a nested transaction is empty but present. */
 void encode_range_resp(const struct response_header *h, const struct range_resp *r, struct buf *out);
+/* One message of RangeStream; h NULL = without a header, as all but the last. bytes_hint: about how long it will be. */
+void encode_range_stream_resp(const struct response_header *h, const struct range_resp *r, size_t bytes_hint,
+                              struct buf *out);
 void encode_put_resp(const struct response_header *h, const struct put_resp *r, struct buf *out);
 void encode_delete_resp(const struct response_header *h, const struct delete_resp *r, struct buf *out);
 void encode_txn_resp(const struct response_header *h, const struct txn_resp *r, struct buf *out);
@@ -39,6 +43,7 @@ void encode_delete_req(const struct delete_req *r, struct buf *out);
 void encode_txn_req(const struct txn_req *r, struct buf *out);
 void encode_compact_req(const struct compact_req *r, struct buf *out);
 int decode_range_resp(bytes in, struct arena *a, struct response_header *h, struct range_resp *ret) MUST_USE;
+int decode_range_stream_resp(bytes in, struct arena *a, struct response_header *h, struct range_resp *ret) MUST_USE;
 int decode_put_resp(bytes in, struct arena *a, struct response_header *h, struct put_resp *ret) MUST_USE;
 int decode_delete_resp(bytes in, struct arena *a, struct response_header *h, struct delete_resp *ret) MUST_USE;
 int decode_txn_resp(bytes in, struct arena *a, struct response_header *h, struct txn_resp *ret) MUST_USE;
@@ -86,10 +91,36 @@ void encode_member_list_req(bool linearizable, struct buf *out);
 void encode_member_list_resp(const struct response_header *h, const struct member_list_resp *r, struct buf *out);
 int decode_member_list_resp(bytes in, struct arena *a, struct response_header *h, struct member_list_resp *ret)
     MUST_USE;
+int decode_member_add_req(bytes in, struct arena *a, struct member_add_req *ret) MUST_USE;
+int decode_member_update_req(bytes in, struct arena *a, struct member_update_req *ret) MUST_USE;
+int decode_member_remove_req(bytes in, struct arena *a, uint64_t *ret_id) MUST_USE;
+int decode_member_promote_req(bytes in, struct arena *a, uint64_t *ret_id) MUST_USE;
+void encode_member_add_req(const struct member_add_req *r, struct buf *out);
+void encode_member_update_req(const struct member_update_req *r, struct buf *out);
+/* Both to remove and to promote. The responses of all but an addition are those of MemberList. */
+void encode_member_id_req(uint64_t id, struct buf *out);
 int decode_status_req(bytes in, struct arena *a) MUST_USE;
 void encode_status_req(struct buf *out);
 void encode_status_resp(const struct status_resp *r, struct buf *out);
 int decode_status_resp(bytes in, struct arena *a, struct status_resp *ret) MUST_USE;
+int decode_alarm_req(bytes in, struct arena *a, struct alarm_req *ret) MUST_USE;
+void encode_alarm_req(const struct alarm_req *r, struct buf *out);
+void encode_alarm_resp(const struct response_header *h, const struct alarm_resp *r, struct buf *out);
+int decode_alarm_resp(bytes in, struct arena *a, struct response_header *h, struct alarm_resp *ret) MUST_USE;
+int decode_hash_req(bytes in, struct arena *a) MUST_USE;
+void encode_hash_resp(const struct response_header *h, tn_rev revision, uint32_t hash, struct buf *out);
+int decode_hash_resp(bytes in, struct arena *a, struct response_header *h, uint32_t *ret_hash) MUST_USE;
+int decode_hash_kv_req(bytes in, struct arena *a, tn_rev *ret_revision) MUST_USE;
+void encode_hash_kv_req(tn_rev revision, struct buf *out);
+void encode_hash_kv_resp(const struct response_header *h, const struct hash_kv_resp *r, struct buf *out);
+int decode_hash_kv_resp(bytes in, struct arena *a, struct response_header *h, struct hash_kv_resp *ret) MUST_USE;
+int decode_defragment_req(bytes in, struct arena *a) MUST_USE;
+int decode_move_leader_req(bytes in, struct arena *a, uint64_t *ret_target) MUST_USE;
+void encode_move_leader_req(uint64_t target, struct buf *out);
+int decode_downgrade_req(bytes in, struct arena *a, struct downgrade_req *ret) MUST_USE;
+void encode_downgrade_req(const struct downgrade_req *r, struct buf *out);
+void encode_downgrade_resp(const struct response_header *h, tn_rev revision, bytes version, struct buf *out);
+int decode_downgrade_resp(bytes in, struct arena *a, struct response_header *h, bytes *ret_version) MUST_USE;
 int decode_health_req(bytes in, struct arena *a, bytes *ret_service) MUST_USE;
 void encode_health_req(bytes service, struct buf *out);
 void encode_health_resp(enum health_status s, struct buf *out);

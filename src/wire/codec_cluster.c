@@ -1,4 +1,4 @@
-/* Cluster.MemberList, Maintenance.Status and the health protocol. */
+/* Cluster, Maintenance.Status and the health protocol. */
 #include "health.pb-c.h"
 #include "tenure/error.h"
 #include "wire/codec_internal.h"
@@ -21,15 +21,19 @@ void encode_member_list_req(bool linearizable, struct buf *out)
     pbw_bool(out, 1, linearizable);
 }
 
+static void encode_urls(struct buf *out, unsigned field, const bytes *urls, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        pbw_bytes_always(out, field, urls[i]);
+}
+
 static void encode_member(struct buf *out, unsigned field, const struct member *member)
 {
     struct pbw_mark m = pbw_begin(out, field, 64);
     pbw_uint(out, 1, member->id);
     pbw_bytes(out, 2, member->name);
-    for (size_t i = 0; i < member->n_peer_urls; i++)
-        pbw_bytes_always(out, 3, member->peer_urls[i]);
-    for (size_t i = 0; i < member->n_client_urls; i++)
-        pbw_bytes_always(out, 4, member->client_urls[i]);
+    encode_urls(out, 3, member->peer_urls, member->n_peer_urls);
+    encode_urls(out, 4, member->client_urls, member->n_client_urls);
     pbw_bool(out, 5, member->is_learner);
     pbw_end(out, m);
 }
@@ -73,6 +77,65 @@ int decode_member_list_resp(bytes in, struct arena *a, struct response_header *h
     return 0;
 }
 
+/* ---- changes of members ---- */
+
+int decode_member_add_req(bytes in, struct arena *a, struct member_add_req *ret)
+{
+    void *m;
+    int rc = codec_unpack(&etcdserverpb__member_add_request__descriptor, in, a, &m);
+    if (rc)
+        return rc;
+    const Etcdserverpb__MemberAddRequest *p = m;
+    *ret = (struct member_add_req){.n_peer_urls = p->n_peerurls, .is_learner = p->islearner};
+    return codec_strings(p->peerurls, p->n_peerurls, a, &ret->peer_urls);
+}
+
+int decode_member_update_req(bytes in, struct arena *a, struct member_update_req *ret)
+{
+    void *m;
+    int rc = codec_unpack(&etcdserverpb__member_update_request__descriptor, in, a, &m);
+    if (rc)
+        return rc;
+    const Etcdserverpb__MemberUpdateRequest *p = m;
+    *ret = (struct member_update_req){.id = p->id, .n_peer_urls = p->n_peerurls};
+    return codec_strings(p->peerurls, p->n_peerurls, a, &ret->peer_urls);
+}
+
+int decode_member_remove_req(bytes in, struct arena *a, uint64_t *ret_id)
+{
+    void *m;
+    int rc = codec_unpack(&etcdserverpb__member_remove_request__descriptor, in, a, &m);
+    if (!rc)
+        *ret_id = ((const Etcdserverpb__MemberRemoveRequest *)m)->id;
+    return rc;
+}
+
+int decode_member_promote_req(bytes in, struct arena *a, uint64_t *ret_id)
+{
+    void *m;
+    int rc = codec_unpack(&etcdserverpb__member_promote_request__descriptor, in, a, &m);
+    if (!rc)
+        *ret_id = ((const Etcdserverpb__MemberPromoteRequest *)m)->id;
+    return rc;
+}
+
+void encode_member_add_req(const struct member_add_req *r, struct buf *out)
+{
+    encode_urls(out, 1, r->peer_urls, r->n_peer_urls);
+    pbw_bool(out, 2, r->is_learner);
+}
+
+void encode_member_update_req(const struct member_update_req *r, struct buf *out)
+{
+    pbw_uint(out, 1, r->id);
+    encode_urls(out, 2, r->peer_urls, r->n_peer_urls);
+}
+
+void encode_member_id_req(uint64_t id, struct buf *out)
+{
+    pbw_uint(out, 1, id);
+}
+
 /* ---- Status ---- */
 
 int decode_status_req(bytes in, struct arena *a)
@@ -101,6 +164,8 @@ void encode_status_resp(const struct status_resp *r, struct buf *out)
     pbw_bool(out, 10, r->is_learner);
     pbw_bytes(out, 11, r->storage_version);
     pbw_int(out, 12, r->db_size_quota);
+    if (r->has_downgrade)
+        pbw_end(out, pbw_begin(out, 13, 0));
 }
 
 int decode_status_resp(bytes in, struct arena *a, struct status_resp *ret)
@@ -127,6 +192,7 @@ int decode_status_resp(bytes in, struct arena *a, struct status_resp *ret)
         .n_errors = p->n_errors,
         .is_learner = p->islearner,
         .storage_version = bytes_str(p->storageversion),
+        .has_downgrade = p->downgradeinfo != NULL,
     };
     decode_header(p->header, &ret->header, NULL);
     return 0;

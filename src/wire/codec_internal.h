@@ -43,6 +43,7 @@ int decode_kvs(Mvccpb__KeyValue *const *ps, size_t n, struct arena *a, struct kv
 void encode_range_req_fields(struct buf *out, const struct range_req *r);
 void encode_put_req_fields(struct buf *out, const struct put_req *r);
 void encode_delete_req_fields(struct buf *out, const struct delete_req *r);
+/* h NULL: no header. */
 void encode_range_resp_fields(struct buf *out, const struct response_header *h, const struct range_resp *r);
 void encode_put_resp_fields(struct buf *out, const struct response_header *h, const struct put_resp *r);
 void encode_delete_resp_fields(struct buf *out, const struct response_header *h, const struct delete_resp *r);

@@ -115,7 +115,8 @@ void encode_range_req(const struct range_req *r, struct buf *out)
 
 void encode_range_resp_fields(struct buf *out, const struct response_header *h, const struct range_resp *r)
 {
-    encode_header(out, h, r->revision);
+    if (h)
+        encode_header(out, h, r->revision);
     for (size_t i = 0; i < r->n_kvs; i++)
         encode_kv(out, 2, &r->kvs[i]);
     pbw_bool(out, 3, r->more);
@@ -125,6 +126,14 @@ void encode_range_resp_fields(struct buf *out, const struct response_header *h, 
 void encode_range_resp(const struct response_header *h, const struct range_resp *r, struct buf *out)
 {
     encode_range_resp_fields(out, h, r);
+}
+
+void encode_range_stream_resp(const struct response_header *h, const struct range_resp *r, size_t bytes_hint,
+                              struct buf *out)
+{
+    struct pbw_mark m = pbw_begin(out, 1, bytes_hint);
+    encode_range_resp_fields(out, h, r);
+    pbw_end(out, m);
 }
 
 int range_resp_of_pb(const Etcdserverpb__RangeResponse *p, struct arena *a, struct response_header *h,
@@ -140,6 +149,17 @@ int decode_range_resp(bytes in, struct arena *a, struct response_header *h, stru
     void *p;
     int rc = codec_unpack(&etcdserverpb__range_response__descriptor, in, a, &p);
     return rc ? rc : range_resp_of_pb(p, a, h, ret);
+}
+
+int decode_range_stream_resp(bytes in, struct arena *a, struct response_header *h, struct range_resp *ret)
+{
+    static const Etcdserverpb__RangeResponse none = ETCDSERVERPB__RANGE_RESPONSE__INIT;
+    void *m;
+    int rc = codec_unpack(&etcdserverpb__range_stream_response__descriptor, in, a, &m);
+    if (rc)
+        return rc;
+    const Etcdserverpb__RangeStreamResponse *p = m;
+    return range_resp_of_pb(p->range_response ? p->range_response : &none, a, h, ret);
 }
 
 /* ---- Put ---- */

@@ -324,7 +324,7 @@ bytes call_next(struct call *call)
     return bytes_of(b->data ? b->data : (const uint8_t *)"", b->len);
 }
 
-static struct call *ask(struct client *c, const char *path, struct buf *message)
+struct call *client_ask(struct client *c, const char *path, struct buf *message)
 {
     struct call *call = client_call(c, path, -1);
     call_say(call, message);
@@ -341,13 +341,13 @@ struct call *client_range(struct client *c, const char *key, const char *range_e
 {
     struct range_req req = {.range = {bytes_str(key), bytes_str(range_end)}};
     REQUEST(encode_range_req, &req);
-    return ask(c, "/etcdserverpb.KV/Range", &b);
+    return client_ask(c, "/etcdserverpb.KV/Range", &b);
 }
 
 struct call *client_put_req(struct client *c, const struct put_req *req)
 {
     REQUEST(encode_put_req, req);
-    return ask(c, "/etcdserverpb.KV/Put", &b);
+    return client_ask(c, "/etcdserverpb.KV/Put", &b);
 }
 
 struct call *client_put(struct client *c, const char *key, const char *value)
@@ -359,41 +359,41 @@ struct call *client_delete(struct client *c, const char *key, const char *range_
 {
     struct delete_req req = {.range = {bytes_str(key), bytes_str(range_end)}};
     REQUEST(encode_delete_req, &req);
-    return ask(c, "/etcdserverpb.KV/DeleteRange", &b);
+    return client_ask(c, "/etcdserverpb.KV/DeleteRange", &b);
 }
 
 struct call *client_txn(struct client *c, const struct txn_req *req)
 {
     REQUEST(encode_txn_req, req);
-    return ask(c, "/etcdserverpb.KV/Txn", &b);
+    return client_ask(c, "/etcdserverpb.KV/Txn", &b);
 }
 
 struct call *client_compact(struct client *c, tn_rev revision, bool physical)
 {
     struct compact_req req = {revision, physical};
     REQUEST(encode_compact_req, &req);
-    return ask(c, "/etcdserverpb.KV/Compact", &b);
+    return client_ask(c, "/etcdserverpb.KV/Compact", &b);
 }
 
 struct call *client_grant(struct client *c, tn_lease id, int64_t ttl_s)
 {
     struct lease_grant_req req = {.ttl_s = ttl_s, .id = id};
     REQUEST(encode_lease_grant_req, &req);
-    return ask(c, "/etcdserverpb.Lease/LeaseGrant", &b);
+    return client_ask(c, "/etcdserverpb.Lease/LeaseGrant", &b);
 }
 
 struct call *client_revoke(struct client *c, tn_lease id)
 {
     struct lease_revoke_req req = {id};
     REQUEST(encode_lease_revoke_req, &req);
-    return ask(c, "/etcdserverpb.Lease/LeaseRevoke", &b);
+    return client_ask(c, "/etcdserverpb.Lease/LeaseRevoke", &b);
 }
 
 struct call *client_ttl(struct client *c, tn_lease id, bool keys)
 {
     struct lease_ttl_req req = {id, keys};
     REQUEST(encode_lease_ttl_req, &req);
-    return ask(c, "/etcdserverpb.Lease/LeaseTimeToLive", &b);
+    return client_ask(c, "/etcdserverpb.Lease/LeaseTimeToLive", &b);
 }
 
 struct call *client_keepalive(struct client *c)

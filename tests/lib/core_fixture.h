@@ -103,6 +103,8 @@ struct call *client_call(struct client *c, const char *path, int64_t timeout_ms)
 void call_say(struct call *call, struct buf *message);
 void call_half_close(struct call *call);
 void call_cancel(struct call *call);
+/* One request: sends and frees the bytes of message, and half-closes. */
+struct call *client_ask(struct client *c, const char *path, struct buf *message);
 /* The next message that was not taken yet; data NULL when there is none. */
 bytes call_next(struct call *call);
 

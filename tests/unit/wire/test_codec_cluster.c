@@ -74,6 +74,7 @@ static void a_status_comes_back(void **state)
                                   .n_errors = n,
                                   .is_learner = sample_bool(&s),
                                   .storage_version = sample_text(&s),
+                                  .has_downgrade = sample_bool(&s),
                               };
         encode_status_resp(&a, &s.out);
         expect_canonical(&s, &etcdserverpb__status_response__descriptor);
@@ -83,7 +84,7 @@ static void a_status_comes_back(void **state)
         assert_true(a.db_size_quota == b.db_size_quota && a.leader == b.leader && a.raft_index == b.raft_index);
         assert_true(a.raft_term == b.raft_term && a.raft_applied_index == b.raft_applied_index);
         assert_true(same_texts(a.errors, a.n_errors, b.errors, b.n_errors) && a.is_learner == b.is_learner);
-        assert_true(bytes_equal(a.storage_version, b.storage_version));
+        assert_true(bytes_equal(a.storage_version, b.storage_version) && a.has_downgrade == b.has_downgrade);
     }
     sample_reset(&s);
     encode_status_req(&s.out);
