@@ -4,7 +4,7 @@
  * voter with MEMBER_NOT_ENOUGH_STARTED, a learner with TOO_MANY_LEARNERS. All else is as in etcd, the order of the checks
  * too. As there, the headers tell no revision.
  */
-#include "core/call.h"
+#include "core/auth.h"
 #include "core/url.h"
 
 #define SERVICE "etcdserverpb.Cluster"
@@ -50,7 +50,8 @@ static void cluster_member_list(struct core_call *call, bytes in, tn_ms now)
 {
     bool linearizable;
     (void)now;
-    if (call_decoded(call, decode_member_list_req(in, &call->core->arena, &linearizable)) && call_may_wait(call))
+    if (call_decoded(call, decode_member_list_req(in, &call->core->arena, &linearizable)) &&
+        call_is_authenticated(call) && call_may_wait(call))
         reply_members(call, 0);
 }
 
@@ -78,8 +79,6 @@ static enum etcd_error add_error(struct core *c, const struct member_add_req *re
 {
     struct member self;
     tn_seq seen;
-    if (!urls_are_valid(req->peer_urls, req->n_peer_urls))
-        return ETCD_MEMBER_BAD_URLS;
     if (!describe_self(c, &self, &seen))
         return ETCD_OUT_OF_MEMORY;
     for (size_t i = 0; i < req->n_peer_urls; i++) {
@@ -93,7 +92,11 @@ static void cluster_member_add(struct core_call *call, bytes in, tn_ms now)
 {
     struct member_add_req req;
     (void)now;
-    if (call_decoded(call, decode_member_add_req(in, &call->core->arena, &req)))
+    if (!call_decoded(call, decode_member_add_req(in, &call->core->arena, &req)))
+        return;
+    if (!urls_are_valid(req.peer_urls, req.n_peer_urls))
+        call_fail(call, ETCD_MEMBER_BAD_URLS);
+    else if (call_is_admin(call))
         call_fail(call, add_error(call->core, &req));
 }
 
@@ -101,7 +104,7 @@ static void cluster_member_remove(struct core_call *call, bytes in, tn_ms now)
 {
     uint64_t id;
     (void)now;
-    if (!call_decoded(call, decode_member_remove_req(in, &call->core->arena, &id)))
+    if (!call_decoded(call, decode_member_remove_req(in, &call->core->arena, &id)) || !call_is_admin(call))
         return;
     bool self = id == call->core->header.member_id;
     call_fail(call, self ? ETCD_MEMBER_NOT_ENOUGH_STARTED : ETCD_MEMBER_NOT_FOUND);
@@ -111,7 +114,7 @@ static void cluster_member_promote(struct core_call *call, bytes in, tn_ms now)
 {
     uint64_t id;
     (void)now;
-    if (!call_decoded(call, decode_member_promote_req(in, &call->core->arena, &id)))
+    if (!call_decoded(call, decode_member_promote_req(in, &call->core->arena, &id)) || !call_is_admin(call))
         return;
     bool self = id == call->core->header.member_id;
     call_fail(call, self ? ETCD_MEMBER_NOT_LEARNER : ETCD_MEMBER_NOT_FOUND);
@@ -123,7 +126,7 @@ static void cluster_member_update(struct core_call *call, bytes in, tn_ms now)
     struct core *c = call->core;
     struct member_update_req req;
     tn_seq seq = 0;
-    if (!call_decoded(call, decode_member_update_req(in, &c->arena, &req)))
+    if (!call_decoded(call, decode_member_update_req(in, &c->arena, &req)) || !call_is_admin(call))
         return;
     if (req.id != c->header.member_id) {
         call_fail(call, ETCD_MEMBER_NOT_FOUND);

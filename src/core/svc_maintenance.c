@@ -6,7 +6,7 @@
  */
 #include <stdio.h>
 
-#include "core/call.h"
+#include "core/auth.h"
 #include "core/version.h"
 
 #define SERVICE        "etcdserverpb.Maintenance"
@@ -63,7 +63,7 @@ static void maintenance_status(struct core_call *call, bytes in, tn_ms now)
 {
     struct core *c = call->core;
     (void)now;
-    if (!call_decoded(call, decode_status_req(in, &c->arena)))
+    if (!call_decoded(call, decode_status_req(in, &c->arena)) || !call_is_authenticated(call))
         return;
     struct status_resp resp = {
         .header = c->header,
@@ -96,6 +96,8 @@ static void maintenance_alarm(struct core_call *call, bytes in, tn_ms now)
     struct alarm_resp resp;
     tn_seq seq = 0;
     if (!call_decoded(call, decode_alarm_req(in, &c->arena, &req)))
+        return;
+    if (!(req.action == ALARM_GET ? call_is_authenticated(call) : call_is_admin(call)))
         return;
     if (req.action < ALARM_GET || req.action > ALARM_DEACTIVATE) {
         call_finish(call, GRPC_UNKNOWN, "etcdserver: unknown method"); /* etcd itself is said to end here */
@@ -137,7 +139,7 @@ static void maintenance_move_leader(struct core_call *call, bytes in, tn_ms now)
 {
     uint64_t target;
     (void)now;
-    if (!call_decoded(call, decode_move_leader_req(in, &call->core->arena, &target)))
+    if (!call_decoded(call, decode_move_leader_req(in, &call->core->arena, &target)) || !call_is_admin(call))
         return;
     if (target == call->core->header.member_id)
         call_reply(call, 0);
@@ -172,7 +174,7 @@ static void maintenance_downgrade(struct core_call *call, bytes in, tn_ms now)
     struct core *c = call->core;
     struct downgrade_req req;
     (void)now;
-    if (!call_decoded(call, decode_downgrade_req(in, &c->arena, &req)))
+    if (!call_decoded(call, decode_downgrade_req(in, &c->arena, &req)) || !call_is_admin(call))
         return;
     if (req.action < DOWNGRADE_VALIDATE || req.action > DOWNGRADE_CANCEL) {
         call_finish(call, GRPC_UNKNOWN, "etcdserver: unknown method");

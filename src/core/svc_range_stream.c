@@ -15,6 +15,7 @@
  */
 #include <stdlib.h>
 
+#include "core/auth.h"
 #include "core/task.h"
 
 #define KEYS_FIRST 10
@@ -218,7 +219,8 @@ void kv_range_stream(struct core_call *call, bytes in, tn_ms now)
     struct core *c = call->core;
     struct range_req req;
     (void)now;
-    if (!call_decoded(call, decode_range_req(in, &c->arena, &req)) || !is_streamable(call, &req))
+    if (!call_decoded(call, decode_range_req(in, &c->arena, &req)) || !is_streamable(call, &req) ||
+        !call_may_range(call, &req))
         return;
     struct range_stream *rs = stream_new(c, &req);
     if (rs)
