@@ -43,6 +43,12 @@ struct tenure_options {
     /* One line without newline, for a person; level 0 debug … 3 error. NULL = silent. Called on the loop's thread. */
     void (*log)(void *user, int level, const char *line);
     void *log_user;
+    /* Who asks, where the servers have authentication on. With a user the handle gets a token with its first call, and another
+     * one whenever the servers refuse it, for calls and for streams that are open; a write is not sent twice for that. With a
+     * token (a JWT from elsewhere) that one is sent, and never replaced. All NULL: the environment's TENURE_TOKEN, else
+     * TENURE_USER ("NAME" or "NAME:PASSWORD") and TENURE_PASSWORD, else nobody. Copied; the password is wiped at close. */
+    const char *user, *password;
+    const char *token;
 };
 
 /* Opens a blocking handle. endpoints: comma-separated "http://host:port", "host:port", "unix:///path"; NULL = the

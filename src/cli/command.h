@@ -27,7 +27,9 @@ struct option_spec {
 
 /* What every command that talks to a server has been told, by option or environment. */
 struct global_options {
-    const char *endpoints;   /* NULL = the library's default */
+    const char *endpoints; /* NULL = the library's default */
+    const char *user;      /* "NAME" or "NAME:PASSWORD"; NULL = the environment's */
+    const char *password;
     const char *output;      /* "text" or "json" */
     int64_t call_timeout_ms; /* 0 = the library's default */
     bool verbose;

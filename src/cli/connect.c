@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 static void log_line(void *user, int level, const char *line)
 {
@@ -11,9 +12,37 @@ static void log_line(void *user, int level, const char *line)
     fprintf(stderr, "level=%s %s\n", level >= 0 && level < 4 ? names[level] : "?", line);
 }
 
+/* A copy that stays, because some commands open several handles; the words themselves are taken out of the command line,
+ * which others on this machine can read. */
+static char *keep_secret(const char *word)
+{
+    char *copy = strdup(word);
+    if (copy)
+        explicit_bzero((char *)word, strlen(word)); /* a word of argv, which is ours to change */
+    return copy;
+}
+
+static void take_identity(const struct global_options *g, struct tenure_options *ret)
+{
+    static char *user, *password;
+    if (!user && g->user) {
+        user = strdup(g->user);
+        char *colon = user ? strchr(user, ':') : NULL;
+        if (colon) {
+            *colon = 0;
+            password = keep_secret(g->user + (colon - user) + 1);
+        }
+    }
+    if (g->password && g->password[0])
+        password = keep_secret(g->password);
+    ret->user = user;
+    ret->password = password ? password : user ? getenv("TENURE_PASSWORD") : NULL;
+}
+
 void connect_options(const struct global_options *g, struct tenure_options *ret)
 {
     *ret = (struct tenure_options){.size = sizeof *ret, .call_timeout_ms = g->call_timeout_ms};
+    take_identity(g, ret);
     if (g->verbose)
         ret->log = log_line;
 }

@@ -25,9 +25,13 @@ const struct command *command_find(const char *name)
 
 const struct option_spec *global_option_table(struct global_options *g)
 {
-    static struct option_spec table[6];
+    static struct option_spec table[8];
     const struct option_spec fill[] = {
         {"endpoints", 0, OPTION_STRING, "URLS", "servers, comma-separated (TENURE_ENDPOINTS)", &g->endpoints},
+        {"user", 0, OPTION_STRING, "NAME[:PASSWORD]", "who asks, where the servers want to know (TENURE_USER)",
+         &g->user},
+        {"password", 0, OPTION_STRING, "PASSWORD", "of the user; better in the environment (TENURE_PASSWORD)",
+         &g->password},
         {"output", 'o', OPTION_STRING, "FORMAT", "text or json", &g->output},
         {"call-timeout", 0, OPTION_DURATION, "TIME", "how long one call may take (default 5s)", &g->call_timeout_ms},
         {"verbose", 'v', OPTION_FLAG, NULL, "say on stderr what the client does", &g->verbose},

@@ -20,6 +20,7 @@ enum {
     SPARE_CALLS_MAX = 64,
     SPARE_BYTES_MAX = 2048, /* a spare call keeps buffers up to this */
     TRIES_PER_DEADLINE = 3, /* what one silent endpoint may use up of the deadline: a third */
+    LOGINS_MAX = 3,         /* tokens that one call may see refused */
     REST_MIN_MS = 25,
     REST_MAX_MS = 1000,
 };
@@ -78,6 +79,8 @@ void call_release(struct client *c, struct client_call *call)
     list_remove(&call->link);
     deliver_never(c, &call->delivery);
     timer_fini(c, &call->timer);
+    if (call->kind->is_login && call->request.data)
+        explicit_bzero(call->request.data, call->request.len); /* the password is in it */
     c->n_calls--;
     call_keep(c, call);
 }
@@ -90,6 +93,7 @@ static void release_all(struct client *c, struct list *calls)
 
 void calls_fini(struct client *c)
 {
+    release_all(c, &c->login.waiting);
     release_all(c, &c->waiting);
     release_all(c, &c->pinned);
     release_all(c, &c->resting);
@@ -104,6 +108,8 @@ static struct list *home_of(struct client *c, struct client_call *call)
 {
     switch (call->state) {
     case CALL_WAITING:
+        if (call->kind->is_login)
+            return &c->login.waiting;
         return call->endpoint == SIZE_MAX ? &c->waiting : &c->pinned;
     case CALL_SENT:
         return &call->stream.conn->calls;
@@ -193,13 +199,14 @@ static void call_send(struct client *c, struct client_call *call, struct conn *c
         conn->asked_at = c->now;
     call->sent_at = c->now;
     call->sent_output = conn->outputs;
+    call->login = c->login.number;
     call->has_reply = call->overdue = false;
     buf_reset(&call->reply);
     call_move(c, call, CALL_SENT);
     arm_sent(c, call);
 }
 
-void calls_flush(struct client *c, struct conn *conn)
+static void flush_pinned(struct client *c, struct conn *conn)
 {
     LIST_FOREACH_SAFE(it, &c->pinned)
     {
@@ -207,10 +214,23 @@ void calls_flush(struct client *c, struct conn *conn)
         if (call->endpoint == conn->endpoint && conn_takes_calls(conn))
             call_send(c, call, conn);
     }
-    if (conn != c->current)
+}
+
+static void flush_list(struct client *c, struct list *calls, struct conn *conn)
+{
+    while (!list_empty(calls) && conn_takes_calls(conn))
+        call_send(c, LIST_ENTRY(calls->next, struct client_call, link), conn);
+}
+
+void calls_flush(struct client *c, struct conn *conn)
+{
+    if (conn == c->current)
+        flush_list(c, &c->login.waiting, conn);
+    if (!login_ready(&c->login))
         return;
-    while (!list_empty(&c->waiting) && conn_takes_calls(conn))
-        call_send(c, LIST_ENTRY(c->waiting.next, struct client_call, link), conn);
+    flush_pinned(c, conn);
+    if (conn == c->current)
+        flush_list(c, &c->waiting, conn);
 }
 
 static void call_wait(struct client *c, struct client_call *call)
@@ -218,9 +238,10 @@ static void call_wait(struct client *c, struct client_call *call)
     struct conn *conn = call->endpoint == SIZE_MAX ? c->current : pool_pinned(c, call->endpoint);
     call_move(c, call, CALL_WAITING);
     timer_arm(c, &call->timer, call->deadline);
-    if (conn_takes_calls(conn)) {
+    bool may_go = call->kind->is_login || login_ready(&c->login);
+    if (may_go && conn_takes_calls(conn)) {
         call_send(c, call, conn);
-    } else if (call->endpoint == SIZE_MAX) {
+    } else if (call->endpoint == SIZE_MAX || !may_go) {
         client_unsettle(c);
     } else if (!conn) {
         error_set(&call->error, TENURE_ENOMEM, "out of memory");
@@ -270,7 +291,7 @@ struct client_call *client_call_new(struct client *c, const struct call_kind *ki
         error_set(err, TENURE_ECLOSED, "the client was closed");
         return NULL;
     }
-    if (c->n_calls >= c->calls_max) {
+    if (c->n_calls >= c->calls_max && !kind->is_login) {
         error_set(err, TENURE_ELIMIT, "%zu calls are under way, the most that the client is set to", c->n_calls);
         return NULL;
     }
@@ -292,7 +313,8 @@ static int submission_error(const struct client *c, const struct client_call *ca
 {
     if (buf_error(&call->request) == TENURE_ENOMEM)
         return error_set(err, TENURE_ENOMEM, "out of memory");
-    if (buf_error(&call->request) || call->request.len > c->queued_bytes_max - c->queued_bytes)
+    size_t room = c->queued_bytes < c->queued_bytes_max ? c->queued_bytes_max - c->queued_bytes : 0;
+    if (buf_error(&call->request) || (call->request.len > room && !call->kind->is_login))
         return error_set(err, TENURE_ELIMIT, "the requests under way hold %zu bytes, the client is set to at most %zu",
                          c->queued_bytes, c->queued_bytes_max);
     return 0;
@@ -352,10 +374,25 @@ static void doubt_endpoint(struct client *c, const struct client_call *call, con
         conn_doubt(c, call->stream.conn, DOUBT_CALLS, call->error.text);
 }
 
+static void wait_for_next(struct client *c, struct client_call *call);
+
+/* What is refused for its token is judged before anything else: it was not applied, and waits for the next token. */
+static bool token_was_refused(struct client *c, struct client_call *call)
+{
+    if (call->kind->is_login || call->logins == LOGINS_MAX || !login_refused(c, call->login, call->etcd))
+        return false;
+    call->logins++;
+    stream_detach(&call->stream);
+    wait_for_next(c, call);
+    return true;
+}
+
 static void call_refused(struct client *c, struct client_call *call, const struct stream_end *end)
 {
     struct client_verdict v = client_classify(end->status, end->text, call->is_write);
     keep_status(call, end, v.code);
+    if (token_was_refused(c, call))
+        return;
     doubt_endpoint(c, call, end);
     if (!v.retry || call->endpoint != SIZE_MAX || (!may_repeat(call) && v.applied != TENURE_APPLIED_NO)) {
         call_fail(c, call, v.applied);
@@ -555,8 +592,24 @@ static void close_all(struct client *c, struct list *calls)
         call_abort(c, LIST_ENTRY(calls->next, struct client_call, link), TENURE_ECLOSED, "the client was closed");
 }
 
+static void deny_all(struct client *c, struct list *calls, const struct tenure_error *why)
+{
+    while (!list_empty(calls)) {
+        struct client_call *call = LIST_ENTRY(calls->next, struct client_call, link);
+        call->error = *why;
+        call_fail(c, call, TENURE_APPLIED_NO);
+    }
+}
+
+void calls_denied(struct client *c, const struct tenure_error *why)
+{
+    deny_all(c, &c->waiting, why);
+    deny_all(c, &c->pinned, why);
+}
+
 void calls_close(struct client *c)
 {
+    close_all(c, &c->login.waiting);
     close_all(c, &c->waiting);
     close_all(c, &c->pinned);
     close_all(c, &c->resting);

@@ -63,7 +63,7 @@ static int init_parts(struct client *c, const struct client_config *config, stru
         return rc;
     if (timer_init(c, &c->pool_timer, TIMER_POOL) || watches_init(c) || keepalives_init(c))
         return error_set(err, TENURE_ENOMEM, "out of memory");
-    return 0;
+    return login_init(c, config, err);
 }
 
 int client_new(const struct client_config *config, tn_ms now, struct client **ret, struct tenure_error *err)
@@ -79,6 +79,7 @@ int client_new(const struct client_config *config, tn_ms now, struct client **re
     arena_init(&c->feed_arena, 0);
     arena_init(&c->deliver_arena, 0);
     buf_init(&c->scratch);
+    login_zero(c);
     watches_zero(c);
     keepalives_zero(c);
     int rc = init_parts(c, config, err);
@@ -125,6 +126,7 @@ struct client *client_free(struct client *c)
     watches_fini(c);
     keepalives_fini(c);
     calls_fini(c);
+    login_fini(c);
     heap_fini(&c->timers);
     endpoints_fini(c);
     arena_fini(&c->feed_arena);
@@ -141,6 +143,7 @@ void client_settle(struct client *c)
     for (int round = 0; c->unsettled; round++) {
         assert(round < SETTLE_ROUNDS_MAX);
         c->unsettled = false;
+        login_settle(c);
         pool_settle(c);
         watches_settle(c);
         keepalives_settle(c);
@@ -166,6 +169,7 @@ static void fire(struct client *c, struct timer *t)
         keepalive_on_timer(c, CONTAINER_OF(t, struct client_keepalive, timer));
         break;
     case TIMER_KEEPALIVE_STREAM:
+    case TIMER_LOGIN:
         client_unsettle(c);
         break;
     }

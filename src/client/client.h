@@ -26,6 +26,7 @@
 #ifndef CLIENT_CLIENT_H
 #define CLIENT_CLIENT_H
 
+#include "api/auth.h"
 #include "api/cluster.h"
 #include "api/etcd_error.h"
 #include "api/kv.h"
@@ -48,6 +49,10 @@ struct client_config {
     size_t calls_max;           /* under way and waiting; 0 = 100,000 */
     size_t queued_bytes_max;    /* of requests that have not ended; 0 = 64 MiB */
     size_t watch_bytes_max;     /* of undelivered events, all watches; 0 = 64 MiB */
+    const char *user,
+        *password;     /* copied; user NULL = nobody. A token is asked for with the first work, and again whenever
+                                    the servers refuse it, for calls and streams; where authentication is off none goes along */
+    const char *token; /* copied; one that the caller has (JWT); with it user and password must be NULL */
     struct rng seed;
     struct log log;
     bool broken_renew_from_receipt; /* tests only: keepalives report the time of receipt as sent_at */
@@ -108,6 +113,7 @@ struct client_result {
         const struct member_list_resp *members;
         const struct status_resp *status;
         enum health_status health;
+        const struct authenticate_resp *authenticate;
     };
 };
 typedef void (*client_done_cb)(void *user, const struct client_result *r);

@@ -21,16 +21,26 @@ enum {
     DRIBBLE_BYTES_PER_S = 1024,    /* at more than that it may stay open longer: a long answer on a slow line */
 };
 
-static const struct h2_header leader_needed = {{(const uint8_t *)"hasleader", 9}, {(const uint8_t *)"true", 4}};
-
 /* ---- streams ---- */
+
+/* etcd's metadata: `hasleader` ends what a member without a leader would keep waiting; `token` says who asks. */
+static size_t metadata(const struct client *c, bool needs_leader, struct h2_header *ret)
+{
+    size_t n = 0;
+    if (needs_leader)
+        ret[n++] = (struct h2_header){bytes_str("hasleader"), bytes_str("true")};
+    if (c->login.token)
+        ret[n++] = (struct h2_header){bytes_str("token"), bytes_of(c->login.token, c->login.token_len)};
+    return n;
+}
 
 int stream_open(struct client *c, struct stream *s, struct conn *conn, const char *path, int64_t timeout_ms,
                 bool needs_leader)
 {
+    struct h2_header headers[2];
+    size_t n = metadata(c, needs_leader, headers);
     assert(!s->h2);
-    s->h2 =
-        h2_call(conn->h2, path, c->endpoints[conn->endpoint].authority, timeout_ms, &leader_needed, needs_leader, s);
+    s->h2 = h2_call(conn->h2, path, c->endpoints[conn->endpoint].authority, timeout_ms, headers, n, s);
     if (!s->h2)
         return TENURE_ENOMEM;
     s->conn = conn;

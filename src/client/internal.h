@@ -5,6 +5,7 @@
  *   call.c        the life of a call                                retry.c      what a failure means
  *   calls_*.c     each call's request and answer                    keepalive.c  renewals on one shared stream
  *   watch*.c      watches on one shared stream                      deliver.c    completions, last
+ *   login.c       the token that goes with calls and streams
  *
  * How the files work together: every function of client.h changes state and at its end calls client_settle, which brings
  * what is (connections, streams) to what is wanted (one current connection while there is work, both streams on it).
@@ -30,7 +31,15 @@
 
 /* ---- time ---- */
 
-enum timer_kind { TIMER_CALL, TIMER_CONN, TIMER_POOL, TIMER_WATCH_STREAM, TIMER_KEEPALIVE, TIMER_KEEPALIVE_STREAM };
+enum timer_kind {
+    TIMER_CALL,
+    TIMER_CONN,
+    TIMER_POOL,
+    TIMER_WATCH_STREAM,
+    TIMER_KEEPALIVE,
+    TIMER_KEEPALIVE_STREAM,
+    TIMER_LOGIN
+};
 
 struct timer {
     struct heap_node node;
@@ -207,6 +216,7 @@ struct call_kind {
     bool no_leader_needed; /* asks about the very endpoint: not refused for want of a leader */
     bool is_stream;        /* the method is a stream: the first message is the answer */
     bool gone_is_done;     /* repeated, and the lease is not found: the copy before did it */
+    bool is_login;         /* goes before all others, without a token, over the bounds */
     /* Fills the header and its field of r. 0, TENURE_EPROTOCOL, TENURE_ENOMEM. */
     int (*decode)(bytes in, struct arena *a, struct client_result *r);
 };
@@ -223,6 +233,8 @@ struct client_call {
     bool has_reply;
     bool overdue;    /* its try took too long */
     unsigned rested; /* times in backoff */
+    unsigned logins; /* times that its token was refused and another one asked for */
+    uint64_t login;  /* number of the token that its last copy was sent with */
     size_t endpoint; /* SIZE_MAX = any */
     int64_t timeout_ms, try_ms;
     tn_ms deadline, try_at, sent_at;
@@ -254,6 +266,48 @@ void call_on_message(struct client *c, struct client_call *call, bytes message);
 void call_on_end(struct client *c, struct client_call *call, const struct stream_end *end);
 void call_on_timer(struct client *c, struct client_call *call);
 void call_deliver(struct client *c, struct client_call *call);
+
+/* Ends all that wait for a token. */
+void calls_denied(struct client *c, const struct tenure_error *why);
+
+/* ---- the token ----
+ *
+ *   NONE (no user, or a token that was given): calls go as they are
+ *   NEEDED --there is work--> ASKING --answered--> DONE --the server refuses the token--> NEEDED
+ *      ^                         |
+ *      +---- refused, or failed -+
+ */
+enum login_state {
+    LOGIN_NONE,   /* Next: none */
+    LOGIN_NEEDED, /* Next: ASKING when something waits for it and the backoff has passed */
+    LOGIN_ASKING, /* Next: DONE, NEEDED */
+    LOGIN_DONE    /* Next: NEEDED */
+};
+
+struct login {
+    enum login_state state;
+    char *user, *password;
+    char *token; /* NULL = none: nobody logged in, or the servers want none */
+    size_t token_len;
+    uint64_t number; /* of the token; each new one has a greater */
+    tn_ms done_at, retry_at;
+    struct backoff backoff;
+    struct timer timer;
+    struct list waiting; /* the call that asks, while no connection takes it */
+};
+
+void login_zero(struct client *c); /* makes login_fini possible */
+int login_init(struct client *c, const struct client_config *config, struct tenure_error *err) MUST_USE;
+void login_fini(struct client *c);
+void login_settle(struct client *c);
+/* Whether calls and streams may be sent. */
+static inline bool login_ready(const struct login *l)
+{
+    return l->state == LOGIN_NONE || l->state == LOGIN_DONE;
+}
+/* The server's answer to what was sent with token `number`: true when it is the token that is refused, and another one is
+ * asked for; what was refused was not applied, and may be sent again with that. */
+bool login_refused(struct client *c, uint64_t number, enum etcd_error e);
 
 /* ---- failures ---- */
 
@@ -315,6 +369,7 @@ struct client_watch {
 
 struct watches {
     struct stream stream;
+    uint64_t login;     /* number of the token that the stream was opened with */
     struct timer timer; /* retry, or linger */
     struct backoff backoff;
     struct list unplaced, placed, ended;
@@ -334,6 +389,8 @@ void watches_close(struct client *c);
 void watches_on_timer(struct client *c);
 void watches_on_message(struct client *c, bytes message);
 void watches_on_end(struct client *c, const struct stream_end *end);
+/* No token is to be had: those that wait for their stream end. */
+void watches_denied(struct client *c, const struct tenure_error *why);
 void watch_end(struct client *c, struct client_watch *w, int code, tn_rev compact_revision, const char *text);
 void watches_retry(struct client *c);
 /* Takes an answer with events or progress. False: the stream is not to be believed. */
@@ -374,6 +431,7 @@ struct client_keepalive {
 
 struct keepalives {
     struct stream stream;
+    uint64_t login;     /* number of the token that the stream was opened with */
     struct timer timer; /* retry */
     struct backoff backoff;
     struct list all, due, unstamped;
@@ -429,6 +487,7 @@ struct client {
     size_t n_live;       /* not DONE, and for any endpoint */
     size_t queued_bytes; /* of requests not DONE */
 
+    struct login login;
     struct watches watches;
     size_t watch_bytes;
     struct keepalives keepalives;

@@ -257,10 +257,12 @@ static void open_stream(struct client *c)
     struct keepalives *ks = &c->keepalives;
     if (c->now < ks->retry_at)
         return;
-    if (stream_open(c, &ks->stream, c->current, "/etcdserverpb.Lease/LeaseKeepAlive", -1, true))
+    if (stream_open(c, &ks->stream, c->current, "/etcdserverpb.Lease/LeaseKeepAlive", -1, true)) {
         retry_later(c);
-    else
-        ks->opened_at = c->now;
+        return;
+    }
+    ks->opened_at = c->now;
+    ks->login = c->login.number;
 }
 
 void keepalives_settle(struct client *c)
@@ -272,7 +274,7 @@ void keepalives_settle(struct client *c)
         stream_reset(c, &ks->stream);
         return;
     }
-    if (!conn_takes_calls(c->current))
+    if (!conn_takes_calls(c->current) || !login_ready(&c->login))
         return;
     if (ks->stream.h2 && ks->stream.conn != c->current) {
         stream_reset(c, &ks->stream);
@@ -367,6 +369,7 @@ void keepalives_on_end(struct client *c, const struct stream_end *end)
     struct conn *conn = ks->stream.conn;
     stream_detach(&ks->stream);
     stream_lost(c);
+    (void)login_refused(c, ks->login, retry_etcd_error(end->text));
     if (!end->lost && c->n_endpoints > 1 && retry_elsewhere(end->status, end->text))
         conn_doubt(c, conn, DOUBT_CALLS, "the keepalives were refused");
     retry_later(c);

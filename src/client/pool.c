@@ -140,10 +140,22 @@ static void want_current(struct client *c)
 
 /* ---- endings ---- */
 
+/* A call that names the endpoint is there and may not be sent yet: it waits for a token. */
+static bool is_awaited(const struct client *c, const struct conn *conn)
+{
+    LIST_FOREACH(it, (struct list *)&c->pinned)
+    {
+        if (LIST_ENTRY(it, struct client_call, link)->endpoint == conn->endpoint)
+            return true;
+    }
+    return false;
+}
+
 static bool is_idle(const struct client *c, const struct conn *conn)
 {
     bool has_streams = c->watches.stream.conn == conn || c->keepalives.stream.conn == conn;
-    return conn->state >= CONN_READY && conn != c->current && list_empty(&conn->calls) && !has_streams;
+    return conn->state >= CONN_READY && conn != c->current && list_empty(&conn->calls) && !has_streams &&
+           !is_awaited(c, conn);
 }
 
 static void reap(struct client *c)

@@ -182,6 +182,11 @@ static void end_all(struct client *c, int code, const char *text)
     end_list(c, &c->watches.placed, code, text);
 }
 
+void watches_denied(struct client *c, const struct tenure_error *why)
+{
+    end_list(c, &c->watches.unplaced, why->code, why->text);
+}
+
 void watches_close(struct client *c)
 {
     stream_reset(c, &c->watches.stream);
@@ -291,6 +296,7 @@ static void open_stream(struct client *c)
         return;
     }
     ws->opened_at = c->now;
+    ws->login = c->login.number;
 }
 
 /* ---- wanted against what is ---- */
@@ -337,7 +343,7 @@ static void arm_timer(struct client *c)
 static void seek_place(struct client *c)
 {
     struct watches *ws = &c->watches;
-    if (!conn_takes_calls(c->current))
+    if (!conn_takes_calls(c->current) || !login_ready(&c->login))
         return;
     if (ws->stream.h2 && ws->stream.conn != c->current) {
         stream_reset(c, &ws->stream);
@@ -414,6 +420,12 @@ static void watch_canceled(struct client *c, struct client_watch *w, const struc
     struct client_verdict v = client_classify(GRPC_UNKNOWN, r->cancel_reason, false);
     int len = (int)(r->cancel_reason.len < sizeof text - 1 ? r->cancel_reason.len : sizeof text - 1);
     snprintf(text, sizeof text, "%.*s", len, len ? (const char *)r->cancel_reason.data : "");
+    /* The token is the stream's, so a new one needs a new stream. */
+    if (login_refused(c, c->watches.login, retry_etcd_error(r->cancel_reason))) {
+        watch_unplace(c, w);
+        watches_retry(c);
+        return;
+    }
     if (r->compact_revision > 0 && w->state == WATCH_LIVE)
         send_cancel(c, w->id); /* etcd keeps such a watcher until it is told */
     if (r->compact_revision > 0)
@@ -496,6 +508,10 @@ void watches_on_end(struct client *c, const struct stream_end *end)
              end->text.len ? (const char *)end->text.data : "");
     stream_detach(&ws->stream);
     unplace_all(c);
+    if (login_refused(c, ws->login, retry_etcd_error(end->text))) {
+        retry_later(c);
+        return;
+    }
     if (is_final(end, v.code)) {
         end_all(c, v.code, text[0] ? text : "the server ended the watches");
         return;

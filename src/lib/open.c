@@ -61,10 +61,16 @@ static int endpoints_parse(struct endpoints *e, const char *text, struct tenure_
     return rc;
 }
 
+static const char *environment(const char *name)
+{
+    const char *value = getenv(name);
+    return value && value[0] ? value : NULL;
+}
+
 static const char *endpoints_default(void)
 {
-    const char *env = getenv("TENURE_ENDPOINTS");
-    return env && env[0] ? env : ENDPOINT_DEFAULT;
+    const char *env = environment("TENURE_ENDPOINTS");
+    return env ? env : ENDPOINT_DEFAULT;
 }
 
 /* ---- the parts ---- */
@@ -84,6 +90,32 @@ static int make_seed(struct rng *ret, struct tenure_error *err)
     return 0;
 }
 
+/* Who asks, when the program does not say: *ret_memory is what the answers live in, to be freed. */
+static int identity_default(struct client_config *config, char **ret_memory, struct tenure_error *err)
+{
+    const char *user = environment("TENURE_USER");
+    config->token = environment("TENURE_TOKEN");
+    if (config->token || !user)
+        return 0;
+    char *copy = *ret_memory = strdup(user), *colon = copy ? strchr(copy, ':') : NULL;
+    if (!copy)
+        return error_set(err, TENURE_ENOMEM, "out of memory");
+    config->user = copy;
+    config->password = environment("TENURE_PASSWORD");
+    if (colon && !config->password) {
+        *colon = 0;
+        config->password = colon + 1;
+    }
+    return 0;
+}
+
+static void forget(char *secret, size_t len)
+{
+    if (secret)
+        explicit_bzero(secret, len);
+    free(secret);
+}
+
 static int open_engine(tenure_client *c, const struct endpoints *e, const struct tenure_options *o,
                        struct tenure_error *err)
 {
@@ -92,10 +124,20 @@ static int open_engine(tenure_client *c, const struct endpoints *e, const struct
         .n_endpoints = e->n,
         .call_timeout_ms = c->call_timeout_ms,
         .connect_timeout_ms = o->connect_timeout_ms,
+        .user = o->user,
+        .password = o->password,
+        .token = o->token,
         .log = {.min = LOG_DEBUG, .sink = c->log ? log_sink : NULL, .user = c},
     };
+    char *memory = NULL;
     int rc = make_seed(&config.seed, err);
-    return rc < 0 ? rc : client_new(&config, c->now, &c->engine, err);
+    if (rc == 0 && !o->user && !o->password && !o->token)
+        rc = identity_default(&config, &memory, err);
+    size_t memory_len = memory ? strlen(environment("TENURE_USER")) : 0;
+    if (rc == 0)
+        rc = client_new(&config, c->now, &c->engine, err);
+    forget(memory, memory_len);
+    return rc;
 }
 
 /* The new thread inherits the mask of this one. The mutex makes it wait until c->thread is known to it. */

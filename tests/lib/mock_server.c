@@ -41,6 +41,7 @@ struct watcher {
 };
 
 struct server_stream {
+    char token[32];
     struct list link;
     struct server_conn *conn;
     struct h2_stream *st;
@@ -450,6 +451,23 @@ static enum etcd_error health(struct world *w, bytes in, struct arena *a, struct
     return ETCD_OK;
 }
 
+static enum etcd_error authenticate(struct world *w, bytes in, struct arena *a, struct buf *out)
+{
+    struct authenticate_req r;
+    char token[32];
+    assert_int_equal(decode_authenticate_req(in, a, &r), 0);
+    if (!w->auth)
+        return ETCD_AUTH_NOT_ENABLED;
+    if (!bytes_equal(r.name, bytes_str("alice")) || !bytes_equal(r.password, bytes_str("secret")))
+        return ETCD_AUTH_FAILED;
+    snprintf(token, sizeof token, "token-%u", ++w->n_tokens);
+    w->tokens_expired = false;
+    struct authenticate_resp p = {.revision = w->revision, .token = bytes_str(token)};
+    struct response_header h = header_of(w);
+    encode_authenticate_resp(&h, &p, out);
+    return ETCD_OK;
+}
+
 static const struct {
     const char *path;
     enum etcd_error (*handle)(struct world *w, bytes in, struct arena *a, struct buf *out);
@@ -467,7 +485,21 @@ static const struct {
     {"/etcdserverpb.Cluster/MemberList", member_list},
     {"/etcdserverpb.Maintenance/Status", status},
     {"/grpc.health.v1.Health/Check", health},
+    {"/etcdserverpb.Auth/Authenticate", authenticate},
 };
+
+/* As etcd: nobody in particular, somebody unknown, or fine. */
+static enum etcd_error check_token(const struct server_stream *s)
+{
+    const struct world *w = s->conn->w;
+    char newest[32];
+    if (!w->auth || ends_with(s->path, "/Authenticate") || ends_with(s->path, "/Check"))
+        return ETCD_OK;
+    if (!s->token[0])
+        return ETCD_USER_EMPTY;
+    snprintf(newest, sizeof newest, "token-%u", w->n_tokens);
+    return strcmp(s->token, newest) == 0 && !w->tokens_expired ? ETCD_OK : ETCD_INVALID_AUTH_TOKEN;
+}
 
 static void handle_watch(struct server_stream *s, bytes message)
 {
@@ -500,9 +532,40 @@ static void finish(struct server_stream *s, enum grpc_status status, const char 
     assert_int_equal(h2_finish(s->st, status, text), 0);
 }
 
+/* etcd's way to refuse a watch: one answer that it is created and cancelled, with Go's text of the status. */
+static void refuse_watch(struct server_stream *s, enum etcd_error e)
+{
+    char reason[160];
+    struct buf out;
+    snprintf(reason, sizeof reason, "rpc error: code = %s desc = %s",
+             e == ETCD_USER_EMPTY ? "InvalidArgument" : "Unauthenticated", etcd_error_text(e));
+    struct watch_resp r = {.header = header_of(s->conn->w),
+                           .watch_id = -1,
+                           .created = true,
+                           .canceled = true,
+                           .cancel_reason = bytes_str(reason)};
+    buf_init(&out);
+    encode_watch_resp(&r, &out);
+    answer(s, &out);
+}
+
+static bool refuse(struct server_stream *s)
+{
+    enum etcd_error e = check_token(s);
+    if (e == ETCD_OK)
+        return false;
+    if (ends_with(s->path, "/Watch"))
+        refuse_watch(s, e);
+    else
+        finish(s, etcd_error_status(e), etcd_error_text(e));
+    return true;
+}
+
 static void handle(struct server_stream *s, bytes message)
 {
     struct buf out;
+    if (refuse(s))
+        return;
     if (ends_with(s->path, "/Watch")) {
         handle_watch(s, message);
         return;
@@ -620,6 +683,10 @@ static void note_request(struct server_conn *conn, const struct h2_request *req,
     for (size_t i = 0; i < req->n_headers; i++)
         r->leader_needed |= bytes_equal(req->headers[i].name, bytes_str("hasleader")) &&
                             bytes_equal(req->headers[i].value, bytes_str("true"));
+    for (size_t i = 0; i < req->n_headers; i++)
+        if (bytes_equal(req->headers[i].name, bytes_str("token")))
+            snprintf(r->token, sizeof r->token, "%.*s", (int)req->headers[i].value.len,
+                     (const char *)req->headers[i].value.data);
 }
 
 static void on_request(void *user, struct h2_stream *st, const struct h2_request *req)
@@ -634,6 +701,7 @@ static void on_request(void *user, struct h2_stream *st, const struct h2_request
     list_push_back(&conn->streams, &s->link);
     h2_stream_set_user(st, s);
     note_request(conn, req, s->path);
+    snprintf(s->token, sizeof s->token, "%s", conn->w->requests[conn->w->n_requests - 1].token);
 }
 
 static void on_message(void *user, struct h2_stream *st, bytes message)

@@ -63,6 +63,7 @@ struct mock_request {
     tn_ms at;
     int64_t timeout_ms; /* -1 = none */
     bool leader_needed;
+    char token[32];
 };
 
 enum { MOCK_ENDPOINTS_MAX = 4, MOCK_RULES_MAX = 8, MOCK_REQUESTS_MAX = 4096, MOCK_EVENTS_MAX = 4096 };
@@ -103,6 +104,10 @@ struct world {
     struct mock_request requests[MOCK_REQUESTS_MAX];
     size_t n_requests;
     size_t n_streams_reset;
+
+    bool auth; /* calls need the newest token, which Authenticate gives to user "alice" with password "secret" */
+    unsigned n_tokens;   /* given so far; the newest is "token-N" */
+    bool tokens_expired; /* until the next one is given */
 
     bool fragment;    /* watch answers come in fragments of one event */
     bool no_progress; /* turns run */
