@@ -245,7 +245,7 @@ static int enter(struct bolt_cursor *c, uint64_t id, struct tenure_error *err)
 static int descend(struct bolt_cursor *c, struct tenure_error *err)
 {
     bytes key;
-    uint64_t child;
+    uint64_t child = 0;
     struct bolt_page *p = &c->stack[c->depth - 1].page;
     int rc = bolt_branch_at(p, c->stack[c->depth - 1].next++, &key, &child, err);
     return rc ? rc : enter(c, child, err);

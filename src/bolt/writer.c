@@ -238,7 +238,7 @@ static int raise_child(struct bolt_writer *w, struct tree *t, size_t at, bytes k
 /* The page of level i leaves, and the level above learns of it. */
 static int level_flush(struct bolt_writer *w, struct tree *t, size_t i)
 {
-    uint64_t page;
+    uint64_t page = 0;
     struct level *l = &t->levels[i];
     int rc = write_page(w, l, i == 0, &page);
     return rc ? rc : raise_child(w, t, i + 1, buf_bytes(&l->first_key), page);
