@@ -5,7 +5,7 @@
 #include "core/state.h"
 
 /* A service's function for a message. The arena and out of the core are empty when it is called; a unary call must have been
- * answered, or held, when it returns. */
+ * answered, or held, or have a task, when it returns. */
 struct core_method {
     const char *service, *name;
     bool is_stream;
@@ -54,6 +54,10 @@ extern const struct core_method kv_methods[], watch_methods[], lease_methods[], 
     maintenance_methods[], health_methods[];
 extern const size_t kv_methods_len, watch_methods_len, lease_methods_len, cluster_methods_len, maintenance_methods_len,
     health_methods_len;
+
+/* svc_hash.c */
+void maintenance_hash_kv(struct core_call *call, bytes in, tn_ms now);
+void maintenance_hash(struct core_call *call, bytes in, tn_ms now);
 
 /* svc_range_stream.c */
 void kv_range_stream(struct core_call *call, bytes in, tn_ms now);

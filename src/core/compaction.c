@@ -28,7 +28,8 @@ static bool has_work(const struct core *c)
 
 bool compaction_is_done(const struct core *c)
 {
-    return c->journal.writing == WRITING_OFF || (!has_work(c) && c->compaction.n_deletes == 0);
+    return c->journal.writing == WRITING_OFF ||
+           (!has_work(c) && c->compaction.n_deletes == 0 && !store_hashing(c->store));
 }
 
 static void settle(struct core *c)
@@ -110,6 +111,8 @@ tn_ms compaction_deadline(const struct core *c)
 {
     const struct compaction *k = &c->compaction;
     if (has_work(c) && k->n_deletes < DELETES_MAX && !c->journal.in_flight)
+        return c->now;
+    if (!list_empty(&k->physical) && compaction_is_done(c))
         return c->now;
     if (c->journal.writing == WRITING_FULL && k->n_deletes > 0 && !c->journal.in_flight)
         return journal_ready_at(c, WRITE_FREES);

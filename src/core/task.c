@@ -1,4 +1,4 @@
-/* Slices, a few a turn and in a circle, so that a long task holds up neither other clients nor other tasks.
+/* Slices, one a turn and in a circle, so that a long task holds up neither other clients nor other tasks.
  *
  * One that sends waits, beside the connection's other waiting work, while its stream or its connection has enough queued:
  * a stream that its client does not read costs what is queued and one slice more. How many tasks there are is bounded by
@@ -6,7 +6,6 @@
  */
 #include "core/task.h"
 
-#define SLICES_MAX 4
 /* A stream may queue this part of what its connection may. */
 #define STREAM_SHARE 4
 
@@ -54,7 +53,7 @@ static void run_one(struct core *c, struct task *t, tn_ms now)
 
 void tasks_run(struct core *c, tn_ms now)
 {
-    for (int i = 0; i < SLICES_MAX && !list_empty(&c->tasks); i++)
+    if (!list_empty(&c->tasks))
         run_one(c, LIST_ENTRY(c->tasks.next, struct task, link), now);
 }
 

@@ -23,7 +23,7 @@ struct task {
 void task_start(struct core_call *call, struct task *t, const struct task_kind *kind);
 /* The call of a task ends. */
 void task_end(struct core_call *call);
-/* Some slices, the longest waiting first. */
+/* One slice, of the longest waiting. */
 void tasks_run(struct core *c, tn_ms now);
 /* When there is more to do. */
 tn_ms tasks_deadline(const struct core *c);

@@ -61,6 +61,7 @@ struct store {
     struct lease_set leases;
     struct auth auth;
     struct facts facts;
+    struct list hashes; /* under way */
     struct watch_hub watch;
 
     tn_rev revision, revision_durable;
@@ -172,6 +173,11 @@ int64_t quota_txn_cost(const struct txn_req *req); /* 0 when it puts nothing on 
 
 /* What CORRUPT answers to all that writes. */
 enum etcd_error alarm_check(const struct store *s) MUST_USE;
+
+/* ---- hash.c ---- */
+
+/* What can be read at this revision and above must stay. */
+tn_rev hash_floor(const struct store *s);
 
 /* ---- compact.c ---- */
 

@@ -38,6 +38,7 @@ static void store_init(struct store *s, const struct store_config *config, const
     lease_set_init(&s->leases);
     auth_init(&s->auth);
     facts_init(&s->facts);
+    list_init(&s->hashes);
     watch_hub_init(&s->watch);
     tail_init(&s->tail);
 }

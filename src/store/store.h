@@ -189,6 +189,22 @@ bool store_trim_pending(const struct store *s);
  * compaction row that repeats the last revision, so that their rows can be trimmed. */
 tn_rev store_auto_compact(struct store *s, tn_ms now, int64_t retention_ms);
 
+/* ---- HashKV, in slices ---- */
+
+struct store_hash;
+enum store_hash_state { STORE_HASH_MORE, STORE_HASH_DONE, STORE_HASH_NO_MEMORY };
+enum { STORE_HASHES_MAX = 8 }; /* under way at one time */
+
+/* Begins one at revision (0 = the durable one; below: of nothing). COMPACTED, FUTURE_REV; TOO_MANY_REQUESTS while as many
+ * as may be are under way; OUT_OF_MEMORY. It holds up trimming until it ends. */
+enum etcd_error store_hash_begin(struct store *s, tn_rev revision, struct store_hash **ret) MUST_USE;
+/* One slice: about as much as looking at that many keys. */
+enum store_hash_state store_hash_step(struct store_hash *h, size_t work) MUST_USE;
+void store_hash_result(const struct store_hash *h, struct hash_kv_resp *ret); /* once it is done */
+struct store_hash *store_hash_end(struct store_hash *h);                      /* NULL is fine; NULL */
+/* Whether any is under way. */
+bool store_hashing(const struct store *s);
+
 /* ---- watches ---- */
 
 struct store_watch_batch {

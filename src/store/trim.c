@@ -10,7 +10,7 @@
  * They go in order of revision, a deleted version before its tombstone: a log in which only the first slices were
  * deleted never shows a deleted key as live. The same for a grant before its revoke.
  *
- * Versions that a live watcher has still to get, or needs as previous value, wait.
+ * Versions that a live watcher has still to get, or needs as previous value, wait, and what a hash under way reads.
  */
 #include <assert.h>
 #include <stdlib.h>
@@ -20,8 +20,9 @@
 /* The revision at which memory may be as if it were the compaction revision. */
 static tn_rev trim_bound(const struct store *s)
 {
-    tn_rev floor = watch_live_floor(&s->watch);
-    return s->compacted_durable < floor ? s->compacted_durable : floor - 1;
+    tn_rev floor = watch_live_floor(&s->watch), hashed = hash_floor(s);
+    tn_rev bound = s->compacted_durable < floor ? s->compacted_durable : floor - 1;
+    return bound < hashed ? bound : hashed;
 }
 
 static struct version *queue_first(const struct deque *d)

@@ -4,6 +4,31 @@
 
 static struct buf to_server, to_client;
 
+static void say(const char *path, struct buf *message)
+{
+    client_ask(here.c, path, message);
+    buf_init(message);
+}
+
+static void say_maintenance(void)
+{
+    bytes url = bytes_str("http://a:1");
+    struct range_req all = {.range = {bytes_str("a"), bytes_str("z")}, .limit = 1};
+    struct buf b;
+    buf_init(&b);
+    encode_range_req(&all, &b);
+    say("/etcdserverpb.KV/RangeStream", &b);
+    encode_alarm_req(&(struct alarm_req){ALARM_ACTIVATE, {7, 7}}, &b);
+    say("/etcdserverpb.Maintenance/Alarm", &b);
+    encode_alarm_req(&(struct alarm_req){ALARM_DEACTIVATE, {7, 7}}, &b);
+    say("/etcdserverpb.Maintenance/Alarm", &b);
+    say("/etcdserverpb.Maintenance/Status", &b);
+    say("/etcdserverpb.Maintenance/HashKV", &b);
+    encode_member_update_req(&(struct member_update_req){0xe1, &url, 1}, &b);
+    say("/etcdserverpb.Cluster/MemberUpdate", &b);
+    say("/etcdserverpb.Cluster/MemberList", &b);
+}
+
 /* Everything that a client can ask for, in one write. */
 static void say_everything(void)
 {
@@ -34,6 +59,7 @@ static void say_everything(void)
     client_delete(here.c, "b", "");
     client_revoke(here.c, 5);
     client_compact(here.c, 3, true);
+    say_maintenance();
     client_call(here.c, "/no.Such/Method", 500);
     call_unwatch(watch, 1);
     assert_int_equal(h2_output(here.c->h2, &to_server, 1 << 20), 0);
