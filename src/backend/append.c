@@ -37,11 +37,12 @@ static int bind_row(sqlite3_stmt *stmt, const struct record *r, uint32_t crc, in
     return rc == SQLITE_OK ? SQLITE_OK : SQLITE_NOMEM;
 }
 
-static int append_rows(struct db *d, const struct backend_batch *batch, tn_seq *seq, int64_t *acc)
+static int append_rows(struct db *d, const struct backend_batch *batch, tn_seq *seq, int64_t *acc, struct meta *meta)
 {
     for (size_t i = 0; i < batch->n_rows; i++) {
         const struct record *r = &batch->rows[i];
-        assert(r->seq == *seq + 1);
+        assert(r->seq == *seq + 1 || (d->skips && r->seq > *seq));
+        meta_skip(meta, *seq, r->seq);
         uint32_t crc = row_crc(r, *acc);
         int rc = bind_row(d->stmts[DB_INSERT], r, crc, row_acc(*acc, crc));
         if (rc == SQLITE_OK)
@@ -94,8 +95,8 @@ static int fill_transaction(struct db *d, const struct backend_batch *batch, tn_
 {
     int rc = sql_run(d->stmts[DB_BEGIN]);
     if (rc == SQLITE_OK)
-        rc = append_rows(d, batch, seq, acc);
-    if (rc != SQLITE_OK || batch->n_deletes == 0)
+        rc = append_rows(d, batch, seq, acc, meta);
+    if (rc != SQLITE_OK || (batch->n_deletes == 0 && !d->skips))
         return rc;
     rc = delete_rows(d, batch, meta);
     meta->last_seq = *seq;

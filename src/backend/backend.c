@@ -258,6 +258,12 @@ void backend_commit_now(struct backend *b, const struct backend_batch *batch, st
         ask_for_care(b);
 }
 
+void backend_allow_skips(struct backend *b)
+{
+    assert(backend_idle(b));
+    b->db.skips = true;
+}
+
 bool backend_take(struct backend *b, struct backend_result *ret)
 {
     pthread_mutex_lock(&b->slot);

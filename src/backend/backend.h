@@ -76,6 +76,10 @@ void backend_submit(struct backend *b, const struct backend_batch *batch);
  * is idle, where handing over costs more than the commit. Precondition: backend_idle. */
 void backend_commit_now(struct backend *b, const struct backend_batch *batch, struct backend_result *ret);
 
+/* From now on batches may leave sequences out: these count as rows that compaction has deleted. For making a log of what was
+ * another's. After backend_replay, while no batch is under way. */
+void backend_allow_skips(struct backend *b);
+
 /* The outcome of the batch under way; false while it is not finished or there is none. */
 bool backend_take(struct backend *b, struct backend_result *ret) MUST_USE;
 

@@ -41,6 +41,7 @@ struct db {
     int64_t acc; /* its running sum */
     struct meta meta;
     int64_t wal_frames; /* in the WAL at the newest commit */
+    bool skips;         /* sequences may be left out */
 };
 
 /* Opens the file in d (path names the directory for SQLite), a new one when there is none, and checks its format. The

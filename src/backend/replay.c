@@ -205,7 +205,7 @@ static int check_end(const struct tally *t, const struct meta *m, tn_seq at_leas
 static int check_sums(const struct tally *t, const struct meta *m, tn_seq last, int64_t acc, struct tenure_error *err)
 {
     int64_t lacking = last - t->count - m->deleted_count;
-    uint64_t all = (uint64_t)last * ((uint64_t)last + 1) / 2;
+    uint64_t all = row_seq_sum(last);
     uint64_t rest = all - t->seq_sum - (uint64_t)m->deleted_sum;
     if (lacking == 1 && rest <= (uint64_t)last)
         return missing(err, (tn_seq)rest, (tn_seq)rest);

@@ -52,3 +52,18 @@ void meta_delete(struct meta *m, tn_seq seq, uint32_t crc)
     if (seq > m->deleted_max)
         m->deleted_max = seq;
 }
+
+uint64_t row_seq_sum(tn_seq n)
+{
+    uint64_t v = (uint64_t)n;
+    return v % 2 ? (v + 1) / 2 * v : v / 2 * (v + 1);
+}
+
+void meta_skip(struct meta *m, tn_seq after, tn_seq before)
+{
+    if (before - after < 2)
+        return;
+    m->deleted_count += before - after - 1;
+    m->deleted_sum = (int64_t)((uint64_t)m->deleted_sum + row_seq_sum(before - 1) - row_seq_sum(after));
+    m->deleted_max = before - 1;
+}

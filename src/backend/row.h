@@ -33,5 +33,9 @@ struct meta {
 
 uint32_t meta_crc(const struct meta *m);
 void meta_delete(struct meta *m, tn_seq seq, uint32_t crc);
+/* The rows after `after` and before `before` never were: as if deleted, with crcs of 0. */
+void meta_skip(struct meta *m, tn_seq after, tn_seq before);
+/* 1 + 2 + … + n, wrapping. */
+uint64_t row_seq_sum(tn_seq n);
 
 #endif

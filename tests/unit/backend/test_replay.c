@@ -269,6 +269,46 @@ static void a_log_that_ends_within_a_command_is_found(void **state)
     rig_fini(&r);
 }
 
+static void append_at(struct rig *r, const tn_seq *seqs, size_t n)
+{
+    uint8_t buf[8][256];
+    struct record rows[8];
+    struct backend_batch batch = {rows, n, NULL, 0};
+    struct backend_result result;
+    for (size_t i = 0; i < n; i++)
+        rows[i] = rig_row(seqs[i], 0, buf[i]);
+    backend_commit_now(r->b, &batch, &result);
+    assert_int_equal(result.outcome, BACKEND_APPLIED);
+    r->seq = seqs[n - 1];
+}
+
+static void a_log_with_sequences_left_out_is_accepted_and_guarded(void **state)
+{
+    (void)state;
+    struct rig r;
+    rig_init(&r, NULL);
+    r.value_max = 0;
+    assert_int_equal(rig_open(&r), 0);
+    backend_allow_skips(r.b);
+    append_at(&r, (const tn_seq[]){1, 2, 9, 10, 40}, 5);
+    append_at(&r, (const tn_seq[]){41, 100}, 2);
+    rig_close(&r);
+    assert_int_equal(rig_open(&r), 0);
+    assert_int_equal(r.replayed, 7);
+    assert_false(r.wrong);
+    rig_append(&r, 2);
+    rig_delete(&r, (const tn_seq[]){9}, 1);
+    rig_close(&r);
+    assert_int_equal(rig_open(&r), 0);
+    assert_int_equal(r.replayed, 8);
+    assert_int_equal(r.last, 102);
+    rig_close(&r);
+    rig_sql(&r, "DELETE FROM log WHERE seq=41");
+    assert_int_equal(rig_open(&r), TENURE_ECORRUPT);
+    assert_non_null(strstr(r.error.text, "41"));
+    rig_fini(&r);
+}
+
 int main(void)
 {
 #define T(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
@@ -286,6 +326,7 @@ int main(void)
         T(an_older_copy_of_the_file_is_found_in_the_same_directory),
         T(a_damaged_log_is_left_as_it_was_found),
         cmocka_unit_test(a_log_that_ends_within_a_command_is_found),
+        cmocka_unit_test(a_log_with_sequences_left_out_is_accepted_and_guarded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -81,6 +81,31 @@ static void deletions_add_up(void **state)
     assert_int_equal(m.deleted_max, 9);
 }
 
+static void sequences_that_were_left_out_count_as_deleted(void **state)
+{
+    (void)state;
+    struct meta one_by_one = {0}, at_once = {0};
+    for (tn_seq seq = 5; seq < 30; seq++)
+        meta_delete(&one_by_one, seq, 0);
+    meta_skip(&at_once, 4, 30);
+    assert_memory_equal(&at_once, &one_by_one, sizeof at_once);
+    meta_skip(&at_once, 30, 31);
+    assert_memory_equal(&at_once, &one_by_one, sizeof at_once);
+}
+
+/* Where the plain formula would overflow. */
+static void the_sum_of_sequences_wraps_as_adding_does(void **state)
+{
+    (void)state;
+    const tn_seq near[] = {1, 1 << 20, INT64_C(1) << 32, (INT64_C(1) << 33) - 1, INT64_C(1) << 40, INT64_MAX - 4};
+    assert_int_equal(row_seq_sum(0), 0);
+    assert_int_equal(row_seq_sum(10), 55);
+    for (size_t i = 0; i < ARRAY_LEN(near); i++) {
+        for (tn_seq n = near[i]; n < near[i] + 3; n++)
+            assert_true(row_seq_sum(n) == row_seq_sum(n - 1) + (uint64_t)n);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -89,6 +114,8 @@ int main(void)
         cmocka_unit_test(an_empty_key_and_value_need_no_memory),
         cmocka_unit_test(the_running_sum_wraps_and_goes_back),
         cmocka_unit_test(deletions_add_up),
+        cmocka_unit_test(sequences_that_were_left_out_count_as_deleted),
+        cmocka_unit_test(the_sum_of_sequences_wraps_as_adding_does),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
