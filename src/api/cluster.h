@@ -42,6 +42,12 @@ struct status_resp {
     bool has_downgrade; /* the message about a downgrade is there; it always says that there is none */
 };
 
+/* etcdserverpb.SnapshotResponse */
+struct snapshot_resp {
+    uint64_t remaining_bytes;
+    bytes blob, version;
+};
+
 /* grpc.health.v1.HealthCheckResponse.ServingStatus */
 enum health_status { HEALTH_UNKNOWN = 0, HEALTH_SERVING = 1, HEALTH_NOT_SERVING = 2, HEALTH_SERVICE_UNKNOWN = 3 };
 

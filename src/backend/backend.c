@@ -258,6 +258,11 @@ void backend_commit_now(struct backend *b, const struct backend_batch *batch, st
         ask_for_care(b);
 }
 
+struct db *backend_db(struct backend *b)
+{
+    return &b->db;
+}
+
 void backend_allow_skips(struct backend *b)
 {
     assert(backend_idle(b));

@@ -92,6 +92,20 @@ bool backend_has_ballast(struct backend *b);
  * about once a second while it is out. */
 void backend_restore_ballast(struct backend *b);
 
+/* ---- reading the log beside the writer: for snapshots ---- */
+
+/* A reader has a connection of its own and is used by one thread, whichever; at most two at a time. It must be closed before
+ * the backend. */
+struct backend_reader;
+int backend_reader_open(struct backend *b, struct backend_reader **ret, struct tenure_error *err) MUST_USE;
+/* Hands out at most max rows behind *seq up to upto, in order, and moves *seq to the last of them; answers how many, 0 at the
+ * end, or an error. Each call is a read of its own, so that the WAL is not held up; what must not be deleted between two
+ * calls is for the caller to see to. A negative answer of on_record ends it. Row memory is borrowed for the call. */
+int64_t backend_reader_next(struct backend_reader *r, tn_seq *seq, tn_seq upto, int64_t max,
+                            int (*on_record)(void *user, const struct record *r), void *user,
+                            struct tenure_error *err) MUST_USE;
+struct backend_reader *backend_reader_close(struct backend_reader *r); /* NULL is fine; NULL */
+
 /* Stops the writer (a batch under way is finished first), checkpoints, closes and frees. NULL is fine. NULL. */
 struct backend *backend_close(struct backend *b);
 

@@ -234,6 +234,18 @@ static int open_checker(struct db *d, const char *path, const struct backend_con
     return code;
 }
 
+int db_connect_reader(const struct db *d, sqlite3 **ret, struct tenure_error *err)
+{
+    int code = connect(sqlite3_db_filename(d->conn, "main"), vfs_name(d->vfs), 0, ret, err);
+    if (!code)
+        code = sql_exec(*ret, DB_FILE, "PRAGMA query_only=1; PRAGMA cell_size_check=1", err);
+    if (code) {
+        sqlite3_close(*ret);
+        *ret = NULL;
+    }
+    return code;
+}
+
 static int open_existing(struct db *d, const struct dir *dir, const char *path, const struct backend_config *config,
                          struct tenure_error *err)
 {

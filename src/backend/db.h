@@ -51,6 +51,12 @@ int db_open(struct db *ret, const struct dir *d, const struct backend_config *co
 /* checkpoint: copies the WAL back first and leaves the one file; without, the files stay as they are. */
 void db_close(struct db *d, bool checkpoint);
 
+/* The backend's, for reader.c: what does not change after the opening may be read by any thread. */
+struct backend;
+struct db *backend_db(struct backend *b);
+/* One more connection, to read beside the writer; it must be closed before db_close. Any thread. At most two at a time. */
+int db_connect_reader(const struct db *d, sqlite3 **ret, struct tenure_error *err) MUST_USE;
+
 /* Makes the WAL file and its index in memory as large as they will normally get, so that commits need no more of either.
  * Best effort: on a full disk they grow later. */
 void db_grow_wal(struct db *d, int64_t wal_bytes, int64_t index_wal_bytes);

@@ -162,6 +162,18 @@ static int check_row(struct tally *t, const struct meta *m, sqlite3_stmt *stmt, 
     return 0;
 }
 
+int replay_row(sqlite3_stmt *stmt, struct record *ret, struct tenure_error *err)
+{
+    int64_t seq = sqlite3_column_int64(stmt, SEQ);
+    bool sound = columns_sound(stmt) && seq > 0;
+    if (sound) {
+        uint32_t crc = (uint32_t)sqlite3_column_int64(stmt, CRC);
+        read_row(stmt, ret);
+        sound = row_crc(ret, row_acc_before(sqlite3_column_int64(stmt, ACC), crc)) == crc;
+    }
+    return sound ? 0 : error_set(err, TENURE_ECORRUPT, DB_FILE ": row %" PRId64 " was changed", seq);
+}
+
 static int read_rows(sqlite3_stmt *stmt, struct tally *t, const struct db *d,
                      int (*on_record)(void *user, const struct record *r), void *user, struct tenure_error *err)
 {

@@ -9,4 +9,7 @@
 int replay(struct db *d, tn_seq at_least, int (*on_record)(void *user, const struct record *r), void *user,
            struct tenure_error *err) MUST_USE;
 
+/* A row by itself, from a statement that selects all columns of log: its own checksum is looked at, its place is not. */
+int replay_row(sqlite3_stmt *stmt, struct record *ret, struct tenure_error *err) MUST_USE;
+
 #endif

@@ -42,6 +42,9 @@ static void call_settle(struct core_call *call)
         watch_stream_free(call->watch);
     call->watch = NULL;
     task_end(call);
+    if (call->snapshot)
+        snapshot_stream_free(call->snapshot);
+    call->snapshot = NULL;
 }
 
 void call_free(struct core_call *call)

@@ -61,6 +61,8 @@ void maintenance_hash(struct core_call *call, bytes in, tn_ms now);
 
 /* svc_range_stream.c */
 void kv_range_stream(struct core_call *call, bytes in, tn_ms now);
+/* svc_snapshot.c: a method of Maintenance */
+void snapshot_message(struct core_call *call, bytes in, tn_ms now);
 
 /* svc_lease.c: one renewal, and its reply into the gate. Also for those whose first answer was undone. */
 void lease_renew(struct core_call *call, tn_lease id, tn_ms now);

@@ -42,7 +42,7 @@ static void trim(struct core *c)
 {
     struct compaction *k = &c->compaction;
     size_t room = DELETES_MAX - k->n_deletes;
-    if (!has_work(c) || room == 0 || c->journal.in_flight)
+    if (!has_work(c) || room == 0 || c->journal.in_flight || snapshots_hold_deletes(c))
         return; /* the array is lent to the batch under way */
     size_t slice = 2 * k->n_sent > TRIM_SLICE ? 2 * k->n_sent : TRIM_SLICE;
     k->n_deletes += store_trim(c->store, slice < room ? slice : room, k->deletes + k->n_deletes);
@@ -87,6 +87,8 @@ void compaction_committed(struct core *c)
 size_t compaction_share(const struct core *c, size_t n_rows)
 {
     size_t share = n_rows == 0 ? DELETES_ALONE : DELETES_BESIDE;
+    if (snapshots_hold_deletes(c))
+        return 0;
     if (share < 2 * n_rows)
         share = 2 * n_rows;
     return share < c->compaction.n_deletes ? share : c->compaction.n_deletes;
@@ -110,7 +112,7 @@ void compaction_give_up(struct core *c)
 tn_ms compaction_deadline(const struct core *c)
 {
     const struct compaction *k = &c->compaction;
-    if (has_work(c) && k->n_deletes < DELETES_MAX && !c->journal.in_flight)
+    if (has_work(c) && k->n_deletes < DELETES_MAX && !c->journal.in_flight && !snapshots_hold_deletes(c))
         return c->now;
     if (!list_empty(&k->physical) && compaction_is_done(c))
         return c->now;

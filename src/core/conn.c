@@ -56,11 +56,20 @@ static void on_close(void *user, struct h2_stream *st)
         call_free(call);
 }
 
+static void on_drain(void *user, struct h2_stream *st)
+{
+    struct core_call *call = h2_stream_user(st);
+    (void)user;
+    if (call)
+        snapshot_drained(call);
+}
+
 static const struct h2_callbacks callbacks = {
     .on_request = on_request,
     .on_message = on_message,
     .on_half_close = on_half_close,
     .on_close = on_close,
+    .on_drain = on_drain,
 };
 
 /* ---- life ---- */

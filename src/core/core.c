@@ -50,6 +50,7 @@ int core_new(const struct core_config *config, struct core **ret)
     gate_init(&c->gate);
     compaction_init(&c->compaction);
     fanout_init(&c->fanout);
+    snapshots_init(&c->snapshots);
     map_init(&c->journal.doubtful);
     arena_init(&c->arena, 0);
     buf_init(&c->out);
@@ -116,6 +117,7 @@ void core_run(struct core *c, tn_ms now)
     fanout_run(c, now);
     progress_run(c, now);
     tasks_run(c, now);
+    snapshots_run(c);
     conn_check_all(c, now);
     c->asked = core_deadline(c);
 }
@@ -135,6 +137,7 @@ tn_ms core_deadline(const struct core *c)
     at = sooner(at, compaction_deadline(c));
     at = sooner(at, progress_deadline(c));
     at = sooner(at, tasks_deadline(c));
+    at = sooner(at, snapshots_deadline(c));
     return at > c->now ? at : c->now;
 }
 

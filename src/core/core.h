@@ -23,6 +23,7 @@
 
 struct core;
 struct core_conn;
+struct core_snapshots;
 struct store;
 
 struct core_config {
@@ -52,8 +53,27 @@ struct core_config {
     void (*lease_store)(void *user, tn_lease id, tn_ms deadline);
     void (*lease_forget)(void *user, tn_lease id);
     void *user;
+    const struct core_snapshots *snapshots; /* NULL: not offered. Borrowed; called with user */
 
     bool broken_skip_gate; /* tests only: replies leave before they are durable */
+};
+
+/* ---- snapshots ---- */
+
+struct core_snapshot {
+    void *handle; /* the driver's */
+    uint64_t bytes;
+    uint8_t sha256[32];
+};
+
+/* How the driver makes a file of etcd's of the log. */
+struct core_snapshots {
+    /* Begins to make one of the rows up to upto, none of which is deleted before core_snapshot_made was told the outcome. One
+     * at a time. 0 or an error. */
+    int (*make)(void *user, tn_seq upto, struct tenure_error *err);
+    /* Reads len bytes at offset of a made one: from the page cache, as a rule. 0 or an error. */
+    int (*read)(void *user, void *handle, uint64_t offset, uint8_t *to, size_t len, struct tenure_error *err);
+    void (*drop)(void *user, void *handle);
 };
 
 int core_new(const struct core_config *config, struct core **ret) MUST_USE;
@@ -107,6 +127,9 @@ void core_written(struct core *c, enum core_outcome outcome, tn_seq seq, tn_ms n
 /* Tells the file's size for Status, and for the quota how much of it is in use: what compaction freed is used again, though
  * the file does not shrink. */
 void core_set_file_size(struct core *c, int64_t bytes, int64_t in_use);
+
+/* The outcome of core_snapshots.make: made is copied, and its handle is the core's to drop; or NULL, and err says why. */
+void core_snapshot_made(struct core *c, const struct core_snapshot *made, const struct tenure_error *err, tn_ms now);
 
 /* ---- a full disk ---- */
 /* A write that frees room in the end (a revoke, an expiry, a delete, a compaction) found none: release the ballast, if

@@ -31,9 +31,11 @@
 #define CORE_TURN_MS_MAX 500  /* the driver is asked back at the latest then, so that a stop is noticed */
 #define CORE_STALL_MS    100  /* later than asked by more: the process was held up */
 #define CORE_PROBE_MS    1000 /* on a full disk: how often a write is tried */
+#define CORE_STORAGE_VERSION "3.7.0"
 #define CORE_RAFT_TERM   2    /* one server is always the leader of one term; clients refuse 0 */
 
 struct core_method;
+struct snapshot_stream;
 struct watch_stream;
 struct task;
 
@@ -85,6 +87,7 @@ struct core_call {
     struct parked *parked;     /* waits for room on the connection */
     struct watch_stream *watch;
     struct task *task; /* work in slices */
+    struct snapshot_stream *snapshot;
 };
 
 /* ---- connections (conn.c) ---- */
@@ -167,6 +170,15 @@ struct fanout {
     struct buf encoded; /* events that are not shared */
 };
 
+/* ---- snapshots (svc_snapshot.c) ---- */
+
+struct snapshots {
+    struct list waiting, sending;
+    struct snapshot_stream *maker; /* for whom one is being made; NULL: the call has ended, or */
+    bool making;                   /* none is */
+    size_t n;                      /* streams */
+};
+
 struct core {
     struct core_config config; /* with defaults filled in */
     struct store *store;
@@ -186,6 +198,7 @@ struct core {
     struct journal journal;
     struct compaction compaction;
     struct fanout fanout;
+    struct snapshots snapshots;
     struct list notify;   /* watches with progress_notify, longest silent first */
     struct list progress; /* watch streams that were asked for progress while behind */
     struct list tasks;    /* those that can go on */
@@ -244,6 +257,16 @@ void journal_fini(struct core *c);
 /* expiry.c */
 void expiry_run(struct core *c, tn_ms now);
 tn_ms expiry_deadline(const struct core *c);
+
+/* svc_snapshot.c */
+void snapshots_init(struct snapshots *s);
+void snapshots_run(struct core *c);
+tn_ms snapshots_deadline(const struct core *c);
+/* While one is being made, no row of the log is deleted. */
+bool snapshots_hold_deletes(const struct core *c);
+void snapshot_stream_free(struct snapshot_stream *st);
+/* Its stream has room again. */
+void snapshot_drained(struct core_call *call);
 
 /* compaction.c */
 void compaction_init(struct compaction *k);

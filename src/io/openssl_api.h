@@ -100,6 +100,11 @@
     X(ERR_peek_error)                                                                                                  \
     X(ERR_peek_last_error)                                                                                             \
     X(ERR_reason_error_string)                                                                                         \
+    X(EVP_DigestFinal_ex)                                                                                              \
+    X(EVP_DigestInit_ex)                                                                                               \
+    X(EVP_DigestUpdate)                                                                                                \
+    X(EVP_MD_CTX_free)                                                                                                 \
+    X(EVP_MD_CTX_new)                                                                                                  \
     X(EVP_PKEY_Q_keygen)                                                                                               \
     X(EVP_PKEY_free)                                                                                                   \
     X(EVP_sha256)                                                                                                      \

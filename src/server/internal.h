@@ -52,6 +52,8 @@ struct server {
     tn_ms next_tls_check;
     char *self_cert, *self_key; /* paths of those made by auto_tls */
 
+    struct snapshot_job *snapshot; /* being made; see snapshot.h */
+
     struct list conns;
     struct list again;     /* connections whose output was cut */
     struct list lingering; /* connections that wait for their last bytes, oldest first */

@@ -13,6 +13,7 @@
 #include <sys/resource.h>
 
 #include "server/internal.h"
+#include "server/snapshot.h"
 
 #define FDS_RESERVED 64 /* log, loop, listeners, what libraries open */
 #define FDS_WANTED   65536
@@ -108,6 +109,8 @@ static int open_data(struct server *s, struct rng *seed, struct tenure_error *er
         rc = backend_replay(s->backend, on_record, &replay, err);
     if (rc == 0)
         rc = store_ready(s->store, io_now(s->loop), err);
+    if (rc == 0)
+        snapshot_clean(s);
     if (rc == 0)
         restore_leases(s, io_now(s->loop));
     return rc;
@@ -208,6 +211,7 @@ static int open_core(struct server *s, const struct rng *seed, struct tenure_err
         .log = s->log,
         .lease_store = on_lease_store,
         .lease_forget = on_lease_forget,
+        .snapshots = &snapshot_driver,
         .user = s,
     };
     if (core_new(&config, &s->core) < 0)
@@ -311,6 +315,7 @@ struct server *server_close(struct server *s)
     {
         conn_close(LIST_ENTRY(it, struct conn, in_server));
     }
+    snapshot_stop(s);
     s->backend = backend_close(s->backend);
     s->http = http_free(s->http);
     s->core = core_free(s->core);

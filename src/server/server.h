@@ -2,6 +2,7 @@
  *
  *     server.c    opening (replay, restored leases, listening), signals, shutdown, closing
  *     turn.c      the turn: outcomes, engines, commits, one write a connection, one timer
+ *     snapshot.c  the file of etcd's that Maintenance.Snapshot sends
  *     conn.c      a connection: socket <-> core
  *     http1.c     connections that speak HTTP/1
  *     listen.c    addresses and their listeners

@@ -128,6 +128,19 @@ static int add_auth(struct snapshot_export *x, const struct record *r)
     return 0;
 }
 
+static int add_alarm(struct snapshot_export *x, const struct record *r)
+{
+    struct schema_alarm alarm = {(uint64_t)r->lease, r->version};
+    buf_reset(&x->value);
+    schema_alarm_encode(&alarm, &x->value);
+    if (buf_error(&x->value))
+        return TENURE_ENOMEM;
+    if (!r->tombstone)
+        return kept_put(&x->alarms, buf_bytes(&x->value), bytes_of(NULL, 0));
+    kept_drop(&x->alarms, buf_bytes(&x->value));
+    return 0;
+}
+
 static int add_row(struct snapshot_export *x, const struct record *r)
 {
     switch (r->kind) {
@@ -145,6 +158,12 @@ static int add_row(struct snapshot_export *x, const struct record *r)
     case RECORD_AUTH_USER:
     case RECORD_AUTH_ROLE:
         return add_auth(x, r);
+    case RECORD_ALARM:
+        return add_alarm(x, r);
+    case RECORD_PEER_URLS:
+        buf_reset(&x->peer_urls);
+        buf_append_bytes(&x->peer_urls, r->value);
+        return buf_error(&x->peer_urls) ? TENURE_ENOMEM : 0;
     }
     return TENURE_EVERSION;
 }
@@ -249,26 +268,39 @@ static void json_urls(struct buf *out, const char *name, const char *const *urls
 {
     buf_printf(out, ",\"%s\":[", name);
     for (size_t i = 0; i < n; i++) {
-        buf_printf(out, i ? "," : "");
+        buf_printf(out, "%s", i ? "," : "");
         json_string(out, bytes_str(urls[i]));
+    }
+    buf_append_byte(out, ']');
+}
+
+/* Each with a 0 behind it. */
+static void json_url_list(struct buf *out, const char *name, bytes urls)
+{
+    buf_printf(out, ",\"%s\":[", name);
+    for (size_t at = 0; at < urls.len;) {
+        size_t len = strnlen((const char *)urls.data + at, urls.len - at);
+        buf_printf(out, "%s", at ? "," : "");
+        json_string(out, bytes_of(urls.data + at, len));
+        at += len + 1;
     }
     buf_append_byte(out, ']');
 }
 
 static void write_members(struct snapshot_export *x)
 {
-    static const char *const default_peer[] = {"http://localhost:2380"};
-    const struct snapshot_facts *f = &x->facts;
+    static const char default_peer[] = "http://localhost:2380"; /* as etcd */
     char id[20];
+    bytes peers = x->peer_urls.len ? buf_bytes(&x->peer_urls) : bytes_of(default_peer, sizeof default_peer);
     int len = snprintf(id, sizeof id, "%" PRIx64, x->member_id);
     bolt_bucket_begin(x->writer, bytes_str(SCHEMA_MEMBERS));
     buf_reset(&x->value);
     buf_printf(&x->value, "{\"id\":%" PRIu64, x->member_id);
-    json_urls(&x->value, "peerURLs", f->n_peer_urls ? f->peer_urls : default_peer, f->n_peer_urls ? f->n_peer_urls : 1);
+    json_url_list(&x->value, "peerURLs", peers);
     buf_printf(&x->value, ",\"name\":");
     json_string(&x->value, buf_bytes(&x->member_name));
-    if (f->n_client_urls)
-        json_urls(&x->value, "clientURLs", f->client_urls, f->n_client_urls);
+    if (x->facts.n_client_urls)
+        json_urls(&x->value, "clientURLs", x->facts.client_urls, x->facts.n_client_urls);
     buf_append_byte(&x->value, '}');
     if (x->member_id)
         bolt_put(x->writer, bytes_of(id, (size_t)len), buf_bytes(&x->value));

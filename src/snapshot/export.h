@@ -21,8 +21,6 @@ struct snapshot_facts {
     const char *storage_version; /* NULL = "3.7.0" */
     const char *const *client_urls;
     size_t n_client_urls;
-    const char *const *peer_urls; /* none: "http://localhost:2380", as etcd's default */
-    size_t n_peer_urls;
     uint64_t term; /* 0 = 2 */
 };
 

@@ -13,8 +13,11 @@ struct import {
     struct tenure_error *err;
     tn_seq seq;
     tn_rev revision;
-    tn_rev compacted; /* 0 = never, or given already */
-    int64_t sub;      /* of the last row of a key */
+    tn_rev compacted;    /* 0 = never */
+    bool compaction_due; /* its row is not given yet */
+    int64_t sub;         /* of the last row of a key */
+    bool auth_enabled;
+    int64_t auth_revision;
     bool has_kv; /* one was seen, and waits below until it is known whether it ends its revision */
     struct record kv;
     struct snapshot_summary *summary;
@@ -103,9 +106,9 @@ static int read_compacted(struct import *m, tn_rev *ret)
 static int give_compaction(struct import *m)
 {
     tn_rev at = m->compacted;
-    m->compacted = 0;
-    if (at == 0)
+    if (!m->compaction_due)
         return 0;
+    m->compaction_due = false;
     if (m->revision < at) {
         m->seq += at - m->revision;
         m->revision = at;
@@ -122,6 +125,7 @@ static int give_bump(struct import *m, tn_rev bump)
     if (bump == 0)
         return 0;
     m->compacted = m->revision + bump;
+    m->compaction_due = true;
     return give_compaction(m);
 }
 
@@ -168,7 +172,7 @@ static int give_kv(struct import *m, const struct bolt_item *item)
     int rc = check_kv(m, &rev, &kv);
     if (rc == 0)
         rc = give_pending(m, rev.main != m->revision);
-    if (rc == 0 && rev.main > m->compacted)
+    if (rc == 0 && m->compacted > 0 && rev.main > m->compacted)
         rc = give_compaction(m);
     if (rc)
         return rc;
@@ -184,6 +188,79 @@ static int give_kv(struct import *m, const struct bolt_item *item)
     m->kv.version = kv.version;
     m->kv.lease = kv.lease;
     return 0;
+}
+
+/* ---- users, roles, alarms ---- */
+
+static int give_auth(struct import *m, enum record_kind kind, const struct bolt_item *item)
+{
+    return give(m, (struct record){.kind = kind,
+                                   .last_of_command = true,
+                                   .main = m->revision,
+                                   .version = m->auth_revision,
+                                   .key = item->key,
+                                   .value = item->value});
+}
+
+static int give_role(struct import *m, const struct bolt_item *item)
+{
+    return give_auth(m, RECORD_AUTH_ROLE, item);
+}
+
+static int give_user(struct import *m, const struct bolt_item *item)
+{
+    return give_auth(m, RECORD_AUTH_USER, item);
+}
+
+static int note_auth(struct import *m, const struct bolt_item *item)
+{
+    if (bytes_equal(item->key, bytes_str("authEnabled")))
+        m->auth_enabled = item->value.len == 1 && item->value.data[0] == 1;
+    else if (bytes_equal(item->key, bytes_str("authRevision")) && item->value.len == 8)
+        m->auth_revision = (int64_t)schema_get_u64(item->value.data);
+    return 0;
+}
+
+/* The log has no row for the auth revision by itself: each row about users and roles carries it. It takes one that goes
+ * further than by one where rows are missing that a compaction may have dropped, even if that was one of no revision. */
+static int begin_auth(struct import *m)
+{
+    int rc = each(m, SCHEMA_AUTH, note_auth);
+    if (rc == 0 && m->auth_revision < 0)
+        rc = corrupt(m, SCHEMA_AUTH, "a revision out of range");
+    if (m->auth_revision < 1)
+        m->auth_revision = 1; /* as etcd, before anything was changed */
+    if (m->auth_revision > 1) {
+        m->seq++;
+        m->compaction_due = true;
+    }
+    return rc;
+}
+
+static int give_all_auth(struct import *m)
+{
+    int rc = each(m, SCHEMA_AUTH_ROLES, give_role);
+    if (rc == 0)
+        rc = each(m, SCHEMA_AUTH_USERS, give_user);
+    if (rc || (!m->auth_enabled && m->auth_revision < 2))
+        return rc;
+    return give(m, (struct record){.kind = RECORD_AUTH_SWITCH,
+                                   .last_of_command = true,
+                                   .main = m->revision,
+                                   .sub = m->auth_enabled,
+                                   .version = m->auth_revision});
+}
+
+static int give_alarm(struct import *m, const struct bolt_item *item)
+{
+    struct schema_alarm a;
+    if (!schema_alarm_decode(item->key, &a) || a.type < INT32_MIN || a.type > INT32_MAX)
+        return corrupt(m, SCHEMA_ALARM, "an entry is no alarm");
+    return give(m, (struct record){.kind = RECORD_ALARM,
+                                   .last_of_command = true,
+                                   .main = m->revision,
+                                   .lease = (tn_lease)a.member_id,
+                                   .version = a.type});
 }
 
 /* ---- the whole ---- */
@@ -205,8 +282,11 @@ int snapshot_import(const struct bolt_file *file, const struct snapshot_import_o
         .file = file, .on_row = on_row, .user = user, .err = err, .revision = 1, .sub = -1, .summary = ret};
     *ret = (struct snapshot_summary){.bytes = bolt_size(file)};
     int rc = read_compacted(&m, &m.compacted);
+    m.compaction_due = m.compacted > 0;
     if (rc == 0)
         rc = give_identity(&m, options);
+    if (rc == 0)
+        rc = begin_auth(&m);
     if (rc == 0)
         rc = each(&m, SCHEMA_LEASE, give_lease);
     if (rc == 0)
@@ -217,6 +297,10 @@ int snapshot_import(const struct bolt_file *file, const struct snapshot_import_o
         rc = give_compaction(&m);
     if (rc == 0)
         rc = give_bump(&m, options->bump);
+    if (rc == 0)
+        rc = give_all_auth(&m);
+    if (rc == 0)
+        rc = each(&m, SCHEMA_ALARM, give_alarm);
     ret->revision = m.revision;
     return rc;
 }

@@ -121,6 +121,10 @@ int decode_downgrade_req(bytes in, struct arena *a, struct downgrade_req *ret) M
 void encode_downgrade_req(const struct downgrade_req *r, struct buf *out);
 void encode_downgrade_resp(const struct response_header *h, tn_rev revision, bytes version, struct buf *out);
 int decode_downgrade_resp(bytes in, struct arena *a, struct response_header *h, bytes *ret_version) MUST_USE;
+int decode_snapshot_req(bytes in, struct arena *a) MUST_USE;
+void encode_snapshot_req(struct buf *out);
+void encode_snapshot_resp(const struct snapshot_resp *r, struct buf *out);
+int decode_snapshot_resp(bytes in, struct arena *a, struct snapshot_resp *ret) MUST_USE;
 int decode_health_req(bytes in, struct arena *a, bytes *ret_service) MUST_USE;
 void encode_health_req(bytes service, struct buf *out);
 void encode_health_resp(enum health_status s, struct buf *out);

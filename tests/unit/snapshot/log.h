@@ -5,6 +5,7 @@
 #include "file.h"
 #include "snapshot/export.h"
 #include "snapshot/import.h"
+#include "store/auth.h"
 #include "store/store.h"
 
 struct row {

@@ -140,6 +140,98 @@ static void random_histories_come_back(void **state)
     }
 }
 
+static void make_users(struct log_store *l)
+{
+    tn_seq seq;
+    struct user_role_req root = {.user = bytes_str("root"), .role = bytes_str("root")};
+    struct role_grant_req grant = {.role = bytes_str("reader"),
+                                   .permission = {.type = PERMISSION_READ, .range = {.key = bytes_str("a"), .range_end = bytes_str("b")}}};
+    assert_int_equal(store_role_add(l->store, bytes_str("root"), &seq), ETCD_OK);
+    assert_int_equal(store_role_add(l->store, bytes_str("reader"), &seq), ETCD_OK);
+    assert_int_equal(store_role_add(l->store, bytes_str("gone"), &seq), ETCD_OK);
+    assert_int_equal(store_role_grant(l->store, &grant, &seq), ETCD_OK);
+    assert_int_equal(store_user_add(l->store, bytes_str("root"), bytes_str("$2a$10$hash"), false, &seq), ETCD_OK);
+    assert_int_equal(store_user_add(l->store, bytes_str("nopass"), bytes_str(""), true, &seq), ETCD_OK);
+    assert_int_equal(store_user_grant_role(l->store, &root, &seq), ETCD_OK);
+    assert_int_equal(store_role_delete(l->store, bytes_str("gone"), &seq), ETCD_OK);
+    log_store_settle(l);
+}
+
+static void expect_same_users(struct log_store *l)
+{
+    struct log_store back;
+    struct file f;
+    log_export(l, &f);
+    log_import(&back, &f, 0);
+    const struct store *a = l->store, *b = back.store;
+    assert_int_equal(store_auth_enabled(a, STORE_DURABLE), store_auth_enabled(b, STORE_DURABLE));
+    assert_int_equal(store_auth_revision(a, STORE_DURABLE), store_auth_revision(b, STORE_DURABLE));
+    assert_int_equal(store_users(a, STORE_DURABLE), store_users(b, STORE_DURABLE));
+    assert_int_equal(store_roles(a, STORE_DURABLE), store_roles(b, STORE_DURABLE));
+    for (size_t i = 0; i < store_users(a, STORE_DURABLE); i++) {
+        struct store_user x, y;
+        store_user_at(a, STORE_DURABLE, i, &x);
+        store_user_at(b, STORE_DURABLE, i, &y);
+        assert_true(bytes_equal(x.encoded, y.encoded));
+    }
+    for (size_t i = 0; i < store_roles(a, STORE_DURABLE); i++) {
+        struct store_role x, y;
+        store_role_at(a, STORE_DURABLE, i, &x);
+        store_role_at(b, STORE_DURABLE, i, &y);
+        assert_true(bytes_equal(x.encoded, y.encoded));
+    }
+    log_expect_restart(&back);
+    file_fini(&f);
+    log_store_fini(&back);
+}
+
+static void users_and_roles_come_back(void **state)
+{
+    (void)state;
+    struct log_store l;
+    tn_seq seq;
+    log_store_init(&l);
+    log_put(&l, "a", "1", 0);
+    make_users(&l);
+    expect_same_users(&l);
+    assert_int_equal(store_auth_enable(l.store, &seq), ETCD_OK);
+    log_store_settle(&l);
+    assert_true(store_auth_enabled(l.store, STORE_DURABLE));
+    expect_same_users(&l);
+    log_put(&l, "a", "2", 0);
+    log_compact(&l, 3);
+    expect_same_users(&l);
+    expect_same(&l);
+    log_store_fini(&l);
+}
+
+static void alarms_come_back(void **state)
+{
+    (void)state;
+    struct log_store l, back;
+    struct alarm_req req = {.action = ALARM_ACTIVATE, .alarm = {.member_id = 9, .type = ALARM_NOSPACE}};
+    struct alarm_resp resp;
+    struct file f;
+    tn_seq seq;
+    log_store_init(&l);
+    assert_int_equal(store_alarm(l.store, &req, &l.arena, &resp, &seq), ETCD_OK);
+    log_store_settle(&l);
+    log_export(&l, &f);
+    log_import(&back, &f, 0);
+    assert_true(store_alarmed(back.store, ALARM_NOSPACE));
+    file_fini(&f);
+    log_store_fini(&back);
+    req.action = ALARM_DEACTIVATE;
+    assert_int_equal(store_alarm(l.store, &req, &l.arena, &resp, &seq), ETCD_OK);
+    log_store_settle(&l);
+    log_export(&l, &f);
+    log_import(&back, &f, 0);
+    assert_false(store_alarmed(back.store, ALARM_NOSPACE));
+    file_fini(&f);
+    log_store_fini(&back);
+    log_store_fini(&l);
+}
+
 static void a_bump_leaves_every_revision_behind(void **state)
 {
     (void)state;
@@ -290,6 +382,8 @@ int main(void)
         cmocka_unit_test(leases_come_back_with_their_keys),
         cmocka_unit_test(a_compaction_at_every_revision_comes_back),
         cmocka_unit_test(random_histories_come_back),
+        cmocka_unit_test(users_and_roles_come_back),
+        cmocka_unit_test(alarms_come_back),
         cmocka_unit_test(a_bump_leaves_every_revision_behind),
         cmocka_unit_test(a_revision_cannot_be_bumped_beyond_all_numbers),
         cmocka_unit_test(what_etcd_would_not_write_is_refused),

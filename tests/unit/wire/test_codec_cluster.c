@@ -2,6 +2,7 @@
 #include "health.pb-c.h"
 #include "rpc.pb-c.h"
 #include "sample.h"
+#include "tenure/error.h"
 
 static struct member sample_member(struct sample *s)
 {
@@ -117,12 +118,38 @@ static void health_comes_back(void **state)
     sample_fini(&s);
 }
 
+static void a_piece_of_a_snapshot_comes_back(void **state)
+{
+    (void)state;
+    struct sample s;
+    sample_init(&s, 53);
+    for (int i = 0; i < SAMPLES; i++, sample_reset(&s)) {
+        struct snapshot_resp b, a = {
+                                    .remaining_bytes = (uint64_t)sample_int(&s),
+                                    .blob = sample_bytes(&s),
+                                    .version = sample_text(&s),
+                                };
+        encode_snapshot_resp(&a, &s.out);
+        expect_canonical(&s, &etcdserverpb__snapshot_response__descriptor);
+        assert_int_equal(decode_snapshot_resp(buf_bytes(&s.out), &s.arena, &b), 0);
+        assert_true(a.remaining_bytes == b.remaining_bytes && bytes_equal(a.version, b.version));
+        assert_true(bytes_equal(a.blob, b.blob));
+        if (s.out.len > 2)
+            assert_int_equal(decode_snapshot_resp(bytes_str("\x1a\x05"), &s.arena, &b), TENURE_EPROTOCOL);
+    }
+    encode_snapshot_req(&s.out);
+    assert_int_equal(s.out.len, 0);
+    assert_int_equal(decode_snapshot_req(buf_bytes(&s.out), &s.arena), 0);
+    sample_fini(&s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(member_lists_come_back),
         cmocka_unit_test(a_status_comes_back),
         cmocka_unit_test(health_comes_back),
+        cmocka_unit_test(a_piece_of_a_snapshot_comes_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
