@@ -145,6 +145,7 @@ static void make_users(struct log_store *l)
     tn_seq seq;
     struct user_role_req root = {.user = bytes_str("root"), .role = bytes_str("root")};
     struct role_grant_req grant = {.role = bytes_str("reader"),
+                                   .has_permission = true,
                                    .permission = {.type = PERMISSION_READ, .range = {.key = bytes_str("a"), .range_end = bytes_str("b")}}};
     assert_int_equal(store_role_add(l->store, bytes_str("root"), &seq), ETCD_OK);
     assert_int_equal(store_role_add(l->store, bytes_str("reader"), &seq), ETCD_OK);
