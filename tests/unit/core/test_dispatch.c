@@ -22,7 +22,7 @@ static void an_unknown_method_is_named_with_its_service(void **state)
     (void)state;
     assert_path("/etcdserverpb.KV/RangeBack", "unknown method RangeBack for service etcdserverpb.KV");
     assert_path("/etcdserverpb.KV/put", "unknown method put for service etcdserverpb.KV");
-    assert_path("/etcdserverpb.Maintenance/Snapshot", "unknown method Snapshot for service etcdserverpb.Maintenance");
+    assert_path("/etcdserverpb.Maintenance/Telepathy", "unknown method Telepathy for service etcdserverpb.Maintenance");
     assert_path("/etcdserverpb.KV/", "unknown method  for service etcdserverpb.KV");
 }
 
