@@ -12,6 +12,7 @@
 #include "backend/append.h"
 
 #include <assert.h>
+#include <time.h>
 
 #include "backend/sql.h"
 
@@ -129,6 +130,13 @@ static enum backend_outcome failed(struct db *d, int rc, bool committing, struct
     return BACKEND_MAYBE_APPLIED;
 }
 
+int64_t append_clock_us(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
+}
+
 enum backend_outcome append_batch(struct db *d, const struct backend_batch *batch, struct tenure_error *err)
 {
     assert(batch->n_rows == 0 || batch->rows[batch->n_rows - 1].last_of_command);
@@ -138,7 +146,9 @@ enum backend_outcome append_batch(struct db *d, const struct backend_batch *batc
     int rc = fill_transaction(d, batch, &seq, &acc, &meta);
     if (rc != SQLITE_OK)
         return failed(d, rc, false, err);
+    int64_t begun_us = append_clock_us();
     rc = sql_run(d->stmts[DB_COMMIT]);
+    d->commit_us = append_clock_us() - begun_us;
     if (rc != SQLITE_OK)
         return failed(d, rc, true, err);
     d->seq = seq;

@@ -102,7 +102,10 @@ static bool run_batch(struct backend *b, const struct backend_batch *batch, stru
 {
     pthread_mutex_lock(&b->conn);
     *ret = (struct backend_result){0};
+    int64_t begun_us = append_clock_us();
     ret->outcome = write_batch(b, batch, &ret->error);
+    ret->took_us = append_clock_us() - begun_us;
+    ret->synced_us = b->db.commit_us;
     ret->seq = b->db.seq;
     ret->error.applied = ret->outcome == BACKEND_MAYBE_APPLIED ? TENURE_APPLIED_MAYBE : TENURE_APPLIED_NO;
     bool care = false;

@@ -45,6 +45,8 @@ struct backend_result {
     enum backend_outcome outcome;
     tn_seq seq;                /* last row of the batch (the previous durable one when the batch only deleted) */
     struct tenure_error error; /* when not applied */
+    int64_t took_us;           /* from its first row to the end of its sync */
+    int64_t synced_us;         /* of that: writing the WAL and its sync */
 };
 
 struct backend_batch {

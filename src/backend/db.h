@@ -42,6 +42,7 @@ struct db {
     struct meta meta;
     int64_t wal_frames; /* in the WAL at the newest commit */
     bool skips;         /* sequences may be left out */
+    int64_t commit_us;  /* how long the newest COMMIT took */
 };
 
 /* Opens the file in d (path names the directory for SQLite), a new one when there is none, and checks its format. The

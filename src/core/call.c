@@ -12,7 +12,8 @@
 #include "core/task.h"
 #include "core/watching.h"
 
-struct core_call *call_new(struct core_conn *conn, struct h2_stream *st, const struct core_method *m)
+struct core_call *call_new(struct core_conn *conn, struct h2_stream *st, const struct core_method *m,
+                           struct method_counts *counts)
 {
     struct core_call *call = calloc(1, sizeof *call);
     if (!call)
@@ -21,6 +22,7 @@ struct core_call *call_new(struct core_conn *conn, struct h2_stream *st, const s
     call->conn = conn;
     call->stream = st;
     call->method = m;
+    call->counts = counts;
     heap_node_init(&call->deadline);
     list_init(&call->held);
     list_init(&call->reply.link);
@@ -49,6 +51,8 @@ static void call_settle(struct core_call *call)
 
 void call_free(struct core_call *call)
 {
+    if (!call->ended)
+        call->counts->handled[GRPC_CANCELLED]++;
     call_settle(call);
     list_remove(&call->in_conn);
     call->core->n_calls--;
@@ -59,6 +63,8 @@ void call_free(struct core_call *call)
 
 void call_reset(struct core_call *call)
 {
+    if (!call->ended)
+        call->counts->handled[GRPC_UNKNOWN]++;
     call->ended = true;
     call_settle(call);
     h2_reset(call->stream);
@@ -70,6 +76,7 @@ void call_finish(struct core_call *call, enum grpc_status status, const char *te
     if (call->ended)
         return;
     call->ended = true;
+    call->counts->handled[status]++;
     call_settle(call);
     if (h2_finish(call->stream, status, text) < 0)
         h2_reset(call->stream);
@@ -106,6 +113,7 @@ static void refuse_reply(struct core_call *call, int error)
 bool call_send(struct core_call *call)
 {
     int rc = h2_send_message(call->stream, buf_bytes(&call->core->out));
+    call->counts->sent++;
     conn_touch(call->conn);
     if (rc == 0)
         return true;

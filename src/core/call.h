@@ -19,9 +19,12 @@ struct core_method {
 void dispatch_request(struct core_conn *conn, struct h2_stream *st, const struct h2_request *req);
 void dispatch_message(struct core_call *call, bytes in, tn_ms now);
 void dispatch_half_close(struct core_call *call);
+/* The i-th method of all; NULL behind the last one. */
+const struct core_method *dispatch_method(size_t i);
 
 /* ---- call.c ---- */
-struct core_call *call_new(struct core_conn *conn, struct h2_stream *st, const struct core_method *m) MUST_USE;
+struct core_call *call_new(struct core_conn *conn, struct h2_stream *st, const struct core_method *m,
+                           struct method_counts *counts) MUST_USE;
 /* The stream is gone. */
 void call_free(struct core_call *call);
 /* Answers a unary call with core.out once seq is durable. A reply that cannot be kept resets the call: its client must

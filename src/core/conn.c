@@ -120,6 +120,7 @@ void core_remove(struct core_conn *conn)
     list_remove(&conn->in_core);
     list_remove(&conn->in_dirty);
     conn->core->n_conns--;
+    conn->core->fed_before += conn->fed;
     free(conn->cert_user);
     free(conn);
 }

@@ -150,21 +150,6 @@ void core_set_file_size(struct core *c, int64_t bytes, int64_t in_use)
     store_set_file_bytes(c->store, in_use);
 }
 
-void core_stats(const struct core *c, struct core_stats *ret)
-{
-    *ret = (struct core_stats){
-        .conns = c->n_conns,
-        .watchers = (uint64_t)store_watchers(c->store),
-        .calls_total = c->calls_total,
-        .dropped_total = c->dropped_total,
-        .held_bytes = c->gate.bytes,
-    };
-    LIST_FOREACH(it, (struct list *)&c->conns)
-    {
-        ret->streams += h2_streams(LIST_ENTRY(it, struct core_conn, in_core)->h2);
-    }
-}
-
 /* ---- shutdown ---- */
 
 /* Unary calls that wait for the log may still get their answer; nothing else can come. */

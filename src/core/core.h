@@ -145,6 +145,7 @@ enum core_alarm { CORE_ALARM_NOSPACE = 1, CORE_ALARM_CORRUPT = 2 };
 /* The alarms raised, as bits. */
 unsigned core_alarms(const struct core *c);
 bool core_is_stopping(const struct core *c);
+uint64_t core_member_id(const struct core *c);
 /* `now` on a clock that stands still while the process does: for judging peers that do not keep up. */
 tn_ms core_patience(const struct core *c, tn_ms now);
 
@@ -156,7 +157,25 @@ bool core_drained(const struct core *c);
 /* ---- numbers, for Status, tests and metrics ---- */
 struct core_stats {
     uint64_t conns, streams, watchers, calls_total, dropped_total, held_bytes;
+    uint64_t bytes_received; /* of the connections' protocol */
+    uint64_t watch_streams, watch_streams_blocked, events_total;
+    uint64_t keys, leases;
+    uint64_t ranges_total, puts_total, deletes_total, txns_total, put_bytes_total;
+    uint64_t leases_granted_total, leases_revoked_total, leases_expired_total, leases_renewed_total;
+    int64_t revision, compacted, seq, seq_planned; /* seq: rows of the log, durable and planned */
+    int64_t store_bytes, file_bytes, file_in_use, quota_bytes;
+    uint64_t writes_failed_total; /* batches that were not applied */
 };
 void core_stats(const struct core *c, struct core_stats *ret);
+
+#define CORE_STATUSES 17 /* of gRPC: 0 ... 16 */
+struct core_method_stats {
+    const char *service, *method;
+    bool streams_in, streams_out; /* many requests, many answers */
+    uint64_t started, received, sent;
+    const uint64_t *handled; /* by status */
+};
+/* The i-th method; false behind the last one. */
+bool core_method_stats(const struct core *c, size_t i, struct core_method_stats *ret) MUST_USE;
 
 #endif

@@ -1,4 +1,5 @@
 /* From the path of a request to a service's function, with gRPC's own texts for what does not exist. */
+#include <assert.h>
 #include <stdio.h>
 
 #include "core/call.h"
@@ -33,11 +34,14 @@ static bool split_path(bytes path, bytes *ret_service, bytes *ret_method)
     return true;
 }
 
-static const struct service *find_service(bytes name)
+/* *ret_first: the place of its first method among all. */
+static const struct service *find_service(bytes name, size_t *ret_first)
 {
+    *ret_first = 0;
     for (size_t i = 0; i < ARRAY_LEN(services); i++) {
         if (bytes_equal(name, bytes_str(services[i].methods[0].service)))
             return &services[i];
+        *ret_first += *services[i].len;
     }
     return NULL;
 }
@@ -51,6 +55,16 @@ static const struct core_method *find_method(const struct service *s, bytes name
     return NULL;
 }
 
+const struct core_method *dispatch_method(size_t i)
+{
+    for (size_t k = 0; k < ARRAY_LEN(services); k++) {
+        if (i < *services[k].len)
+            return &services[k].methods[i];
+        i -= *services[k].len;
+    }
+    return NULL;
+}
+
 static void refuse(struct core_conn *conn, struct h2_stream *st, enum grpc_status status, const char *text)
 {
     if (h2_finish(st, status, text) < 0)
@@ -58,19 +72,15 @@ static void refuse(struct core_conn *conn, struct h2_stream *st, enum grpc_statu
     conn_touch(conn);
 }
 
-static void refuse_with(struct core_conn *conn, struct h2_stream *st, enum etcd_error e)
-{
-    refuse(conn, st, etcd_error_status(e), etcd_error_text(e));
-}
-
 static void refuse_path(struct core_conn *conn, struct h2_stream *st, bytes path)
 {
     bytes service, method;
+    size_t first;
     char text[256];
     if (!split_path(path, &service, &method))
         snprintf(text, sizeof text, "malformed method name: \"%.*s\"", (int)(path.len < 150 ? path.len : 150),
                  path.len ? (const char *)path.data : "");
-    else if (!find_service(service))
+    else if (!find_service(service, &first))
         snprintf(text, sizeof text, "unknown service %.*s", (int)(service.len < 200 ? service.len : 200),
                  (const char *)service.data);
     else
@@ -79,33 +89,48 @@ static void refuse_path(struct core_conn *conn, struct h2_stream *st, bytes path
     refuse(conn, st, GRPC_UNIMPLEMENTED, text);
 }
 
-static const struct core_method *find_path(bytes path)
+static const struct core_method *find_path(bytes path, size_t *ret_index)
 {
     bytes service, method;
+    size_t first;
     if (!split_path(path, &service, &method))
         return NULL;
-    const struct service *s = find_service(service);
-    return s ? find_method(s, method) : NULL;
+    const struct service *s = find_service(service, &first);
+    const struct core_method *m = s ? find_method(s, method) : NULL;
+    if (m)
+        *ret_index = first + (size_t)(m - s->methods);
+    return m;
+}
+
+/* Before there is a call: counted all the same. */
+static void refuse_with(struct core_conn *conn, struct h2_stream *st, struct method_counts *counts, enum etcd_error e)
+{
+    counts->handled[etcd_error_status(e)]++;
+    refuse(conn, st, etcd_error_status(e), etcd_error_text(e));
 }
 
 void dispatch_request(struct core_conn *conn, struct h2_stream *st, const struct h2_request *req)
 {
-    const struct core_method *m = find_path(req->path);
+    size_t index = 0;
+    const struct core_method *m = find_path(req->path, &index);
     if (!m) {
         refuse_path(conn, st, req->path);
         return;
     }
+    assert(index < METHODS_MAX);
+    struct method_counts *counts = &conn->core->counts[index];
+    counts->started++;
     if (conn->core->stopping) {
-        refuse_with(conn, st, ETCD_STOPPED);
+        refuse_with(conn, st, counts, ETCD_STOPPED);
         return;
     }
     if (conn->core->n_calls >= conn->core->config.calls_max) {
-        refuse_with(conn, st, ETCD_TOO_MANY_REQUESTS);
+        refuse_with(conn, st, counts, ETCD_TOO_MANY_REQUESTS);
         return;
     }
-    struct core_call *call = call_new(conn, st, m);
+    struct core_call *call = call_new(conn, st, m, counts);
     if (!call)
-        refuse_with(conn, st, ETCD_OUT_OF_MEMORY);
+        refuse_with(conn, st, counts, ETCD_OUT_OF_MEMORY);
     else if (req->timeout_ms >= 0 && deadline_start(call, req->timeout_ms, conn->core->now) < 0)
         call_fail(call, ETCD_OUT_OF_MEMORY);
 }
@@ -117,6 +142,7 @@ void dispatch_message(struct core_call *call, bytes in, tn_ms now)
     if (call->ended || (call->asked && !takes_many))
         return;
     call->asked = true;
+    call->counts->received++;
     if (m->may_wait && conn_is_full(call->conn)) {
         if (!conn_park(call, in))
             call_fail(call, ETCD_TOO_MANY_REQUESTS);

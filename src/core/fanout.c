@@ -138,6 +138,8 @@ static bool send_part(struct watch *w, tn_rev revision, size_t from, size_t to, 
     if (buf_error(&c->out))
         return false;
     c->fanout.parts[from - 1] = (struct h2_part){.plain = buf_bytes(&c->out)};
+    call->counts->sent++;
+    c->events_total += to - from;
     return h2_send_parts(call->stream, &c->fanout.parts[from - 1], to - from + 1) == 0;
 }
 

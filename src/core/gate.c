@@ -113,6 +113,7 @@ void gate_deliver(struct held *h)
         return;
     }
     int rc = h2_send_message(call->stream, message_of(h));
+    call->counts->sent++;
     conn_touch(call->conn);
     gate_drop(h);
     if (rc < 0)

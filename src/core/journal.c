@@ -177,6 +177,7 @@ void core_written(struct core *c, enum core_outcome outcome, tn_seq seq, tn_ms n
 {
     struct journal *j = &c->journal;
     j->in_flight = false;
+    c->writes_failed_total += outcome != CORE_APPLIED;
     if (outcome == CORE_APPLIED)
         applied(c, seq, now);
     else if (outcome == CORE_NOT_APPLIED)

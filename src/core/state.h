@@ -71,11 +71,20 @@ struct gate {
 
 /* ---- calls (call.c) ---- */
 
+#define METHODS_MAX 96
+
+/* What was done by one method; all that ends is in handled, by status. */
+struct method_counts {
+    uint64_t started, received, sent;
+    uint64_t handled[CORE_STATUSES];
+};
+
 struct core_call {
     struct core *core;
     struct core_conn *conn;
     struct h2_stream *stream; /* NULL never: the call dies with it */
     const struct core_method *method;
+    struct method_counts *counts; /* of the method, in core */
     struct list in_conn;
     struct heap_node deadline; /* in core.deadlines; outside = none */
     struct held reply;         /* of a unary call */
@@ -188,8 +197,10 @@ struct core {
 
     struct list conns, dirty;
     size_t n_conns, n_calls;
-    size_t watch_bytes; /* of all watches that are alive */
-    uint64_t calls_total, dropped_total;
+    struct method_counts counts[METHODS_MAX]; /* in the order of dispatch.c's services */
+    size_t watch_bytes;                       /* of all watches that are alive */
+    uint64_t calls_total, dropped_total, events_total, writes_failed_total;
+    uint64_t fed_before; /* bytes, by connections that are gone */
     tn_ms next_conn_check;
     int64_t held_up_ms; /* all in all: that long peers waited for us */
 

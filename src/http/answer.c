@@ -31,6 +31,7 @@ static void cors_headers(struct http_conn *c)
 
 static void begin_head(struct http_conn *c, int status, const char *type, const char *more)
 {
+    c->http->counts.answers[status / 100]++;
     buf_printf(&c->out, "HTTP/1.1 %d %s\r\n%s", status, reason(status), more);
     cors_headers(c);
     if (type)

@@ -40,6 +40,7 @@ struct http_conn *http_conn_new(struct http *h, struct core_conn *core, bool sec
     buf_init(&c->out);
     buf_init(&c->reply);
     request_init(c);
+    h->counts.conns++;
     gateway_pump(c); /* the core is to see that somebody speaks */
     return c;
 }
@@ -48,6 +49,7 @@ struct http_conn *http_conn_free(struct http_conn *c)
 {
     if (!c)
         return NULL;
+    c->http->counts.conns--;
     h2_free(c->client);
     request_fini(c);
     buf_fini(&c->ahead);

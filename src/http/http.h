@@ -6,6 +6,7 @@
  *                 that deadlines, tokens, limits, errors and backpressure are the core's own
  *     transcode.h JSON <-> protobuf; routes.h: etcd's paths
  *     access.c    CORS and the whitelist of host names
+ *     metrics.c   the text of /metrics
  *     answer.c    what goes out: heads, errors, chunks
  *
  * Happy path: http_conn_new with what the connection has sent so far unread -> http_feed ... -> http_output, once a turn
@@ -20,6 +21,7 @@
 
 #include "base/buf.h"
 #include "core/core.h"
+#include "http/metrics.h"
 
 #define HTTP_HEAD_MAX    ((size_t)64 << 10)
 #define HTTP_HEADERS_MAX 100
@@ -35,9 +37,11 @@ struct http_config {
     size_t n_cors;
     const char *const *hosts; /* host names that requests without TLS may be for; none or "*" = all; borrowed */
     size_t n_hosts;
-    const char *version;   /* NULL = "3.7.0" */
-    size_t body_bytes_max; /* of one JSON value; 0 = 6 MiB */
-    int64_t stall_ms;      /* 0 = 30 s */
+    const char *version;                                   /* NULL = "3.7.0" */
+    size_t body_bytes_max;                                 /* of one JSON value; 0 = 6 MiB */
+    int64_t stall_ms;                                      /* 0 = 30 s */
+    void (*numbers)(void *user, struct http_numbers *ret); /* for /metrics; NULL = none */
+    void *user;
 };
 
 int http_new(const struct http_config *config, struct http **ret) MUST_USE;

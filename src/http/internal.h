@@ -16,7 +16,8 @@ struct http {
     struct http_config config;
     struct buf pipe;    /* between the two engines of a connection */
     struct buf scratch; /* one message, either form */
-    char date[40];      /* empty: not known */
+    struct http_counts counts;
+    char date[40]; /* empty: not known */
 };
 
 /* A name or value within the head. */

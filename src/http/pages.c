@@ -73,6 +73,10 @@ static void health(struct http_conn *c)
     const char *why = sickness(c);
     snprintf(text, sizeof text, "{\"health\":\"%s\",\"reason\":\"%s\"}", why ? "false" : "true", why ? why : "");
     if (why)
+        c->http->counts.unhealthy++;
+    else
+        c->http->counts.healthy++;
+    if (why)
         answer_error(c, HTTP_STATUS_SERVICE_UNAVAILABLE, "", text);
     else
         answer(c, HTTP_STATUS_OK, TEXT_TYPE, "", bytes_str(text));
@@ -81,6 +85,7 @@ static void health(struct http_conn *c)
 /* ---- /livez and /readyz ---- */
 
 struct check {
+    enum health_check which;
     const char *name;
     const char *(*failure)(const struct core *core); /* NULL: it is fine */
 };
@@ -102,22 +107,27 @@ static const char *is_learner(const struct core *core)
     return NULL;
 }
 
-static const struct check live[] = {{"serializable_read", cannot_read}};
+static const struct check live[] = {{CHECK_LIVE_READ, "serializable_read", cannot_read}};
 static const struct check ready[] = {
-    {"data_corruption", is_corrupt},
-    {"serializable_read", cannot_read},
-    {"linearizable_read", cannot_read},
-    {"non_learner", is_learner},
+    {CHECK_READY_CORRUPTION, "data_corruption", is_corrupt},
+    {CHECK_READY_READ, "serializable_read", cannot_read},
+    {CHECK_READY_LINEARIZABLE, "linearizable_read", cannot_read},
+    {CHECK_READY_LEARNER, "non_learner", is_learner},
 };
 
 /* Runs a check into the text of `verbose`; answers whether it is fine. */
-static bool run(const struct http_conn *c, const struct check *check, struct buf *text)
+static bool run(struct http_conn *c, const struct check *check, struct buf *text)
 {
     const char *failure = check->failure(c->http->config.core);
-    if (failure)
+    struct http_counts *counts = &c->http->counts;
+    counts->checks[check->which].last_good = !failure;
+    if (failure) {
+        counts->checks[check->which].bad++;
         buf_printf(text, "[-]%s failed: %s\n", check->name, failure);
-    else
+    } else {
+        counts->checks[check->which].good++;
         buf_printf(text, "[+]%s ok\n", check->name);
+    }
     return !failure;
 }
 
@@ -164,6 +174,35 @@ static void version(struct http_conn *c)
     const char *v = c->http->config.version;
     snprintf(text, sizeof text, "{\"etcdserver\":\"%s\",\"etcdcluster\":\"3.7.0\",\"storage\":\"3.7.0\"}", v);
     answer(c, HTTP_STATUS_OK, "application/json", "", bytes_str(text));
+}
+
+static void metrics(struct http_conn *c)
+{
+    const struct http_config *k = &c->http->config;
+    struct http_numbers numbers = {0};
+    struct buf text;
+    buf_init(&text);
+    if (k->numbers)
+        k->numbers(k->user, &numbers);
+    metrics_print(k->core, k->version, &c->http->counts, &numbers, &text);
+    if (buf_error(&text))
+        c->aborted = true;
+    else
+        answer(c, HTTP_STATUS_OK, "text/plain; version=0.0.4; charset=utf-8", "", buf_bytes(&text));
+    buf_fini(&text);
+}
+
+/* Go's programs tell more of themselves here; for us it is what /metrics says of the process. */
+static void variables(struct http_conn *c)
+{
+    const struct http_config *k = &c->http->config;
+    struct http_numbers numbers = {0};
+    char text[256];
+    if (k->numbers)
+        k->numbers(k->user, &numbers);
+    snprintf(text, sizeof text, "{\n\"cmdline\": [\"tenure\"],\n\"version\": \"%s\",\n\"resident_bytes\": %lld\n}\n",
+             TENURE_VERSION, (long long)numbers.resident_bytes);
+    answer(c, HTTP_STATUS_OK, "application/json; charset=utf-8", "", bytes_str(text));
 }
 
 static void to_gateway(struct http_conn *c)
@@ -216,6 +255,10 @@ static page_fn *find_page(const struct http_conn *c)
         return version;
     if (path_is(c, "/health"))
         return health;
+    if (path_is(c, "/metrics"))
+        return metrics;
+    if (path_is(c, "/debug/vars"))
+        return variables;
     if (path_under(c, "/livez", &rest))
         return live_checks;
     if (path_under(c, "/readyz", &rest))

@@ -36,6 +36,7 @@ struct server {
     struct store *store;
     struct core *core;
     struct http *http;
+    struct http_numbers numbers; /* for /metrics */
 
     struct io_loop *loop;
     struct io_turn turn;
@@ -115,6 +116,10 @@ struct io_tls *secure_present(struct server *s, tn_ms now);
 /* Reads them again in any case. */
 void secure_reload(struct server *s);
 void secure_close(struct server *s);
+
+/* ---- numbers.c ---- */
+void numbers_batch(struct server *s, const struct backend_result *result);
+void numbers_read(void *user, struct http_numbers *ret);
 
 /* ---- listen.c ---- */
 int listen_open(struct server *s, struct tenure_error *err) MUST_USE;

@@ -227,7 +227,10 @@ static int open_http(struct server *s, struct tenure_error *err)
         .n_cors = s->config.n_cors,
         .hosts = s->config.hosts,
         .n_hosts = s->config.n_hosts,
+        .numbers = numbers_read,
+        .user = s,
     };
+    s->numbers.started_at_s = (double)io_wall_ms() / 1000;
     if (http_new(&config, &s->http) < 0)
         return error_set(err, TENURE_ENOMEM, "http: out of memory");
     return 0;

@@ -54,6 +54,7 @@ static void written(struct server *s, const struct backend_result *result, tn_ms
         [BACKEND_MAYBE_APPLIED] = CORE_MAYBE_APPLIED,
     };
     log_failure(s, result);
+    numbers_batch(s, result);
     core_written(s->core, outcomes[result->outcome], result->seq, now);
 }
 
@@ -64,8 +65,9 @@ static void take_outcome(struct server *s, tn_ms now)
         written(s, &result, now);
 }
 
-static struct backend_batch to_backend(const struct core_batch *b)
+static struct backend_batch to_backend(struct server *s, const struct core_batch *b)
 {
+    s->numbers.batch_rows += b->n_rows;
     return (struct backend_batch){
         .rows = b->rows, .n_rows = b->n_rows, .deletes = b->deletes, .n_deletes = b->n_deletes};
 }
@@ -77,7 +79,7 @@ static void commit_here(struct server *s, tn_ms now)
     flush(s, now);
     if (!core_batch(s->core, &batch, BATCH_ROWS_MAX))
         return;
-    struct backend_batch rows = to_backend(&batch);
+    struct backend_batch rows = to_backend(s, &batch);
     backend_commit_now(s->backend, &rows, &result);
     written(s, &result, now);
     core_run(s->core, now);
@@ -92,7 +94,7 @@ static void commit(struct server *s, tn_ms now)
         commit_here(s, now);
     } else if (core_batch(s->core, &batch, BATCH_ROWS_MAX)) {
         /* The writer reads the rows until the outcome is taken; the two arrays belong to store and core. */
-        struct backend_batch rows = to_backend(&batch);
+        struct backend_batch rows = to_backend(s, &batch);
         backend_submit(s->backend, &rows);
     }
 }
@@ -102,7 +104,7 @@ int turn_commit_first(struct server *s, struct tenure_error *err)
     struct core_batch batch;
     struct backend_result result;
     while (core_batch(s->core, &batch, BATCH_ROWS_MAX)) {
-        struct backend_batch rows = to_backend(&batch);
+        struct backend_batch rows = to_backend(s, &batch);
         backend_commit_now(s->backend, &rows, &result);
         if (result.outcome != BACKEND_APPLIED) {
             *err = result.error;

@@ -71,6 +71,7 @@ struct store {
     size_t command_first;  /* length of the tail when the command began */
     uint32_t command_subs; /* rows of keys that it made */
 
+    struct store_counts counts;
     int64_t live_keys, memory, garbage, file_bytes;
     struct version **scratch; /* for ranges and deletes, one at a time */
     size_t scratch_cap;

@@ -70,6 +70,7 @@ enum etcd_error store_lease_grant(struct store *s, const struct lease_grant_req 
     if (!e) {
         e = grant_run(s, req, now, ret);
         command_end(s);
+        s->counts.leases_granted += !e;
     }
     *seq = command_gate(s);
     return e;
@@ -132,6 +133,7 @@ static enum etcd_error revoke_command(struct store *s, struct lease *l)
     if (e)
         command_abort(s);
     command_end(s);
+    s->counts.leases_revoked += !e;
     return e;
 }
 
@@ -159,6 +161,7 @@ enum etcd_error store_lease_keepalive(struct store *s, const struct lease_keepal
     *seq = command_gate(s);
     if (!l)
         return ETCD_OK;
+    s->counts.leases_renewed++;
     *ret_deadline = now + l->ttl_s * 1000;
     lease_set_deadline(&s->leases, l, *ret_deadline);
     ret->ttl_s = l->ttl_s;
@@ -240,6 +243,7 @@ size_t store_lease_expire(struct store *s, tn_ms now, size_t max, tn_lease *ids)
         struct lease *l = lease_first(&s->leases);
         if (revoke_command(s, l) != ETCD_OK)
             break;
+        s->counts.leases_expired++;
         ids[n++] = l->id;
     }
     return n;

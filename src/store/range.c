@@ -174,6 +174,7 @@ enum etcd_error range_read(struct store *s, const struct range_req *req, tn_rev 
     scratch_release(s);
     if (e)
         return e;
+    s->counts.ranges++;
     *ret = resp;
     return ETCD_OK;
 }

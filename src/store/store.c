@@ -136,6 +136,11 @@ int64_t store_memory(const struct store *s)
     return s->memory;
 }
 
+const struct store_counts *store_counts(const struct store *s)
+{
+    return &s->counts;
+}
+
 int64_t store_keys(const struct store *s)
 {
     return s->live_keys;

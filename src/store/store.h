@@ -77,6 +77,15 @@ int64_t store_watchers(const struct store *s);
 void store_set_file_bytes(struct store *s, int64_t bytes);
 bool store_over_quota(const struct store *s);
 
+/* What was done since the start, as etcd counts it: operations within transactions too, whatever became of them. */
+struct store_counts {
+    uint64_t ranges, puts, deletes; /* operations; a delete of a range is one */
+    uint64_t txns;                  /* commands of more than one operation */
+    uint64_t put_bytes;             /* keys and values */
+    uint64_t leases_granted, leases_revoked, leases_expired, leases_renewed;
+};
+const struct store_counts *store_counts(const struct store *s);
+
 /* ---- commands: 0 (ETCD_OK) or the error to answer; *ret is written on success only. `seq` in each: what the reply must
  * wait for, also with an error. ---- */
 

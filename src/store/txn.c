@@ -192,6 +192,11 @@ enum etcd_error store_check_txn(const struct store *s, const struct txn_req *req
     return e ? e : check_overlap(req, a);
 }
 
+static uint64_t operations(const struct store *s)
+{
+    return s->counts.ranges + s->counts.puts + s->counts.deletes;
+}
+
 enum etcd_error store_txn(struct store *s, const struct txn_req *req, struct arena *a, struct txn_resp *ret,
                           tn_seq *seq)
 {
@@ -199,9 +204,12 @@ enum etcd_error store_txn(struct store *s, const struct txn_req *req, struct are
     enum etcd_error e = store_check_txn(s, req, a);
     if (e)
         return e;
-    if (!txn_may_write(req))
-        return txn_read(s, req, a, ret);
-    e = txn_write(s, req, a, ret);
+    uint64_t before = operations(s);
+    bool writes = txn_may_write(req);
+    e = writes ? txn_write(s, req, a, ret) : txn_read(s, req, a, ret);
+    s->counts.txns += operations(s) - before > 1;
+    if (!writes)
+        return e;
     *seq = command_gate(s);
     return e;
 }

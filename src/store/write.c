@@ -69,6 +69,8 @@ enum etcd_error write_put(struct store *s, const struct put_req *req, struct put
     enum etcd_error e = put_version(s, k, req->key, v);
     if (e)
         return e;
+    s->counts.puts++;
+    s->counts.put_bytes += req->key.len + value.len;
     resp.revision = command_sees(s);
     *ret = resp;
     return ETCD_OK;
@@ -139,6 +141,7 @@ enum etcd_error write_delete(struct store *s, const struct delete_req *req, stru
     scratch_release(s);
     if (e)
         return e;
+    s->counts.deletes++;
     resp.deleted = (int64_t)n;
     resp.revision = command_sees(s);
     *ret = resp;
