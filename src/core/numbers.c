@@ -4,7 +4,8 @@
 
 unsigned core_alarms(const struct core *c)
 {
-    return store_over_quota(c->store) || c->journal.writing == WRITING_FULL ? CORE_ALARM_NOSPACE : 0;
+    bool full = c->journal.writing == WRITING_FULL || store_alarmed(c->store, ALARM_NOSPACE);
+    return (full ? CORE_ALARM_NOSPACE : 0) | (store_alarmed(c->store, ALARM_CORRUPT) ? CORE_ALARM_CORRUPT : 0);
 }
 
 bool core_is_stopping(const struct core *c)
@@ -85,12 +86,6 @@ void core_stats(const struct core *c, struct core_stats *ret)
     count_conns(c, ret);
 }
 
-/* The health service's Watch has one request. */
-static bool streams_in(const struct core_method *m)
-{
-    return m->is_stream && strcmp(m->service, health_methods[0].service) != 0;
-}
-
 bool core_method_stats(const struct core *c, size_t i, struct core_method_stats *ret)
 {
     const struct core_method *m = dispatch_method(i);
@@ -100,7 +95,7 @@ bool core_method_stats(const struct core *c, size_t i, struct core_method_stats 
     *ret = (struct core_method_stats){
         .service = m->service,
         .method = m->name,
-        .streams_in = streams_in(m),
+        .streams_in = m->is_stream && !m->is_asked_once,
         .streams_out = m->is_stream,
         .started = n->started,
         .received = n->received,

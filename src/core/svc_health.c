@@ -36,6 +36,6 @@ static void health_watch(struct core_call *call, bytes in, tn_ms now)
 
 const struct core_method health_methods[] = {
     {.service = SERVICE, .name = "Check", .on_message = health_check},
-    {.service = SERVICE, .name = "Watch", .is_stream = true, .on_message = health_watch},
+    {.service = SERVICE, .name = "Watch", .is_stream = true, .is_asked_once = true, .on_message = health_watch},
 };
 const size_t health_methods_len = ARRAY_LEN(health_methods);

@@ -68,7 +68,7 @@ static bool may_parse(const struct http_conn *c)
 
 static bytes ahead(const struct http_conn *c)
 {
-    return bytes_of(c->ahead.data + c->ahead_at, c->ahead.len - c->ahead_at);
+    return c->ahead.len > 0 ? bytes_of(c->ahead.data + c->ahead_at, c->ahead.len - c->ahead_at) : (bytes){0};
 }
 
 static void keep(struct http_conn *c, bytes in)
@@ -127,10 +127,11 @@ bool http_wants_input(const struct http_conn *c)
 static void give(struct http_conn *c, struct buf *out, size_t bytes_max)
 {
     size_t n = conn_pending(c) < bytes_max ? conn_pending(c) : bytes_max;
-    buf_append(out, c->out.data + c->out_at, n);
-    c->out_at += n;
-    if (n > 0)
+    if (n > 0) {
+        buf_append(out, c->out.data + c->out_at, n);
+        c->out_at += n;
         c->took_at = conn_patience(c);
+    }
     if (conn_pending(c) > 0)
         return;
     if (c->out.cap > HTTP_OUT_MAX)

@@ -106,7 +106,7 @@ static int on_header_value(http_parser *p, const char *at, size_t len)
 
 static bytes span_of(const struct request *r, struct span s)
 {
-    return bytes_of(r->head.data + s.at, s.len);
+    return s.len > 0 ? bytes_of(r->head.data + s.at, s.len) : bytes_of("", 0);
 }
 
 static bool same_name(bytes a, const char *lower)

@@ -91,6 +91,29 @@ static void a_server_that_stops_is_not_healthy(void **state)
     rig_free(r);
 }
 
+static void an_alarm_is_told_until_it_is_excluded(void **state)
+{
+    (void)state;
+    struct rig *r = rig_new(NULL);
+    struct peer *p = peer_new(r);
+    peer_post(p, "/v3/maintenance/alarm", "{\"action\":\"ACTIVATE\",\"alarm\":\"NOSPACE\"}");
+    assert_int_equal(status_of(peer_got(p)), 200);
+    expect(p, "/health", 503, "{\"health\":\"false\",\"reason\":\"ALARM NOSPACE\"}\n");
+    expect(p, "/health?exclude=NOSPACE", 200, "{\"health\":\"true\",\"reason\":\"\"}");
+    expect(p, "/readyz", 200, "ok\n");
+    peer_post(p, "/v3/maintenance/alarm", "{\"action\":1,\"alarm\":2}");
+    (void)peer_got(p);
+    expect(p, "/health?exclude=NOSPACE&exclude=nothing", 503,
+           "{\"health\":\"false\",\"reason\":\"ALARM CORRUPT\"}\n");
+    expect(p, "/readyz", 503,
+           "[-]data_corruption failed: alarm activated: CORRUPT\n[+]serializable_read ok\n"
+           "[+]linearizable_read ok\n[+]non_learner ok\n\n");
+    expect(p, "/readyz?exclude=data_corruption", 200, "ok\n");
+    peer_get(p, "/metrics");
+    assert_non_null(strstr(peer_got(p), "\netcd_debugging_server_alarms{alarm_type=\"CORRUPT\",server_id=\"e1\"} 1\n"));
+    rig_free(r);
+}
+
 static void the_date_is_told_once_it_is_known(void **state)
 {
     (void)state;
@@ -114,6 +137,7 @@ int main(void)
         cmocka_unit_test(there_is_nothing_else),
         cmocka_unit_test(only_get_is_allowed),
         cmocka_unit_test(a_server_that_stops_is_not_healthy),
+        cmocka_unit_test(an_alarm_is_told_until_it_is_excluded),
         cmocka_unit_test(the_date_is_told_once_it_is_known),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
