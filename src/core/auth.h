@@ -10,6 +10,15 @@
 #define CORE_AUTH_H
 
 #include "core/call.h"
+#include "store/auth.h"
+
+/* Who that is at that point in time: by token, else by certificate, else nobody (revision 0). INVALID_AUTH_TOKEN. The name
+ * is borrowed until the next request. */
+enum etcd_error auth_who(struct core_call *call, enum store_view v, struct auth_user *ret) MUST_USE;
+/* A new token for that user, as it is at the durable state; in the arena. */
+enum etcd_error auth_token_new(struct core *c, const struct store_user *u, tn_ms now, bytes *ret) MUST_USE;
+/* Ends the call with that answer once the auth state that it was judged by is durable. */
+void auth_refuse(struct core_call *call, enum etcd_error e);
 
 /* ---- the answer as an error ---- */
 /* A valid token (or certificate) is all that is asked: USER_EMPTY without one, INVALID_AUTH_TOKEN. */
@@ -35,5 +44,8 @@ bool call_may_range(struct core_call *call, const struct range_req *req) MUST_US
 bool call_may_put(struct core_call *call, const struct put_req *req) MUST_USE;
 bool call_may_delete(struct core_call *call, const struct delete_req *req) MUST_USE;
 bool call_may_txn(struct core_call *call, const struct txn_req *req) MUST_USE;
+bool call_may_revoke(struct core_call *call, tn_lease id) MUST_USE;
+bool call_may_see_lease(struct core_call *call, const struct lease_ttl_req *req) MUST_USE;
+bool call_may_list_leases(struct core_call *call) MUST_USE;
 
 #endif

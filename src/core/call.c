@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "core/call.h"
+#include "core/login.h"
 #include "core/task.h"
 #include "core/watching.h"
 
@@ -40,6 +41,7 @@ static void call_settle(struct core_call *call)
     deadline_stop(call);
     gate_drop_all(call);
     conn_unpark(call);
+    login_forget(call);
     if (call->watch)
         watch_stream_free(call->watch);
     call->watch = NULL;
@@ -56,6 +58,9 @@ void call_free(struct core_call *call)
     call_settle(call);
     list_remove(&call->in_conn);
     call->core->n_calls--;
+    if (call->token)
+        explicit_bzero(call->token, call->token_len);
+    free(call->token);
     free(call);
 }
 
@@ -94,6 +99,8 @@ void call_fail_at(struct core_call *call, enum etcd_error e, tn_seq seq)
         call_fail(call, e);
         return;
     }
+    if (!list_empty(&call->reply.in_call))
+        return; /* a stream that ends already */
     call->reply.error = e;
     if (gate_hold(call, &call->reply, HELD_ERROR, seq) < 0)
         call_reset(call);

@@ -2,8 +2,10 @@
 #include <stdlib.h>
 
 #include "core/call.h"
+#include "core/login.h"
 #include "core/task.h"
 #include "core/watching.h"
+#include "store/auth.h"
 
 /* Larger scratch memory than this is given back between two requests. */
 #define SCRATCH_KEPT (1 << 20)
@@ -26,6 +28,9 @@ static void fill_defaults(struct core_config *k)
     k->idle_ms_max = k->idle_ms_max ? k->idle_ms_max : 10000;
     k->progress_ms = k->progress_ms ? k->progress_ms : 600000;
     k->retention_ms = k->retention_ms ? k->retention_ms : 3600000;
+    k->token_ttl_ms = k->token_ttl_ms ? k->token_ttl_ms : 300000;
+    k->tokens_max = k->tokens_max ? k->tokens_max : 100000;
+    k->passwords_max = k->passwords_max ? k->passwords_max : 1000;
 }
 
 int core_new(const struct core_config *config, struct core **ret)
@@ -52,6 +57,9 @@ int core_new(const struct core_config *config, struct core **ret)
     fanout_init(&c->fanout);
     snapshots_init(&c->snapshots);
     map_init(&c->journal.doubtful);
+    tokens_init(&c->tokens, c->config.token_ttl_ms, c->config.tokens_max);
+    list_init(&c->logins);
+    c->auth_swept = store_auth_changes(c->store);
     arena_init(&c->arena, 0);
     buf_init(&c->out);
     c->out.len_max = INT32_MAX; /* what gRPC clients take at most */
@@ -68,6 +76,8 @@ struct core *core_free(struct core *c)
     heap_fini(&c->deadlines);
     fanout_fini(&c->fanout);
     journal_fini(c);
+    logins_fini(c);
+    tokens_fini(&c->tokens);
     arena_fini(&c->arena);
     buf_fini(&c->out);
     free(c);
@@ -114,6 +124,8 @@ void core_run(struct core *c, tn_ms now)
     expiry_run(c, now);
     deadline_run(c, now);
     compaction_run(c, now);
+    tokens_expire(&c->tokens, now);
+    watch_auth_run(c, now);
     fanout_run(c, now);
     progress_run(c, now);
     tasks_run(c, now);
@@ -138,6 +150,7 @@ tn_ms core_deadline(const struct core *c)
     at = sooner(at, progress_deadline(c));
     at = sooner(at, tasks_deadline(c));
     at = sooner(at, snapshots_deadline(c));
+    at = sooner(at, watch_auth_deadline(c));
     return at > c->now ? at : c->now;
 }
 

@@ -16,6 +16,7 @@
 
 #include "api/cluster.h"
 #include "backend/record.h"
+#include "base/arena.h"
 #include "base/buf.h"
 #include "base/error.h"
 #include "base/log.h"
@@ -25,6 +26,24 @@ struct core;
 struct core_conn;
 struct core_snapshots;
 struct store;
+
+/* ---- passwords ---- */
+
+#define CORE_PASSWORD_MAX 72  /* bytes; bcrypt takes no more */
+#define CORE_HASH_MAX     128 /* bcrypt's have 60 */
+
+enum core_password_kind { CORE_PASSWORD_HASH, CORE_PASSWORD_CHECK };
+enum core_password_result { CORE_PASSWORD_FAILED, CORE_PASSWORD_OK, CORE_PASSWORD_WRONG };
+
+/* A password to be hashed or checked away from the loop: it takes tens of milliseconds. The core makes it and owns it; the
+ * driver has it from password_submit until core_password_done. */
+struct core_password {
+    enum core_password_kind kind;
+    char password[CORE_PASSWORD_MAX + 1]; /* a C string */
+    char hash[CORE_HASH_MAX];             /* to be made, or to be checked against */
+    enum core_password_result result;
+    void *driver; /* the driver's own */
+};
 
 struct core_config {
     struct store *store;            /* borrowed; ready */
@@ -56,6 +75,20 @@ struct core_config {
     const struct core_snapshots *snapshots; /* NULL: not offered. Borrowed; called with user */
 
     bool broken_skip_gate; /* tests only: replies leave before they are durable */
+
+    /* ---- authentication; all take `user` ---- */
+    int64_t token_ttl_ms;   /* of simple tokens, from their last use; 0 = 300 s */
+    uint32_t tokens_max;    /* 0 = 100,000; at it the least recently used one goes */
+    uint32_t passwords_max; /* under way; 0 = 1,000; more get TOO_MANY_REQUESTS */
+    /* Random bytes for tokens. NULL = from seed, which is for tests only: they could be guessed. */
+    void (*random)(void *user, void *to, size_t len);
+    /* Takes a job; its result comes by core_password_done, perhaps before this returns. False: no more are taken now.
+     * NULL = no passwords: logging in fails. */
+    bool (*password_submit)(void *user, struct core_password *job);
+    /* Signed tokens (JWT); NULL = simple ones. Sign: TENURE_EDENIED = the key only verifies; else an error or 0. Verify:
+     * the name is put into the arena; 0 or an error. */
+    int (*token_sign)(void *user, bytes name, uint64_t auth_revision, struct buf *out);
+    int (*token_verify)(void *user, bytes token, struct arena *a, bytes *ret_name, uint64_t *ret_revision);
 };
 
 /* ---- snapshots ---- */
@@ -77,7 +110,7 @@ struct core_snapshots {
 };
 
 int core_new(const struct core_config *config, struct core **ret) MUST_USE;
-/* Every connection must have been removed. NULL is fine; NULL. */
+/* Every connection must have been removed, and the driver has done with all passwords. NULL is fine; NULL. */
 struct core *core_free(struct core *c);
 
 /* Begins a turn. A turn that begins more than 100 ms after the deadline asked for was held up: lease deadlines move by
@@ -130,6 +163,9 @@ void core_set_file_size(struct core *c, int64_t bytes, int64_t in_use);
 
 /* The outcome of core_snapshots.make: made is copied, and its handle is the core's to drop; or NULL, and err says why. */
 void core_snapshot_made(struct core *c, const struct core_snapshot *made, const struct tenure_error *err, tn_ms now);
+/* ---- passwords ---- */
+/* A job is done, or was given up: its result says. The job is the core's again. */
+void core_password_done(struct core *c, struct core_password *job, tn_ms now);
 
 /* ---- a full disk ---- */
 /* A write that frees room in the end (a revoke, an expiry, a delete, a compaction) found none: release the ballast, if

@@ -1,6 +1,7 @@
 /* From the path of a request to a service's function, with gRPC's own texts for what does not exist. */
 #include <assert.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "core/call.h"
 
@@ -13,6 +14,7 @@ static const struct service services[] = {
     {kv_methods, &kv_methods_len},           {lease_methods, &lease_methods_len},
     {watch_methods, &watch_methods_len},     {maintenance_methods, &maintenance_methods_len},
     {cluster_methods, &cluster_methods_len}, {health_methods, &health_methods_len},
+    {auth_methods, &auth_methods_len},
 };
 
 /* "/service/method". False: not of that form. */
@@ -109,6 +111,61 @@ static void refuse_with(struct core_conn *conn, struct h2_stream *st, struct met
     refuse(conn, st, etcd_error_status(e), etcd_error_text(e));
 }
 
+/* ---- who calls ---- */
+
+static bool is_named(const struct h2_header *h, const char *name, size_t len)
+{
+    return h->name.len == len && memcmp(h->name.data, name, len) == 0;
+}
+#define IS_NAMED(h, name) is_named(h, name, sizeof(name) - 1)
+
+/* As etcd: `token` before `authorization`, of several the first, with or without "Bearer ". */
+static bytes find_token(const struct h2_request *req)
+{
+    static const char bearer[] = "Bearer ";
+    const struct h2_header *found = NULL;
+    for (size_t i = 0; i < req->n_headers; i++) {
+        const struct h2_header *h = &req->headers[i];
+        if (IS_NAMED(h, "token")) {
+            found = h;
+            break;
+        }
+        if (!found && IS_NAMED(h, "authorization"))
+            found = h;
+    }
+    if (!found)
+        return bytes_of(NULL, 0);
+    bytes token = found->value;
+    if (bytes_has_prefix(token, bytes_str(bearer)))
+        token = bytes_of(token.data + sizeof bearer - 1, token.len - (sizeof bearer - 1));
+    return token.data ? token : bytes_str("");
+}
+
+static bool is_from_gateway(const struct h2_request *req)
+{
+    for (size_t i = 0; i < req->n_headers; i++) {
+        if (IS_NAMED(&req->headers[i], "grpcgateway-accept"))
+            return true;
+    }
+    return false;
+}
+
+/* Kept although authentication may be off: it may be on when the message comes. False: no memory. */
+static bool keep_identity(struct core_call *call, const struct h2_request *req)
+{
+    bytes token = find_token(req);
+    call->by_gateway = call->conn->cert_user && is_from_gateway(req);
+    if (!token.data)
+        return true;
+    call->token = malloc(token.len + 1);
+    if (!call->token)
+        return false;
+    if (token.len)
+        memcpy(call->token, token.data, token.len);
+    call->token_len = token.len;
+    return true;
+}
+
 void dispatch_request(struct core_conn *conn, struct h2_stream *st, const struct h2_request *req)
 {
     size_t index = 0;
@@ -131,7 +188,8 @@ void dispatch_request(struct core_conn *conn, struct h2_stream *st, const struct
     struct core_call *call = call_new(conn, st, m, counts);
     if (!call)
         refuse_with(conn, st, counts, ETCD_OUT_OF_MEMORY);
-    else if (req->timeout_ms >= 0 && deadline_start(call, req->timeout_ms, conn->core->now) < 0)
+    else if (!keep_identity(call, req) ||
+             (req->timeout_ms >= 0 && deadline_start(call, req->timeout_ms, conn->core->now) < 0))
         call_fail(call, ETCD_OUT_OF_MEMORY);
 }
 

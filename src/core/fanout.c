@@ -170,6 +170,8 @@ static void deliver(struct core *c, const struct store_watch_batch *b, tn_ms now
 {
     struct fanout *f = &c->fanout;
     struct watch *w = b->user;
+    if (!watch_is_permitted(w))
+        return;
     if (b->compacted) {
         watch_compacted(w, b->compact_revision);
         return;

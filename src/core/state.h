@@ -13,6 +13,8 @@
  *     task.c      work for one call, in slices
  *     watching.h  watch streams: svc_watch.c, fanout.c, progress.c
  *     auth.h      who makes a call and what that one may do
+ *     token.h     simple tokens
+ *     login.c     passwords that are being hashed or checked, and what is done then
  *     svc_*.c     one service each
  */
 #ifndef CORE_STATE_H
@@ -24,15 +26,16 @@
 #include "base/list.h"
 #include "base/map.h"
 #include "core/core.h"
+#include "core/token.h"
 #include "store/store.h"
 #include "wire/codec.h"
 #include "wire/h2.h"
 
-#define CORE_TURN_MS_MAX 500  /* the driver is asked back at the latest then, so that a stop is noticed */
-#define CORE_STALL_MS    100  /* later than asked by more: the process was held up */
-#define CORE_PROBE_MS    1000 /* on a full disk: how often a write is tried */
+#define CORE_TURN_MS_MAX     500  /* the driver is asked back at the latest then, so that a stop is noticed */
+#define CORE_STALL_MS        100  /* later than asked by more: the process was held up */
+#define CORE_PROBE_MS        1000 /* on a full disk: how often a write is tried */
 #define CORE_STORAGE_VERSION "3.7.0"
-#define CORE_RAFT_TERM   2    /* one server is always the leader of one term; clients refuse 0 */
+#define CORE_RAFT_TERM       2 /* one server is always the leader of one term; clients refuse 0 */
 
 struct core_method;
 struct snapshot_stream;
@@ -97,6 +100,10 @@ struct core_call {
     struct watch_stream *watch;
     struct task *task; /* work in slices */
     struct snapshot_stream *snapshot;
+    struct login *login; /* waits for a password to be hashed or checked */
+    uint8_t *token;      /* of its metadata; NULL = none */
+    size_t token_len;
+    bool by_gateway; /* then the certificate is not its own */
 };
 
 /* ---- connections (conn.c) ---- */
@@ -215,6 +222,12 @@ struct core {
     struct list tasks;    /* those that can go on */
     bool expiry_more;
     int64_t file_bytes, file_in_use;
+
+    struct tokens tokens;
+    struct list logins; /* passwords under way */
+    size_t n_logins;
+    uint64_t auth_swept; /* store_auth_changes when all watches were looked at */
+    tn_ms auth_sweep_at; /* not again before then */
 
     struct arena arena; /* of one request */
     struct buf out;     /* its encoded reply */

@@ -1,5 +1,5 @@
 /* The KV service. Reads answer at the durable state at once; writes and what may write wait in the gate. */
-#include "core/call.h"
+#include "core/auth.h"
 
 #define SERVICE "etcdserverpb.KV"
 
@@ -9,7 +9,7 @@ static void kv_range(struct core_call *call, bytes in, tn_ms now)
     struct range_req req;
     struct range_resp resp;
     (void)now;
-    if (!call_decoded(call, decode_range_req(in, &c->arena, &req)))
+    if (!call_decoded(call, decode_range_req(in, &c->arena, &req)) || !call_may_range(call, &req))
         return;
     enum etcd_error e = store_range(c->store, &req, &c->arena, &resp);
     if (e != ETCD_OK) {
@@ -36,7 +36,8 @@ static void kv_put(struct core_call *call, bytes in, tn_ms now)
     struct put_req req;
     struct put_resp resp;
     tn_seq seq = 0;
-    if (!call_decoded(call, decode_put_req(in, &c->arena, &req)) || !put_is_taken(call, &req, in.len, now))
+    if (!call_decoded(call, decode_put_req(in, &c->arena, &req)) || !call_may_put(call, &req) ||
+        !put_is_taken(call, &req, in.len, now))
         return;
     enum etcd_error e = store_put(c->store, &req, &c->arena, &resp, &seq);
     if (e != ETCD_OK) {
@@ -63,7 +64,8 @@ static void kv_delete(struct core_call *call, bytes in, tn_ms now)
     struct delete_req req;
     struct delete_resp resp;
     tn_seq seq = 0;
-    if (!call_decoded(call, decode_delete_req(in, &c->arena, &req)) || !delete_is_taken(call, &req, in.len, now))
+    if (!call_decoded(call, decode_delete_req(in, &c->arena, &req)) || !call_may_delete(call, &req) ||
+        !delete_is_taken(call, &req, in.len, now))
         return;
     enum etcd_error e = store_delete(c->store, &req, &c->arena, &resp, &seq);
     if (e != ETCD_OK) {
@@ -94,7 +96,8 @@ static void kv_txn(struct core_call *call, bytes in, tn_ms now)
     struct txn_req req;
     struct txn_resp resp;
     tn_seq seq = 0;
-    if (!call_decoded(call, decode_txn_req(in, &c->arena, &req)) || !txn_is_taken(call, &req, in.len, now))
+    if (!call_decoded(call, decode_txn_req(in, &c->arena, &req)) || !call_may_txn(call, &req) ||
+        !txn_is_taken(call, &req, in.len, now))
         return;
     enum etcd_error e = store_txn(c->store, &req, &c->arena, &resp, &seq);
     if (e != ETCD_OK) {
@@ -122,7 +125,8 @@ static void kv_compact(struct core_call *call, bytes in, tn_ms now)
     struct compact_req req;
     struct compact_resp resp;
     tn_seq seq = 0;
-    if (!call_decoded(call, decode_compact_req(in, &c->arena, &req)) || !call_may_write(call, in.len, WRITE_FREES, now))
+    if (!call_decoded(call, decode_compact_req(in, &c->arena, &req)) || !call_is_admin(call) ||
+        !call_may_write(call, in.len, WRITE_FREES, now))
         return;
     enum etcd_error e = store_compact(c->store, &req, &resp, &seq);
     if (e != ETCD_OK) {

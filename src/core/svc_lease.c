@@ -2,7 +2,7 @@
  * process (lease_store) before the reply is queued, and the reply waits for what it has seen, such as the grant itself. */
 #include <stdlib.h>
 
-#include "core/call.h"
+#include "core/auth.h"
 
 #define SERVICE "etcdserverpb.Lease"
 
@@ -32,7 +32,7 @@ static void lease_grant(struct core_call *call, bytes in, tn_ms now)
     struct lease_grant_req req;
     struct lease_grant_resp resp;
     tn_seq seq = 0;
-    if (!call_decoded(call, decode_lease_grant_req(in, &c->arena, &req)) ||
+    if (!call_decoded(call, decode_lease_grant_req(in, &c->arena, &req)) || !call_is_authenticated(call) ||
         !call_may_write(call, in.len, WRITE_GROWS, now))
         return;
     enum etcd_error e = store_lease_grant(c->store, &req, now, &resp, &seq);
@@ -52,7 +52,7 @@ static void lease_revoke(struct core_call *call, bytes in, tn_ms now)
     struct lease_revoke_req req;
     struct lease_revoke_resp resp;
     tn_seq seq = 0;
-    if (!call_decoded(call, decode_lease_revoke_req(in, &c->arena, &req)) ||
+    if (!call_decoded(call, decode_lease_revoke_req(in, &c->arena, &req)) || !call_may_revoke(call, req.id) ||
         !call_may_write(call, in.len, WRITE_FREES, now))
         return;
     enum etcd_error e = store_lease_revoke(c->store, &req, &resp, &seq);
@@ -103,6 +103,11 @@ void lease_renew(struct core_call *call, tn_lease id, tn_ms now)
     if (!stream_has_room(call) || !call_may_wait(call))
         return;
     core_scratch(c);
+    enum etcd_error denied = auth_lease_renew(call, id);
+    if (denied != ETCD_OK) {
+        auth_refuse(call, denied);
+        return;
+    }
     enum etcd_error e = store_lease_keepalive(c->store, &req, now, &resp, &deadline, &seq);
     if (e != ETCD_OK) {
         call_fail_at(call, e, seq);
@@ -140,7 +145,8 @@ static void lease_ttl(struct core_call *call, bytes in, tn_ms now)
     struct lease_ttl_req req;
     struct lease_ttl_resp resp;
     tn_seq seq = 0;
-    if (!call_decoded(call, decode_lease_ttl_req(in, &c->arena, &req)) || !call_may_wait(call))
+    if (!call_decoded(call, decode_lease_ttl_req(in, &c->arena, &req)) || !call_may_see_lease(call, &req) ||
+        !call_may_wait(call))
         return;
     enum etcd_error e = store_lease_ttl(c->store, &req, now, &c->arena, &resp, &seq);
     if (e != ETCD_OK) {
@@ -157,7 +163,8 @@ static void lease_list(struct core_call *call, bytes in, tn_ms now)
     struct lease_list_resp resp;
     tn_seq seq = 0;
     (void)now;
-    if (!call_decoded(call, decode_lease_list_req(in, &c->arena)) || !call_may_wait(call))
+    if (!call_decoded(call, decode_lease_list_req(in, &c->arena)) || !call_may_list_leases(call) ||
+        !call_may_wait(call))
         return;
     enum etcd_error e = store_lease_list(c->store, &c->arena, &resp, &seq);
     if (e != ETCD_OK) {

@@ -10,14 +10,17 @@
  *
  * A stream whose client takes nothing blocks its watchers in the store; they catch up from history when there is room.
  */
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "core/watching.h"
+#include "store/auth.h"
 
 /* A stream may queue this part of what its connection may, so that one that is stuck leaves room for others. */
 #define STREAM_SHARE 4
 /* What a watch costs without its range, roughly. */
-#define WATCH_BYTES 512
+#define WATCH_BYTES     512
+#define DENIED_TEXT_MAX 160
 
 /* ---- replies ---- */
 
@@ -53,7 +56,30 @@ static struct response_header header_at(const struct core *c, tn_rev revision)
     return h;
 }
 
-static void reply_refused(struct watch_stream *ws, enum etcd_error e)
+/* As Go writes a status. */
+static const char *status_name(enum grpc_status status)
+{
+    switch (status) {
+    case GRPC_INVALID_ARGUMENT:
+        return "InvalidArgument";
+    case GRPC_UNAUTHENTICATED:
+        return "Unauthenticated";
+    default:
+        return "PermissionDenied";
+    }
+}
+
+/* What is refused for want of permission is told in the words of a gRPC error. etcd knows four of them and calls all others
+ * "permission denied". */
+static bytes denied_text(char *out, size_t size, enum etcd_error e)
+{
+    if (e != ETCD_INVALID_AUTH_TOKEN && e != ETCD_AUTH_OLD_REVISION && e != ETCD_USER_EMPTY)
+        e = ETCD_PERMISSION_DENIED;
+    snprintf(out, size, "rpc error: code = %s desc = %s", status_name(etcd_error_status(e)), etcd_error_text(e));
+    return bytes_str(out);
+}
+
+static void reply_refused(struct watch_stream *ws, bytes why)
 {
     struct core *c = ws->call->core;
     reply(ws, &(struct watch_resp){
@@ -61,7 +87,7 @@ static void reply_refused(struct watch_stream *ws, enum etcd_error e)
                   .watch_id = -1,
                   .created = true,
                   .canceled = true,
-                  .cancel_reason = bytes_str(etcd_error_text(e)),
+                  .cancel_reason = why,
               });
 }
 
@@ -123,6 +149,7 @@ static void watch_free(struct watch *w)
     map_remove(&ws->by_id, (uint64_t)w->id);
     list_remove(&w->in_stream);
     list_remove(&w->in_notify);
+    free(w->user);
     free(w);
 }
 
@@ -221,11 +248,21 @@ static void create(struct watch_stream *ws, const struct watch_create_req *req, 
 {
     struct core *c = ws->call->core;
     struct watch *w = NULL;
-    enum etcd_error e = watch_new(ws, req, &w);
+    struct watch_user *user = NULL;
+    char text[DENIED_TEXT_MAX];
+    enum etcd_error e = req->start_revision < 0 ? ETCD_OK : watch_auth_create(ws->call, req->range, &user);
     if (e != ETCD_OK) {
-        reply_refused(ws, e);
+        reply_refused(ws, e == ETCD_OUT_OF_MEMORY ? bytes_str(etcd_error_text(e)) : denied_text(text, sizeof text, e));
         return;
     }
+    e = watch_new(ws, req, &w);
+    if (e != ETCD_OK) {
+        free(user);
+        reply_refused(ws, bytes_str(etcd_error_text(e)));
+        return;
+    }
+    w->user = user;
+    w->auth_seen = store_auth_changes(c->store);
     if (ws->blocked)
         store_watch_block(c->store, w->watcher, true);
     if (req->progress_notify) {
@@ -244,6 +281,20 @@ static void cancel(struct watch_stream *ws, int64_t id)
         return;
     watch_free(w);
     reply_canceled(ws, id);
+}
+
+void watch_deny(struct watch *w, enum etcd_error why)
+{
+    struct watch_stream *ws = w->stream;
+    char text[DENIED_TEXT_MAX];
+    int64_t id = w->id;
+    watch_free(w);
+    reply(ws, &(struct watch_resp){
+                  .header = header_at(ws->call->core, store_revision(ws->call->core->store)),
+                  .watch_id = id,
+                  .canceled = true,
+                  .cancel_reason = denied_text(text, sizeof text, why),
+              });
 }
 
 void watch_compacted(struct watch *w, tn_rev compact_revision)

@@ -7,6 +7,12 @@
 
 #define WATCHES_DEAD_MAX 1000
 
+/* Who made a watch. */
+struct watch_user {
+    size_t name_len;
+    uint8_t name[];
+};
+
 /* One watch. Owner: its stream. */
 struct watch {
     struct watch_stream *stream;
@@ -17,6 +23,8 @@ struct watch {
     struct list in_notify; /* in core.notify when it asked for progress_notify */
     tn_ms heard_at;
     bool prev_kv, fragment, notify;
+    struct watch_user *user; /* NULL: authentication was off when it was made */
+    uint64_t auth_seen;      /* store_auth_changes when it was permitted last */
 };
 
 /* The state of one Watch call. Owner: the call. */
@@ -39,6 +47,18 @@ void watch_check_room(struct watch_stream *ws);
 void watch_unblock(struct watch_stream *ws);
 /* The watcher's start was compacted: tells so and keeps the id taken. */
 void watch_compacted(struct watch *w, tn_rev compact_revision);
+
+/* Cancels it, with that reason. May end the call. */
+void watch_deny(struct watch *w, enum etcd_error why);
+
+/* watch_auth.c */
+/* Whether the call may watch that range; who it is, to be asked again later: NULL while authentication is off. */
+enum etcd_error watch_auth_create(struct core_call *call, struct key_range range, struct watch_user **ret) MUST_USE;
+/* Asked before it gets anything. One that is not any more was cancelled, and its call may have ended. */
+bool watch_is_permitted(struct watch *w) MUST_USE;
+/* Looks at those that get nothing. */
+void watch_auth_run(struct core *c, tn_ms now);
+tn_ms watch_auth_deadline(const struct core *c);
 
 void fanout_init(struct fanout *f);
 void fanout_fini(struct fanout *f);

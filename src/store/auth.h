@@ -20,6 +20,8 @@ enum store_view { STORE_DURABLE, STORE_PLANNED };
 
 /* ---- numbers ---- */
 bool store_auth_enabled(const struct store *s, enum store_view v);
+/* In any view: whether there is anything to check at all. */
+bool store_auth_in_use(const struct store *s);
 uint64_t store_auth_revision(const struct store *s, enum store_view v);
 tn_seq store_auth_seq(const struct store *s); /* of the newest planned row about authentication; 0 = none */
 /* Grows with each change that became durable. */
@@ -84,8 +86,12 @@ enum etcd_error store_auth_check_delete(const struct store *s, struct auth_user 
 /* One that cannot write is judged by the durable state, as it is answered. The arena is for the check of overlaps. */
 enum etcd_error store_auth_check_txn(const struct store *s, struct auth_user who, const struct txn_req *req,
                                      struct arena *a) MUST_USE;
-/* Reading or writing all keys that are attached to a lease, at the planned state; an unknown one has none. */
-enum etcd_error store_auth_check_lease_read(const struct store *s, struct auth_user who, tn_lease id) MUST_USE;
-enum etcd_error store_auth_check_lease_write(const struct store *s, struct auth_user who, tn_lease id) MUST_USE;
+/* Reading or writing all keys that are attached to a lease at the planned state; an unknown one has none. */
+enum etcd_error store_auth_check_lease_read(const struct store *s, enum store_view v, struct auth_user who, tn_lease id)
+    MUST_USE;
+enum etcd_error store_auth_check_lease_write(const struct store *s, enum store_view v, struct auth_user who,
+                                             tn_lease id) MUST_USE;
+/* Reading the keys of all leases. */
+enum etcd_error store_auth_check_leases_read(const struct store *s, enum store_view v, struct auth_user who) MUST_USE;
 
 #endif

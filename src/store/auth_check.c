@@ -150,29 +150,41 @@ enum etcd_error store_auth_check_write(const struct store *s, enum store_view v,
 /* ---- keys of a lease ---- */
 
 /* Root is asked for once, not at each key: a lease can have very many. */
-static enum etcd_error check_lease(const struct store *s, struct auth_user who, enum permission_type type, tn_lease id)
+static enum etcd_error check_lease(const struct store *s, enum store_view v, struct auth_user who,
+                                   enum permission_type type, const struct lease *l)
 {
-    struct lease *l = lease_find(&s->leases, id);
-    if (!l || store_auth_check_admin(s, STORE_PLANNED, who) == ETCD_OK)
+    if (!l || store_auth_check_admin(s, v, who) == ETCD_OK)
         return ETCD_OK;
     LIST_FOREACH(it, &l->keys)
     {
         struct key_range key = {.key = LIST_ENTRY(it, struct key, lease_node)->item.key};
-        enum etcd_error e = check_keys(s, STORE_PLANNED, who, type, key);
+        enum etcd_error e = check_keys(s, v, who, type, key);
         if (e)
             return e;
     }
     return ETCD_OK;
 }
 
-enum etcd_error store_auth_check_lease_read(const struct store *s, struct auth_user who, tn_lease id)
+enum etcd_error store_auth_check_lease_read(const struct store *s, enum store_view v, struct auth_user who, tn_lease id)
 {
-    return check_lease(s, who, PERMISSION_READ, id);
+    return check_lease(s, v, who, PERMISSION_READ, lease_find(&s->leases, id));
 }
 
-enum etcd_error store_auth_check_lease_write(const struct store *s, struct auth_user who, tn_lease id)
+enum etcd_error store_auth_check_lease_write(const struct store *s, enum store_view v, struct auth_user who,
+                                             tn_lease id)
 {
-    return check_lease(s, who, PERMISSION_WRITE, id);
+    return check_lease(s, v, who, PERMISSION_WRITE, lease_find(&s->leases, id));
+}
+
+enum etcd_error store_auth_check_leases_read(const struct store *s, enum store_view v, struct auth_user who)
+{
+    size_t cursor = 0;
+    for (struct lease *l; (l = map_next(&s->leases.by_id, &cursor));) {
+        enum etcd_error e = check_lease(s, v, who, PERMISSION_READ, l);
+        if (e)
+            return e;
+    }
+    return ETCD_OK;
 }
 
 /* ---- requests ---- */
@@ -184,7 +196,7 @@ static enum etcd_error check_put_at(const struct store *s, enum store_view v, st
     struct key_range key = {.key = req->key};
     enum etcd_error e = check_keys(s, v, who, PERMISSION_WRITE, key);
     if (!e)
-        e = check_lease(s, who, PERMISSION_WRITE, req->lease); /* else it could be attached, and never be revoked */
+        e = store_auth_check_lease_write(s, v, who, req->lease); /* else it could be attached, and not revoked */
     if (!e && req->prev_kv)
         e = check_keys(s, v, who, PERMISSION_READ, key);
     return e;

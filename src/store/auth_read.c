@@ -11,6 +11,11 @@ bool store_auth_enabled(const struct store *s, enum store_view v)
     return view_enabled(view_of(s, v));
 }
 
+bool store_auth_in_use(const struct store *s)
+{
+    return view_enabled(view_of(s, STORE_PLANNED)) || view_enabled(view_of(s, STORE_DURABLE));
+}
+
 uint64_t store_auth_revision(const struct store *s, enum store_view v)
 {
     return view_of(s, v)->revision;

@@ -241,6 +241,8 @@ void store_watch_remove(struct store *s, struct store_watcher *w);
 void store_watch_block(struct store *s, struct store_watcher *w, bool blocked);
 /* Whether all durable events were delivered to w (a watcher waiting for a future revision is not behind). */
 bool store_watch_synced(const struct store *s, const struct store_watcher *w);
+/* Of the request that made it. */
+struct key_range store_watch_range(const struct store_watcher *w);
 /* The first revision that w has not got yet. */
 tn_rev store_watch_position(const struct store_watcher *w);
 /* The next ready batch: live events first, revision by revision, then watchers that catch up, fairly, each at most

@@ -154,6 +154,11 @@ void store_watch_block(struct store *s, struct store_watcher *w, bool blocked)
         watcher_unblock(s, w);
 }
 
+struct key_range store_watch_range(const struct store_watcher *w)
+{
+    return w->node.range;
+}
+
 tn_rev store_watch_position(const struct store_watcher *w)
 {
     if (w->state != WATCHER_LIVE)

@@ -79,6 +79,39 @@ tn_ms world_lease(const struct world *w, tn_lease id)
     return slot && slot->id == id ? slot->deadline : 0;
 }
 
+/* ---- passwords ---- */
+
+static void do_password(struct world *w, struct core_password *job)
+{
+    char hash[CORE_HASH_MAX];
+    snprintf(hash, sizeof hash, "hash of %s", job->password);
+    if (job->kind == CORE_PASSWORD_HASH)
+        memcpy(job->hash, hash, sizeof hash);
+    job->result = strcmp(hash, job->hash) == 0 ? CORE_PASSWORD_OK : CORE_PASSWORD_WRONG;
+    core_password_done(w->core, job, w->now);
+}
+
+static bool on_password(void *user, struct core_password *job)
+{
+    struct world *w = user;
+    if (w->passwords_refused || w->n_jobs == WORLD_JOBS_MAX)
+        return false;
+    w->jobs_total++;
+    if (w->passwords_held)
+        w->jobs[w->n_jobs++] = job;
+    else
+        do_password(w, job);
+    return true;
+}
+
+void world_do_passwords(struct world *w)
+{
+    size_t n = w->n_jobs;
+    w->n_jobs = 0;
+    for (size_t i = 0; i < n; i++)
+        do_password(w, w->jobs[i]);
+}
+
 /* ---- life ---- */
 
 static void settle_identity(struct world *w)
@@ -110,6 +143,7 @@ struct world *world_new(const struct world_options *options)
     o.core.seed = seed;
     o.core.lease_store = on_lease_store;
     o.core.lease_forget = on_lease_forget;
+    o.core.password_submit = on_password;
     o.core.user = w;
     o.core.retention_ms = o.core.retention_ms ? o.core.retention_ms : -1;
     assert_int_equal(core_new(&o.core, &w->core), 0);
@@ -285,7 +319,8 @@ void world_release(struct world *w, enum core_outcome outcome)
 
 /* ---- calls ---- */
 
-struct call *client_call(struct client *c, const char *path, int64_t timeout_ms)
+static struct call *begin_call(struct client *c, const char *path, int64_t timeout_ms, const struct h2_header *headers,
+                               size_t n)
 {
     struct world *w = c->world;
     assert_true(w->n_calls < WORLD_CALLS_MAX);
@@ -293,9 +328,20 @@ struct call *client_call(struct client *c, const char *path, int64_t timeout_ms)
     assert_non_null(call);
     w->calls[w->n_calls++] = call;
     call->client = c;
-    call->stream = h2_call(c->h2, path, "localhost", timeout_ms, NULL, 0, call);
+    call->stream = h2_call(c->h2, path, "localhost", timeout_ms, headers, n, call);
     assert_non_null(call->stream);
     return call;
+}
+
+struct call *client_call(struct client *c, const char *path, int64_t timeout_ms)
+{
+    struct h2_header token = {bytes_str("token"), bytes_str(c->token)};
+    return begin_call(c, path, timeout_ms, &token, c->token != NULL);
+}
+
+struct call *client_call_with(struct client *c, const char *path, const struct h2_header *headers, size_t n)
+{
+    return begin_call(c, path, -1, headers, n);
 }
 
 void call_say(struct call *call, struct buf *message)

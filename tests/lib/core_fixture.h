@@ -20,6 +20,7 @@
 #define WORLD_CLIENTS_MAX 64
 #define WORLD_CALLS_MAX   4096
 #define WORLD_LEASES_MAX  64
+#define WORLD_JOBS_MAX    64
 
 struct world;
 
@@ -41,6 +42,7 @@ struct client {
     bool deaf;              /* takes nothing from its socket */
     bool mute;              /* sends nothing into it */
     bool dropped;           /* the server has ended the connection */
+    const char *token;      /* sent with each call that begins; NULL = none */
     size_t received;        /* bytes */
 };
 
@@ -76,6 +78,11 @@ struct world {
     struct call *calls[WORLD_CALLS_MAX];
     size_t n_calls;
     struct world_lease leases[WORLD_LEASES_MAX]; /* what lease_store was told */
+
+    /* Passwords: a hash is the password behind "hash of ". Done at once, or when the test says so. */
+    bool passwords_held, passwords_refused;
+    struct core_password *jobs[WORLD_JOBS_MAX];
+    size_t n_jobs, jobs_total;
 };
 
 /* options: NULL = defaults, without automatic compaction. */
@@ -94,11 +101,16 @@ void world_release(struct world *w, enum core_outcome outcome);
 /* The deadline that lease_store was told last; 0 = none. */
 tn_ms world_lease(const struct world *w, tn_lease id);
 
+/* Does the passwords that are held. */
+void world_do_passwords(struct world *w);
+
 struct client *client_new(struct world *w);
 /* The socket is gone. */
 void client_cut(struct client *c);
 
 struct call *client_call(struct client *c, const char *path, int64_t timeout_ms);
+/* With this metadata, and no token but what it holds. */
+struct call *client_call_with(struct client *c, const char *path, const struct h2_header *headers, size_t n);
 /* Sends and frees the bytes of message. */
 void call_say(struct call *call, struct buf *message);
 void call_half_close(struct call *call);

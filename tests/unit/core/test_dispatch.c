@@ -12,7 +12,7 @@ static void assert_path(const char *path, const char *text)
 static void an_unknown_service_is_named(void **state)
 {
     (void)state;
-    assert_path("/etcdserverpb.Auth/AuthEnable", "unknown service etcdserverpb.Auth");
+    assert_path("/etcdserverpb.Leader/Elect", "unknown service etcdserverpb.Leader");
     assert_path("/v3lockpb.Lock/Lock", "unknown service v3lockpb.Lock");
     assert_path("/a/b/c", "unknown service a/b");
 }

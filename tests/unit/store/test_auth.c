@@ -401,11 +401,11 @@ static void previous_values_need_reading_and_leases_all_their_keys(void **state)
     assert_int_equal(puts_it("k", 7, false), ETCD_OK); /* no such lease: told when it is put */
     assert_int_equal(deletes_it("k", false), ETCD_OK);
     assert_int_equal(deletes_it("k", true), ETCD_PERMISSION_DENIED);
-    assert_int_equal(store_auth_check_lease_write(w.s, who("u"), 5), ETCD_OK);
-    assert_int_equal(store_auth_check_lease_write(w.s, who("u"), 6), ETCD_PERMISSION_DENIED);
-    assert_int_equal(store_auth_check_lease_read(w.s, who("u"), 6), ETCD_OK); /* "z" lies behind "x" */
-    assert_int_equal(store_auth_check_lease_write(w.s, who("root"), 6), ETCD_OK);
-    assert_int_equal(store_auth_check_lease_write(w.s, who("u"), 7), ETCD_OK);
+    assert_int_equal(store_auth_check_lease_write(w.s, STORE_PLANNED, who("u"), 5), ETCD_OK);
+    assert_int_equal(store_auth_check_lease_write(w.s, STORE_PLANNED, who("u"), 6), ETCD_PERMISSION_DENIED);
+    assert_int_equal(store_auth_check_lease_read(w.s, STORE_PLANNED, who("u"), 6), ETCD_OK); /* "z" lies behind "x" */
+    assert_int_equal(store_auth_check_lease_write(w.s, STORE_PLANNED, who("root"), 6), ETCD_OK);
+    assert_int_equal(store_auth_check_lease_write(w.s, STORE_PLANNED, who("u"), 7), ETCD_OK);
 }
 
 static enum etcd_error runs(const struct txn_req *t)
