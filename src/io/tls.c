@@ -98,14 +98,16 @@ static int set_ciphers(struct io_tls *t, const struct io_tls_config *k, struct t
 
 /* ---- ALPN ---- */
 
-static const unsigned char protocols[] = "\x02h2\x08http/1.1";
+/* HTTP/2 is for gRPC, whose clients offer that alone; one that offers both, as curl or Prometheus do, wants pages or the
+ * JSON gateway, which are HTTP/1.1's. */
+static const unsigned char to_clients[] = "\x08http/1.1\x02h2", to_servers[] = "\x02h2";
 
-/* Ours first: HTTP/2 if the client has it. One that offers neither is told so; one that offers nothing may be either. */
+/* One that offers neither is told so; one that offers nothing may be either. */
 static int select_protocol(SSL *ssl, const unsigned char **out, unsigned char *out_len, const unsigned char *in,
                            unsigned in_len, void *arg)
 {
     (void)ssl, (void)arg;
-    for (const unsigned char *ours = protocols; *ours; ours += *ours + 1)
+    for (const unsigned char *ours = to_clients; *ours; ours += *ours + 1)
         for (const unsigned char *p = in; p < in + in_len && p + *p < in + in_len; p += *p + 1)
             if (*p == *ours && memcmp(p + 1, ours + 1, *ours) == 0) {
                 *out = p + 1;
@@ -119,7 +121,7 @@ static int set_protocols(struct io_tls *t, struct tenure_error *err)
 {
     if (t->is_server)
         t->o->SSL_CTX_set_alpn_select_cb(t->ctx, select_protocol, NULL);
-    else if (t->o->SSL_CTX_set_alpn_protos(t->ctx, protocols, 3) != 0) /* "\x02h2" */
+    else if (t->o->SSL_CTX_set_alpn_protos(t->ctx, to_servers, sizeof to_servers - 1) != 0)
         return no_memory(err);
     return 0;
 }
