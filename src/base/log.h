@@ -19,6 +19,9 @@ struct log {
 void log_write(const struct log *log, enum log_level level, const char *msg, const char *fmt, ...) PRINTF_LIKE(4, 5);
 /* Writes s as a quoted, escaped logfmt value into out (cut to fit), answers out. */
 const char *log_quote(char *out, size_t size, bytes s);
+/* A finished line as a JSON object: {"level":"warn","ts":TIME,"msg":…,KEY:VALUE…}; numbers stay numbers, everything else is
+ * text. time is left out when NULL. Cut at whole members. Answers out. */
+const char *log_json(char *out, size_t size, const char *time, const char *line);
 const char *log_level_name(enum log_level level);
 
 #endif

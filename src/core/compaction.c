@@ -8,6 +8,7 @@
 #define DELETES_ALONE  256
 #define DELETES_BESIDE 64
 #define CHECK_MS       1000
+#define CHECK_REVS_MS  (5 * 60 * 1000) /* as etcd, when revisions are counted */
 
 void compaction_init(struct compaction *k)
 {
@@ -49,15 +50,38 @@ static void trim(struct core *c)
     k->moved = false;
 }
 
-static void check_policy(struct core *c, tn_ms now)
+static bool is_off(const struct core *c)
+{
+    return c->config.retention_ms < 0 && c->config.retention_revs == 0;
+}
+
+/* By revisions: none for the first five minutes. */
+static bool is_due(struct core *c, tn_ms now)
 {
     struct compaction *k = &c->compaction;
-    if (now < k->next_check || c->config.retention_ms < 0)
+    tn_ms step = c->config.retention_revs ? CHECK_REVS_MS : CHECK_MS;
+    bool waits = c->config.retention_revs && k->next_check == 0;
+    if (is_off(c) || now < k->next_check)
+        return false;
+    k->next_check = now + step;
+    return !waits;
+}
+
+static tn_rev policy(struct core *c, tn_ms now)
+{
+    if (c->config.retention_revs == 0)
+        return store_auto_compact(c->store, now, c->config.retention_ms);
+    tn_rev upto = store_revision(c->store) - c->config.retention_revs;
+    return upto > store_compacted(c->store) ? upto : 0;
+}
+
+static void check_policy(struct core *c, tn_ms now)
+{
+    if (!is_due(c, now))
         return;
-    k->next_check = now + CHECK_MS;
     if (journal_refuses(c, WRITE_FREES, now) != ETCD_OK)
         return; /* the policy may plan a row by itself: nothing may be planned that is not tried */
-    tn_rev upto = store_auto_compact(c->store, now, c->config.retention_ms);
+    tn_rev upto = policy(c, now);
     struct compact_resp resp;
     tn_seq seq;
     enum etcd_error e = ETCD_OK;
@@ -118,5 +142,5 @@ tn_ms compaction_deadline(const struct core *c)
         return c->now;
     if (c->journal.writing == WRITING_FULL && k->n_deletes > 0 && !c->journal.in_flight)
         return journal_ready_at(c, WRITE_FREES);
-    return c->config.retention_ms < 0 ? TN_MS_NEVER : k->next_check;
+    return is_off(c) ? TN_MS_NEVER : k->next_check;
 }

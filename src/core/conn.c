@@ -285,6 +285,32 @@ void core_output(struct core_conn *conn, struct buf *out, size_t bytes_max, tn_m
 
 /* ---- peers that do not keep up ---- */
 
+static void ask(struct core_conn *conn, tn_ms now)
+{
+    conn->pinged = true;
+    conn->heard_at = now; /* the time to answer begins */
+    if (h2_ping(conn->h2, 0) < 0)
+        drop(conn, "out of memory");
+    conn_touch(conn);
+}
+
+/* A peer whose machine or network is gone says nothing and breaks nothing: only asking finds out. */
+static void check_silence(struct core_conn *conn, tn_ms now)
+{
+    const struct core_config *config = &conn->core->config;
+    if (conn->fed != conn->heard) {
+        conn->heard = conn->fed;
+        conn->heard_at = now;
+        conn->pinged = false;
+    } else if (!h2_established(conn->h2) || config->ping_ms < 0) {
+        return;
+    } else if (!conn->pinged && now - conn->heard_at >= config->ping_ms) {
+        ask(conn, now);
+    } else if (conn->pinged && config->ping_timeout_ms >= 0 && now - conn->heard_at >= config->ping_timeout_ms) {
+        drop(conn, "it does not answer");
+    }
+}
+
 static void conn_check(struct core_conn *conn, tn_ms now)
 {
     const struct core_config *config = &conn->core->config;
@@ -298,6 +324,8 @@ static void conn_check(struct core_conn *conn, tn_ms now)
         drop(conn, "it takes nothing of what it asked for");
     else if (h2_input_stalled(conn->h2, now - config->stall_ms_max))
         drop(conn, "it left a request unfinished");
+    else
+        check_silence(conn, now);
 }
 
 void conn_check_all(struct core *c, tn_ms now)

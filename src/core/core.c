@@ -31,6 +31,8 @@ static void fill_defaults(struct core_config *k)
     k->token_ttl_ms = k->token_ttl_ms ? k->token_ttl_ms : 300000;
     k->tokens_max = k->tokens_max ? k->tokens_max : 100000;
     k->passwords_max = k->passwords_max ? k->passwords_max : 1000;
+    k->ping_ms = k->ping_ms ? k->ping_ms : 2 * 3600000;
+    k->ping_timeout_ms = k->ping_timeout_ms ? k->ping_timeout_ms : 20000;
 }
 
 int core_new(const struct core_config *config, struct core **ret)

@@ -65,6 +65,9 @@ struct core_config {
     int64_t progress_ms;        /* watch progress interval; 0 = 10 min */
     int64_t quota_bytes;        /* of the store, for Status */
     int64_t retention_ms;       /* automatic compaction; 0 = 1 h; -1 = off */
+    int64_t retention_revs;  /* keeps so many revisions instead, looked after every 5 min; 0 = retention_ms decides */
+    int64_t ping_ms;         /* a peer that is silent for so long is asked whether it is there; 0 = 2 h; -1 = never */
+    int64_t ping_timeout_ms; /* and dropped when it has said nothing after this; 0 = 20 s; -1 = never */
     struct rng seed;
     struct log log;
 

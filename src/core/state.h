@@ -119,6 +119,9 @@ struct core_conn {
     struct list parked;  /* requests that wait for room, oldest first */
     size_t parked_bytes;
     uint64_t fed;             /* bytes, all in all */
+    uint64_t heard;           /* fed, when it was last looked at */
+    tn_ms heard_at;           /* when that was found to have grown; both without held_up_ms */
+    bool pinged;              /* since then */
     tn_ms opened_at, took_at; /* when the driver last took output, or there was none; both without held_up_ms */
     bool broken;              /* its peer broke the protocol: a last GOAWAY, then the end */
     bool finished;            /* given up */

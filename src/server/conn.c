@@ -140,6 +140,11 @@ static void begin_secure(struct conn *c)
         core_conn_set_cert_user(c->core, bytes_str(peer->common_name));
 }
 
+static bool may_speak(const struct conn *c, bool http1)
+{
+    return c->kind == CONN_ANY || http1 == (c->kind != CONN_HTTP2);
+}
+
 /* ---- events of the socket ---- */
 
 /* The clock is read again for each: the time of the turn may lie before a renewal was sent, and its lease must not run out
@@ -161,7 +166,14 @@ static void on_read(void *user, bytes in)
     }
     if (!c->begun && c->secure)
         begin_secure(c);
-    if (!c->begun && http1_speaks(in)) {
+    bool is_http1 = !c->begun && http1_speaks(in);
+    if (!c->begun && !may_speak(c, is_http1)) {
+        log_refusal(c->server, core_conn_peer(c->core),
+                    is_http1 ? "HTTP/1 at an address for gRPC" : "gRPC at an address for HTTP/1", now);
+        conn_linger(c, now);
+        return;
+    }
+    if (is_http1) {
         http1_begin(c, in, now);
         return;
     }
@@ -202,7 +214,7 @@ static const struct io_stream_callbacks callbacks = {
 
 /* ---- the beginning ---- */
 
-void conn_accept(struct server *s, int fd, const char *peer, struct io_tls *tls)
+void conn_accept(struct server *s, int fd, const char *peer, enum conn_kind kind, struct io_tls *tls)
 {
     tn_ms now = turn_begin(s);
     struct tenure_error err;
@@ -213,6 +225,7 @@ void conn_accept(struct server *s, int fd, const char *peer, struct io_tls *tls)
         return;
     }
     c->server = s;
+    c->kind = kind;
     c->secure = tls != NULL;
     list_init(&c->in_again);
     list_init(&c->in_lingering);

@@ -29,6 +29,20 @@ struct file_stamp {
     int64_t dev, ino, size, mtime_ns, ctime_ns;
 };
 
+/* What an address is for. */
+enum conn_kind {
+    CONN_ANY,
+    CONN_HTTP2,  /* gRPC alone: there are addresses for HTTP/1 */
+    CONN_HTTP1,  /* HTTP/1 alone */
+    CONN_METRICS /* HTTP/1, and there /metrics and /health alone */
+};
+
+struct listening {
+    struct server *server;
+    struct io_listener *listener;
+    enum conn_kind kind;
+};
+
 struct server {
     struct server_config config;
     struct log log;
@@ -43,7 +57,7 @@ struct server {
     struct io_timer *timer;
     struct io_wake *done, *stop;
     struct io_signal *sigterm, *sigint;
-    struct io_listener *listeners[LISTENERS_MAX];
+    struct listening listeners[LISTENERS_MAX];
     size_t n_listeners;
     char urls[LISTENERS_MAX][IO_ADDRESS_TEXT_MAX];
     const char *url_list[LISTENERS_MAX];
@@ -74,6 +88,7 @@ struct conn {
     struct core_conn *core; /* NULL: lingering */
     struct http_conn *http; /* it speaks HTTP/1 */
     struct list in_server, in_again, in_lingering;
+    enum conn_kind kind;
     bool begun;  /* its first bytes have said what it speaks */
     bool secure; /* with TLS */
     bool waits;  /* has output, and the socket is busy */
@@ -89,7 +104,7 @@ int turn_commit_first(struct server *s, struct tenure_error *err) MUST_USE;
 
 /* ---- conn.c ---- */
 /* tls: what it must speak; NULL = plain. */
-void conn_accept(struct server *s, int fd, const char *peer, struct io_tls *tls);
+void conn_accept(struct server *s, int fd, const char *peer, enum conn_kind kind, struct io_tls *tls);
 void conn_flush(struct conn *c, tn_ms now);
 /* It is flushed again at the end of this turn. */
 void conn_flush_later(struct conn *c);

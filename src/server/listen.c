@@ -7,18 +7,15 @@
 
 static void on_accept(void *user, int fd, const char *peer)
 {
-    conn_accept(user, fd, peer, NULL);
-}
-
-static void on_accept_secure(void *user, int fd, const char *peer)
-{
-    struct server *s = user;
-    conn_accept(s, fd, peer, secure_present(s, io_now(s->loop)));
+    struct listening *l = user;
+    struct server *s = l->server;
+    bool tls = io_listener_address(l->listener)->tls;
+    conn_accept(s, fd, peer, l->kind, tls ? secure_present(s, io_now(s->loop)) : NULL);
 }
 
 static void on_pause(void *user, const struct tenure_error *why)
 {
-    struct server *s = user;
+    struct server *s = ((struct listening *)user)->server;
     tn_ms now = io_now(s->loop);
     if (now < s->next_refusal_log)
         return;
@@ -26,8 +23,7 @@ static void on_pause(void *user, const struct tenure_error *why)
     log_write(&s->log, LOG_WARN, "no connection can be accepted for the moment", "error=\"%s\"", why->text);
 }
 
-static const struct io_listener_callbacks plain = {.on_accept = on_accept, .on_pause = on_pause};
-static const struct io_listener_callbacks secure = {.on_accept = on_accept_secure, .on_pause = on_pause};
+static const struct io_listener_callbacks callbacks = {.on_accept = on_accept, .on_pause = on_pause};
 
 static int check_reach(const struct server *s, const struct io_address *a, struct tenure_error *err)
 {
@@ -42,56 +38,81 @@ static int check_reach(const struct server *s, const struct io_address *a, struc
                      io_address_text(a, text, sizeof text));
 }
 
-static int open_one(struct server *s, const struct io_address *at, struct tenure_error *err)
+/* An address and what it is for. */
+struct wanted {
+    struct io_address at;
+    enum conn_kind kind;
+};
+
+static int open_one(struct server *s, const struct wanted *w, struct tenure_error *err)
 {
     size_t i = s->n_listeners;
-    int rc = io_listener_new(s->loop, at, at->tls ? &secure : &plain, s, &s->listeners[i], err);
+    struct listening *l = &s->listeners[i];
+    *l = (struct listening){.server = s, .kind = w->kind};
+    int rc = io_listener_new(s->loop, &w->at, &callbacks, l, &l->listener, err);
     if (rc < 0)
         return rc;
-    io_address_text(io_listener_address(s->listeners[i]), s->urls[i], sizeof s->urls[i]);
+    io_address_text(io_listener_address(l->listener), s->urls[i], sizeof s->urls[i]);
     s->url_list[i] = s->urls[i];
     s->n_listeners++;
     return 0;
 }
 
-static int parse_all(struct server *s, struct io_address *at, struct tenure_error *err)
+static int parse(struct server *s, const char *const *urls, size_t n, enum conn_kind kind, struct wanted *ret,
+                 size_t *ret_n, struct tenure_error *err)
 {
-    size_t n = s->config.n_listen_urls;
-    int rc = 0;
-    if (n > LISTENERS_MAX)
-        return error_set(err, TENURE_ELIMIT, "more than %d addresses to listen on", LISTENERS_MAX);
-    for (size_t i = 0; i < n && rc == 0; i++) {
-        rc = io_address_parse(s->config.listen_urls[i], -1, &at[i], err);
+    for (size_t i = 0; i < n; i++) {
+        struct wanted *w = &ret[*ret_n];
+        if (*ret_n == LISTENERS_MAX)
+            return error_set(err, TENURE_EINVALID, "%.100s: more than %d addresses to listen on", urls[i],
+                             LISTENERS_MAX);
+        int rc = io_address_parse(urls[i], -1, &w->at, err);
         if (rc == 0)
-            rc = check_reach(s, &at[i], err);
+            rc = check_reach(s, &w->at, err);
+        if (rc < 0)
+            return rc;
+        w->kind = kind;
+        (*ret_n)++;
     }
-    return rc;
+    return 0;
 }
 
-static int prepare_tls(struct server *s, const struct io_address *at, struct tenure_error *err)
+/* Those that clients use come first. */
+static int parse_all(struct server *s, struct wanted *ret, size_t *ret_n, struct tenure_error *err)
+{
+    const struct server_config *k = &s->config;
+    enum conn_kind main = k->n_listen_http_urls ? CONN_HTTP2 : CONN_ANY;
+    int rc = parse(s, k->listen_urls, k->n_listen_urls, main, ret, ret_n, err);
+    if (rc == 0)
+        rc = parse(s, k->listen_http_urls, k->n_listen_http_urls, CONN_HTTP1, ret, ret_n, err);
+    return rc == 0 ? parse(s, k->metrics_urls, k->n_metrics_urls, CONN_METRICS, ret, ret_n, err) : rc;
+}
+
+static int prepare_tls(struct server *s, const struct wanted *w, size_t n, struct tenure_error *err)
 {
     const char *hosts[LISTENERS_MAX];
-    size_t n = 0;
-    for (size_t i = 0; i < s->config.n_listen_urls; i++)
-        if (at[i].tls)
-            hosts[n++] = at[i].kind == IO_ADDRESS_UNIX ? "localhost" : at[i].host;
-    return n ? secure_open(s, hosts, n, err) : 0;
+    size_t n_hosts = 0;
+    for (size_t i = 0; i < n; i++)
+        if (w[i].at.tls)
+            hosts[n_hosts++] = w[i].at.kind == IO_ADDRESS_UNIX ? "localhost" : w[i].at.host;
+    return n_hosts ? secure_open(s, hosts, n_hosts, err) : 0;
 }
 
 int listen_open(struct server *s, struct tenure_error *err)
 {
-    struct io_address at[LISTENERS_MAX];
-    int rc = parse_all(s, at, err);
+    struct wanted wanted[LISTENERS_MAX];
+    size_t n = 0;
+    int rc = parse_all(s, wanted, &n, err);
     if (rc == 0)
-        rc = prepare_tls(s, at, err);
-    for (size_t i = 0; i < s->config.n_listen_urls && rc == 0; i++)
-        rc = open_one(s, &at[i], err);
+        rc = prepare_tls(s, wanted, n, err);
+    for (size_t i = 0; i < n && rc == 0; i++)
+        rc = open_one(s, &wanted[i], err);
     return rc;
 }
 
 void listen_close(struct server *s)
 {
     for (size_t i = 0; i < s->n_listeners; i++)
-        s->listeners[i] = io_listener_close(s->listeners[i]);
+        s->listeners[i].listener = io_listener_close(s->listeners[i].listener);
     s->n_listeners = 0;
 }

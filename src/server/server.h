@@ -33,8 +33,18 @@ struct server_config {
     struct io_tls_config tls; /* for https and unixs */
     bool auto_tls;            /* without cert_file: a certificate signed by itself, kept in data_dir */
     unsigned self_signed_years;
+    const char *const *listen_http_urls; /* for HTTP/1 alone; the others are for HTTP/2 alone then */
+    size_t n_listen_http_urls;
+    const char *const *metrics_urls; /* for /metrics and /health alone */
+    size_t n_metrics_urls;
+    bool metrics_extensive, no_gateway;
+    const char *auth_token; /* "simple" or "jwt,…"; NULL = simple */
+    int64_t auth_token_ttl_s;
+    unsigned bcrypt_cost;
     int64_t quota_bytes, lease_ttl_min_s, progress_ms, retention_ms;
-    uint32_t request_bytes_max, txn_ops_max;
+    int64_t retention_revs;           /* kept instead of a time; 0 = retention_ms decides */
+    int64_t ping_ms, ping_timeout_ms; /* as in core.h */
+    uint32_t request_bytes_max, txn_ops_max, streams_max;
     const char *const *cors; /* origins whose pages may read answers; none or "*" = all */
     size_t n_cors;
     const char *const *hosts; /* host names of requests by HTTP without TLS; none or "*" = all */

@@ -161,8 +161,7 @@ int decode_authenticate_resp(bytes in, struct arena *a, struct response_header *
     MUST_USE;
 /* UserGet, UserList, RoleList. */
 void encode_auth_names_resp(const struct response_header *h, const struct auth_names_resp *r, struct buf *out);
-int decode_auth_names_resp(bytes in, struct arena *a, struct response_header *h, struct auth_names_resp *ret)
-    MUST_USE;
+int decode_auth_names_resp(bytes in, struct arena *a, struct response_header *h, struct auth_names_resp *ret) MUST_USE;
 void encode_role_get_resp(const struct response_header *h, const struct role_get_resp *r, struct buf *out);
 int decode_role_get_resp(bytes in, struct arena *a, struct response_header *h, struct role_get_resp *ret) MUST_USE;
 

@@ -82,6 +82,26 @@ static void history_older_than_the_retention_is_compacted_by_itself(void **state
     assert_true(here.w->deletes_total >= 8);
 }
 
+static void so_many_revisions_are_kept_and_looked_after_every_five_minutes(void **state)
+{
+    (void)state;
+    struct world_options o = {.core = {.retention_ms = -1, .retention_revs = 10}};
+    restart(&o);
+    world_pass(here.w, 1000);
+    versions(50);
+    world_pass(here.w, 290000);
+    assert_int_equal(store_compacted(here.w->store), 0);
+    world_pass(here.w, 10000);
+    assert_int_equal(store_compacted(here.w->store), 41); /* of 51 */
+    versions(5);
+    world_pass(here.w, 290000);
+    assert_int_equal(store_compacted(here.w->store), 41);
+    world_pass(here.w, 310000);
+    assert_int_equal(store_compacted(here.w->store), 46);
+    world_pass(here.w, 600000); /* nothing new: nothing to do */
+    assert_int_equal(store_compacted(here.w->store), 46);
+}
+
 /* Leases that come and go without a revision: enough for the policy to plan a row of its own. */
 static void churn_leases(void)
 {
@@ -202,6 +222,7 @@ int main(void)
         CASE(a_physical_compaction_with_nothing_to_trim_is_answered),
         CASE(deletes_that_found_no_room_go_again),
         CASE(history_older_than_the_retention_is_compacted_by_itself),
+        CASE(so_many_revisions_are_kept_and_looked_after_every_five_minutes),
         CASE(rows_of_revoked_leases_go_though_no_revision_is_compacted),
         CASE(on_a_failed_disk_no_row_is_planned_that_readers_would_wait_for),
         CASE(what_a_watcher_has_still_to_get_is_trimmed_when_it_has_it),

@@ -203,6 +203,37 @@ static void a_connection_that_is_cut_in_the_middle_leaves_nothing_behind(void **
     assert_int_equal(count("a", ""), 1); /* it had been planned */
 }
 
+static void a_peer_that_is_silent_is_asked_and_dropped_when_it_does_not_answer(void **state)
+{
+    (void)state;
+    struct core_config k = {.ping_ms = 60000, .ping_timeout_ms = 10000};
+    limit(&k);
+    struct client *gone = client_new(here.w), *late = client_new(here.w);
+    world_settle(here.w);
+    gone->mute = late->mute = true; /* their network is away: what is sent to them vanishes */
+    world_pass(here.w, 62000);
+    assert_false(gone->dropped);
+    late->mute = false; /* back in time */
+    world_pass(here.w, 12000);
+    assert_true(gone->dropped);
+    assert_false(late->dropped);
+    world_pass(here.w, 300000);
+    assert_false(late->dropped);
+    put("a", "1"); /* the other one was asked all the time, and answered */
+}
+
+static void nobody_is_asked_when_that_is_off(void **state)
+{
+    (void)state;
+    struct core_config k = {.ping_ms = -1};
+    limit(&k);
+    struct client *gone = client_new(here.w);
+    world_settle(here.w);
+    gone->mute = true;
+    world_pass(here.w, 10 * 3600 * INT64_C(1000));
+    assert_false(gone->dropped);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -217,6 +248,8 @@ int main(void)
         CASE(requests_wait_while_their_replies_have_no_room),
         CASE(a_request_that_waits_for_room_is_gone_with_its_connection),
         CASE(a_connection_that_is_cut_in_the_middle_leaves_nothing_behind),
+        CASE(a_peer_that_is_silent_is_asked_and_dropped_when_it_does_not_answer),
+        CASE(nobody_is_asked_when_that_is_off),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
