@@ -80,10 +80,35 @@ static int serve(const struct server_config *config)
     return EXIT_OK;
 }
 
+struct running {
+    struct serve_log *serve_log;
+    struct log log;
+};
+
+/* SIGHUP: logrotate has moved the files, or somebody wants to see more. Only the level is taken from the configuration file:
+ * for the rest there would have to be another server. */
+static void on_reload(void *user)
+{
+    struct running *r = user;
+    struct serve_flags fresh;
+    struct tenure_error err = {0};
+    char quoted[sizeof err.text];
+    serve_flags_init(&fresh);
+    int rc = flags.o.config_file ? serve_yaml_read(&fresh, flags.o.config_file, &err) : 0;
+    serve_log_reopen(r->serve_log, flags.o.config_file && rc == 0 ? &fresh.o : NULL);
+    serve_flags_fini(&fresh);
+    if (rc < 0)
+        log_write(&r->log, LOG_WARN, "the configuration file cannot be read again; what it said before holds",
+                  "error=%s", log_quote(quoted, sizeof quoted, bytes_str(err.text)));
+    else
+        log_write(&r->log, LOG_INFO, "reloaded", NULL);
+}
+
 static int serve_with_log(struct serve_log *log)
 {
     static char data_dir[4096];
-    struct server_config config = {.log = serve_log_log(log, flags.o.config_file != NULL)};
+    struct running running = {.serve_log = log, .log = serve_log_log(log, flags.o.config_file != NULL)};
+    struct server_config config = {.log = running.log, .on_reload = on_reload, .user = &running};
     struct tenure_error err = {0};
     if (serve_config_fill(&flags, &config, &err) < 0)
         return complain(&err);
@@ -128,7 +153,9 @@ const struct command command_serve = {
         "standard error. Every answered write is on disk.\n"
         "\n"
         "SIGTERM and SIGINT end it in order: streams are told, what is under way gets up to 5 seconds, leases keep\n"
-        "their remaining time. A second signal ends it at once.\n"
+        "their remaining time. A second signal ends it at once. SIGHUP opens log files anew and reads certificates\n"
+        "and the log level of the configuration file again. systemd is told when it is ready, and its sockets are\n"
+        "served.\n"
         "\n"
         "Options have etcd's names, forms and meanings, and are also read from the environment (ETCD_DATA_DIR for\n"
         "--data-dir) or from etcd's configuration file. Those of etcd's that mean nothing here are taken and named in\n"

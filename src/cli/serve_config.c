@@ -169,6 +169,7 @@ static void fill_numbers(const struct serve_options *o, struct server_config *c)
 static int fill_words(const struct serve_options *o, struct server_config *c, struct tenure_error *err)
 {
     c->name = o->name;
+    c->listen_default = !o->listen_client_urls;
     c->listen_anywhere = o->listen_anywhere;
     c->auth_token = o->auth_token;
     c->no_gateway = !o->gateway;

@@ -205,7 +205,7 @@ static void remove_file(const struct io_listener *s)
 
 static int start(struct io_listener *s, struct tenure_error *err)
 {
-    int rc = open_socket(s, err);
+    int rc = s->fd < 0 ? open_socket(s, err) : 0;
     if (rc == 0)
         rc = io_timer_new(s->loop, pause_fire, s, &s->pause, err);
     if (rc < 0)
@@ -219,13 +219,16 @@ static int start(struct io_listener *s, struct tenure_error *err)
     return 0;
 }
 
-int io_listener_new(struct io_loop *l, const struct io_address *at, const struct io_listener_callbacks *cb, void *user,
-                    struct io_listener **ret, struct tenure_error *err)
+int io_listener_adopt(struct io_loop *l, int fd, const struct io_address *at, const struct io_listener_callbacks *cb,
+                      void *user, struct io_listener **ret, struct tenure_error *err)
 {
     struct io_listener *s = calloc(1, sizeof *s);
-    if (!s)
+    if (!s) {
+        if (fd >= 0)
+            close(fd);
         return error_set(err, TENURE_ENOMEM, "listener: out of memory");
-    *s = (struct io_listener){.loop = l, .cb = cb, .user = user, .fd = -1, .address = *at};
+    }
+    *s = (struct io_listener){.loop = l, .cb = cb, .user = user, .fd = fd, .address = *at};
     int rc = start(s, err);
     if (rc < 0) {
         remove_file(s);
@@ -237,6 +240,12 @@ int io_listener_new(struct io_loop *l, const struct io_address *at, const struct
     }
     *ret = s;
     return 0;
+}
+
+int io_listener_new(struct io_loop *l, const struct io_address *at, const struct io_listener_callbacks *cb, void *user,
+                    struct io_listener **ret, struct tenure_error *err)
+{
+    return io_listener_adopt(l, -1, at, cb, user, ret, err);
 }
 
 const struct io_address *io_listener_address(const struct io_listener *s)

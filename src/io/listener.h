@@ -20,6 +20,10 @@ struct io_listener_callbacks {
  * TENURE_EINVALID, TENURE_EIO, each with the address in the text. */
 int io_listener_new(struct io_loop *l, const struct io_address *at, const struct io_listener_callbacks *cb, void *user,
                     struct io_listener **ret, struct tenure_error *err) MUST_USE;
+/* The same on a socket that already listens (systemd's): takes fd, also on failure; its file stays when it is closed. at: what it
+ * is called. */
+int io_listener_adopt(struct io_loop *l, int fd, const struct io_address *at, const struct io_listener_callbacks *cb,
+                      void *user, struct io_listener **ret, struct tenure_error *err) MUST_USE;
 /* As asked for, with the real port. */
 const struct io_address *io_listener_address(const struct io_listener *s);
 /* Also removes the socket file. NULL is fine; NULL. */

@@ -1,6 +1,7 @@
 /* Between io_address and the system's sockaddr. */
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/un.h>
@@ -61,6 +62,51 @@ const char *io_sockaddr_text(const struct io_sockaddr *a, char *out, size_t size
         snprintf(out, size, "unix");
     }
     return out;
+}
+
+static bool unix_address(const struct io_sockaddr *from, struct io_address *ret)
+{
+    const struct sockaddr_un *un = (const struct sockaddr_un *)&from->addr;
+    size_t len =
+        from->len > offsetof(struct sockaddr_un, sun_path) ? from->len - offsetof(struct sockaddr_un, sun_path) : 0;
+    ret->kind = IO_ADDRESS_UNIX;
+    if (len == 0 || un->sun_path[0] == 0 || len > sizeof ret->path)
+        return false; /* without a name, or an abstract one */
+    snprintf(ret->path, sizeof ret->path, "%.*s", (int)len, un->sun_path);
+    return true;
+}
+
+bool io_socket_address(int fd, struct io_address *ret)
+{
+    struct io_sockaddr at = {.len = sizeof at.addr};
+    const struct sockaddr_in *v4 = (const struct sockaddr_in *)&at.addr;
+    const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)&at.addr;
+    *ret = (struct io_address){.kind = IO_ADDRESS_TCP};
+    if (getsockname(fd, (struct sockaddr *)&at.addr, &at.len) < 0)
+        return false;
+    if (at.addr.ss_family == AF_UNIX)
+        return unix_address(&at, ret);
+    ret->port = io_socket_port(fd);
+    if (at.addr.ss_family == AF_INET)
+        return inet_ntop(AF_INET, &v4->sin_addr, ret->host, sizeof ret->host) != NULL;
+    return at.addr.ss_family == AF_INET6 && inet_ntop(AF_INET6, &v6->sin6_addr, ret->host, sizeof ret->host) != NULL;
+}
+
+bool io_socket_is_at(int fd, const struct io_address *a)
+{
+    struct io_address is;
+    struct io_sockaddr known[IO_SOCKADDRS_MAX];
+    if (!io_socket_address(fd, &is) || is.kind != a->kind)
+        return false;
+    if (a->kind == IO_ADDRESS_UNIX)
+        return strcmp(is.path, a->path) == 0;
+    size_t n = is.port == a->port ? io_sockaddr_known(a, known) : 0;
+    for (size_t i = 0; i < n; i++) {
+        char text[80], own[IO_ADDRESS_TEXT_MAX];
+        if (strcmp(io_sockaddr_text(&known[i], text, sizeof text), io_address_authority(&is, own, sizeof own)) == 0)
+            return true;
+    }
+    return false;
 }
 
 uint16_t io_socket_port(int fd)

@@ -43,6 +43,12 @@ struct listening {
     enum conn_kind kind;
 };
 
+/* systemd: where it listens, and how often it wants to hear that the loop turns. */
+struct notify {
+    int fd;            /* -1 = nobody wants to know */
+    tn_ms every, next; /* 0 = no watchdog */
+};
+
 struct server {
     struct server_config config;
     struct log log;
@@ -56,7 +62,8 @@ struct server {
     struct io_turn turn;
     struct io_timer *timer;
     struct io_wake *done, *stop;
-    struct io_signal *sigterm, *sigint;
+    struct io_signal *sigterm, *sigint, *sighup;
+    struct notify notify;
     struct listening listeners[LISTENERS_MAX];
     size_t n_listeners;
     char urls[LISTENERS_MAX][IO_ADDRESS_TEXT_MAX];
@@ -135,6 +142,28 @@ void secure_close(struct server *s);
 /* ---- numbers.c ---- */
 void numbers_batch(struct server *s, const struct backend_result *result);
 void numbers_read(void *user, struct http_numbers *ret);
+
+/* ---- activate.c ---- */
+#define ACTIVATED_MAX LISTENERS_MAX
+struct activated {
+    int fds[ACTIVATED_MAX];  /* -1: taken, or of no use */
+    bool tls[ACTIVATED_MAX]; /* named https or unixs */
+    size_t n;
+};
+/* What LISTEN_FDS and LISTEN_PID hand to this process; closed on exec from now on. TENURE_EINVALID: more than fit. */
+int activate_find(struct activated *ret, struct tenure_error *err) MUST_USE;
+/* Takes the socket of that address; -1: there is none. */
+int activate_take(struct activated *a, const struct io_address *at);
+void activate_close(struct activated *a);
+
+/* ---- notify.c ---- */
+void notify_open(struct server *s);
+void notify_close(struct server *s);
+void notify_ready(struct server *s);
+void notify_stopping(struct server *s);
+void notify_reloading(struct server *s);
+/* Every turn. */
+void notify_watchdog(struct server *s, tn_ms now);
 
 /* ---- listen.c ---- */
 int listen_open(struct server *s, struct tenure_error *err) MUST_USE;

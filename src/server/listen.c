@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "io/socket.h"
 #include "server/internal.h"
 
 static void on_accept(void *user, int fd, const char *peer)
@@ -42,6 +43,7 @@ static int check_reach(const struct server *s, const struct io_address *a, struc
 struct wanted {
     struct io_address at;
     enum conn_kind kind;
+    int fd; /* -1 = to be opened */
 };
 
 static int open_one(struct server *s, const struct wanted *w, struct tenure_error *err)
@@ -49,7 +51,8 @@ static int open_one(struct server *s, const struct wanted *w, struct tenure_erro
     size_t i = s->n_listeners;
     struct listening *l = &s->listeners[i];
     *l = (struct listening){.server = s, .kind = w->kind};
-    int rc = io_listener_new(s->loop, &w->at, &callbacks, l, &l->listener, err);
+    int rc = w->fd < 0 ? io_listener_new(s->loop, &w->at, &callbacks, l, &l->listener, err)
+                       : io_listener_adopt(s->loop, w->fd, &w->at, &callbacks, l, &l->listener, err);
     if (rc < 0)
         return rc;
     io_address_text(io_listener_address(l->listener), s->urls[i], sizeof s->urls[i]);
@@ -72,7 +75,38 @@ static int parse(struct server *s, const char *const *urls, size_t n, enum conn_
         if (rc < 0)
             return rc;
         w->kind = kind;
+        w->fd = -1;
         (*ret_n)++;
+    }
+    return 0;
+}
+
+static void match_sockets(struct activated *a, struct wanted *w, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        w[i].fd = activate_take(a, &w[i].at);
+}
+
+/* Sockets that no address asks for are served as they are. */
+static int add_sockets(struct server *s, struct activated *a, struct wanted *ret, size_t *ret_n,
+                       struct tenure_error *err)
+{
+    for (size_t i = 0; i < a->n; i++) {
+        struct wanted *w = &ret[*ret_n];
+        if (a->fds[i] < 0)
+            continue;
+        if (*ret_n == LISTENERS_MAX)
+            return error_set(err, TENURE_EINVALID, "more than %d addresses to listen on", LISTENERS_MAX);
+        if (!io_socket_address(a->fds[i], &w->at))
+            return error_set(err, TENURE_EINVALID, "a socket that was handed over is neither TCP nor has a path");
+        w->at.tls = a->tls[i];
+        w->kind = CONN_ANY;
+        w->fd = a->fds[i];
+        a->fds[i] = -1;
+        (*ret_n)++;
+        int rc = check_reach(s, &w->at, err);
+        if (rc < 0)
+            return rc;
     }
     return 0;
 }
@@ -98,16 +132,43 @@ static int prepare_tls(struct server *s, const struct wanted *w, size_t n, struc
     return n_hosts ? secure_open(s, hosts, n_hosts, err) : 0;
 }
 
+static int gather(struct server *s, struct activated *a, struct wanted *w, size_t *ret_n, struct tenure_error *err)
+{
+    bool sockets_stand_for_urls = s->config.listen_default && a->n > 0;
+    if (sockets_stand_for_urls)
+        s->config.n_listen_urls = 0;
+    int rc = parse_all(s, w, ret_n, err);
+    if (rc < 0)
+        return rc;
+    match_sockets(a, w, *ret_n);
+    return add_sockets(s, a, w, ret_n, err);
+}
+
+/* All that are wanted, or none: what was not opened is closed again. */
+static int open_wanted(struct server *s, struct wanted *w, size_t n, int rc, struct tenure_error *err)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (rc == 0)
+            rc = open_one(s, &w[i], err);
+        else if (w[i].fd >= 0)
+            close(w[i].fd);
+    }
+    return rc;
+}
+
 int listen_open(struct server *s, struct tenure_error *err)
 {
     struct wanted wanted[LISTENERS_MAX];
+    struct activated sockets;
     size_t n = 0;
-    int rc = parse_all(s, wanted, &n, err);
+    int rc = activate_find(&sockets, err);
+    if (rc < 0)
+        return rc;
+    rc = gather(s, &sockets, wanted, &n, err);
+    activate_close(&sockets);
     if (rc == 0)
         rc = prepare_tls(s, wanted, n, err);
-    for (size_t i = 0; i < n && rc == 0; i++)
-        rc = open_one(s, &wanted[i], err);
-    return rc;
+    return open_wanted(s, wanted, n, rc, err);
 }
 
 void listen_close(struct server *s)

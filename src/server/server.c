@@ -139,6 +139,7 @@ static void begin_stop(void *user)
     log_write(&s->log, LOG_INFO, "stopping", "drain_ms=%d", DRAIN_MS);
     s->stopping = true;
     s->drain_until = now + DRAIN_MS;
+    notify_stopping(s);
     listen_close(s);
     core_shutdown(s->core, now);
 }
@@ -147,6 +148,18 @@ static void on_signal(void *user, int signum)
 {
     (void)signum;
     begin_stop(user);
+}
+
+static void on_reload(void *user, int signum)
+{
+    struct server *s = user;
+    (void)signum;
+    turn_begin(s);
+    notify_reloading(s);
+    if (s->config.on_reload)
+        s->config.on_reload(s->config.user);
+    secure_reload(s);
+    notify_ready(s);
 }
 
 static int open_loop(struct server *s, struct tenure_error *err)
@@ -162,6 +175,8 @@ static int open_loop(struct server *s, struct tenure_error *err)
         rc = io_signal_new(s->loop, SIGTERM, on_signal, s, &s->sigterm, err);
     if (rc == 0)
         rc = io_signal_new(s->loop, SIGINT, on_signal, s, &s->sigint, err);
+    if (rc == 0)
+        rc = io_signal_new(s->loop, SIGHUP, on_reload, s, &s->sighup, err);
     return rc;
 }
 
@@ -268,6 +283,7 @@ int server_open(const struct server_config *config, struct server **ret, struct 
         return error_set(err, TENURE_ENOMEM, "server: out of memory");
     s->config = *config;
     s->log = config->log;
+    notify_open(s);
     list_init(&s->conns);
     list_init(&s->again);
     list_init(&s->lingering);
@@ -300,6 +316,7 @@ const char *server_ready_line(const struct server *s, char *out, size_t size)
 
 void server_run(struct server *s)
 {
+    notify_ready(s);
     io_loop_run(s->loop);
 }
 
@@ -332,8 +349,10 @@ struct server *server_close(struct server *s)
     s->stop = io_wake_close(s->stop);
     s->sigterm = io_signal_close(s->sigterm);
     s->sigint = io_signal_close(s->sigint);
+    s->sighup = io_signal_close(s->sighup);
     s->loop = io_loop_free(s->loop);
     secure_close(s);
+    notify_close(s);
     buf_fini(&s->out);
     free(s);
     return NULL;

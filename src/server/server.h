@@ -6,6 +6,7 @@
  *     conn.c      a connection: socket <-> core
  *     http1.c     connections that speak HTTP/1
  *     listen.c    addresses and their listeners
+ *     activate.c  sockets that systemd has opened         notify.c    telling systemd how things stand
  *     secure.c    certificates: made, read, and read again when their files change
  *
  * Happy path: server_open -> server_ready_line -> server_run until SIGTERM or SIGINT -> server_close.
@@ -49,6 +50,10 @@ struct server_config {
     size_t n_cors;
     const char *const *hosts; /* host names of requests by HTTP without TLS; none or "*" = all */
     size_t n_hosts;
+    bool listen_default; /* nobody has named listen_urls: sockets that systemd hands over stand for them */
+    /* SIGHUP, before the certificates are read again: open log files anew. May be NULL. */
+    void (*on_reload)(void *user);
+    void *user;
     struct log log;
 };
 

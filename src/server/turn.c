@@ -178,6 +178,7 @@ void turn_run(void *user, tn_ms now)
     flush(s, now);
     each_second(s, now);
     conn_check_lingering(s, now);
+    notify_watchdog(s, now);
     check_drained(s, now);
     arm(s, now);
     s->in_turn = false;
