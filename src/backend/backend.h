@@ -104,8 +104,8 @@ int backend_reader_open(struct backend *b, struct backend_reader **ret, struct t
  * end, or an error. Each call is a read of its own, so that the WAL is not held up; what must not be deleted between two
  * calls is for the caller to see to. A negative answer of on_record ends it. Row memory is borrowed for the call. */
 int64_t backend_reader_next(struct backend_reader *r, tn_seq *seq, tn_seq upto, int64_t max,
-                            int (*on_record)(void *user, const struct record *r), void *user,
-                            struct tenure_error *err) MUST_USE;
+                            int (*on_record)(void *user, const struct record *r), void *user, struct tenure_error *err)
+    MUST_USE;
 struct backend_reader *backend_reader_close(struct backend_reader *r); /* NULL is fine; NULL */
 
 /* Stops the writer (a batch under way is finished first), checkpoints, closes and frees. NULL is fine. NULL. */

@@ -19,8 +19,8 @@ enum record_kind {
     RECORD_AUTH_SWITCH = 6, /* sub = 1: enabled, 0: disabled; no key */
     RECORD_AUTH_USER = 7,
     RECORD_AUTH_ROLE = 8,
-    RECORD_ALARM = 9,        /* lease = member id (as bit pattern), version = type; tombstone: disarmed */
-    RECORD_PEER_URLS = 10    /* value = the member's addresses for peers, each with a 0 byte behind it */
+    RECORD_ALARM = 9,     /* lease = member id (as bit pattern), version = type; tombstone: disarmed */
+    RECORD_PEER_URLS = 10 /* value = the member's addresses for peers, each with a 0 byte behind it */
 };
 
 static inline bool record_is_auth(enum record_kind k)

@@ -196,10 +196,6 @@ const struct core_method maintenance_methods[] = {
     {.service = SERVICE, .name = "HashKV", .may_wait = true, .on_message = maintenance_hash_kv},
     {.service = SERVICE, .name = "MoveLeader", .may_wait = true, .on_message = maintenance_move_leader},
     {.service = SERVICE, .name = "Downgrade", .may_wait = true, .on_message = maintenance_downgrade},
-    {.service = SERVICE,
-     .name = "Snapshot",
-     .is_stream = true,
-     .is_asked_once = true,
-     .on_message = snapshot_message},
+    {.service = SERVICE, .name = "Snapshot", .is_stream = true, .is_asked_once = true, .on_message = snapshot_message},
 };
 const size_t maintenance_methods_len = ARRAY_LEN(maintenance_methods);

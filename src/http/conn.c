@@ -45,6 +45,11 @@ struct http_conn *http_conn_new(struct http *h, struct core_conn *core, bool sec
     return c;
 }
 
+void http_conn_restrict(struct http_conn *c, enum http_scope scope)
+{
+    c->scope = scope;
+}
+
 struct http_conn *http_conn_free(struct http_conn *c)
 {
     if (!c)

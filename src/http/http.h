@@ -52,6 +52,13 @@ void http_set_date(struct http *h, int64_t unix_s);
 /* core: the connection's place in the core, to which nothing was fed; borrowed, removed by the caller after http_conn_free.
  * secure: it came over TLS. NULL when out of memory. */
 struct http_conn *http_conn_new(struct http *h, struct core_conn *core, bool secure, tn_ms now) MUST_USE;
+/* What is served on the connection: from the first request on when it is told before http_feed. */
+enum http_scope {
+    HTTP_ALL,
+    HTTP_PAGES, /* no gateway */
+    HTTP_HEALTH /* metrics and health alone: nothing of the data */
+};
+void http_conn_restrict(struct http_conn *c, enum http_scope scope);
 struct http_conn *http_conn_free(struct http_conn *c); /* NULL is fine; NULL */
 void http_feed(struct http_conn *c, bytes in, tn_ms now);
 /* Whether the driver should read more from the socket now. */

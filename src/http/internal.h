@@ -72,6 +72,7 @@ struct http_conn {
     struct buf out;
     size_t out_at;
 
+    enum http_scope scope;
     bool secure;
     bool request_open; /* its end has not been read */
     bool answering;    /* its answer has not ended */

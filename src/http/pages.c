@@ -251,13 +251,13 @@ static void ready_checks(struct http_conn *c)
 static page_fn *find_page(const struct http_conn *c)
 {
     bytes rest;
-    if (path_is(c, "/version"))
+    if (path_is(c, "/version") && c->scope != HTTP_HEALTH)
         return version;
     if (path_is(c, "/health"))
         return health;
     if (path_is(c, "/metrics"))
         return metrics;
-    if (path_is(c, "/debug/vars"))
+    if (path_is(c, "/debug/vars") && c->scope != HTTP_HEALTH)
         return variables;
     if (path_under(c, "/livez", &rest))
         return live_checks;
@@ -269,7 +269,7 @@ static page_fn *find_page(const struct http_conn *c)
 void pages_answer(struct http_conn *c)
 {
     page_fn *page = find_page(c);
-    if (path_is(c, "/v3"))
+    if (path_is(c, "/v3") && c->scope == HTTP_ALL)
         to_gateway(c);
     else if (!page)
         not_found(c);

@@ -191,7 +191,7 @@ static void route(struct http_conn *c)
         return;
     if (r->method == HTTP_OPTIONS)
         answer(c, HTTP_STATUS_OK, NULL, "", (bytes){0});
-    else if (!bytes_has_prefix(r->path, bytes_str("/v3/")))
+    else if (c->scope != HTTP_ALL || !bytes_has_prefix(r->path, bytes_str("/v3/")))
         pages_answer(c);
     else if (!(r->route = route_find(r->path)))
         gateway_refuse(c, GRPC_NOT_FOUND, "Not Found");
@@ -206,9 +206,9 @@ static bool has_body(const http_parser *p)
     return p->flags & F_CHUNKED || (p->content_length > 0 && p->content_length != UINT64_MAX);
 }
 
-static bool is_gateway(const struct request *r)
+static bool is_gateway(const struct http_conn *c)
 {
-    return r->method == HTTP_POST && route_find(r->path);
+    return c->scope == HTTP_ALL && c->req.method == HTTP_POST && route_find(c->req.path);
 }
 
 static bool expects(const struct http_conn *c, const http_parser *p)
@@ -221,7 +221,7 @@ static bool expects(const struct http_conn *c, const http_parser *p)
 static bool is_last_for_its_body(const struct http_conn *c, const http_parser *p)
 {
     bool long_body = !(p->flags & F_CHUNKED) && p->content_length > HTTP_DISCARD_MAX;
-    return has_body(p) && !is_gateway(&c->req) && (long_body || expects(c, p));
+    return has_body(p) && !is_gateway(c) && (long_body || expects(c, p));
 }
 
 static int on_headers_complete(http_parser *p)

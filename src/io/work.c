@@ -41,8 +41,8 @@ static void on_wake(void *arg)
     done(user);
 }
 
-int io_work_start(struct io_loop *l, void (*run)(void *user), void (*done)(void *user), void *user, struct io_work **ret,
-                  struct tenure_error *err)
+int io_work_start(struct io_loop *l, void (*run)(void *user), void (*done)(void *user), void *user,
+                  struct io_work **ret, struct tenure_error *err)
 {
     struct io_work *w = calloc(1, sizeof *w);
     if (!w)

@@ -12,9 +12,18 @@ bool http1_speaks(bytes first)
     return len > 0 && memcmp(first.data, preface, len) != 0;
 }
 
+static enum http_scope scope_of(const struct conn *c)
+{
+    if (c->kind == CONN_METRICS)
+        return HTTP_HEALTH;
+    return c->server->config.no_gateway ? HTTP_PAGES : HTTP_ALL;
+}
+
 void http1_begin(struct conn *c, bytes first, tn_ms now)
 {
     c->http = http_conn_new(c->server->http, c->core, c->secure, now);
+    if (c->http)
+        http_conn_restrict(c->http, scope_of(c));
     if (c->http)
         http1_read(c, first, now);
     else

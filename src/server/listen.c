@@ -5,6 +5,7 @@
 
 #include "io/socket.h"
 #include "server/internal.h"
+#include "store/auth.h"
 
 static void on_accept(void *user, int fd, const char *peer)
 {
@@ -31,7 +32,8 @@ static int check_reach(const struct server *s, const struct io_address *a, struc
     char text[IO_ADDRESS_TEXT_MAX];
     const struct io_tls_config *tls = &s->config.tls;
     bool asks_certificates = a->tls && (tls->client_cert_auth || tls->ca_file);
-    if (s->config.listen_anywhere || io_address_is_loopback(a) || asks_certificates)
+    if (s->config.listen_anywhere || io_address_is_loopback(a) || asks_certificates ||
+        store_auth_enabled(s->store, STORE_DURABLE))
         return 0;
     return error_set(err, TENURE_EINVALID,
                      "%.80s: other machines reach it, and anyone there could read and write; use https with "
@@ -70,7 +72,7 @@ static int parse(struct server *s, const char *const *urls, size_t n, enum conn_
             return error_set(err, TENURE_EINVALID, "%.100s: more than %d addresses to listen on", urls[i],
                              LISTENERS_MAX);
         int rc = io_address_parse(urls[i], -1, &w->at, err);
-        if (rc == 0)
+        if (rc == 0 && kind != CONN_METRICS) /* nothing of the data is there */
             rc = check_reach(s, &w->at, err);
         if (rc < 0)
             return rc;

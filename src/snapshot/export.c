@@ -103,8 +103,7 @@ static int add_lease(struct snapshot_export *x, const struct record *r)
     struct schema_lease lease = {r->lease, r->version};
     buf_reset(&x->value);
     schema_lease_encode(&lease, &x->value);
-    return buf_error(&x->value) ? TENURE_ENOMEM
-                                : kept_put(&x->leases, bytes_of(key, sizeof key), buf_bytes(&x->value));
+    return buf_error(&x->value) ? TENURE_ENOMEM : kept_put(&x->leases, bytes_of(key, sizeof key), buf_bytes(&x->value));
 }
 
 static int add_identity(struct snapshot_export *x, const struct record *r)

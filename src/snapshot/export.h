@@ -32,8 +32,8 @@ struct snapshot_summary {
 };
 
 /* 0 or TENURE_ENOMEM. */
-int snapshot_export_new(const struct bolt_output *out, const struct snapshot_facts *facts,
-                        struct snapshot_export **ret) MUST_USE;
+int snapshot_export_new(const struct bolt_output *out, const struct snapshot_facts *facts, struct snapshot_export **ret)
+    MUST_USE;
 struct snapshot_export *snapshot_export_free(struct snapshot_export *x); /* NULL is fine; NULL */
 
 /* r is borrowed for the call. */

@@ -180,7 +180,8 @@ static int give_kv(struct import *m, const struct bolt_item *item)
     m->revision = rev.main;
     m->sub = rev.sub;
     m->has_kv = true;
-    m->kv = (struct record){.kind = RECORD_KV, .main = rev.main, .sub = rev.sub, .tombstone = rev.tombstone, .key = kv.key};
+    m->kv =
+        (struct record){.kind = RECORD_KV, .main = rev.main, .sub = rev.sub, .tombstone = rev.tombstone, .key = kv.key};
     if (rev.tombstone)
         return 0;
     m->kv.value = kv.value;

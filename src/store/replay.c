@@ -301,7 +301,8 @@ static int replay_row(struct store *s, const struct record *r, struct tenure_err
         s->replay.in_command = s->replay.in_auth =
             false; /* its last rows are missing, and later ones took their place */
     bool of_fact = r->kind == RECORD_ALARM || r->kind == RECORD_PEER_URLS;
-    bool tells_revision = of_fact || record_is_auth(r->kind) || r->kind == RECORD_LEASE_GRANT || r->kind == RECORD_LEASE_REVOKE;
+    bool tells_revision =
+        of_fact || record_is_auth(r->kind) || r->kind == RECORD_LEASE_GRANT || r->kind == RECORD_LEASE_REVOKE;
     int rc = tells_revision ? replay_told_revision(s, r, err) : 0;
     if (rc)
         return rc;

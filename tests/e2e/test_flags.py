@@ -112,4 +112,26 @@ def http_alone(w):
     true(w.run(["curl", "-sS", "--http2-prior-knowledge", http + "/version"]).returncode != 0, "nor the other way round")
 
 
-main([unit_file, configuration_file, what_cannot_apply, log_formats, http_alone])
+def metrics_alone(w):
+    """--listen-metrics-urls serves /metrics and /health to anybody, and nothing of the data; --enable-grpc-gateway=false ends
+    the gateway"""
+    metrics = f"http://0.0.0.0:{free_port()}"
+    _, (url, shown) = serve(w, "--data-dir", w.path("data"), "--listen-client-urls", "http://127.0.0.1:0",
+                            "--listen-metrics-urls", metrics, "--enable-grpc-gateway=false")
+    equal(shown, metrics)
+    metrics = metrics.replace("0.0.0.0", "127.0.0.1")
+
+    def status(address, path, *options):
+        return w.run(["curl", "-sS", "-o", "/dev/null", "-w", "%{http_code}", *options, address + path]).stdout
+
+    post = ["-X", "POST", "-d", '{"key":"YQ=="}']
+    equal([status(metrics, p) for p in ("/metrics", "/health", "/readyz", "/version", "/debug/vars", "/v3")],
+          ["200", "200", "200", "404", "404", "404"])
+    equal([status(metrics, "/v3/kv/range", *post), status(url, "/v3/kv/range", *post)], ["404", "404"])
+    equal(status(url, "/version"), "200")
+    true(w.run(["curl", "-sS", "--http2-prior-knowledge", metrics + "/metrics"]).returncode != 0, "no gRPC there")
+    true(url in etcdctl(w, url, "member", "list").stdout, "clients are told of their address")
+    true(metrics not in etcdctl(w, url, "member", "list").stdout, "and not of that one")
+
+
+main([unit_file, configuration_file, what_cannot_apply, log_formats, http_alone, metrics_alone])

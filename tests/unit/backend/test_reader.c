@@ -118,8 +118,7 @@ int main(void)
 {
 #define T(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        T(slices_make_the_whole_while_the_writer_goes_on), T(deleted_rows_are_passed_over),
-        T(the_caller_can_end_it),
+        T(slices_make_the_whole_while_the_writer_goes_on), T(deleted_rows_are_passed_over), T(the_caller_can_end_it),
         T(a_reader_between_two_slices_holds_nothing_up),   T(a_third_reader_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -90,7 +90,7 @@ static void so_many_revisions_are_kept_and_looked_after_every_five_minutes(void 
     world_pass(here.w, 1000);
     versions(50);
     world_pass(here.w, 290000);
-    assert_int_equal(store_compacted(here.w->store), 0);
+    assert_true(store_compacted(here.w->store) < 1);
     world_pass(here.w, 10000);
     assert_int_equal(store_compacted(here.w->store), 41); /* of 51 */
     versions(5);

@@ -103,8 +103,7 @@ static void an_alarm_is_told_until_it_is_excluded(void **state)
     expect(p, "/readyz", 200, "ok\n");
     peer_post(p, "/v3/maintenance/alarm", "{\"action\":1,\"alarm\":2}");
     (void)peer_got(p);
-    expect(p, "/health?exclude=NOSPACE&exclude=nothing", 503,
-           "{\"health\":\"false\",\"reason\":\"ALARM CORRUPT\"}\n");
+    expect(p, "/health?exclude=NOSPACE&exclude=nothing", 503, "{\"health\":\"false\",\"reason\":\"ALARM CORRUPT\"}\n");
     expect(p, "/readyz", 503,
            "[-]data_corruption failed: alarm activated: CORRUPT\n[+]serializable_read ok\n"
            "[+]linearizable_read ok\n[+]non_learner ok\n\n");
@@ -130,6 +129,31 @@ static void the_date_is_told_once_it_is_known(void **state)
     rig_free(r);
 }
 
+static void a_restricted_connection_sees_less(void **state)
+{
+    (void)state;
+    struct rig *r = rig_new(NULL);
+    struct peer *health = peer_new(r), *pages = peer_new(r), *all = peer_new(r);
+    http_conn_restrict(health->http, HTTP_HEALTH);
+    http_conn_restrict(pages->http, HTTP_PAGES);
+    expect(health, "/livez", 200, "ok\n");
+    expect(health, "/version", 404, "404 page not found\n");
+    expect(health, "/debug/vars", 404, "404 page not found\n");
+    expect(health, "/v3", 404, "404 page not found\n");
+    expect(pages, "/version", 200, "{\"etcdserver\":\"3.7.0\",\"etcdcluster\":\"3.7.0\",\"storage\":\"3.7.0\"}");
+    static struct {
+        struct peer *peer;
+        int status;
+    } posts[3];
+    posts[0].peer = health, posts[1].peer = pages, posts[2].peer = all;
+    posts[0].status = posts[1].status = 404, posts[2].status = 200;
+    for (size_t i = 0; i < 3; i++) {
+        peer_post(posts[i].peer, "/v3/kv/range", "{\"key\":\"YQ==\"}");
+        assert_int_equal(status_of(peer_got(posts[i].peer)), posts[i].status);
+    }
+    rig_free(r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -138,6 +162,7 @@ int main(void)
         cmocka_unit_test(only_get_is_allowed),
         cmocka_unit_test(a_server_that_stops_is_not_healthy),
         cmocka_unit_test(an_alarm_is_told_until_it_is_excluded),
+        cmocka_unit_test(a_restricted_connection_sees_less),
         cmocka_unit_test(the_date_is_told_once_it_is_known),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

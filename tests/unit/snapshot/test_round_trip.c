@@ -118,7 +118,8 @@ static void random_histories_come_back(void **state)
                 log_delete(&l, a, b);
                 break;
             case 1:
-                (void)!store_lease_grant(l.store, &(struct lease_grant_req){.id = lease, .ttl_s = 60}, 1, &granted, &seq);
+                (void)!store_lease_grant(l.store, &(struct lease_grant_req){.id = lease, .ttl_s = 60}, 1, &granted,
+                                         &seq);
                 break;
             case 2:
                 if (rng_u64(&r) % 3 == 0)
@@ -144,9 +145,10 @@ static void make_users(struct log_store *l)
 {
     tn_seq seq;
     struct user_role_req root = {.user = bytes_str("root"), .role = bytes_str("root")};
-    struct role_grant_req grant = {.role = bytes_str("reader"),
-                                   .has_permission = true,
-                                   .permission = {.type = PERMISSION_READ, .range = {.key = bytes_str("a"), .range_end = bytes_str("b")}}};
+    struct role_grant_req grant = {
+        .role = bytes_str("reader"),
+        .has_permission = true,
+        .permission = {.type = PERMISSION_READ, .range = {.key = bytes_str("a"), .range_end = bytes_str("b")}}};
     assert_int_equal(store_role_add(l->store, bytes_str("root"), &seq), ETCD_OK);
     assert_int_equal(store_role_add(l->store, bytes_str("reader"), &seq), ETCD_OK);
     assert_int_equal(store_role_add(l->store, bytes_str("gone"), &seq), ETCD_OK);

@@ -39,8 +39,12 @@ static void a_key_is_as_etcd_writes_it(void **state)
 {
     (void)state;
     struct buf out;
-    struct kv back, kv = {.key = bytes_str("k"), .create_revision = 2, .mod_revision = 300, .version = 3,
-                          .value = bytes_str("v"), .lease = 7};
+    struct kv back, kv = {.key = bytes_str("k"),
+                          .create_revision = 2,
+                          .mod_revision = 300,
+                          .version = 3,
+                          .value = bytes_str("v"),
+                          .lease = 7};
     buf_init(&out);
     schema_kv_encode(&kv, &out);
     assert_int_equal(out.len, 15);
