@@ -103,10 +103,6 @@ static int set_ciphers(struct io_tls *t, const struct io_tls_config *k, struct t
 static const unsigned char to_clients[] = "\x08http/1.1\x02h2", to_servers[] = "\x02h2";
 
 /* One that offers neither is told so; one that offers nothing may be either. */
-static const unsigned char protocols[] = "\x08http/1.1\x02h2";
-
-/* A client of gRPC offers h2 alone; one that offers both is one of the web (curl, a browser), and what it wants is served by
- * HTTP/1. One that offers neither is told so; one that offers nothing may be either. */
 static int select_protocol(SSL *ssl, const unsigned char **out, unsigned char *out_len, const unsigned char *in,
                            unsigned in_len, void *arg)
 {
@@ -126,7 +122,6 @@ static int set_protocols(struct io_tls *t, struct tenure_error *err)
     if (t->is_server)
         t->o->SSL_CTX_set_alpn_select_cb(t->ctx, select_protocol, NULL);
     else if (t->o->SSL_CTX_set_alpn_protos(t->ctx, to_servers, sizeof to_servers - 1) != 0)
-    else if (t->o->SSL_CTX_set_alpn_protos(t->ctx, (const unsigned char *)"\x02h2", 3) != 0)
         return no_memory(err);
     return 0;
 }

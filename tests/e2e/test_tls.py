@@ -149,16 +149,6 @@ def protocols(w):
     true(r.stdout.startswith('{"header":{') and r.stdout.endswith('"}} 1.1'), r.stdout + r.stderr)
     r = w.run(["curl", "-sS", "--http2", "--cacert", ca, "-w", " %{http_version}", url + "/health"])
     equal(r.stdout, '{"health":"true","reason":""} 1.1', r.stderr)
-    """ALPN gives h2 to clients of gRPC and http/1.1 to those of the web, and curl is answered"""
-    _, (url,) = serve(w)
-    for alpn, chosen in [(("h2",), "h2"), (("http/1.1",), "http/1.1"), (("grpc-exp", "h2"), "h2"),
-                         (("h2", "http/1.1"), "http/1.1")]:
-        with connect(w, url, alpn=alpn) as s:
-            equal(s.selected_alpn_protocol(), chosen)
-    ca = f"{certs(w)}/ca.pem"
-    for version in ("--http2", "--http1.1"):
-        r = w.run(["curl", "-sS", version, "--cacert", ca, url + "/version"])
-        true('"etcdserver"' in r.stdout, r.stdout + r.stderr)
 
 
 def reload(w):
