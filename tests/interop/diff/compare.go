@@ -15,12 +15,18 @@ import (
 )
 
 // flat is a message as lines "path=value": what is compared. What may differ between two healthy servers is levelled here
-// and nowhere else: ids of cluster and member, the raft term, lease ids that the server drew, time that is left.
+// and nowhere else: ids of cluster and member, raft's numbers, lease ids that the server drew, time that is left, addresses,
+// sizes of files.
 type flat []string
 
 type flattener struct {
-	leases map[int64]int64 // drawn by this server -> the name that both runs use
-	lines  flat
+	from  *side // nil: of no server
+	lines flat
+}
+
+var isOwnNumber = map[string]bool{
+	"cluster_id": true, "raft_term": true, "raftTerm": true, "raftIndex": true, "raftAppliedIndex": true, "dbSize": true,
+	"dbSizeInUse": true, "token": true,
 }
 
 // field tells apart what must be equal from what need only be there.
@@ -35,15 +41,29 @@ func (f *flattener) scalar(path string, name string, parent protoreflect.FullNam
 	if s, ok := v.Interface().(string); ok {
 		text = strconv.QuoteToASCII(s)
 	}
-	switch {
-	case name == "cluster_id" || name == "member_id" || name == "raft_term":
-		text = "there"
-	case (name == "lease" || name == "ID") && v.Interface() != nil:
-		if id, ok := v.Interface().(int64); ok {
-			if symbol, drawn := f.leases[id]; drawn {
-				text = fmt.Sprint(symbol)
+	switch n := v.Interface().(type) {
+	case int64:
+		if symbol, drawn := f.from.leaseName(n); drawn && (name == "lease" || name == "ID") {
+			text = fmt.Sprint(symbol)
+		}
+	case uint64:
+		if f.from != nil && n == f.from.member {
+			text = "self"
+		}
+	case string:
+		if f.from != nil {
+			text = strings.ReplaceAll(text, f.from.addr, "ADDRESS")
+			text = strings.ReplaceAll(text, fmt.Sprintf("memberID:%d ", f.from.member), "memberID:self ")
+			if n == f.from.peer {
+				return // tenure has none until it is told: known difference "peers"
 			}
 		}
+	}
+	switch {
+	case isOwnNumber[name], name == "version" && parent == "etcdserverpb.StatusResponse":
+		text = "there"
+	case name == "hash" && parent == "etcdserverpb.HashResponse":
+		text = "there"
 	case name == "TTL" && parent == "etcdserverpb.LeaseTimeToLiveResponse" && v.Int() > 0:
 		text = "running"
 	}
@@ -83,12 +103,11 @@ func (f *flattener) message(path string, m protoreflect.Message) {
 	}
 }
 
-func flatten(m proto.Message, leases map[int64]int64) flat {
-	f := &flattener{leases: leases}
+func flatten(m proto.Message, from *side) flat {
+	f := &flattener{from: from}
 	switch list := m.(type) {
 	case *pb.LeaseLeasesResponse:
-		m = sortedLeases(list, leases)
-		f.leases = nil
+		m = sortedLeases(list, from)
 	case *pb.LeaseTimeToLiveResponse: // the keys come in any order
 		sorted := proto.Clone(list).(*pb.LeaseTimeToLiveResponse)
 		slices.SortFunc(sorted.Keys, bytes.Compare)
@@ -99,10 +118,10 @@ func flatten(m proto.Message, leases map[int64]int64) flat {
 }
 
 // etcd lists leases by the time they run out, which two servers need not see alike.
-func sortedLeases(list *pb.LeaseLeasesResponse, leases map[int64]int64) *pb.LeaseLeasesResponse {
+func sortedLeases(list *pb.LeaseLeasesResponse, from *side) *pb.LeaseLeasesResponse {
 	list = proto.Clone(list).(*pb.LeaseLeasesResponse)
 	for _, l := range list.Leases {
-		if symbol, drawn := leases[l.ID]; drawn {
+		if symbol, drawn := from.leaseName(l.ID); drawn {
 			l.ID = symbol
 		}
 	}

@@ -4,6 +4,9 @@ import (
 	"math"
 	"math/rand"
 
+	"strings"
+
+	"go.etcd.io/etcd/api/v3/authpb"
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 )
 
@@ -15,6 +18,13 @@ type gen struct {
 	set    settings
 	names  int64   // of leases, given out so far
 	leases []int64 // that may be there: chosen ids, and names of drawn ones
+
+	kinds    []choice // what is drawn from
+	withAuth bool
+	granted  []*authpb.Permission
+	alarmed  int
+	alarm    *pb.AlarmRequest
+	queue    []step // to be played first
 }
 
 type choice struct {
@@ -41,7 +51,43 @@ var choices = []choice{
 	{4, func(g *gen) step { return step{op: opSync} }},
 }
 
+func newGen(seed int64, r *run, set settings) *gen {
+	g := &gen{Rand: rand.New(rand.NewSource(seed)), r: r, set: set}
+	g.kinds = append(g.kinds, choices...)
+	g.kinds = append(g.kinds, adminChoices...)
+	if set.auth {
+		g.withAuth = true
+		g.kinds = append(g.kinds, authChoices...)
+		g.queue = g.prelude()
+	}
+	return g
+}
+
 func (g *gen) next() step {
+	if len(g.queue) > 0 {
+		s := g.queue[0]
+		g.queue = g.queue[1:]
+		if g.r.authOn {
+			s.as = "root"
+		}
+		return s
+	}
+	for {
+		s := g.draw()
+		if *flagSkip != "" && strings.Contains(*flagSkip, shortName(s.op)) {
+			continue
+		}
+		if p, ok := s.msg.(*pb.AuthRoleGrantPermissionRequest); ok && p.Perm != nil {
+			g.granted = append(g.granted, p.Perm)
+		}
+		if g.withAuth && g.r.authOn && (s.op == opOpen || !strings.HasPrefix(s.op, "watch ")) {
+			s = g.signed(s)
+		}
+		return s
+	}
+}
+
+func (g *gen) draw() step {
 	if g.Intn(150) == 0 {
 		return step{op: opClose, stream: g.Intn(nStreams)}
 	}
@@ -49,11 +95,11 @@ func (g *gen) next() step {
 		return step{op: opHalfClose, stream: g.Intn(nStreams)}
 	}
 	total := 0
-	for _, c := range choices {
+	for _, c := range g.kinds {
 		total += c.weight
 	}
 	at := g.Intn(total)
-	for _, c := range choices {
+	for _, c := range g.kinds {
 		if at -= c.weight; at < 0 {
 			return c.draw(g)
 		}

@@ -9,7 +9,6 @@ package main
 import (
 	"flag"
 	"fmt"
-	"math/rand"
 	"os"
 	"sort"
 	"time"
@@ -24,6 +23,7 @@ var (
 	flagSteps  = flag.Int("steps", 500, "of each seed")
 	flagLimit  = flag.Duration("time-limit", time.Hour, "seeds that have not begun by then are skipped")
 	flagShrink = flag.Duration("shrink", time.Minute, "time to look for a shorter sequence; 0: none")
+	flagSkip   = flag.String("skip", "", "methods to leave out, with commas")
 	flagSeen   = flag.Bool("seen", false, "print how often each method ended in which way")
 )
 
@@ -33,13 +33,15 @@ func fatal(format string, args ...any) {
 }
 
 func settingsOf(seed int64) settings {
+	set := settings{maxTxnOps: 128, requestBytes: 1536 * 1024}
 	switch seed % 4 {
 	case 1:
-		return settings{maxTxnOps: 8, requestBytes: 1536 * 1024}
+		set.maxTxnOps = 8
 	case 2:
-		return settings{maxTxnOps: 128, requestBytes: 10_000}
+		set.requestBytes = 10_000
 	}
-	return settings{maxTxnOps: 128, requestBytes: 1536 * 1024}
+	set.auth = seed%3 == 0
+	return set
 }
 
 // play runs one seed; answers the steps played and the difference that ended it.
@@ -52,7 +54,7 @@ func play(seed int64, seen map[string]int) ([]step, *difference, error) {
 	defer p.stop()
 	r := newRun(p)
 	defer r.close()
-	g := &gen{Rand: rand.New(rand.NewSource(seed)), r: r, set: set}
+	g := newGen(seed, r, set)
 	var steps []step
 	var d *difference
 	for d == nil && len(steps) < *flagSteps {

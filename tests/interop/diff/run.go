@@ -13,6 +13,8 @@ const lagPatience = 200 * time.Millisecond // etcd looks after such watches ever
 // run plays steps on a pair of servers and compares as it goes.
 type run struct {
 	etcd, tenure *side
+	authOn       bool
+	unsynced     bool      // the last sync was not possible
 	lagging      time.Time // until then a watch that began in the past may not have caught up
 	rev          int64     // of the store, as far as replies told
 	compacted    int64
@@ -76,8 +78,13 @@ func (r *run) call(s step) (flat, flat) {
 	})
 	if h, ok := reply.(interface{ GetHeader() *pb.ResponseHeader }); ok && reply != nil {
 		r.rev = max(r.rev, h.GetHeader().GetRevision())
-		if c, ok := s.msg.(*pb.CompactionRequest); ok {
-			r.compacted = c.Revision
+		switch {
+		case s.op == pathCompact:
+			r.compacted = s.msg.(*pb.CompactionRequest).Revision
+		case s.op == pathAuthEnable:
+			r.authOn = true
+		case s.op == pathAuthDisable:
+			r.authOn = false
 		}
 	}
 	return etcd, tenure
@@ -115,7 +122,7 @@ func (r *run) doWatch(s step) *difference {
 			return d
 		}
 	}
-	if s.op == opProgress && r.isObstructed(s.stream) {
+	if s.op == opProgress && r.isObstructed(s.stream) || s.op != opClose && r.unsynced {
 		return nil
 	}
 	etcd, tenure := both(r, func(x *side) flat { return x.watchStep(s) })
@@ -130,7 +137,7 @@ func (x *side) watchStep(s step) flat {
 	w := x.streams[s.stream]
 	switch s.op {
 	case opOpen:
-		return x.openStream(s.stream)
+		return x.openStream(s.stream, s.as)
 	case opClose:
 		return x.closeStream(s.stream)
 	case opHalfClose:
@@ -169,9 +176,16 @@ func (r *run) sync() *difference {
 	if !r.anyStream() {
 		return nil
 	}
-	etcd, tenure := r.call(step{op: pathPut, msg: &pb.PutRequest{Key: syncKey}})
+	change := step{op: pathPut, msg: &pb.PutRequest{Key: syncKey}}
+	if r.authOn {
+		change.as = "root"
+	}
+	etcd, tenure := r.call(change)
 	if d := compare("watch sync", etcd, tenure); d != nil {
 		return d
+	}
+	if r.unsynced = strings.HasPrefix(etcd[0], "status="); r.unsynced { // nobody may write now
+		return nil
 	}
 	for i := range r.etcd.streams {
 		if r.etcd.streams[i] == nil {
@@ -179,7 +193,9 @@ func (r *run) sync() *difference {
 		}
 		etcd, tenure := both(r, func(x *side) bool {
 			w := x.streams[i]
-			return w.await(func() bool { return w.synced >= r.rev || len(w.items[-2]) > 0 })
+			return w.await(func() bool {
+				return w.alive[syncWatch] == nil || w.synced >= r.rev || len(w.items[-2]) > 0
+			})
 		})
 		if !etcd || !tenure {
 			return &difference{kind: "watch sync", etcd: heard(etcd), tenure: heard(tenure)}

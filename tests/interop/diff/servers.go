@@ -19,6 +19,7 @@ import (
 type settings struct {
 	maxTxnOps    int
 	requestBytes int
+	auth         bool // whether the steps have to do with it
 }
 
 func (s settings) flags() []string {
@@ -34,6 +35,7 @@ type server struct {
 	dir  string
 	cmd  *exec.Cmd
 	addr string
+	peer string // URL that etcd gives itself
 	conn *grpc.ClientConn
 }
 
@@ -46,16 +48,17 @@ func freePort() int {
 	return l.Addr().(*net.TCPAddr).Port
 }
 
-func etcdArgs(dir string, port int) []string {
-	client, peer := fmt.Sprintf("http://127.0.0.1:%d", port), fmt.Sprintf("http://127.0.0.1:%d", freePort())
+func etcdArgs(dir string, port int, peer string) []string {
+	client := fmt.Sprintf("http://127.0.0.1:%d", port)
 	return []string{
 		"--data-dir=" + filepath.Join(dir, "data"), "--unsafe-no-fsync", "--log-level=error",
 		"--listen-client-urls=" + client, "--advertise-client-urls=" + client,
+		"--bcrypt-cost=4",
 		"--listen-peer-urls=" + peer, "--initial-advertise-peer-urls=" + peer, "--initial-cluster=default=" + peer,
 	}
 }
 
-func tenureArgs(dir string, port int) []string {
+func tenureArgs(dir string, port int, _ string) []string {
 	return []string{
 		"serve", "--data-dir=" + filepath.Join(dir, "data"), "--listen-client-urls=" + fmt.Sprintf("http://127.0.0.1:%d", port),
 	}
@@ -73,19 +76,19 @@ func dial(addr string) (*grpc.ClientConn, error) {
 }
 
 // startServer starts one and waits until it answers a linearizable read.
-func startServer(name, program string, args func(dir string, port int) []string, set settings) (*server, error) {
+func startServer(name, program string, args func(dir string, port int, peer string) []string, set settings) (*server, error) {
 	dir, err := os.MkdirTemp(*flagFolder, "tenure-diff.")
 	if err != nil {
 		return nil, err
 	}
 	port := freePort()
-	s := &server{name: name, dir: dir, addr: fmt.Sprintf("127.0.0.1:%d", port)}
+	s := &server{name: name, dir: dir, addr: fmt.Sprintf("127.0.0.1:%d", port), peer: fmt.Sprintf("http://127.0.0.1:%d", freePort())}
 	log, err := os.Create(filepath.Join(dir, "log"))
 	if err != nil {
 		return nil, err
 	}
 	defer log.Close()
-	s.cmd = exec.Command(program, append(args(dir, port), set.flags()...)...)
+	s.cmd = exec.Command(program, append(args(dir, port, s.peer), set.flags()...)...)
 	s.cmd.Stdout, s.cmd.Stderr = log, log
 	if err := s.cmd.Start(); err != nil {
 		return nil, err

@@ -2,9 +2,11 @@ package main
 
 import (
 	"context"
+	"io"
 	"time"
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 )
@@ -21,13 +23,15 @@ type side struct {
 	*server
 	nameOf  map[int64]int64 // drawn id -> name
 	idOf    map[int64]int64
+	tokens  map[string]string
+	member  uint64
 	keep    pb.Lease_LeaseKeepAliveClient
 	endKeep context.CancelFunc
 	streams [nStreams]*watchStream
 }
 
 func newSide(s *server) *side {
-	return &side{server: s, nameOf: map[int64]int64{}, idOf: map[int64]int64{}}
+	return &side{server: s, nameOf: map[int64]int64{}, idOf: map[int64]int64{}, tokens: map[string]string{}}
 }
 
 func (s *side) close() {
@@ -37,6 +41,14 @@ func (s *side) close() {
 	if s.keep != nil {
 		s.endKeep()
 	}
+}
+
+func (s *side) leaseName(id int64) (int64, bool) {
+	if s == nil {
+		return 0, false
+	}
+	name, drawn := s.nameOf[id]
+	return name, drawn
 }
 
 // withIDs puts drawn ids in the place of names.
@@ -60,6 +72,8 @@ func (s *side) putIDs(m protoreflect.Message) {
 			if id, ok := s.idOf[v.Int()]; ok {
 				m.Set(fd, protoreflect.ValueOfInt64(id))
 			}
+		case fd.Kind() == protoreflect.Uint64Kind && v.Uint() == selfID:
+			m.Set(fd, protoreflect.ValueOfUint64(s.member))
 		}
 		return true
 	})
@@ -69,14 +83,61 @@ func (s *side) putIDs(m protoreflect.Message) {
 func (s *side) call(st step) (flat, proto.Message) {
 	ctx, cancel := context.WithTimeout(context.Background(), callPatience)
 	defer cancel()
+	if st.op == pathRangeStream {
+		return s.rangeStream(s.signed(ctx, st.as), st.msg)
+	}
 	reply := newReply(st.op)
-	if err := s.conn.Invoke(ctx, st.op, s.withIDs(st.msg), reply); err != nil {
+	if err := s.conn.Invoke(s.signed(ctx, st.as), st.op, s.withIDs(st.msg), reply); err != nil {
 		return flattenError(err), nil
+	}
+	if h, ok := reply.(interface{ GetHeader() *pb.ResponseHeader }); ok && s.member == 0 {
+		s.member = h.GetHeader().GetMemberId()
+	}
+	if a, ok := reply.(*pb.AuthenticateResponse); ok {
+		s.tokens[st.msg.(*pb.AuthenticateRequest).Name] = a.Token
 	}
 	if grant, ok := reply.(*pb.LeaseGrantResponse); ok && st.lease != 0 {
 		s.nameOf[grant.ID], s.idOf[st.lease] = st.lease, grant.ID
 	}
-	return flatten(reply, s.nameOf), reply
+	return flatten(reply, s), reply
+}
+
+// signed puts the user's token along; one that has none yet is as good as a bad one.
+func (s *side) signed(ctx context.Context, user string) context.Context {
+	if user == "" {
+		return ctx
+	}
+	token := s.tokens[user]
+	if token == "" {
+		token = "bad.1"
+	}
+	return metadata.AppendToOutgoingContext(ctx, "token", token)
+}
+
+// rangeStream puts the parts together: how many there are is up to the server.
+func (s *side) rangeStream(ctx context.Context, req proto.Message) (flat, proto.Message) {
+	stream, err := pb.NewKVClient(s.conn).RangeStream(ctx, req.(*pb.RangeRequest))
+	if err != nil {
+		return flattenError(err), nil
+	}
+	all, last := &pb.RangeResponse{}, false
+	for {
+		part, err := stream.Recv()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return flattenError(err), nil
+		}
+		if last {
+			return flat{"a part after the one with the header"}, nil
+		}
+		r := part.RangeResponse
+		all.Kvs = append(all.Kvs, r.Kvs...)
+		all.Header, all.More, all.Count = r.Header, r.More, r.Count
+		last = r.Header != nil
+	}
+	return flatten(all, s), all
 }
 
 // briefLease grants and revokes.
@@ -95,7 +156,7 @@ func (s *side) keepAlive(st step) flat {
 	if s.keep == nil {
 		var ctx context.Context
 		ctx, s.endKeep = context.WithCancel(context.Background())
-		if s.keep, err = pb.NewLeaseClient(s.conn).LeaseKeepAlive(ctx); err != nil {
+		if s.keep, err = pb.NewLeaseClient(s.conn).LeaseKeepAlive(s.signed(ctx, st.as)); err != nil {
 			return flattenError(err)
 		}
 	}
@@ -104,7 +165,7 @@ func (s *side) keepAlive(st step) flat {
 	if err = s.keep.Send(s.withIDs(st.msg).(*pb.LeaseKeepAliveRequest)); err == nil {
 		var reply *pb.LeaseKeepAliveResponse
 		if reply, err = s.keep.Recv(); err == nil {
-			return flatten(reply, s.nameOf)
+			return flatten(reply, s)
 		}
 	}
 	s.endKeep()

@@ -16,6 +16,7 @@ import (
 type step struct {
 	op     string // a unary method's path, or one of the op… below
 	stream int    // of the op… that concern one watch stream
+	as     string // the user whose token goes along
 	lease  int64  // the name of a lease whose id the server draws
 	msg    proto.Message
 }
@@ -70,6 +71,9 @@ func (s step) String() string {
 		body := strings.Join(strings.Fields(prototext.MarshalOptions{}.Format(s.msg)), " ")
 		body = zeros.ReplaceAllStringFunc(body, func(s string) string { return fmt.Sprintf("<%d zeros>", len(s)/4) })
 		text += " {" + body + "}"
+	}
+	if s.as != "" {
+		text += " as " + s.as
 	}
 	if s.lease != 0 {
 		text += fmt.Sprintf(" -> lease %d", s.lease)

@@ -39,12 +39,12 @@ type watchStream struct {
 	isHalf  bool
 }
 
-func (s *side) openStream(i int) flat {
+func (s *side) openStream(i int, as string) flat {
 	if s.streams[i] != nil {
 		return flat{"watch=open"}
 	}
 	ctx, end := context.WithCancel(context.Background())
-	send, err := pb.NewWatchClient(s.conn).Watch(ctx)
+	send, err := pb.NewWatchClient(s.conn).Watch(s.signed(ctx, as))
 	if err != nil {
 		end()
 		return flattenError(err)
@@ -96,7 +96,7 @@ func (w *watchStream) take(resp *pb.WatchResponse) {
 	} else if len(resp.Events) > 0 {
 		w.takeEvents(id, resp)
 	} else {
-		w.items[id] = append(w.items[id], strings.Join(flatten(resp, w.side.nameOf), " "))
+		w.items[id] = append(w.items[id], strings.Join(flatten(resp, w.side), " "))
 	}
 	switch {
 	case resp.Created:
@@ -128,12 +128,12 @@ func (w *watchStream) takeEvents(id int64, resp *pb.WatchResponse) {
 		w.items[id] = append(w.items[id], strings.Join(more, " "))
 	}
 	for _, ev := range resp.Events {
-		w.items[id] = append(w.items[id], eventText(ev, w.side.nameOf))
+		w.items[id] = append(w.items[id], eventText(ev, w.side))
 	}
 }
 
-func eventText(ev *mvccpb.Event, names map[int64]int64) string {
-	return ev.Type.String() + " " + strings.Join(flatten(ev, names), " ")
+func eventText(ev *mvccpb.Event, from *side) string {
+	return ev.Type.String() + " " + strings.Join(flatten(ev, from), " ")
 }
 
 // await waits until holds, which is asked with the lock held, or patience ends.
