@@ -18,13 +18,14 @@ static bytes alarm_text(struct core *c, const struct alarm *alarm)
 {
     char member[48] = "", type[32] = "";
     if (alarm->member_id)
-        snprintf(member, sizeof member, "memberID:%llu ", (unsigned long long)alarm->member_id);
+        snprintf(member, sizeof member, "memberID:%llu%s", (unsigned long long)alarm->member_id,
+                 alarm->type == ALARM_NONE ? "" : " ");
     if (alarm->type == ALARM_NOSPACE || alarm->type == ALARM_CORRUPT)
-        snprintf(type, sizeof type, "alarm:%s ", alarm->type == ALARM_NOSPACE ? "NOSPACE" : "CORRUPT");
-    else
-        snprintf(type, sizeof type, "alarm:%d ", alarm->type);
+        snprintf(type, sizeof type, "alarm:%s", alarm->type == ALARM_NOSPACE ? "NOSPACE" : "CORRUPT");
+    else if (alarm->type != ALARM_NONE)
+        snprintf(type, sizeof type, "alarm:%d", alarm->type);
     char *text = arena_printf(&c->arena, "%s%s", member, type);
-    return bytes_str(text ? text : "alarm:NOSPACE ");
+    return bytes_str(text ? text : "alarm:NOSPACE");
 }
 
 static size_t disk_texts(struct core *c, bool alarmed, bytes *ret)

@@ -294,7 +294,7 @@ void store_hash_result(const struct store_hash *h, struct hash_kv_resp *ret)
     *ret = (struct hash_kv_resp){
         .revision = h->current,
         .hash = h->crc,
-        .compact_revision = h->compacted > 0 ? h->compacted : -1,
+        .compact_revision = h->compacted,
         .hash_revision = h->revision,
     };
 }

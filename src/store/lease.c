@@ -26,13 +26,14 @@ static tn_lease lease_draw(struct store *s)
 
 static enum etcd_error grant_check(const struct store *s, const struct lease_grant_req *req)
 {
+    enum etcd_error e = alarm_check(s);
+    if (!e)
+        e = quota_check(s, lease_memory());
+    if (e)
+        return e;
     if (req->ttl_s > LEASE_TTL_MAX_S)
         return ETCD_LEASE_TTL_TOO_LARGE;
-    if (req->id != 0 && lease_find(&s->leases, req->id))
-        return ETCD_LEASE_EXIST;
-    if (alarm_check(s) != ETCD_OK)
-        return ETCD_CORRUPT;
-    return quota_check(s, lease_memory());
+    return req->id != 0 && lease_find(&s->leases, req->id) ? ETCD_LEASE_EXIST : ETCD_OK;
 }
 
 static enum etcd_error grant_plan(struct store *s, struct lease *l, tn_ms now)

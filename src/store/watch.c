@@ -74,10 +74,10 @@ static void watcher_start(struct store *s, struct store_watcher *w, tn_rev start
 enum etcd_error store_watch_add(struct store *s, const struct watch_create_req *req, void *user,
                                 struct store_watcher **ret)
 {
-    if (range_is_empty(req->range))
-        return ETCD_WATCH_EMPTY_RANGE;
     if (req->start_revision < 0)
         return ETCD_COMPACTED;
+    if (range_is_empty(req->range))
+        return ETCD_WATCH_EMPTY_RANGE;
     struct store_watcher *w = watcher_new(req);
     if (!w)
         return ETCD_OUT_OF_MEMORY;

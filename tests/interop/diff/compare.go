@@ -39,7 +39,7 @@ func (f *flattener) scalar(path string, name string, parent protoreflect.FullNam
 		}
 	}
 	if s, ok := v.Interface().(string); ok {
-		text = strconv.QuoteToASCII(s)
+		text = strconv.QuoteToASCII(strings.Join(strings.Fields(s), " ")) // Go's protobuf prints one space or two
 	}
 	switch n := v.Interface().(type) {
 	case int64:
@@ -53,7 +53,7 @@ func (f *flattener) scalar(path string, name string, parent protoreflect.FullNam
 	case string:
 		if f.from != nil {
 			text = strings.ReplaceAll(text, f.from.addr, "ADDRESS")
-			text = strings.ReplaceAll(text, fmt.Sprintf("memberID:%d ", f.from.member), "memberID:self ")
+			text = strings.ReplaceAll(text, fmt.Sprintf("memberID:%d", f.from.member), "memberID:self")
 			if n == f.from.peer {
 				return // tenure has none until it is told: known difference "peers"
 			}
@@ -169,7 +169,7 @@ func pathOf(line string) string {
 }
 
 func lineAt(f flat, i int) string {
-	if i < len(f) {
+	if i >= 0 && i < len(f) {
 		return f[i]
 	}
 	return "(end)"

@@ -4,6 +4,7 @@ import (
 	"math"
 	"math/rand"
 
+	"slices"
 	"strings"
 
 	"go.etcd.io/etcd/api/v3/authpb"
@@ -74,7 +75,7 @@ func (g *gen) next() step {
 	}
 	for {
 		s := g.draw()
-		if *flagSkip != "" && strings.Contains(*flagSkip, shortName(s.op)) {
+		if isSkipped(shortName(s.op)) || (s.op == pathHashKV && !g.set.hash) {
 			continue
 		}
 		if p, ok := s.msg.(*pb.AuthRoleGrantPermissionRequest); ok && p.Perm != nil {
@@ -85,6 +86,10 @@ func (g *gen) next() step {
 		}
 		return s
 	}
+}
+
+func isSkipped(name string) bool {
+	return slices.Contains(strings.Split(*flagSkip, ","), name)
 }
 
 func (g *gen) draw() step {
@@ -380,7 +385,7 @@ func (g *gen) grantStep() step {
 	if g.oneIn(8) {
 		ttl = pick[int64](g, 9_000_000_001, math.MaxInt64)
 	}
-	if g.oneIn(2) {
+	if g.oneIn(2) && !g.set.hash {
 		g.names++
 		g.leases = append(g.leases, leaseNames+g.names)
 		return step{op: pathGrant, lease: leaseNames + g.names, msg: &pb.LeaseGrantRequest{TTL: ttl}}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"strconv"
 	"strings"
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
@@ -17,6 +18,8 @@ type known struct {
 
 var knownDifferences = []*known{
 	{name: "order", holds: isUnstableOrder},
+	{name: "code", holds: isCodeOnly},
+	{name: "stale hash", holds: isStaleHash},
 }
 
 func isKnown(s step, etcd, tenure flat) bool {
@@ -27,6 +30,28 @@ func isKnown(s step, etcd, tenure flat) bool {
 		}
 	}
 	return false
+}
+
+// isStaleHash: of the revision that is compacted, and of 0 after a compaction, etcd may answer with a hash that it kept from
+// before: the compaction revision in it tells.
+func isStaleHash(s step, etcd, tenure flat) bool {
+	return s.op == pathHashKV && numberOf(etcd, ".compact_revision=") < numberOf(tenure, ".compact_revision=")
+}
+
+func numberOf(reply flat, field string) int64 {
+	for _, line := range reply {
+		if text, ok := strings.CutPrefix(line, field); ok {
+			n, _ := strconv.ParseInt(text, 10, 64)
+			return n
+		}
+	}
+	return 0
+}
+
+// isCodeOnly: etcd sends this one without a code, though its table of errors has one.
+func isCodeOnly(_ step, etcd, tenure flat) bool {
+	return len(etcd) == 2 && len(tenure) == 2 && etcd[1] == tenure[1] && etcd[0] == "status=Unknown" &&
+		strings.Contains(etcd[1], "re-configuration failed due to not enough started members")
 }
 
 var sortFields = map[pb.RangeRequest_SortTarget]string{

@@ -23,7 +23,7 @@ var (
 	flagSteps  = flag.Int("steps", 500, "of each seed")
 	flagLimit  = flag.Duration("time-limit", time.Hour, "seeds that have not begun by then are skipped")
 	flagShrink = flag.Duration("shrink", time.Minute, "time to look for a shorter sequence; 0: none")
-	flagSkip   = flag.String("skip", "", "methods to leave out, with commas")
+	flagSkip   = flag.String("skip", "", "methods to leave out, or Auth, with commas")
 	flagSeen   = flag.Bool("seen", false, "print how often each method ended in which way")
 )
 
@@ -40,7 +40,8 @@ func settingsOf(seed int64) settings {
 	case 2:
 		set.requestBytes = 10_000
 	}
-	set.auth = seed%3 == 0
+	set.hash = seed%2 == 0
+	set.auth = seed%3 == 0 && !isSkipped("Auth")
 	return set
 }
 

@@ -19,6 +19,7 @@ import (
 type settings struct {
 	maxTxnOps    int
 	requestBytes int
+	hash         bool // whether hashes are compared, for which no lease id may be drawn by the server
 	auth         bool // whether the steps have to do with it
 }
 

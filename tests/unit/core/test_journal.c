@@ -140,7 +140,7 @@ static void a_full_disk_shows_in_the_status(void **state)
     assert_ok(call);
     assert_int_equal(decode_status_resp(call_next(call), &here.w->arena, &s), 0);
     assert_int_equal(s.n_errors, 1);
-    assert_bytes(s.errors[0], "memberID:225 alarm:NOSPACE ");
+    assert_bytes(s.errors[0], "memberID:225 alarm:NOSPACE");
 }
 
 static void a_failed_disk_answers_maybe_for_what_was_under_way_and_no_for_what_was_behind(void **state)

@@ -83,8 +83,8 @@ static void status_tells_the_alarms_in_etcds_words(void **state)
     alarm(ALARM_ACTIVATE, 5, ALARM_CORRUPT);
     struct status_resp r = status();
     assert_int_equal(r.n_errors, 2);
-    assert_bytes(r.errors[0], "memberID:225 alarm:NOSPACE ");
-    assert_bytes(r.errors[1], "memberID:5 alarm:CORRUPT ");
+    assert_bytes(r.errors[0], "memberID:225 alarm:NOSPACE");
+    assert_bytes(r.errors[1], "memberID:5 alarm:CORRUPT");
 }
 
 static void nospace_refuses_what_grows_and_nothing_else(void **state)
@@ -96,13 +96,15 @@ static void nospace_refuses_what_grows_and_nothing_else(void **state)
     put("b", "1");
     grant(5, 60);
     alarm(ALARM_ACTIVATE, OWN, ALARM_NOSPACE);
-    struct call *granted = client_grant(here.c, 6, 60), *revoked = client_revoke(here.c, 5);
+    struct call *granted = client_grant(here.c, 6, 60), *too_long = client_grant(here.c, 6, INT64_MAX),
+                *revoked = client_revoke(here.c, 5);
     struct call *grows = client_txn(here.c, &(struct txn_req){.success = &put_op, .n_success = 1});
     struct call *frees = client_txn(here.c, &(struct txn_req){.success = &delete_op, .n_success = 1});
     struct call *deleted = client_delete(here.c, "a", "");
     world_settle(here.w);
     assert_error(tried_put("a"), ETCD_NO_SPACE);
     assert_error(granted, ETCD_NO_SPACE);
+    assert_error(too_long, ETCD_NO_SPACE);
     assert_error(grows, ETCD_NO_SPACE);
     assert_ok(frees);
     assert_ok(revoked);

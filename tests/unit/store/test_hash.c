@@ -108,6 +108,9 @@ static void revisions_are_judged_as_etcd_does(void **state)
     assert_int_equal(r.hash_revision, 4);
     assert_int_equal(r.compact_revision, -1);
     assert_int_equal(error_at(w, 5), ETCD_FUTURE_REV);
+    compact(w, 0);
+    world_commit(w);
+    assert_int_equal(finish(begin(w, 4), 10).compact_revision, 0);
     compact(w, 3);
     world_commit(w);
     assert_int_equal(error_at(w, 2), ETCD_COMPACTED);

@@ -256,8 +256,9 @@ static void a_watch_without_a_range_is_refused(void **state)
     assert_int_equal(store_watch_add(w->s, &req, NULL, &x), ETCD_WATCH_EMPTY_RANGE);
     req.range = range_of("b", "a");
     assert_int_equal(store_watch_add(w->s, &req, NULL, &x), ETCD_WATCH_EMPTY_RANGE);
+    req.start_revision = -1; /* this is looked at first */
+    assert_int_equal(store_watch_add(w->s, &req, NULL, &x), ETCD_COMPACTED);
     req.range = range_of("b", NULL);
-    req.start_revision = -1;
     assert_int_equal(store_watch_add(w->s, &req, NULL, &x), ETCD_COMPACTED);
     assert_int_equal(store_watchers(w->s), 0);
 }
