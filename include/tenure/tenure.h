@@ -8,6 +8,7 @@
 #define TENURE_VERSION_PATCH  0
 #define TENURE_VERSION_STRING "0.1.0"
 
+#include <tenure/auth.h>
 #include <tenure/client.h>
 #include <tenure/election.h>
 #include <tenure/error.h>

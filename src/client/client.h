@@ -114,6 +114,9 @@ struct client_result {
         const struct status_resp *status;
         enum health_status health;
         const struct authenticate_resp *authenticate;
+        const struct auth_status_resp *auth_status;
+        const struct auth_names_resp *names;
+        const struct role_get_resp *role;
     };
 };
 typedef void (*client_done_cb)(void *user, const struct client_result *r);
@@ -150,6 +153,41 @@ struct client_call *client_status(struct client *c, size_t endpoint, const struc
                                   client_done_cb cb, void *user, tn_ms now, struct tenure_error *err) MUST_USE;
 struct client_call *client_health(struct client *c, size_t endpoint, const struct client_call_options *opt,
                                   client_done_cb cb, void *user, tn_ms now, struct tenure_error *err) MUST_USE;
+
+/* ---- calls about users and roles: one function, because they differ in their request only ---- */
+enum client_auth_kind {
+    CLIENT_AUTH_ENABLE,
+    CLIENT_AUTH_DISABLE,
+    CLIENT_AUTH_STATUS, /* answers auth_status */
+    CLIENT_USER_ADD,
+    CLIENT_USER_DELETE,
+    CLIENT_USER_PASSWORD,
+    CLIENT_USER_GRANT,
+    CLIENT_USER_REVOKE,
+    CLIENT_USER_GET,  /* answers names: its roles */
+    CLIENT_USER_LIST, /* answers names */
+    CLIENT_ROLE_ADD,
+    CLIENT_ROLE_DELETE,
+    CLIENT_ROLE_GRANT,
+    CLIENT_ROLE_REVOKE,
+    CLIENT_ROLE_GET, /* answers role */
+    CLIENT_ROLE_LIST /* answers names */
+};
+struct client_auth_req {
+    enum client_auth_kind kind;
+    union {
+        bytes name; /* of those that take nothing else */
+        struct user_add_req user_add;
+        struct user_password_req user_password;
+        struct user_role_req user_role;
+        struct role_grant_req role_grant;
+        struct role_revoke_req role_revoke;
+    };
+};
+struct client_call *client_auth(struct client *c, const struct client_auth_req *req,
+                                const struct client_call_options *opt, client_done_cb cb, void *user, tn_ms now,
+                                struct tenure_error *err) MUST_USE;
+
 void client_cancel(struct client *c, struct client_call *call, tn_ms now);
 
 /* ---- watches: resumed by the engine behind the last revision seen, over any number of connections ---- */

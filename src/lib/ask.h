@@ -40,6 +40,7 @@ struct ask {
         struct lease_revoke_req revoke;
         struct lease_keepalive_req keepalive;
         struct lease_ttl_req ttl;
+        struct client_auth_req auth;
         const struct txn_req *txn;
         size_t endpoint;
         struct {

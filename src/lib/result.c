@@ -331,6 +331,44 @@ struct tenure_status *result_status(const struct status_resp *r, const struct re
     return out;
 }
 
+/* ---- users and roles ---- */
+
+struct tenure_names *result_names(const bytes *names, size_t n)
+{
+    struct pen p = {0};
+    need(&p, 1, sizeof(struct tenure_names));
+    need_strings(&p, names, n);
+    if (!pen_begin(&p))
+        return NULL;
+    struct tenure_names *out = put_structs(&p, 1, sizeof *out);
+    out->n = n;
+    out->names = put_strings(&p, names, n);
+    return out;
+}
+
+struct tenure_permissions *result_permissions(const struct role_get_resp *r)
+{
+    struct pen p = {0};
+    need(&p, 1, sizeof(struct tenure_permissions));
+    need(&p, r->n_permissions, sizeof(struct tenure_permission));
+    for (size_t i = 0; i < r->n_permissions; i++) {
+        need_bytes(&p, r->permissions[i].range.key);
+        need_bytes(&p, r->permissions[i].range.range_end);
+    }
+    if (!pen_begin(&p))
+        return NULL;
+    struct tenure_permissions *out = put_structs(&p, 1, sizeof *out);
+    struct tenure_permission *list = put_structs(&p, r->n_permissions, sizeof *list);
+    for (size_t i = 0; i < r->n_permissions; i++) {
+        list[i].type = (enum tenure_permission_type)r->permissions[i].type;
+        list[i].key = put_bytes(&p, r->permissions[i].range.key);
+        list[i].range_end = put_bytes(&p, r->permissions[i].range.range_end);
+    }
+    out->n = r->n_permissions;
+    out->permissions = list;
+    return out;
+}
+
 /* ---- freeing: one allocation each ---- */
 
 void tenure_get_free(struct tenure_get_result *r)

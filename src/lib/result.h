@@ -3,8 +3,10 @@
 #ifndef LIB_RESULT_H
 #define LIB_RESULT_H
 
+#include <tenure/auth.h>
 #include <tenure/kv.h>
 
+#include "api/auth.h"
 #include "api/cluster.h"
 #include "api/kv.h"
 #include "api/lease.h"
@@ -18,6 +20,9 @@ struct tenure_lease_list *result_leases(const struct lease_list_resp *r) MUST_US
 struct tenure_member_list *result_members(const struct member_list_resp *r, uint64_t cluster_id) MUST_USE;
 struct tenure_status *result_status(const struct status_resp *r, const struct response_header *h, const char *endpoint)
     MUST_USE;
+
+struct tenure_names *result_names(const bytes *names, size_t n) MUST_USE;
+struct tenure_permissions *result_permissions(const struct role_get_resp *r) MUST_USE;
 
 /* Borrows. */
 static inline struct tenure_bytes result_bytes(bytes s)

@@ -1,0 +1,12 @@
+/* Asking for a password: on the terminal without showing it, or the first line of standard input. */
+#ifndef CLI_PASSWORD_H
+#define CLI_PASSWORD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* prompt names whose password is asked for. twice: on a terminal it is asked for again, and both must be equal. False after
+ * having said on stderr why there is none. */
+bool password_read(const char *prompt, bool twice, char *out, size_t size);
+
+#endif
