@@ -35,7 +35,7 @@ struct tenure_names {
     size_t n;
     const char *const *names;
 };
-void tenure_names_free(struct tenure_names *r);
+void tenure_names_free(struct tenure_names *r); /* NULL is fine */
 
 /* password: at most 72 bytes; NULL = none: the user comes by certificate only. TENURE_EEXISTS. */
 int tenure_user_add(tenure_client *c, const char *name, const char *password, struct tenure_error *err);
@@ -47,6 +47,7 @@ int tenure_user_grant_role(tenure_client *c, const char *user, const char *role,
 int tenure_user_revoke_role(tenure_client *c, const char *user, const char *role, struct tenure_error *err);
 /* The roles of a user. TENURE_ENOTFOUND. Free by tenure_names_free. */
 int tenure_user_get(tenure_client *c, const char *name, struct tenure_names **ret, struct tenure_error *err);
+/* Free by tenure_names_free. */
 int tenure_user_list(tenure_client *c, struct tenure_names **ret, struct tenure_error *err);
 
 /* ---- roles ---- */
@@ -60,11 +61,13 @@ struct tenure_permissions {
     size_t n;
     const struct tenure_permission *permissions;
 };
-void tenure_permissions_free(struct tenure_permissions *r);
+void tenure_permissions_free(struct tenure_permissions *r); /* NULL is fine */
 
 int tenure_role_add(tenure_client *c, const char *name, struct tenure_error *err);    /* TENURE_EEXISTS */
 int tenure_role_delete(tenure_client *c, const char *name, struct tenure_error *err); /* TENURE_ENOTFOUND */
+/* What a role may do. TENURE_ENOTFOUND. Free by tenure_permissions_free. */
 int tenure_role_get(tenure_client *c, const char *name, struct tenure_permissions **ret, struct tenure_error *err);
+/* Free by tenure_names_free. */
 int tenure_role_list(tenure_client *c, struct tenure_names **ret, struct tenure_error *err);
 /* Which keys: one, those that begin with it (prefix), all from it on (from_key), or [key, range_end). At most one of the
  * three. */

@@ -45,7 +45,7 @@ struct tenure_options {
     void *log_user;
     /* Who asks, where the servers have authentication on. With a user the handle gets a token with its first call, and another
      * one whenever the servers refuse it, for calls and for streams that are open; a write is not sent twice for that. With a
-     * token (a JWT from elsewhere) that one is sent, and never replaced. All NULL: the environment's TENURE_TOKEN, else
+     * token (a JWT from elsewhere) that one is sent, and never replaced. All NULL: the environment's TENURE_AUTH_TOKEN, else
      * TENURE_USER ("NAME" or "NAME:PASSWORD") and TENURE_PASSWORD, else nobody. Copied; the password is wiped at close. */
     const char *user, *password;
     const char *token;

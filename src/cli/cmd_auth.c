@@ -95,11 +95,8 @@ static int expected(const char *part, const struct auth_action *actions)
 {
     fprintf(stderr, "tenure auth%s: expected", part);
     for (const struct auth_action *a = actions; a->name; a++)
-        fprintf(stderr, "%s %s%s%s",
-                a == actions ? ""
-                : a[1].name  ? ","
-                             : " or",
-                a->name, *a->synopsis ? " " : "", a->synopsis);
+        fprintf(stderr, "%s %s%s%s", a == actions ? "" : a[1].name || !*part ? "," : " or", a->name,
+                *a->synopsis ? " " : "", a->synopsis);
     fprintf(stderr, "%s\ntry: tenure auth --help\n", *part ? "" : ", user … or role …");
     return EXIT_USAGE;
 }
@@ -141,7 +138,7 @@ const struct command command_auth = {
         "A password that is not given is asked for on the terminal, or read as the first line of standard input.\n"
         "\n"
         "Enabling needs a user root with the role root. From then on every program says who it is: --user or\n"
-        "TENURE_USER and TENURE_PASSWORD, a token in TENURE_TOKEN, or a certificate. The same users work on etcd.",
+        "TENURE_USER and TENURE_PASSWORD, a token in TENURE_AUTH_TOKEN, or a certificate. The same users work on etcd.",
     .examples = "tenure auth user add root\n"
                 "tenure auth role add root\n"
                 "tenure auth user grant root root\n"

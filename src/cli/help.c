@@ -55,7 +55,7 @@ void help_overview(FILE *to)
         fprintf(to, "  %-10s  %s\n", (*c)->name, (*c)->summary);
     }
     fputs("\nServers: --endpoints or TENURE_ENDPOINTS, comma-separated; default http://127.0.0.1:2379.\n"
-          "Users: --user or TENURE_USER and TENURE_PASSWORD, or TENURE_TOKEN.\n"
+          "Users: --user or TENURE_USER and TENURE_PASSWORD, or TENURE_AUTH_TOKEN.\n"
           "`tenure COMMAND --help` says more.\n",
           to);
 }

@@ -124,8 +124,8 @@ static bool is_number(bytes s)
 static bool integer(struct reader *r, enum json_kind kind, bytes raw, bool *ret_negative, uint64_t *ret)
 {
     if (kind == JSON_STRING)
-        return unquote(r, raw, &raw) && is_number(raw) && json_integer(raw, ret_negative, ret);
-    return kind == JSON_NUMBER && json_integer(raw, ret_negative, ret);
+        return unquote(r, raw, &raw) && is_number(raw) && json_whole(raw, ret_negative, ret);
+    return kind == JSON_NUMBER && json_whole(raw, ret_negative, ret);
 }
 
 /* Whether it fits into a field of that type; *v becomes what a varint holds. */

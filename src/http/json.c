@@ -323,7 +323,7 @@ static bool parse_number(bytes raw, struct number *n)
     return true;
 }
 
-bool json_integer(bytes raw, bool *ret_negative, uint64_t *ret)
+bool json_whole(bytes raw, bool *ret_negative, uint64_t *ret)
 {
     struct number n;
     if (raw.len == 0 || !parse_number(raw, &n))

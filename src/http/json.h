@@ -37,7 +37,7 @@ void json_position(const struct json *j, size_t at, size_t *ret_line, size_t *re
  * what is no character. */
 bool json_unquote(bytes raw, struct buf *scratch, bytes *ret) MUST_USE;
 /* The whole number that a raw number says, also as 1.0 or 1e3; false: it is none, or does not fit. */
-bool json_integer(bytes raw, bool *ret_negative, uint64_t *ret) MUST_USE;
+bool json_whole(bytes raw, bool *ret_negative, uint64_t *ret) MUST_USE;
 
 /* Appends text as a JSON string; what is no UTF-8 becomes U+FFFD. */
 void json_quote(bytes text, struct buf *out);

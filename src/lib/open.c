@@ -94,7 +94,7 @@ static int make_seed(struct rng *ret, struct tenure_error *err)
 static int identity_default(struct client_config *config, char **ret_memory, struct tenure_error *err)
 {
     const char *user = environment("TENURE_USER");
-    config->token = environment("TENURE_TOKEN");
+    config->token = environment("TENURE_AUTH_TOKEN");
     if (config->token || !user)
         return 0;
     char *copy = *ret_memory = strdup(user), *colon = copy ? strchr(copy, ':') : NULL;

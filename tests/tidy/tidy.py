@@ -6,6 +6,7 @@
     tidy.py docs    ROOT            each function in include/tenure/ has its comment; the version there is the build's
     tidy.py sizes   ROOT            the largest files and structs, and that none is beyond its limit
     tidy.py symbols ROOT LIBRARY    libtenure.so exports tenure_* only: exactly symbols.txt, and all that is declared
+    tidy.py clashes ROOT PROGRAM    no function of ours has the name of one in a library that the program uses
 
     tidy.py print-table ROOT        the table for ARCHITECTURE.md, between its markers
     tidy.py list-symbols LIBRARY    what symbols.txt has to hold
@@ -301,6 +302,33 @@ def read_symbols(root):
     return [line for line in text.splitlines() if line and not line.startswith("#")]
 
 
+# --- clashes ---------------------------------------------------------------------------------------------------------
+# A linker takes the program's own function for the library's of the same name, and says nothing.
+
+
+def own_functions(program):
+    """Those that more than one file sees: what the layers' archives define, static functions left out."""
+    archives = sorted(Path(program).parent.glob("src/*/libtenure_*.a"))
+    listed = subprocess.run(["nm", "--defined-only", *archives], check=True, capture_output=True, text=True).stdout
+    rows = [line.split() for line in listed.splitlines()]
+    return {row[-1] for row in rows if len(row) == 3 and row[1] in "TDB"}
+
+
+def used_libraries(program):
+    listed = subprocess.run(["ldd", program], check=True, capture_output=True, text=True).stdout
+    return re.findall(r"=> (/\S+)", listed)
+
+
+def check_clashes(ours, libraries):
+    """ours: names; libraries: {path: the names it exports}. What the toolchain puts into both begins with _."""
+    return [
+        f"{name}: ours, and also in {path}"
+        for path, theirs in libraries.items()
+        for name in sorted(ours.intersection(theirs))
+        if not name.startswith("_")
+    ]
+
+
 # --- the command -----------------------------------------------------------------------------------------------------
 
 
@@ -336,6 +364,9 @@ def main(argv):
     if command == "symbols":
         complaints = check_symbols(root, exported_symbols(argv[3]), read_symbols(root))
         return finish("the library exports what is agreed", complaints)
+    if command == "clashes":
+        libraries = {path: exported_symbols(path) for path in used_libraries(argv[3])}
+        return finish("no function hides one of a library", check_clashes(own_functions(argv[3]), libraries))
     if command == "print-table":
         print("\n".join([TABLE_BEGIN, *table_lines(rules), TABLE_END]))
         return 0

@@ -37,13 +37,13 @@ static void numbers_are_whole_in_any_form(void **state)
     uint64_t v;
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(good); i++) {
-        if (!json_integer(bytes_str(good[i].text), &negative, &v))
+        if (!json_whole(bytes_str(good[i].text), &negative, &v))
             fail_msg("%s was refused", good[i].text);
         assert_int_equal(negative, good[i].negative);
         assert_true(v == good[i].value);
     }
     for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
-        if (json_integer(bytes_str(bad[i]), &negative, &v))
+        if (json_whole(bytes_str(bad[i]), &negative, &v))
             fail_msg("%s was taken", bad[i]);
     }
 }
