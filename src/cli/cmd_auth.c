@@ -128,7 +128,7 @@ const struct command command_auth = {
     .name = "auth",
     .group = "Servers",
     .summary = "users, roles and what they may do",
-    .synopsis = "status | enable | disable | user ACTION … | role ACTION …",
+    .synopsis = "status | enable | disable | user ACTION ... | role ACTION ...",
     .description =
         "user add NAME[:PASSWORD]   user delete NAME    user get NAME    user list\n"
         "user passwd NAME[:PASSWORD]   user grant NAME ROLE   user revoke NAME ROLE\n"
