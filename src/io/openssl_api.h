@@ -149,6 +149,30 @@
     X(X509_sign)                                                                                                       \
     X(X509_time_adj_ex)                                                                                                \
     X(X509_verify_cert_error_string)                                                                                   \
+    X(BN_bin2bn)                                                                                                       \
+    X(BN_bn2binpad)                                                                                                    \
+    X(CRYPTO_memcmp)                                                                                                   \
+    X(ECDSA_SIG_free)                                                                                                  \
+    X(ECDSA_SIG_get0)                                                                                                  \
+    X(ECDSA_SIG_new)                                                                                                   \
+    X(ECDSA_SIG_set0)                                                                                                  \
+    X(EVP_DigestSign)                                                                                                  \
+    X(EVP_DigestSignInit)                                                                                              \
+    X(EVP_DigestVerify)                                                                                                \
+    X(EVP_DigestVerifyInit)                                                                                            \
+    X(EVP_PKEY_CTX_set_rsa_padding)                                                                                    \
+    X(EVP_PKEY_CTX_set_rsa_pss_saltlen)                                                                                \
+    X(EVP_PKEY_eq)                                                                                                     \
+    X(EVP_PKEY_get_base_id)                                                                                            \
+    X(EVP_PKEY_get_bits)                                                                                               \
+    X(EVP_PKEY_new_raw_private_key)                                                                                    \
+    X(EVP_sha384)                                                                                                      \
+    X(EVP_sha512)                                                                                                      \
+    X(PEM_read_bio_PUBKEY)                                                                                             \
+    X(PEM_read_bio_PrivateKey)                                                                                         \
+    X(X509_get_pubkey)                                                                                                 \
+    X(d2i_ECDSA_SIG)                                                                                                   \
+    X(i2d_ECDSA_SIG)                                                                                                   \
     X(d2i_X509_CRL_bio)                                                                                                \
     X(ASN1_INTEGER_free)
 

@@ -75,6 +75,7 @@ struct server {
     char *self_cert, *self_key; /* paths of those made by auto_tls */
 
     struct snapshot_job *snapshot; /* being made; see snapshot.h */
+    struct auth_driver *auth;      /* see auth.h */
 
     struct list conns;
     struct list again;     /* connections whose output was cut */

@@ -12,6 +12,7 @@
 #include <sys/random.h>
 #include <sys/resource.h>
 
+#include "server/auth.h"
 #include "server/internal.h"
 #include "server/snapshot.h"
 
@@ -233,6 +234,7 @@ static int open_core(struct server *s, const struct rng *seed, struct tenure_err
         .snapshots = &snapshot_driver,
         .user = s,
     };
+    auth_configure(s, &config);
     if (core_new(&config, &s->core) < 0)
         return error_set(err, TENURE_ENOMEM, "core: out of memory");
     return 0;
@@ -265,6 +267,8 @@ static int open_all(struct server *s, struct tenure_error *err)
         rc = open_loop(s, err);
     if (rc == 0)
         rc = open_data(s, &seed, err);
+    if (rc == 0)
+        rc = auth_open(s, err);
     if (rc == 0)
         rc = open_core(s, &seed, err);
     if (rc == 0)
@@ -340,6 +344,7 @@ struct server *server_close(struct server *s)
         conn_close(LIST_ENTRY(it, struct conn, in_server));
     }
     snapshot_stop(s);
+    auth_close(s);
     s->backend = backend_close(s->backend);
     s->http = http_free(s->http);
     s->core = core_free(s->core);
