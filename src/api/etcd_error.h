@@ -100,6 +100,7 @@ enum grpc_status {
     X(TOKEN_VERIFY_ONLY, UNKNOWN, "auth: token signing attempted with verify-only key")                                \
     X(PASSWORD_TOO_LONG, UNKNOWN, "bcrypt: password length exceeds 72 bytes")                                          \
     X(PASSWORD_WITH_ZERO, INVALID_ARGUMENT, "tenure: a password cannot hold the byte 0")                               \
+    X(ELECTION_NOT_LEADER, UNKNOWN, "election: not leader")                                                            \
     X(OUT_OF_MEMORY, RESOURCE_EXHAUSTED, "tenure: out of memory")                                                      \
     X(WRITE_MAYBE, UNAVAILABLE, "tenure: the disk failed while committing, the write may or may not be applied")       \
     X(READ_ONLY, UNAVAILABLE, "tenure: not applied, the disk failed and this server writes no more until restarted")

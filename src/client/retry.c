@@ -87,6 +87,7 @@ static const struct verdict_row rows[] = {
     {ETCD_TOKEN_VERIFY_ONLY, TENURE_EUNAVAILABLE, NO, false, true},
     {ETCD_PASSWORD_TOO_LONG, TENURE_EINVALID, NO, false, false},
     {ETCD_PASSWORD_WITH_ZERO, TENURE_EINVALID, NO, false, false},
+    {ETCD_ELECTION_NOT_LEADER, TENURE_ECONFLICT, NO, false, false},
     {ETCD_OUT_OF_MEMORY, TENURE_EUNAVAILABLE, NO, true, false},
     {ETCD_WRITE_MAYBE, TENURE_EUNAVAILABLE, MAYBE, true, true},
     {ETCD_READ_ONLY, TENURE_EUNAVAILABLE, NO, true, true},

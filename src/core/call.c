@@ -11,6 +11,7 @@
 #include "core/call.h"
 #include "core/login.h"
 #include "core/task.h"
+#include "core/waiter.h"
 #include "core/watching.h"
 
 struct core_call *call_new(struct core_conn *conn, struct h2_stream *st, const struct core_method *m,
@@ -49,6 +50,7 @@ static void call_settle(struct core_call *call)
     if (call->snapshot)
         snapshot_stream_free(call->snapshot);
     call->snapshot = NULL;
+    waiter_end(call);
 }
 
 void call_free(struct core_call *call)
@@ -88,9 +90,18 @@ void call_finish(struct core_call *call, enum grpc_status status, const char *te
     conn_touch(call->conn);
 }
 
+/* Of services that are a client of the others in etcd only the text comes through; what is ours, or the call's, does not
+ * change. */
+static enum grpc_status status_of(const struct core_call *call, enum etcd_error e)
+{
+    bool plain = e == ETCD_DEADLINE_EXCEEDED || e == ETCD_STOPPED || e == ETCD_OUT_OF_MEMORY || e == ETCD_WRITE_MAYBE ||
+                 e == ETCD_READ_ONLY;
+    return call->method->tells_text_alone && !plain ? GRPC_UNKNOWN : etcd_error_status(e);
+}
+
 void call_fail(struct core_call *call, enum etcd_error e)
 {
-    call_finish(call, etcd_error_status(e), etcd_error_text(e));
+    call_finish(call, status_of(call, e), etcd_error_text(e));
 }
 
 void call_fail_at(struct core_call *call, enum etcd_error e, tn_seq seq)

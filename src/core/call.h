@@ -13,6 +13,7 @@ struct core_method {
     void (*on_message)(struct core_call *call, bytes in, tn_ms now);
     void (*on_half_close)(struct core_call *call); /* of streams; NULL = goes on */
     bool is_asked_once;                            /* a stream of replies to one request */
+    bool tells_text_alone;                         /* etcd's errors come with code Unknown */
 };
 
 /* ---- dispatch.c ---- */
@@ -54,9 +55,9 @@ bool call_may_wait(struct core_call *call) MUST_USE;
 
 /* ---- services ---- */
 extern const struct core_method kv_methods[], watch_methods[], lease_methods[], cluster_methods[],
-    maintenance_methods[], health_methods[], auth_methods[];
+    maintenance_methods[], health_methods[], auth_methods[], lock_methods[], election_methods[];
 extern const size_t kv_methods_len, watch_methods_len, lease_methods_len, cluster_methods_len, maintenance_methods_len,
-    health_methods_len, auth_methods_len;
+    health_methods_len, auth_methods_len, lock_methods_len, election_methods_len;
 
 /* svc_hash.c */
 void maintenance_hash_kv(struct core_call *call, bytes in, tn_ms now);

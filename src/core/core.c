@@ -4,6 +4,7 @@
 #include "core/call.h"
 #include "core/login.h"
 #include "core/task.h"
+#include "core/waiter.h"
 #include "core/watching.h"
 #include "store/auth.h"
 
@@ -53,6 +54,7 @@ int core_new(const struct core_config *config, struct core **ret)
     list_init(&c->notify);
     list_init(&c->progress);
     list_init(&c->tasks);
+    waiters_init(c);
     heap_init(&c->deadlines);
     gate_init(&c->gate);
     compaction_init(&c->compaction);
@@ -76,6 +78,7 @@ struct core *core_free(struct core *c)
     if (!c)
         return NULL;
     heap_fini(&c->deadlines);
+    waiters_fini(c);
     fanout_fini(&c->fanout);
     journal_fini(c);
     logins_fini(c);
@@ -129,6 +132,7 @@ void core_run(struct core *c, tn_ms now)
     tokens_expire(&c->tokens, now);
     watch_auth_run(c, now);
     fanout_run(c, now);
+    waiters_run(c, now);
     progress_run(c, now);
     tasks_run(c, now);
     snapshots_run(c);
@@ -153,6 +157,7 @@ tn_ms core_deadline(const struct core *c)
     at = sooner(at, tasks_deadline(c));
     at = sooner(at, snapshots_deadline(c));
     at = sooner(at, watch_auth_deadline(c));
+    at = sooner(at, waiters_deadline(c));
     return at > c->now ? at : c->now;
 }
 
@@ -200,5 +205,6 @@ bool core_drained(const struct core *c)
         if (!core_conn_finished(conn) && (h2_streams(conn->h2) > 0 || h2_wants_output(conn->h2)))
             return false;
     }
-    return list_empty(&c->gate.held) && !c->journal.in_flight;
+    bool leaving = !list_empty(&c->queue.leaving) || !list_empty(&c->queue.left);
+    return list_empty(&c->gate.held) && !c->journal.in_flight && !leaving;
 }

@@ -15,6 +15,7 @@ static const struct service services[] = {
     {watch_methods, &watch_methods_len},     {maintenance_methods, &maintenance_methods_len},
     {cluster_methods, &cluster_methods_len}, {health_methods, &health_methods_len},
     {auth_methods, &auth_methods_len},
+    {lock_methods, &lock_methods_len},       {election_methods, &election_methods_len},
 };
 
 /* "/service/method". False: not of that form. */

@@ -169,7 +169,12 @@ static bool send_events(struct watch *w, tn_rev revision, size_t n)
 static void deliver(struct core *c, const struct store_watch_batch *b, tn_ms now)
 {
     struct fanout *f = &c->fanout;
-    struct watch *w = b->user;
+    struct watch_sink *sink = b->user;
+    if (sink->deliver) {
+        sink->deliver(sink, b, now);
+        return;
+    }
+    struct watch *w = CONTAINER_OF(sink, struct watch, sink);
     if (!watch_is_permitted(w))
         return;
     if (b->compacted) {

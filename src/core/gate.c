@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "core/call.h"
+#include "core/waiter.h"
 #include "core/watching.h"
 
 /* What an entry costs beside its bytes; the bound on memory counts it. */
@@ -110,6 +111,11 @@ void gate_deliver(struct held *h)
     enum held_kind kind = h->kind;
     if (kind == HELD_ERROR) {
         call_fail(call, h->error);
+        return;
+    }
+    if (kind == HELD_ENTER) {
+        gate_drop(h);
+        waiter_entered(call);
         return;
     }
     int rc = h2_send_message(call->stream, message_of(h));

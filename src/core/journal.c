@@ -13,7 +13,7 @@
  * have promised otherwise.
  */
 #include "core/call.h"
-#include "core/watching.h"
+#include "core/waiter.h"
 
 /* ---- planning ---- */
 
@@ -131,6 +131,7 @@ static void undo(struct core *c, enum etcd_error (*error)(const struct core *c, 
     j->commands = 0;
     j->rows = NULL;
     gate_undo(c, error, now);
+    waiters_undone(c);
 }
 
 static void not_applied(struct core *c, tn_ms now)

@@ -11,6 +11,7 @@
  *     expiry.c    leases that ran out
  *     compaction.c  automatic compaction, trimming in slices
  *     task.c      work for one call, in slices
+ *     waiter.c    calls that wait for their turn in the queue of a name
  *     watching.h  watch streams: svc_watch.c, fanout.c, progress.c
  *     auth.h      who makes a call and what that one may do
  *     token.h     simple tokens
@@ -41,12 +42,14 @@ struct core_method;
 struct snapshot_stream;
 struct watch_stream;
 struct task;
+struct waiter;
 
 /* ---- the gate (gate.c) ---- */
 
 enum held_kind {
     HELD_REPLY,     /* the one message of a unary call, then OK */
     HELD_ERROR,     /* ends the call */
+    HELD_ENTER,     /* no message yet: the first transaction of a call that waits for its turn */
     HELD_KEEPALIVE, /* a message of a keepalive stream; asked again when what it saw is undone */
 };
 
@@ -104,6 +107,7 @@ struct core_call {
     uint8_t *token;      /* of its metadata; NULL = none */
     size_t token_len;
     bool by_gateway; /* then the certificate is not its own */
+    struct waiter *waiter; /* waits for its turn */
 };
 
 /* ---- connections (conn.c) ---- */
@@ -198,6 +202,15 @@ struct snapshots {
     size_t n;                      /* streams */
 };
 
+/* ---- queues of locks and elections (waiter.c) ---- */
+
+struct queue {
+    struct list due;     /* waiters that have to look */
+    struct list leaving; /* keys of calls that are no more: to be removed */
+    struct list left;    /* the same, planned, by sequence */
+    tn_ms retry_at;
+};
+
 struct core {
     struct core_config config; /* with defaults filled in */
     struct store *store;
@@ -223,6 +236,7 @@ struct core {
     struct list notify;   /* watches with progress_notify, longest silent first */
     struct list progress; /* watch streams that were asked for progress while behind */
     struct list tasks;    /* those that can go on */
+    struct queue queue;
     bool expiry_more;
     int64_t file_bytes, file_in_use;
 

@@ -228,7 +228,7 @@ static enum etcd_error watch_new(struct watch_stream *ws, const struct watch_cre
     if (!w)
         return ETCD_OUT_OF_MEMORY;
     *w = (struct watch){.stream = ws, .bytes = cost, .prev_kv = req->prev_kv, .fragment = req->fragment};
-    enum etcd_error e = store_watch_add(c->store, req, w, &w->watcher);
+    enum etcd_error e = store_watch_add(c->store, req, &w->sink, &w->watcher);
     if (e == ETCD_OK)
         e = enter(ws, w, req);
     if (e != ETCD_OK) {

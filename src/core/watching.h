@@ -13,8 +13,16 @@ struct watch_user {
     uint8_t name[];
 };
 
+/* What each watcher of the store has as its user, at the beginning. */
+struct watch_sink {
+    /* Takes a batch; NULL: it is a watch of a stream. The events are borrowed until the next call on the store; afterwards
+     * anything may be done with the watcher. */
+    void (*deliver)(struct watch_sink *sink, const struct store_watch_batch *b, tn_ms now);
+};
+
 /* One watch. Owner: its stream. */
 struct watch {
+    struct watch_sink sink;
     struct watch_stream *stream;
     struct store_watcher *watcher; /* NULL: cancelled by compaction; the id stays taken until its client cancels too */
     int64_t id;

@@ -198,6 +198,20 @@ bool store_trim_pending(const struct store *s);
  * compaction row that repeats the last revision, so that their rows can be trimmed. */
 tn_rev store_auto_compact(struct store *s, tn_ms now, int64_t retention_ms);
 
+/* ---- queues: keys of a range in order of their create revision ---- */
+
+struct store_place {
+    bool stands;   /* the key is there, and is the one that was created at that revision */
+    bool is_first; /* nobody is before it; else: */
+    bytes before;  /* the key right before it; borrowed from the store */
+};
+
+/* Where the key created at that revision stands, at the durable state or at the planned one. */
+void store_queue_place(const struct store *s, struct key_range queue, bytes key, tn_rev create, bool planned,
+                       struct store_place *ret);
+/* The first at the durable state. */
+bool store_queue_first(const struct store *s, struct key_range queue, struct kv *ret);
+
 /* ---- HashKV, in slices ---- */
 
 struct store_hash;

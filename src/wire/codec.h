@@ -12,6 +12,7 @@
 #include "api/cluster.h"
 #include "api/kv.h"
 #include "api/lease.h"
+#include "api/lock.h"
 #include "api/maintenance.h"
 #include "api/watch.h"
 #include "base/arena.h"
@@ -84,6 +85,30 @@ int decode_lease_keepalive_resp(bytes in, struct arena *a, struct response_heade
     MUST_USE;
 int decode_lease_ttl_resp(bytes in, struct arena *a, struct response_header *h, struct lease_ttl_resp *ret) MUST_USE;
 int decode_lease_list_resp(bytes in, struct arena *a, struct response_header *h, struct lease_list_resp *ret) MUST_USE;
+
+/* ---- Lock, Election ---- */
+int decode_lock_req(bytes in, struct arena *a, struct lock_req *ret) MUST_USE;
+void encode_lock_req(const struct lock_req *r, struct buf *out);
+void encode_lock_resp(const struct response_header *h, const struct lock_resp *r, struct buf *out);
+int decode_lock_resp(bytes in, struct arena *a, struct response_header *h, struct lock_resp *ret) MUST_USE;
+int decode_unlock_req(bytes in, struct arena *a, bytes *ret_key) MUST_USE;
+void encode_unlock_req(bytes key, struct buf *out);
+int decode_campaign_req(bytes in, struct arena *a, struct campaign_req *ret) MUST_USE;
+void encode_campaign_req(const struct campaign_req *r, struct buf *out);
+void encode_campaign_resp(const struct response_header *h, const struct campaign_resp *r, struct buf *out);
+int decode_campaign_resp(bytes in, struct arena *a, struct response_header *h, struct campaign_resp *ret) MUST_USE;
+int decode_proclaim_req(bytes in, struct arena *a, struct proclaim_req *ret) MUST_USE;
+void encode_proclaim_req(const struct proclaim_req *r, struct buf *out);
+int decode_resign_req(bytes in, struct arena *a, struct resign_req *ret) MUST_USE;
+void encode_resign_req(const struct resign_req *r, struct buf *out);
+/* Both of Leader and of Observe. */
+int decode_leader_req(bytes in, struct arena *a, bytes *ret_name) MUST_USE;
+void encode_leader_req(bytes name, struct buf *out);
+void encode_leader_resp(const struct response_header *h, const struct leader_resp *r, struct buf *out);
+int decode_leader_resp(bytes in, struct arena *a, struct response_header *h, struct leader_resp *ret) MUST_USE;
+/* What Unlock, Proclaim and Resign answer: a header alone. */
+void encode_header_resp(const struct response_header *h, tn_rev revision, struct buf *out);
+int decode_header_resp(bytes in, struct arena *a, struct response_header *h) MUST_USE;
 
 /* ---- Cluster, Maintenance, health ---- */
 int decode_member_list_req(bytes in, struct arena *a, bool *ret_linearizable) MUST_USE;

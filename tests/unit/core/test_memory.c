@@ -29,6 +29,26 @@ static void say_maintenance(void)
     say("/etcdserverpb.Cluster/MemberList", &b);
 }
 
+static void say_locks(void)
+{
+    struct buf b;
+    buf_init(&b);
+    encode_leader_req(bytes_str("e"), &b);
+    say("/v3electionpb.Election/Observe", &b);
+    encode_lock_req(&(struct lock_req){bytes_str("l"), 5}, &b);
+    say("/v3lockpb.Lock/Lock", &b);
+    encode_lock_req(&(struct lock_req){bytes_str("l"), 0}, &b);
+    say("/v3lockpb.Lock/Lock", &b);
+    for (int i = 0; i < 2; i++) {
+        encode_campaign_req(&(struct campaign_req){bytes_str("e"), 5, bytes_str(i ? "two" : "one")}, &b);
+        say("/v3electionpb.Election/Campaign", &b);
+    }
+    encode_unlock_req(bytes_str("l/5"), &b);
+    say("/v3lockpb.Lock/Unlock", &b);
+    encode_leader_req(bytes_str("e"), &b);
+    say("/v3electionpb.Election/Leader", &b);
+}
+
 /* Everything that a client can ask for, in one write. */
 static void say_everything(void)
 {
@@ -60,6 +80,7 @@ static void say_everything(void)
     client_revoke(here.c, 5);
     client_compact(here.c, 3, true);
     say_maintenance();
+    say_locks();
     client_call(here.c, "/no.Such/Method", 500);
     call_unwatch(watch, 1);
     assert_int_equal(h2_output(here.c->h2, &to_server, 1 << 20), 0);
