@@ -13,6 +13,8 @@ bool queue_lease(struct core_call *call, tn_lease asked, tn_ms now, tn_lease *re
     *ret_made = false;
     if (asked != 0)
         return true;
+    if (!call_is_authenticated(call))
+        return false;
     enum etcd_error e = store_lease_grant(c->store, &(struct lease_grant_req){.ttl_s = TTL_S}, now, &resp, &seq);
     if (e != ETCD_OK) {
         call_fail_write(call, e, seq, now);

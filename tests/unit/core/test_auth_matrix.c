@@ -20,6 +20,7 @@ struct row {
 #define LEASE(m)       "/etcdserverpb.Lease/" m
 #define CLUSTER(m)     "/etcdserverpb.Cluster/" m
 #define MAINTENANCE(m) "/etcdserverpb.Maintenance/" m
+#define ELECTION(m)    "/v3electionpb.Election/" m
 
 #define FREE           "......."
 #define TOKEN_ONLY     "UII...."
@@ -89,6 +90,14 @@ static const struct row rows[] = {
     ROW(AUTH "RoleDelete", "\x0a\x04read", ROOT_ONLY),
     ROW(AUTH "RoleGrantPermission", "\x0a\x04read\x12\x03\x12\x01x", ROOT_ONLY),
     ROW(AUTH "RoleRevokePermission", "\x0a\x04read\x12\x01k", ROOT_ONLY),
+    ROW("/v3lockpb.Lock/Lock", "\x0a\x01k\x10\x05", ROOT_ONLY), /* its key would be k/5 */
+    ROW("/v3lockpb.Lock/Lock", "\x0a\x01k", ROOT_ONLY),
+    ROW("/v3lockpb.Lock/Unlock", "\x0a\x01k", WRITE_KEY),
+    ROW(ELECTION("Campaign"), "\x0a\x01k\x10\x05", ROOT_ONLY),
+    ROW(ELECTION("Proclaim"), "\x0a\x0a\x0a\x01k\x12\x01k\x18\x02\x20\x05", BOTH_KEY),
+    ROW(ELECTION("Resign"), "\x0a\x0a\x0a\x01k\x12\x01k\x18\x02\x20\x05", BOTH_KEY),
+    ROW(ELECTION("Leader"), "\x0a\x01k", ROOT_ONLY), /* the keys below k/ */
+    ROW(ELECTION("Observe"), "\x0a\x01k", ROOT_ONLY),
     ROW("/grpc.health.v1.Health/Check", "", FREE),
     ROW("/grpc.health.v1.Health/Watch", "", FREE),
 };

@@ -13,7 +13,7 @@ static void an_unknown_service_is_named(void **state)
 {
     (void)state;
     assert_path("/etcdserverpb.Leader/Elect", "unknown service etcdserverpb.Leader");
-    assert_path("/v3lockpb.Lock/Lock", "unknown service v3lockpb.Lock");
+    assert_path("/v3lockpb.Locks/Lock", "unknown service v3lockpb.Locks");
     assert_path("/a/b/c", "unknown service a/b");
 }
 
