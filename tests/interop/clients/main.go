@@ -408,7 +408,7 @@ func besideTenureLock() error {
 		}
 		defer s.Close()
 		for k := 0; k < each; k++ {
-			m := concurrency.NewMutex(s, "shared")
+			m := concurrency.NewMutex(s, "/locks/shared")
 			if err := m.Lock(ctx); err != nil {
 				return err
 			}
