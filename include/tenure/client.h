@@ -49,12 +49,21 @@ struct tenure_options {
      * TENURE_USER ("NAME" or "NAME:PASSWORD") and TENURE_PASSWORD, else nobody. Copied; the password is wiped at close. */
     const char *user, *password;
     const char *token;
+    /* For endpoints with TLS (https, unixs): files in PEM. Who signs servers' certificates (NULL: the environment's
+     * TENURE_CACERT, else the system's authorities); the own certificate and its key, where servers ask for one (NULL: the
+     * environment's TENURE_CERT and TENURE_KEY, else none). Read when a connection is made and they have changed. Needs
+     * OpenSSL 3 on the machine, which is loaded when the first such endpoint is given. */
+    const char *ca_file, *cert_file, *key_file;
+    const char *
+        server_name; /* what the servers' certificates are for; NULL = the host of the endpoint ("localhost" for unixs) */
+    int insecure_skip_verify; /* not 0: any certificate will do, of whomever it is */
 };
 
-/* Opens a blocking handle. endpoints: comma-separated "http://host:port", "host:port", "unix:///path"; NULL = the
- * environment's TENURE_ENDPOINTS, else http://127.0.0.1:2379. options: NULL = defaults. Does not wait for a connection:
- * the first call does. Owned by the caller until tenure_close. NULL on failure: TENURE_EINVALID (an endpoint that cannot
- * be read, named), TENURE_ENOMEM, TENURE_EIO. Any thread. */
+/* Opens a blocking handle. endpoints: comma-separated "http://host:port", "host:port", "unix:///path", with TLS
+ * "https://host:port", "unixs:///path"; NULL = the environment's TENURE_ENDPOINTS, else http://127.0.0.1:2379. options: NULL
+ * = defaults. Does not wait for a connection: the first call does. Owned by the caller until tenure_close. NULL on failure:
+ * TENURE_EINVALID (an endpoint that cannot be read, or a certificate, named), TENURE_EUNAVAILABLE (TLS without OpenSSL),
+ * TENURE_ENOMEM, TENURE_EIO. Any thread. */
 tenure_client *tenure_open(const char *endpoints, const struct tenure_options *options, struct tenure_error *err);
 
 struct uv_loop_s;

@@ -30,6 +30,8 @@ struct global_options {
     const char *endpoints; /* NULL = the library's default */
     const char *user;      /* "NAME" or "NAME:PASSWORD"; NULL = the environment's */
     const char *password;
+    const char *ca_file, *cert_file, *key_file; /* NULL = the environment's */
+    bool skip_verify;
     const char *output;      /* "text" or "json" */
     int64_t call_timeout_ms; /* 0 = the library's default */
     bool verbose;

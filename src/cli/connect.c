@@ -42,6 +42,10 @@ static void take_identity(const struct global_options *g, struct tenure_options 
 void connect_options(const struct global_options *g, struct tenure_options *ret)
 {
     *ret = (struct tenure_options){.size = sizeof *ret, .call_timeout_ms = g->call_timeout_ms};
+    ret->ca_file = g->ca_file;
+    ret->cert_file = g->cert_file;
+    ret->key_file = g->key_file;
+    ret->insecure_skip_verify = g->skip_verify;
     take_identity(g, ret);
     if (g->verbose)
         ret->log = log_line;

@@ -25,13 +25,18 @@ const struct command *command_find(const char *name)
 
 const struct option_spec *global_option_table(struct global_options *g)
 {
-    static struct option_spec table[8];
+    static struct option_spec table[12];
     const struct option_spec fill[] = {
         {"endpoints", 0, OPTION_STRING, "URLS", "servers, comma-separated (TENURE_ENDPOINTS)", &g->endpoints},
         {"user", 0, OPTION_STRING, "NAME[:PASSWORD]", "who asks, where the servers want to know (TENURE_USER)",
          &g->user},
         {"password", 0, OPTION_STRING, "PASSWORD", "of the user; better in the environment (TENURE_PASSWORD)",
          &g->password},
+        {"cacert", 0, OPTION_STRING, "FILE", "who signs certificates of servers (TENURE_CACERT, else the system's)",
+         &g->ca_file},
+        {"cert", 0, OPTION_STRING, "FILE", "the own certificate, where servers want one (TENURE_CERT)", &g->cert_file},
+        {"key", 0, OPTION_STRING, "FILE", "its key (TENURE_KEY)", &g->key_file},
+        {"insecure-skip-tls-verify", 0, OPTION_FLAG, NULL, "take any certificate of a server", &g->skip_verify},
         {"output", 'o', OPTION_STRING, "FORMAT", "text or json", &g->output},
         {"call-timeout", 0, OPTION_DURATION, "TIME", "how long one call may take (default 5s)", &g->call_timeout_ms},
         {"verbose", 'v', OPTION_FLAG, NULL, "say on stderr what the client does", &g->verbose},

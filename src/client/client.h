@@ -41,7 +41,8 @@
 struct client;
 
 struct client_config {
-    const char *const *endpoints; /* "http://host:port", "host:port", "unix:///path"; copied; at least one */
+    const char *const
+        *endpoints; /* "http://host:port", "host:port", "unix:///path", https, unixs; copied; at least one */
     size_t n_endpoints;
     int64_t call_timeout_ms;    /* default deadline of a call; 0 = 5 s */
     int64_t connect_timeout_ms; /* 0 = 2 s */

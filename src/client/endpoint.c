@@ -18,9 +18,9 @@ static const char *behind_scheme(const char *url)
     const char *colon = strstr(url, "://");
     if (!colon)
         return url;
-    if (strncmp(url, "http://", 7) == 0)
-        return url + 7;
-    return strncmp(url, "unix://", 7) == 0 ? "localhost" : NULL;
+    if (strncmp(url, "http://", 7) == 0 || strncmp(url, "https://", 8) == 0)
+        return colon + 3;
+    return strncmp(url, "unix://", 7) == 0 || strncmp(url, "unixs://", 8) == 0 ? "localhost" : NULL;
 }
 
 static char *copy_text(const char *text, size_t len)
@@ -37,8 +37,8 @@ static int endpoint_init(struct endpoint *e, const char *url, struct tenure_erro
 {
     const char *rest = url ? behind_scheme(url) : NULL;
     if (!url || !*url || !rest || !*rest)
-        return error_set(err, TENURE_EINVALID, "endpoint \"%s\": expected http://host:port, host:port or unix:///path",
-                         url ? url : "");
+        return error_set(err, TENURE_EINVALID,
+                         "endpoint \"%s\": expected http(s)://host:port, host:port or unix(s):///path", url ? url : "");
     e->url = copy_text(url, strlen(url));
     e->authority = copy_text(rest, strcspn(rest, "/"));
     e->not_before = INT64_MIN;

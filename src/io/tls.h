@@ -41,6 +41,16 @@ int io_tls_new(const struct io_tls_config *config, struct io_tls **ret, struct t
 struct io_tls *io_tls_ref(struct io_tls *t);
 struct io_tls *io_tls_unref(struct io_tls *t); /* NULL is fine; NULL */
 
+/* What the files of a configuration looked like, to find out whether they have changed. Begins zeroed. */
+struct io_tls_stamps {
+    struct {
+        int64_t dev, ino, size, mtime_ns, ctime_ns;
+    } of[4]; /* certificate, key, authorities, revocations */
+};
+/* Looks at them (four system calls); answers whether one has changed since the last time. A file that changes while a
+ * context is made from it is found by the next look, when this one came before. */
+bool io_tls_look(const struct io_tls_config *config, struct io_tls_stamps *stamps);
+
 /* Makes sure that the two files hold a key and a certificate signed by itself for these hosts (names and addresses); makes
  * them when one is missing or the certificate has run out (*ret_made says so). The key's file is for its owner only.
  * TENURE_EUNAVAILABLE, TENURE_EIO, TENURE_EDENIED, TENURE_ENOMEM. */

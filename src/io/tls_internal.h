@@ -2,7 +2,7 @@
  *
  *     openssl_api.c  the library, loaded on demand        tls.c         contexts: files and choices into an SSL_CTX
  *     tls_check.c    whether a peer's certificate may in  tls_session.c one connection, bytes in and bytes out
- *     tls_self.c     certificates signed by themselves
+ *     tls_self.c     certificates signed by themselves    tls_files.c   whether files have changed
  */
 #ifndef IO_TLS_INTERNAL_H
 #define IO_TLS_INTERNAL_H

@@ -20,6 +20,7 @@ void handle_free(tenure_client *c)
 {
     posts_fini(&c->posts);
     buf_fini(&c->out);
+    lib_secure_close(c);
     free(c->purpose);
     free(c);
 }

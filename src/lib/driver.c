@@ -140,13 +140,16 @@ static int conn_open(tenure_client *c, const struct client_io *io, struct tenure
     int rc = io_address_parse(io->endpoint, PORT_DEFAULT, &to, err);
     if (rc < 0)
         return rc;
+    struct io_tls *tls = to.tls ? lib_secure_present(c, err) : NULL;
+    if (to.tls && !tls)
+        return TENURE_EUNAVAILABLE;
     struct conn *k = calloc(1, sizeof *k);
     if (!k)
         return error_set(err, TENURE_ENOMEM, "out of memory");
     k->handle = c;
     k->id = io->conn;
     k->fd = -1;
-    rc = io_stream_connect(c->loop, &to, &stream_callbacks, k, &k->stream, err);
+    rc = io_stream_connect_tls(c->loop, &to, tls, &stream_callbacks, k, &k->stream, err);
     if (rc < 0) {
         free(k);
         return rc;

@@ -3,6 +3,7 @@
  *   open.c close.c fork.c   a handle's life                 driver.c   the turn: sockets <-> the client engine
  *   post.c                  other threads -> the loop       ask.c      one call, blocking or with a completion
  *   object.c                what lives on a handle          session.c  the leases under the locks
+ *   secure.c            certificates of a handle
  *   kv.c txn.c lease.c servers.c watch.c                    lock.c election.c observer.c
  *
  * One thread, the loop's, owns everything here but what is marked "any thread". Callbacks of the engines change state; the
@@ -21,6 +22,7 @@
 #include "client/client.h"
 #include "io/loop.h"
 #include "io/timer.h"
+#include "io/tls.h"
 #include "io/wake.h"
 #include "lib/object.h"
 
@@ -45,6 +47,14 @@ struct posts {
 };
 
 struct lib_session;
+
+/* Certificates of endpoints with TLS; the texts are the handle's. */
+struct lib_secure {
+    struct io_tls_config config;
+    struct io_tls_stamps files;
+    struct io_tls *tls; /* what new connections get; NULL until the first one asks */
+    char *texts[4];
+};
 
 /* A socket as a child of fork can recognise it, should the number belong to another file by then. fd -1 = none. */
 struct socket_note {
@@ -72,6 +82,7 @@ struct tenure_client {
     struct client *engine;
     struct list conns;
     struct socket_note sockets[SOCKETS_MAX];
+    struct lib_secure secure;
     struct buf out;
     bool in_turn;
     tn_ms now;
@@ -110,6 +121,18 @@ void driver_stop(tenure_client *c);
 tn_ms handle_now(tenure_client *c);
 /* Something was asked of the engines: the turn's end must come soon. */
 void handle_wants_turn(tenure_client *c);
+
+/* A line for the program's log function; user: the handle, which has one. */
+void handle_log_sink(void *user, enum log_level level, const char *line);
+
+/* ---- certificates (secure.c) ---- */
+
+/* Takes what the options and the environment say; reads the files at once when an endpoint needs them. Errors name them. */
+int lib_secure_open(tenure_client *c, const struct tenure_options *o, bool needed, struct tenure_error *err) MUST_USE;
+/* What a connection that is made now gets, read again when the files have changed; what cannot be read leaves what there was.
+ * Borrowed. NULL: nothing was ever read. */
+struct io_tls *lib_secure_present(tenure_client *c, struct tenure_error *err);
+void lib_secure_close(tenure_client *c);
 
 /* ---- the close (close.c) ---- */
 

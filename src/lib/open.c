@@ -24,6 +24,7 @@ struct endpoints {
     char *memory; /* the text, its commas now ends */
     const char *list[ENDPOINTS_MAX];
     size_t n;
+    bool tls; /* one of them has it */
 };
 
 static char *trim(char *s)
@@ -47,6 +48,7 @@ static int endpoints_add(struct endpoints *e, char *text, struct tenure_error *e
     if (rc < 0)
         return error_wrap(err, "endpoints");
     e->list[e->n++] = text;
+    e->tls = e->tls || address.tls;
     return 0;
 }
 
@@ -75,7 +77,7 @@ static const char *endpoints_default(void)
 
 /* ---- the parts ---- */
 
-static void log_sink(void *user, enum log_level level, const char *line)
+void handle_log_sink(void *user, enum log_level level, const char *line)
 {
     tenure_client *c = user;
     c->log(c->log_user, (int)level, line);
@@ -127,7 +129,7 @@ static int open_engine(tenure_client *c, const struct endpoints *e, const struct
         .user = o->user,
         .password = o->password,
         .token = o->token,
-        .log = {.min = LOG_DEBUG, .sink = c->log ? log_sink : NULL, .user = c},
+        .log = {.min = LOG_DEBUG, .sink = c->log ? handle_log_sink : NULL, .user = c},
     };
     char *memory = NULL;
     int rc = make_seed(&config.seed, err);
@@ -200,6 +202,8 @@ static int build(tenure_client *c, struct uv_loop_s *uv, const char *endpoints, 
         rc = set_options(c, &o, err);
     if (rc == 0)
         rc = endpoints_parse(&e, endpoints ? endpoints : endpoints_default(), err);
+    if (rc == 0)
+        rc = lib_secure_open(c, &o, e.tls, err);
     if (rc == 0)
         rc = open_engine(c, &e, &o, err);
     if (rc == 0)

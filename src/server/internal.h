@@ -21,13 +21,7 @@
 #define BATCH_ROWS_MAX 4096
 #define DRAIN_MS       5000 /* for what is under way at a shutdown */
 #define LINGER_MS      1000 /* for the last bytes of a connection that is closed */
-#define SECURE_FILES   4    /* certificate, key, authorities, revocations */
 #define SECURE_MS      1000 /* how often at most their files are looked at */
-
-/* What tells one state of a file from another. */
-struct file_stamp {
-    int64_t dev, ino, size, mtime_ns, ctime_ns;
-};
 
 /* What an address is for. */
 enum conn_kind {
@@ -70,7 +64,7 @@ struct server {
     const char *url_list[LISTENERS_MAX];
 
     struct io_tls *tls; /* the present certificates; NULL until an address needs them */
-    struct file_stamp tls_files[SECURE_FILES];
+    struct io_tls_stamps tls_files;
     tn_ms next_tls_check;
     char *self_cert, *self_key; /* paths of those made by auto_tls */
 

@@ -5,43 +5,13 @@
  */
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
 
 #include "server/internal.h"
 
-static struct file_stamp stamp_of(const char *path)
-{
-    struct stat st;
-    if (!path || stat(path, &st) < 0)
-        return (struct file_stamp){0};
-    return (struct file_stamp){
-        .dev = (int64_t)st.st_dev,
-        .ino = (int64_t)st.st_ino,
-        .size = st.st_size,
-        .mtime_ns = st.st_mtim.tv_sec * INT64_C(1000000000) + st.st_mtim.tv_nsec,
-        .ctime_ns = st.st_ctim.tv_sec * INT64_C(1000000000) + st.st_ctim.tv_nsec,
-    };
-}
-
-/* Answers whether anything has changed since the last call. */
-static bool look(struct server *s)
-{
-    const struct io_tls_config *k = &s->config.tls;
-    const char *const paths[SECURE_FILES] = {k->cert_file, k->key_file, k->ca_file, k->crl_file};
-    bool changed = false;
-    for (size_t i = 0; i < SECURE_FILES; i++) {
-        struct file_stamp now = stamp_of(paths[i]);
-        changed = changed || memcmp(&now, &s->tls_files[i], sizeof now) != 0;
-        s->tls_files[i] = now;
-    }
-    return changed;
-}
-
-/* The stamps were taken before: what changes while it is read is read again. */
 static int read_files(struct server *s, struct tenure_error *err)
 {
     struct io_tls *fresh;
+    io_tls_look(&s->config.tls, &s->tls_files);
     int rc = io_tls_new(&s->config.tls, &fresh, err);
     if (rc < 0)
         return rc;
@@ -92,7 +62,6 @@ int secure_open(struct server *s, const char *const *hosts, size_t n_hosts, stru
                        "an https or unixs address needs a certificate: --cert-file and --key-file, or --auto-tls");
     if (rc < 0)
         return rc;
-    look(s);
     return read_files(s, err);
 }
 
@@ -102,7 +71,6 @@ void secure_reload(struct server *s)
     char quoted[sizeof err.text];
     if (!s->tls)
         return;
-    look(s);
     if (read_files(s, &err) == 0)
         log_write(&s->log, LOG_INFO, "certificates were read again", "file=%s", s->config.tls.cert_file);
     else
@@ -114,7 +82,7 @@ struct io_tls *secure_present(struct server *s, tn_ms now)
 {
     if (now >= s->next_tls_check) {
         s->next_tls_check = now + SECURE_MS;
-        if (look(s))
+        if (io_tls_look(&s->config.tls, &s->tls_files))
             secure_reload(s);
     }
     return s->tls;

@@ -269,6 +269,37 @@ def mistakes(w):
     serve(w, "--client-cert-auth", "--trusted-ca-file", f"{c}/ca.pem", urls="https://0.0.0.0:0")
 
 
+def own_client(w):
+    """tenure's own commands speak TLS, with options and environment, and say why they do not"""
+    c = certs(w)
+    p, (url, sock) = serve(w, "--client-cert-auth", "--trusted-ca-file", f"{c}/ca.pem",
+                           urls=f"https://127.0.0.1:0,unixs://{w.path('s')}")
+    alice = ["--cacert", f"{c}/ca.pem", "--cert", f"{c}/alice.pem", "--key", f"{c}/alice.key"]
+
+    def tenure(*args, env=None, **more):
+        return w.run([TENURE, *args], env={**os.environ, **(env or {})}, **more)
+
+    equal(tenure("put", "a", "1", "--endpoints", url, *alice, check=True).returncode, 0)
+    equal(tenure("get", "a", "--endpoints", sock, *alice, "--print-value-only").stdout, "1\n")
+    environment = {"TENURE_ENDPOINTS": url, "TENURE_CACERT": f"{c}/ca.pem", "TENURE_CERT": f"{c}/alice.pem",
+                   "TENURE_KEY": f"{c}/alice.key"}
+    equal(tenure("get", "a", "--print-value-only", env=environment).stdout, "1\n")
+    equal(tenure("lock", "x", "--", "echo", "held", env=environment, check=True).stdout, "held\n")
+    quick = ["--call-timeout", "1s", "--endpoints", url]
+    r = tenure("get", "a", *quick, "--cacert", f"{c}/other-ca.pem", "--cert", f"{c}/alice.pem", "--key", f"{c}/alice.key")
+    true(r.returncode == 3 and "local issuer" in r.stderr, r.stderr)
+    r = tenure("get", "a", *quick, "--cacert", f"{c}/ca.pem")
+    true(r.returncode == 3 and "certificate required" in r.stderr, r.stderr)
+    r = tenure("get", "a", *quick, "--insecure-skip-tls-verify", "--cert", f"{c}/alice.pem", "--key", f"{c}/alice.key",
+               "--print-value-only")
+    equal(r.stdout, "1\n", r.stderr)
+    r = tenure("get", "a", *quick, "--cacert", f"{c}/nothing.pem")
+    true(r.returncode == 2 and "nothing.pem" in r.stderr, r.stderr)
+    r = tenure("get", "a", "--call-timeout", "1s", "--endpoints", url.replace("https", "http"))
+    true(r.returncode == 3, r.stderr)
+    true(p.poll() is None, "it runs")
+
+
 def stops(w):
     """SIGTERM ends it in order, also with a client in the middle of its handshake"""
     p, (url,) = serve(w)
@@ -281,4 +312,4 @@ def stops(w):
 
 
 main([https, mutual, allowed_names, versions, protocols, reload, revoked_while_it_runs, several_addresses,
-      wrong_kind_of_client, auto_tls, mistakes, stops])
+      wrong_kind_of_client, auto_tls, mistakes, own_client, stops])

@@ -440,7 +440,7 @@ static void words_about_connections_that_are_gone_are_ignored(void **state)
 
 static void endpoints_that_cannot_be_read_are_named(void **state)
 {
-    static const char *const bad[][2] = {{"http://a:1", "https://b:1"}, {"http://a:1", ""}, {"http://", "x"}};
+    static const char *const bad[][2] = {{"http://a:1", "ftp://b:1"}, {"http://a:1", ""}, {"http://", "x"}};
     struct client *c;
     struct tenure_error err;
     (void)state;

@@ -6,7 +6,14 @@
 
 #include <cmocka.h>
 
+#include <ftw.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
 #include <uv.h>
+
+#include "certs.h"
 
 #include "failmalloc.h"
 #include "tenure/tenure.h"
@@ -45,6 +52,83 @@ static void a_blocking_handle_opens_whole_or_not_at_all(void **state)
 {
     (void)state;
     assert_true(failmalloc_sweep(open_and_close_blocking, NULL) > 0);
+}
+
+/* ---- TLS ---- */
+
+static char folder[64];
+
+static int make_certs(void **state)
+{
+    (void)state;
+    snprintf(folder, sizeof folder, "/tmp/tenure-open-XXXXXX");
+    assert_non_null(mkdtemp(folder));
+    certs_make(folder);
+    return 0;
+}
+
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+    (void)st, (void)type, (void)ftw;
+    return remove(path);
+}
+
+static int remove_certs(void **state)
+{
+    (void)state;
+    nftw(folder, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+    return 0;
+}
+
+static int open_and_close_secure(void *user)
+{
+    char ca[128], cert[128], key[128];
+    struct tenure_error err = {0};
+    struct tenure_options o = {.size = sizeof o, .ca_file = ca, .cert_file = cert, .key_file = key, .server_name = "x"};
+    (void)user;
+    snprintf(ca, sizeof ca, "%s/ca.pem", folder);
+    snprintf(cert, sizeof cert, "%s/alice.pem", folder);
+    snprintf(key, sizeof key, "%s/alice.key", folder);
+    tenure_client *c = tenure_open_poll("https://127.0.0.1:1,unixs:///nowhere", &o, &err);
+    if (!c)
+        return err.code;
+    tenure_turn(c);
+    tenure_close(c);
+    return 0;
+}
+
+static void a_handle_with_tls_opens_whole_or_not_at_all(void **state)
+{
+    (void)state;
+    assert_true(failmalloc_sweep(open_and_close_secure, NULL) > 0);
+}
+
+static void opens_not(const struct tenure_options *o, const char *named)
+{
+    struct tenure_error err = {0};
+    assert_null(tenure_open_poll("https://127.0.0.1:1", o, &err));
+    assert_int_equal(err.code, TENURE_EINVALID);
+    assert_non_null(strstr(err.text, named));
+}
+
+static void files_that_cannot_be_read_are_named_at_once(void **state)
+{
+    char cert[128], other[128];
+    (void)state;
+    snprintf(cert, sizeof cert, "%s/alice.pem", folder);
+    snprintf(other, sizeof other, "%s/bob.key", folder);
+    opens_not(&(struct tenure_options){.size = sizeof(struct tenure_options), .ca_file = "/nowhere/ca.pem"},
+              "/nowhere/ca.pem");
+    opens_not(&(struct tenure_options){.size = sizeof(struct tenure_options), .cert_file = cert}, "the key is missing");
+    opens_not(&(struct tenure_options){.size = sizeof(struct tenure_options), .cert_file = cert, .key_file = other},
+              "bob.key");
+    setenv("TENURE_CACERT", "/nowhere/env.pem", 1);
+    opens_not(NULL, "/nowhere/env.pem");
+    struct tenure_error err = {0};
+    tenure_client *plain = tenure_open_poll("http://127.0.0.1:1", NULL, &err); /* it needs none of them */
+    assert_non_null(plain);
+    tenure_close(plain);
+    unsetenv("TENURE_CACERT");
 }
 
 static int open_and_close_uv(void *loop)
@@ -145,7 +229,9 @@ int main(void)
         cmocka_unit_test(a_blocking_handle_opens_whole_or_not_at_all),
         cmocka_unit_test(a_handle_on_libuv_leaves_nothing_on_its_loop),
         cmocka_unit_test(a_builder_tells_at_the_commit_that_memory_was_short),
+        cmocka_unit_test(a_handle_with_tls_opens_whole_or_not_at_all),
+        cmocka_unit_test(files_that_cannot_be_read_are_named_at_once),
         cmocka_unit_test(every_object_copes_without_memory),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, make_certs, remove_certs);
 }
