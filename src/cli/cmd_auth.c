@@ -95,8 +95,11 @@ static int expected(const char *part, const struct auth_action *actions)
 {
     fprintf(stderr, "tenure auth%s: expected", part);
     for (const struct auth_action *a = actions; a->name; a++)
-        fprintf(stderr, "%s %s%s%s", a == actions ? "" : a[1].name || !*part ? "," : " or", a->name,
-                *a->synopsis ? " " : "", a->synopsis);
+        fprintf(stderr, "%s %s%s%s",
+                a == actions          ? ""
+                : a[1].name || !*part ? ","
+                                      : " or",
+                a->name, *a->synopsis ? " " : "", a->synopsis);
     fprintf(stderr, "%s\ntry: tenure auth --help\n", *part ? "" : ", user … or role …");
     return EXIT_USAGE;
 }

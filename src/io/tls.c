@@ -1,7 +1,8 @@
 /* Contexts: what the configuration names is read from its files and put into an SSL_CTX. Each refusal names the file.
  *
  * Options that all have: no compression, no renegotiation, no resumption (neither tickets nor a cache: a certificate that
- * was revoked must not come back by an old session), buffers released while a connection is idle.
+ * was revoked must not come back by an old session), buffers released while a connection is idle, and no chain but the file's
+ * (OpenSSL would add authorities of clients to it).
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -215,7 +216,7 @@ static void set_options(struct io_tls *t)
     t->o->SSL_CTX_set_options(t->ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_NO_TICKET);
     t->o->SSL_CTX_set_num_tickets(t->ctx, 0);
     t->o->SSL_CTX_ctrl(t->ctx, SSL_CTRL_SET_SESS_CACHE_MODE, SSL_SESS_CACHE_OFF, NULL);
-    t->o->SSL_CTX_ctrl(t->ctx, SSL_CTRL_MODE, SSL_MODE_RELEASE_BUFFERS, NULL);
+    t->o->SSL_CTX_ctrl(t->ctx, SSL_CTRL_MODE, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_NO_AUTO_CHAIN, NULL);
 }
 
 /* ---- life ---- */
