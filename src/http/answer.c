@@ -32,7 +32,7 @@ static void cors_headers(struct http_conn *c)
 static void begin_head(struct http_conn *c, int status, const char *type, const char *more)
 {
     c->http->counts.answers[status / 100]++;
-    buf_printf(&c->out, "HTTP/1.1 %d %s\r\n%s", status, reason(status), more);
+    buf_printf(&c->out, "HTTP/1.%d %d %s\r\n%s", !c->req.is_1_0, status, reason(status), more);
     cors_headers(c);
     if (type)
         buf_printf(&c->out, "Content-Type: %s\r\n", type);
@@ -42,9 +42,9 @@ static void begin_head(struct http_conn *c, int status, const char *type, const 
 
 static void end_head(struct http_conn *c)
 {
-    if (c->last)
+    if (c->last && !c->req.is_1_0)
         buf_append_bytes(&c->out, bytes_str("Connection: close\r\n"));
-    else if (c->req.is_1_0)
+    else if (!c->last && c->req.is_1_0)
         buf_append_bytes(&c->out, bytes_str("Connection: keep-alive\r\n"));
     buf_append_bytes(&c->out, bytes_str("\r\n"));
 }

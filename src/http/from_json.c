@@ -231,7 +231,9 @@ static void scalar(struct reader *r, const ProtobufCFieldDescriptor *f)
         return;
     }
     bytes raw = json_raw(&r->j);
-    if (!put_scalar(r, f, kind, raw))
+    if (kind == JSON_STRING && !json_is_utf8(raw))
+        fail(r, at, "syntax error ", "invalid UTF-8 in string");
+    else if (!put_scalar(r, f, kind, raw))
         bad_value(r, f, at, raw);
 }
 
@@ -301,6 +303,20 @@ static bool give_oneof(struct given *g, const ProtobufCFieldDescriptor *f)
     return true;
 }
 
+/* protobuf-c keeps no name of a oneof. */
+static const char *oneof_name(const ProtobufCMessageDescriptor *d)
+{
+    static const char *const names[][2] = {{"Compare", "target_union"},
+                                           {"RequestOp", "request"},
+                                           {"ResponseOp", "response"},
+                                           {"WatchRequest", "request_union"}};
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        if (strcmp(d->short_name, names[i][0]) == 0)
+            return names[i][1];
+    }
+    return "";
+}
+
 static void member(struct reader *r, const ProtobufCMessageDescriptor *d, struct given *g)
 {
     bytes name;
@@ -325,7 +341,8 @@ static void member(struct reader *r, const ProtobufCMessageDescriptor *d, struct
     if (json_peek(&r->j) == JSON_NULL)
         json_skip(&r->j);
     else if (!give_oneof(g, f))
-        fail(r, at, "", "error parsing %.*s, oneof is already set", shown(raw), (const char *)raw.data);
+        fail(r, at, "", "error parsing %.*s, oneof %s.%s is already set", shown(raw), (const char *)raw.data, d->name,
+             oneof_name(d));
     else
         field(r, f);
 }

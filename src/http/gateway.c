@@ -292,7 +292,7 @@ static void put_error_line(struct http_conn *c, enum grpc_status status, bytes t
 static void end_stream(struct http_conn *c, enum grpc_status status, bytes text)
 {
     if (!c->head_sent)
-        answer_begin(c, gateway_http_status(status), status != GRPC_OK ? JSON_TYPE : NULL, GRPC_TYPE);
+        answer_begin(c, gateway_http_status(status), status != GRPC_OK ? JSON_TYPE : NULL, "");
     if (status != GRPC_OK)
         put_error_line(c, status, text);
     answer_end(c);

@@ -105,6 +105,8 @@ bytes access_origin(const struct http_conn *c);
 
 /* ---- pages.c ---- */
 void pages_answer(struct http_conn *c);
+/* Sends a client with a path that is not plain ("//version") to the one that is; false: it is plain. */
+bool pages_redirect(struct http_conn *c);
 
 /* ---- gateway.c ---- */
 /* The head is whole: streams begin here. */

@@ -129,7 +129,7 @@ void json_position(const struct json *j, size_t at, size_t *ret_line, size_t *re
 
 /* ---- strings ---- */
 
-static bool is_utf8(bytes s)
+bool json_is_utf8(bytes s)
 {
     for (size_t i = 0; i < s.len;) {
         size_t n = bytes_utf8_char(bytes_of(s.data + i, s.len - i));
@@ -199,7 +199,7 @@ bool json_unquote(bytes raw, struct buf *scratch, bytes *ret)
     if (raw.len < 2)
         return false;
     bytes s = bytes_of(raw.data + 1, raw.len - 2);
-    if (!is_utf8(s))
+    if (!json_is_utf8(s))
         return false;
     const uint8_t *escape = s.len ? memchr(s.data, '\\', s.len) : NULL;
     if (!escape) {

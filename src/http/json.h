@@ -33,6 +33,8 @@ void json_skip(struct json *j);
 /* Line and column of an offset, from 1. */
 void json_position(const struct json *j, size_t at, size_t *ret_line, size_t *ret_column);
 
+/* Whether a raw string holds UTF-8, as it must. */
+bool json_is_utf8(bytes raw);
 /* What a raw string says: borrowed from it, or unescaped into scratch (whose error tells of missing memory). False: it holds
  * what is no character. */
 bool json_unquote(bytes raw, struct buf *scratch, bytes *ret) MUST_USE;

@@ -205,11 +205,64 @@ static void variables(struct http_conn *c)
     answer(c, HTTP_STATUS_OK, "application/json; charset=utf-8", "", bytes_str(text));
 }
 
-static void to_gateway(struct http_conn *c)
+#define REDIRECT_MAX 512
+
+static void redirect(struct http_conn *c, const char *to)
 {
     bool get = c->req.method == HTTP_GET || c->req.is_head;
-    answer(c, HTTP_STATUS_TEMPORARY_REDIRECT, get ? "text/html; charset=utf-8" : NULL, "Location: /v3/\r\n",
-           bytes_str(get ? "<a href=\"/v3/\">Temporary Redirect</a>.\n\n" : ""));
+    char line[REDIRECT_MAX + 16], body[REDIRECT_MAX + 64] = "";
+    snprintf(line, sizeof line, "Location: %s\r\n", to);
+    if (get)
+        snprintf(body, sizeof body, "<a href=\"%s\">Temporary Redirect</a>.\n\n", to);
+    answer(c, HTTP_STATUS_TEMPORARY_REDIRECT, get ? "text/html; charset=utf-8" : NULL, line, bytes_str(body));
+}
+
+/* The next "/segment" of a path. */
+static bytes next_segment(bytes *path)
+{
+    bytes rest = bytes_of(path->data + 1, path->len - 1);
+    const uint8_t *slash = rest.len ? memchr(rest.data, '/', rest.len) : NULL;
+    bytes segment = bytes_of(rest.data, slash ? (size_t)(slash - rest.data) : rest.len);
+    *path = bytes_of(rest.data + segment.len, rest.len - segment.len);
+    return segment;
+}
+
+/* The path without empty segments, "." and "..", into out; false: it does not fit, or holds what may not stand in a header
+ * or a link as it is. */
+static bool clean_path(bytes path, char out[REDIRECT_MAX])
+{
+    size_t n = 0;
+    bool slash = path.len > 0 && path.data[path.len - 1] == '/';
+    for (size_t i = 0; i < path.len; i++) {
+        if (path.data[i] <= 0x20 || path.data[i] >= 0x7f || strchr("\"<>&%?#\\", path.data[i]))
+            return false;
+    }
+    if (path.len + 2 > REDIRECT_MAX || path.len == 0 || path.data[0] != '/')
+        return false;
+    while (path.len > 0) {
+        bytes segment = next_segment(&path);
+        if (bytes_equal(segment, bytes_str(".."))) {
+            while (n > 0 && out[--n] != '/')
+                ;
+        } else if (segment.len > 0 && !bytes_equal(segment, bytes_str("."))) {
+            out[n++] = '/';
+            memcpy(out + n, segment.data, segment.len);
+            n += segment.len;
+        }
+    }
+    if (n == 0 || slash)
+        out[n++] = '/';
+    out[n] = 0;
+    return true;
+}
+
+bool pages_redirect(struct http_conn *c)
+{
+    char to[REDIRECT_MAX];
+    if (!clean_path(c->req.path, to) || bytes_equal(c->req.path, bytes_str(to)))
+        return false;
+    redirect(c, to);
+    return true;
 }
 
 static bool path_is(const struct http_conn *c, const char *path)
@@ -270,7 +323,7 @@ void pages_answer(struct http_conn *c)
 {
     page_fn *page = find_page(c);
     if (path_is(c, "/v3") && c->scope == HTTP_ALL)
-        to_gateway(c);
+        redirect(c, "/v3/");
     else if (!page)
         not_found(c);
     else if (c->req.method != HTTP_GET)

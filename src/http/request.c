@@ -134,6 +134,14 @@ bytes request_header(const struct http_conn *c, const char *name)
     return (bytes){0};
 }
 
+static size_t count_headers(const struct http_conn *c, const char *name)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < c->req.n_headers; i++)
+        n += same_name(span_of(&c->req, c->req.headers[i].name), name);
+    return n;
+}
+
 /* ---- the target ---- */
 
 static int hex(uint8_t c)
@@ -191,6 +199,8 @@ static void route(struct http_conn *c)
         return;
     if (r->method == HTTP_OPTIONS)
         answer(c, HTTP_STATUS_OK, NULL, "", (bytes){0});
+    else if (pages_redirect(c))
+        return;
     else if (c->scope != HTTP_ALL || !bytes_has_prefix(r->path, bytes_str("/v3/")))
         pages_answer(c);
     else if (!(r->route = route_find(r->path)))
@@ -231,7 +241,7 @@ static int on_headers_complete(http_parser *p)
     p->upgrade = 0; /* another protocol is not taken up: the answer is HTTP/1.1 */
     r->method = p->method;
     r->is_head = r->method == HTTP_HEAD;
-    r->is_1_0 = p->http_minor == 0;
+    r->is_1_0 = p->http_major == 1 && p->http_minor == 0;
     r->head_whole = true;
     split_target(c);
     c->last = !http_should_keep_alive(p) || is_last_for_its_body(c, p);
@@ -241,6 +251,14 @@ static int on_headers_complete(http_parser *p)
     }
     if (!r->is_1_0 && r->host.data == NULL) {
         answer_bad_request(c, HTTP_STATUS_BAD_REQUEST, "400 Bad Request: missing required Host header");
+        return -1;
+    }
+    if (count_headers(c, "host") > 1 || (r->method != HTTP_OPTIONS && (r->path.len == 0 || r->path.data[0] != '/'))) {
+        answer_bad_request(c, HTTP_STATUS_BAD_REQUEST, "400 Bad Request");
+        return -1;
+    }
+    if (request_header(c, "expect").len > 0 && !same_name(request_header(c, "expect"), "100-continue")) {
+        answer_bad_request(c, HTTP_STATUS_EXPECTATION_FAILED, "");
         return -1;
     }
     route(c);
@@ -370,6 +388,8 @@ size_t request_parse(struct http_conn *c, bytes in)
         http_parser_pause(&c->parser, 0);
     else if (e == HPE_HEADER_OVERFLOW && !c->closing)
         answer_bad_request(c, HTTP_STATUS_REQUEST_HEADER_FIELDS_TOO_LARGE, "431 Request Header Fields Too Large");
+    else if (e == HPE_INVALID_TRANSFER_ENCODING && !c->closing)
+        answer_bad_request(c, HTTP_STATUS_NOT_IMPLEMENTED, "Unsupported transfer encoding");
     else if (e != HPE_OK && !c->closing)
         answer_bad_request(c, HTTP_STATUS_BAD_REQUEST, "400 Bad Request");
     if (e != HPE_OK && e != HPE_PAUSED)

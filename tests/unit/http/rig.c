@@ -198,7 +198,7 @@ const char *peer_got(struct peer *p)
 
 int status_of(const char *answer)
 {
-    return strncmp(answer, "HTTP/1.1 ", 9) == 0 ? atoi(answer + 9) : -1;
+    return strncmp(answer, "HTTP/1.", 7) == 0 ? atoi(answer + 9) : -1;
 }
 
 const char *body_of(const char *answer)

@@ -105,8 +105,8 @@ static void http_1_0_is_answered_and_closed_unless_asked_to_stay(void **state)
     struct peer *p = peer_new(r), *q = peer_new(r);
     peer_send(p, "GET /version HTTP/1.0\r\n\r\n");
     const char *got = peer_got(p);
-    assert_int_equal(status_of(got), 200);
-    assert_true(has_line(got, "Connection: close"));
+    assert_memory_equal(got, "HTTP/1.0 200 OK\r\n", 17);
+    assert_null(strstr(got, "Connection: "));
     assert_true(p->closed);
     peer_send(q, "GET /version HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
     assert_true(has_line(peer_got(q), "Connection: keep-alive"));
@@ -145,6 +145,10 @@ static void what_is_no_http_is_told_so(void **state)
         {"POST /v3/kv/put HTTP/1.1\r\nHost: h\r\nContent-Length: -1\r\n\r\n", 400},
         {"POST /v3/kv/put HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n", 400},
         {"POST /v3/kv/put HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", 400},
+        {"GET / HTTP/1.1\r\nHost: h\r\nHost: h\r\n\r\n", 400},
+        {"GET * HTTP/1.1\r\nHost: h\r\n\r\n", 400},
+        {"POST /v3/kv/put HTTP/1.1\r\nHost: h\r\nExpect: wonders\r\nContent-Length: 3\r\n\r\n", 417},
+        {"POST /v3/kv/put HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: gzip\r\n\r\n", 501},
         {"BREW / HTTP/1.1\r\nHost: h\r\n\r\n", 400},
     };
     (void)state;

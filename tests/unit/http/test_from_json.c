@@ -98,6 +98,7 @@ static void what_is_wrong_is_refused_by_its_place(void **state)
         {&PUT, "{\"lease\":{}}", "proto: (line 1:10): invalid value for int64 field lease: {"},
         {&PUT, "{\"prev_kv\":\"true\"}", "proto: (line 1:12): invalid value for bool field prevKv: \"true\""},
         {&PUT, "{\"prev_kv\":1}", "proto: (line 1:12): invalid value for bool field prevKv: 1"},
+        {&PUT, "{\"key\":\"\xff\"}", "proto: syntax error (line 1:8): invalid UTF-8 in string"},
         {&MEMBER, "{\"ID\":-1}", "proto: (line 1:7): invalid value for uint64 field ID: -1"},
         {&MEMBER, "{\"name\":5}", "proto: (line 1:9): invalid value for string field name: 5"},
         {&MEMBER, "{\"peerURLs\":\"a\"}", "proto: syntax error (line 1:13): unexpected token \"a\""},
@@ -107,7 +108,8 @@ static void what_is_wrong_is_refused_by_its_place(void **state)
          "proto: (line 1:15): invalid value for enum field sortOrder: 2147483648"},
         {&TXN, "{\"success\":[{\"request_put\":5}]}", "proto: syntax error (line 1:28): unexpected token 5"},
         {&TXN, "{\"success\":[null]}", "proto: syntax error (line 1:13): unexpected token null"},
-        {&COMPARE, "{\"version\":1,\"lease\":2}", "proto: (line 1:14): error parsing \"lease\", oneof is already set"},
+        {&COMPARE, "{\"version\":1,\"lease\":2}",
+         "proto: (line 1:14): error parsing \"lease\", oneof etcdserverpb.Compare.target_union is already set"},
     };
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(bad); i++) {

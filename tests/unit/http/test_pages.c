@@ -47,6 +47,17 @@ static void there_is_nothing_else(void **state)
     for (size_t i = 0; i < ARRAY_LEN(paths); i++)
         expect(p, paths[i], 404, "404 page not found\n");
     expect(p, "/%76ersion", 200, "{\"etcdserver\":\"3.7.0\",\"etcdcluster\":\"3.7.0\",\"storage\":\"3.7.0\"}");
+    static const char *const unclean[][2] = {{"//version", "Location: /version"},
+                                             {"/a/../v3//kv/./put/", "Location: /v3/kv/put/"},
+                                             {"/..", "Location: /"},
+                                             {"/health/.", "Location: /health"}};
+    for (size_t i = 0; i < ARRAY_LEN(unclean); i++) {
+        peer_get(p, unclean[i][0]);
+        const char *redirected = peer_got(p);
+        assert_int_equal(status_of(redirected), 307);
+        assert_true(has_line(redirected, unclean[i][1]));
+    }
+    expect(p, "//a<b", 404, "404 page not found\n");
     peer_get(p, "/v3");
     const char *got = peer_got(p);
     assert_int_equal(status_of(got), 307);
