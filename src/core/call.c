@@ -25,6 +25,7 @@ struct core_call *call_new(struct core_conn *conn, struct h2_stream *st, const s
     call->stream = st;
     call->method = m;
     call->counts = counts;
+    call->begun_at = conn->core->now;
     heap_node_init(&call->deadline);
     list_init(&call->held);
     list_init(&call->reply.link);
@@ -34,6 +35,14 @@ struct core_call *call_new(struct core_conn *conn, struct h2_stream *st, const s
     conn->core->n_calls++;
     conn->core->calls_total++;
     return call;
+}
+
+static void count_end(struct core_call *call, enum grpc_status status)
+{
+    const struct core *c = call->core;
+    call->counts->handled[status]++;
+    if (c->config.time_calls)
+        counts_time(call->counts, c->now - call->begun_at);
 }
 
 /* Lets go of all that a call holds while it waits; its stream may still have bytes to send. */
@@ -56,7 +65,7 @@ static void call_settle(struct core_call *call)
 void call_free(struct core_call *call)
 {
     if (!call->ended)
-        call->counts->handled[GRPC_CANCELLED]++;
+        count_end(call, GRPC_CANCELLED);
     call_settle(call);
     list_remove(&call->in_conn);
     call->core->n_calls--;
@@ -71,7 +80,7 @@ void call_free(struct core_call *call)
 void call_reset(struct core_call *call)
 {
     if (!call->ended)
-        call->counts->handled[GRPC_UNKNOWN]++;
+        count_end(call, GRPC_UNKNOWN);
     call->ended = true;
     call_settle(call);
     h2_reset(call->stream);
@@ -83,7 +92,7 @@ void call_finish(struct core_call *call, enum grpc_status status, const char *te
     if (call->ended)
         return;
     call->ended = true;
-    call->counts->handled[status]++;
+    count_end(call, status);
     call_settle(call);
     if (h2_finish(call->stream, status, text) < 0)
         h2_reset(call->stream);

@@ -23,6 +23,9 @@ void dispatch_half_close(struct core_call *call);
 /* The i-th method of all; NULL behind the last one. */
 const struct core_method *dispatch_method(size_t i);
 
+/* ---- numbers.c ---- */
+void counts_time(struct method_counts *counts, tn_ms took_ms);
+
 /* ---- call.c ---- */
 struct core_call *call_new(struct core_conn *conn, struct h2_stream *st, const struct core_method *m,
                            struct method_counts *counts) MUST_USE;

@@ -62,6 +62,7 @@ struct core_config {
     int64_t stall_ms_max;       /* a peer with queued output that takes nothing, or an unfinished request, for so
                                          long is dropped; 0 = 30 s */
     int64_t idle_ms_max;        /* a connection that never sent its preface; 0 = 10 s */
+    bool time_calls;            /* by method, for metrics */
     int64_t progress_ms;        /* watch progress interval; 0 = 10 min */
     int64_t quota_bytes;        /* of the store, for Status */
     int64_t retention_ms;       /* automatic compaction; 0 = 1 h; -1 = off */
@@ -208,11 +209,17 @@ struct core_stats {
 void core_stats(const struct core *c, struct core_stats *ret);
 
 #define CORE_STATUSES 17 /* of gRPC: 0 ... 16 */
+#define CORE_TIMES    11 /* 5 ms, 10, 25 ... 10 s: Prometheus' own */
+extern const int64_t core_times_ms[CORE_TIMES];
 struct core_method_stats {
     const char *service, *method;
     bool streams_in, streams_out; /* many requests, many answers */
     uint64_t started, received, sent;
     const uint64_t *handled; /* by status */
+    const uint64_t
+        *took;        /* CORE_TIMES + 1 of them: calls that took no longer, and no less than the one before; NULL unless
+                                time_calls */
+    uint64_t took_ms; /* all together */
 };
 /* The i-th method; false behind the last one. */
 bool core_method_stats(const struct core *c, size_t i, struct core_method_stats *ret) MUST_USE;

@@ -86,6 +86,17 @@ void core_stats(const struct core *c, struct core_stats *ret)
     count_conns(c, ret);
 }
 
+const int64_t core_times_ms[CORE_TIMES] = {5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000};
+
+void counts_time(struct method_counts *counts, tn_ms took_ms)
+{
+    size_t i = 0;
+    while (i < CORE_TIMES && took_ms > core_times_ms[i])
+        i++;
+    counts->took[i]++;
+    counts->took_ms += (uint64_t)took_ms;
+}
+
 bool core_method_stats(const struct core *c, size_t i, struct core_method_stats *ret)
 {
     const struct core_method *m = dispatch_method(i);
@@ -101,6 +112,8 @@ bool core_method_stats(const struct core *c, size_t i, struct core_method_stats 
         .received = n->received,
         .sent = n->sent,
         .handled = n->handled,
+        .took = c->config.time_calls ? n->took : NULL,
+        .took_ms = n->took_ms,
     };
     return true;
 }

@@ -83,6 +83,7 @@ struct gate {
 struct method_counts {
     uint64_t started, received, sent;
     uint64_t handled[CORE_STATUSES];
+    uint64_t took[CORE_TIMES + 1], took_ms; /* with time_calls */
 };
 
 struct core_call {
@@ -91,6 +92,7 @@ struct core_call {
     struct h2_stream *stream; /* NULL never: the call dies with it */
     const struct core_method *method;
     struct method_counts *counts; /* of the method, in core */
+    tn_ms begun_at;
     struct list in_conn;
     struct heap_node deadline; /* in core.deadlines; outside = none */
     struct held reply;         /* of a unary call */
@@ -106,7 +108,7 @@ struct core_call {
     struct login *login; /* waits for a password to be hashed or checked */
     uint8_t *token;      /* of its metadata; NULL = none */
     size_t token_len;
-    bool by_gateway; /* then the certificate is not its own */
+    bool by_gateway;       /* then the certificate is not its own */
     struct waiter *waiter; /* waits for its turn */
 };
 

@@ -13,6 +13,15 @@ size_t conn_pending(const struct http_conn *c)
     return c->out.len - c->out_at;
 }
 
+#define KEPT_MAX ((size_t)256 << 10)
+
+void conn_trim(struct buf *b)
+{
+    if (b->cap > KEPT_MAX)
+        buf_fini(b);
+    buf_reset(b);
+}
+
 tn_ms conn_patience(const struct http_conn *c)
 {
     return core_patience(c->http->config.core, c->now);
@@ -90,7 +99,7 @@ static void parse_ahead(struct http_conn *c)
     c->ahead_at += request_parse(c, ahead(c));
     if (ahead(c).len > 0)
         return;
-    buf_reset(&c->ahead);
+    conn_trim(&c->ahead);
     c->ahead_at = 0;
 }
 
@@ -102,6 +111,8 @@ static void advance(struct http_conn *c)
         parse_ahead(c);
         gateway_pump(c);
     }
+    if (c->http->scratch.cap > HTTP_OUT_MAX)
+        conn_trim(&c->http->scratch);
     if (core_conn_finished(c->core) && !c->closing) {
         if (c->answering)
             c->aborted = true;
@@ -139,9 +150,7 @@ static void give(struct http_conn *c, struct buf *out, size_t bytes_max)
     }
     if (conn_pending(c) > 0)
         return;
-    if (c->out.cap > HTTP_OUT_MAX)
-        buf_fini(&c->out);
-    buf_reset(&c->out);
+    conn_trim(&c->out);
     c->out_at = 0;
 }
 

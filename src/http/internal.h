@@ -139,6 +139,8 @@ void answer_end(struct http_conn *c);
 
 /* ---- conn.c ---- */
 size_t conn_pending(const struct http_conn *c);
+/* Empties it, and gives much memory back. */
+void conn_trim(struct buf *b);
 /* The time by which slow peers are judged. */
 tn_ms conn_patience(const struct http_conn *c);
 

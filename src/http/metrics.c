@@ -2,6 +2,7 @@
 #include "http/metrics.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 
 /* ---- the format ---- */
 
@@ -168,9 +169,42 @@ static void print_count(const struct core *core, enum call_count which, const ch
     }
 }
 
+static void print_times(const struct core_method_stats *m, struct buf *out)
+{
+    uint64_t n = 0;
+    char of[256];
+    snprintf(of, sizeof of, "grpc_method=\"%s\",grpc_service=\"%s\",grpc_type=\"%s\"", m->method, m->service,
+             type_name(m));
+    for (size_t i = 0; i < CORE_TIMES; i++) {
+        n += m->took[i];
+        buf_printf(out, "grpc_server_handling_seconds_bucket{%s,le=\"%g\"} %" PRIu64 "\n", of,
+                   (double)core_times_ms[i] / 1000, n);
+    }
+    n += m->took[CORE_TIMES];
+    buf_printf(out,
+               "grpc_server_handling_seconds_bucket{%s,le=\"+Inf\"} %" PRIu64
+               "\ngrpc_server_handling_seconds_sum{%s} %.3f\ngrpc_server_handling_seconds_count{%s} %" PRIu64 "\n",
+               of, n, of, (double)m->took_ms / 1000, of, n);
+}
+
+/* Only with --metrics extensive, and then for those that were called at all. */
+static void print_all_times(const struct core *core, struct buf *out)
+{
+    struct core_method_stats m;
+    if (!core_method_stats(core, 0, &m) || !m.took)
+        return;
+    family(out, "grpc_server_handling_seconds", "histogram",
+           "Histogram of response latency (seconds) of gRPC that had been application-level handled by the server.");
+    for (size_t i = 0; core_method_stats(core, i, &m); i++) {
+        if (m.started > 0)
+            print_times(&m, out);
+    }
+}
+
 static void print_calls(const struct core *core, struct buf *out)
 {
     print_handled(core, out);
+    print_all_times(core, out);
     print_count(core, RECEIVED, "grpc_server_msg_received_total",
                 "Total number of RPC stream messages received on the server.", out);
     print_count(core, SENT, "grpc_server_msg_sent_total", "Total number of gRPC stream messages sent by the server.",

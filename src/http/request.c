@@ -32,7 +32,7 @@ static int on_begin(http_parser *p)
     r->use = BODY_DROPPED;
     r->dropped = 0;
     r->value_whole = r->bad = false;
-    buf_reset(&r->value);
+    conn_trim(&r->value);
     json_scan_init(&r->scan);
     c->request_open = true;
     c->answering = true;

@@ -224,6 +224,7 @@ static int open_core(struct server *s, const struct rng *seed, struct tenure_err
         .ping_timeout_ms = k->ping_timeout_ms,
         .conns_max = conns_that_fit(),
         .progress_ms = k->progress_ms,
+        .time_calls = k->metrics_extensive,
         .quota_bytes = k->quota_bytes ? k->quota_bytes : INT64_C(2) << 30,
         .retention_ms = k->retention_ms,
         .retention_revs = k->retention_revs,

@@ -20,14 +20,14 @@ static bool open_store(struct rig *r, struct rng *seed)
     return true;
 }
 
-static bool open_all(struct rig *r, const struct http_config *config)
+static bool open_all(struct rig *r, const struct http_config *config, bool timed)
 {
     struct rng seed;
     struct http_config h = {0};
     rng_init(&seed, 7);
     if (!open_store(r, &seed))
         return false;
-    struct core_config core = {.store = r->store, .seed = seed, .retention_ms = -1};
+    struct core_config core = {.store = r->store, .seed = seed, .retention_ms = -1, .time_calls = timed};
     if (core_new(&core, &r->core) < 0)
         return false;
     if (config)
@@ -36,16 +36,28 @@ static bool open_all(struct rig *r, const struct http_config *config)
     return http_new(&h, &r->http) == 0;
 }
 
-struct rig *rig_try(const struct http_config *config)
+static struct rig *try(const struct http_config *config, bool timed)
 {
     struct rig *r = calloc(1, sizeof *r);
     if (!r)
         return NULL;
     r->now = 1000000;
-    if (open_all(r, config))
+    if (open_all(r, config, timed))
         return r;
     rig_free(r);
     return NULL;
+}
+
+struct rig *rig_try(const struct http_config *config)
+{
+    return try(config, false);
+}
+
+struct rig *rig_timed(void)
+{
+    struct rig *r = try(NULL, true);
+    assert_non_null(r);
+    return r;
 }
 
 struct rig *rig_new(const struct http_config *config)

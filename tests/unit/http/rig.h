@@ -39,6 +39,8 @@ struct rig {
 struct rig *rig_new(const struct http_config *config);
 /* The same, where memory may be short: NULL. */
 struct rig *rig_try(const struct http_config *config);
+/* With the times of calls. */
+struct rig *rig_timed(void);
 void rig_free(struct rig *r);
 void rig_turn(struct rig *r);
 /* Moves the clock on by seconds, with a turn and a check of the peers for each. */

@@ -118,6 +118,32 @@ static void calls_are_counted_by_method_and_status(void **state)
     rig_free(r);
 }
 
+static void times_of_calls_are_told_when_they_are_asked_for(void **state)
+{
+    (void)state;
+    struct rig *r = rig_timed();
+    struct peer *p = peer_new(r), *q = peer_new(r);
+    r->log_held = true;
+    peer_post(p, "/v3/kv/put", "{\"key\":\"YQ==\"}");
+    rig_pass(r, 2);
+    r->log_held = false;
+    rig_turn(r);
+    peer_post(p, "/v3/kv/put", "{\"key\":\"YQ==\"}");
+    const char *m = metrics_of(q);
+#define PUT_TIMES "grpc_method=\"Put\",grpc_service=\"etcdserverpb.KV\",grpc_type=\"unary\""
+    assert_true(sample(m, "grpc_server_handling_seconds_bucket{" PUT_TIMES ",le=\"0.005\"}") == 1);
+    assert_true(sample(m, "grpc_server_handling_seconds_bucket{" PUT_TIMES ",le=\"1\"}") == 1);
+    assert_true(sample(m, "grpc_server_handling_seconds_bucket{" PUT_TIMES ",le=\"2.5\"}") == 2);
+    assert_true(sample(m, "grpc_server_handling_seconds_bucket{" PUT_TIMES ",le=\"+Inf\"}") == 2);
+    assert_true(sample(m, "grpc_server_handling_seconds_count{" PUT_TIMES "}") == 2);
+    assert_true(sample(m, "grpc_server_handling_seconds_sum{" PUT_TIMES "}") == 2);
+    assert_null(strstr(m, "grpc_server_handling_seconds_count{grpc_method=\"Range\""));
+    rig_free(r);
+    r = rig_new(NULL);
+    assert_null(strstr(metrics_of(peer_new(r)), "grpc_server_handling_seconds"));
+    rig_free(r);
+}
+
 static void histograms_count_up(void **state)
 {
     (void)state;
@@ -173,6 +199,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_was_done_is_counted),
         cmocka_unit_test(calls_are_counted_by_method_and_status),
+        cmocka_unit_test(times_of_calls_are_told_when_they_are_asked_for),
         cmocka_unit_test(histograms_count_up),
         cmocka_unit_test(the_text_keeps_to_the_format),
     };
