@@ -11,11 +11,15 @@ struct service {
 };
 
 static const struct service services[] = {
-    {kv_methods, &kv_methods_len},           {lease_methods, &lease_methods_len},
-    {watch_methods, &watch_methods_len},     {maintenance_methods, &maintenance_methods_len},
-    {cluster_methods, &cluster_methods_len}, {health_methods, &health_methods_len},
+    {kv_methods, &kv_methods_len},
+    {lease_methods, &lease_methods_len},
+    {watch_methods, &watch_methods_len},
+    {maintenance_methods, &maintenance_methods_len},
+    {cluster_methods, &cluster_methods_len},
+    {health_methods, &health_methods_len},
     {auth_methods, &auth_methods_len},
-    {lock_methods, &lock_methods_len},       {election_methods, &election_methods_len},
+    {lock_methods, &lock_methods_len},
+    {election_methods, &election_methods_len},
 };
 
 /* "/service/method". False: not of that form. */

@@ -343,7 +343,8 @@ static void tls_failed(struct io_stream *s)
     if (s->rest.len == 0)
         shutdown(s->socket->fd, SHUT_WR);
     update_events(s);
-    s->cb->on_end(s->user, tls_session_error(s->tls));
+    struct tenure_error error = *tls_session_error(s->tls); /* the stream may be closed before it is read */
+    s->cb->on_end(s->user, &error);
 }
 
 /* A peer that makes TLS answer (key updates, refused renegotiations) and does not read the answers. */

@@ -12,6 +12,7 @@ struct end {
     struct buf got;
     bool connected, writable;
     int ends;
+    bool closes_at_end;              /* and reads the error afterwards, as a program may */
     struct tenure_error first, last; /* how it ended, and how finally */
 };
 
@@ -25,6 +26,8 @@ static struct world {
 static void on_end(void *user, const struct tenure_error *error)
 {
     struct end *e = user;
+    if (e->closes_at_end)
+        e->stream = io_stream_close(e->stream);
     if (e->ends++ == 0)
         e->first = *error;
     e->last = *error;
@@ -242,6 +245,18 @@ static void the_alert_is_not_lost_when_the_client_has_gone_on_talking(void **sta
     assert_int_equal(w.server.got.len, 0);
 }
 
+static void whoever_closes_at_the_end_may_read_the_reason(void **state)
+{
+    (void)state;
+    w.server.closes_at_end = w.client.closes_at_end = true;
+    begin(client_config("stranger"), mutual_config());
+    until(server_ended);
+    until(client_ended);
+    assert_int_equal(w.server.first.code, TENURE_EDENIED);
+    assert_null(w.server.stream);
+    assert_null(w.client.stream);
+}
+
 static void a_client_refuses_a_wrong_server(void **state)
 {
     (void)state;
@@ -304,6 +319,7 @@ int main(void)
         CASE(a_finished_stream_still_reads),
         CASE(a_client_that_is_refused_hears_it_and_the_server_waits_for_its_end),
         CASE(the_alert_is_not_lost_when_the_client_has_gone_on_talking),
+        CASE(whoever_closes_at_the_end_may_read_the_reason),
         CASE(a_client_refuses_a_wrong_server),
         CASE(a_stream_is_not_writable_before_the_handshake_is_done),
         CASE(one_who_speaks_http_gets_an_answer),
