@@ -12,6 +12,7 @@
 #include "backend/append.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <time.h>
 
 #include "backend/sql.h"
@@ -128,6 +129,19 @@ static enum backend_outcome failed(struct db *d, int rc, bool committing, struct
         return roll_back(d, full);
     (void)roll_back(d, false);
     return BACKEND_MAYBE_APPLIED;
+}
+
+enum backend_outcome append_vacuum(struct db *d, int pages, struct tenure_error *err)
+{
+    char sql[64];
+    snprintf(sql, sizeof sql, "PRAGMA incremental_vacuum(%d)", pages);
+    int rc = sql_run(d->stmts[DB_BEGIN]);
+    if (rc == SQLITE_OK)
+        rc = sqlite3_exec(d->conn, sql, NULL, NULL, NULL);
+    if (rc != SQLITE_OK)
+        return failed(d, rc, false, err);
+    rc = sql_run(d->stmts[DB_COMMIT]);
+    return rc == SQLITE_OK ? BACKEND_APPLIED : failed(d, rc, true, err);
 }
 
 int64_t append_clock_us(void)

@@ -21,6 +21,7 @@
 #include "backend/ballast.h"
 #include "backend/checkpoint.h"
 #include "backend/db.h"
+#include "backend/defrag.h"
 #include "backend/dir.h"
 #include "backend/leases.h"
 #include "backend/replay.h"
@@ -59,6 +60,9 @@ struct backend {
     struct backend_batch batch;
     struct backend_result result;
     bool care_due; /* the writer should look after checkpoint and ballast */
+    bool defrag_due, defrag_ended;
+    int defrag_code;
+    struct tenure_error defrag_error;
     bool stop;
 
     tn_seq seq; /* loop thread: of the newest row that is known to be durable */
@@ -156,6 +160,33 @@ static void take_care(struct backend *b)
         ballast_restore(&b->ballast);
 }
 
+/* Answers whether there is more to do; notes the end. */
+static bool defragment_some(struct backend *b)
+{
+    struct tenure_error error = {0};
+    pthread_mutex_lock(&b->conn);
+    enum defrag_step step = DEFRAG_BROKEN;
+    if (b->broken)
+        error = b->broken_error;
+    else
+        step = defrag_step(&b->db, &b->checkpoint, &error);
+    if (step == DEFRAG_BROKEN && !b->broken)
+        break_off(b, &error);
+    if (step == DEFRAG_DONE)
+        note_size(b);
+    pthread_mutex_unlock(&b->conn);
+    if (step == DEFRAG_MORE)
+        return true;
+    pthread_mutex_lock(&b->slot);
+    b->defrag_ended = true;
+    b->defrag_code = step == DEFRAG_DONE ? 0 : error.code;
+    b->defrag_error = error;
+    pthread_mutex_unlock(&b->slot);
+    if (b->config.on_done)
+        b->config.on_done(b->config.user);
+    return false;
+}
+
 /* ---- the writer thread ---- */
 
 static void serve_batch(struct backend *b)
@@ -186,6 +217,11 @@ static void *writer_main(void *user)
             pthread_mutex_unlock(&b->slot);
             take_care(b);
             pthread_mutex_lock(&b->slot);
+        } else if (b->defrag_due && b->state != SLOT_GIVEN && !b->stop) {
+            pthread_mutex_unlock(&b->slot);
+            bool more = defragment_some(b);
+            pthread_mutex_lock(&b->slot);
+            b->defrag_due = more;
         } else if (!b->stop && b->state != SLOT_GIVEN) {
             pthread_cond_wait(&b->given, &b->slot);
         }
@@ -270,6 +306,27 @@ void backend_allow_skips(struct backend *b)
 {
     assert(backend_idle(b));
     b->db.skips = true;
+}
+
+void backend_defragment(struct backend *b)
+{
+    pthread_mutex_lock(&b->slot);
+    b->defrag_due = true;
+    pthread_cond_signal(&b->given);
+    pthread_mutex_unlock(&b->slot);
+}
+
+bool backend_take_defragmented(struct backend *b, int *ret_code, struct tenure_error *err)
+{
+    pthread_mutex_lock(&b->slot);
+    bool ended = b->defrag_ended;
+    b->defrag_ended = false;
+    if (ended) {
+        *ret_code = b->defrag_code;
+        *err = b->defrag_error;
+    }
+    pthread_mutex_unlock(&b->slot);
+    return ended;
 }
 
 bool backend_take(struct backend *b, struct backend_result *ret)

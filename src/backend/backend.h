@@ -108,6 +108,12 @@ int64_t backend_reader_next(struct backend_reader *r, tn_seq *seq, tn_seq upto, 
     MUST_USE;
 struct backend_reader *backend_reader_close(struct backend_reader *r); /* NULL is fine; NULL */
 
+/* Begins to give free room of the file back to the system, in slices between batches; on_done is called when that has ended.
+ * While one is under way nothing begins anew. */
+void backend_defragment(struct backend *b);
+/* Whether one has ended since; 0 or the error's code. */
+bool backend_take_defragmented(struct backend *b, int *ret_code, struct tenure_error *err) MUST_USE;
+
 /* Stops the writer (a batch under way is finished first), checkpoints, closes and frees. NULL is fine. NULL. */
 struct backend *backend_close(struct backend *b);
 

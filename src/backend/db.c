@@ -65,7 +65,7 @@ static int fill_new(sqlite3 *conn, struct tenure_error *err)
     char sql[1024];
     snprintf(
         sql, sizeof sql,
-        "PRAGMA page_size=%d; PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF; BEGIN; PRAGMA application_id=%d; PRAGMA user_version=%d;"
+        "PRAGMA page_size=%d; PRAGMA auto_vacuum=INCREMENTAL; PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF; BEGIN; PRAGMA application_id=%d; PRAGMA user_version=%d;"
         "%s; %s; INSERT INTO meta VALUES(1,0,0,0,0,0,0,%lld); COMMIT; PRAGMA wal_checkpoint(TRUNCATE)",
         (int)DB_PAGE_SIZE, DB_APPLICATION_ID, (int)DB_FORMAT_VERSION, log_sql, meta_sql, (long long)meta_crc(&none));
     return sql_exec(conn, DB_FILE, sql, err);
@@ -371,6 +371,11 @@ static int64_t pragma_value(sqlite3_stmt *stmt)
 {
     int64_t value = sqlite3_step(stmt) == SQLITE_ROW ? sqlite3_column_int64(stmt, 0) : -1;
     return sqlite3_reset(stmt) == SQLITE_OK ? value : -1;
+}
+
+int64_t db_free_pages(struct db *d)
+{
+    return pragma_value(d->stmts[DB_FREE_COUNT]);
 }
 
 int64_t db_size_in_use(struct db *d)

@@ -1,7 +1,8 @@
 /* The file tenure.db through SQLite: made, opened and judged as to its format; the connections and statements. Used by
  * one thread at a time (the connections have no mutex of their own).
  *
- * Format version 1: 4096-byte pages, two tables. `log` has a row per record, `meta` one row about what compaction
+ * Format version 1: 4096-byte pages, kept so that free ones can be given back (a file from before that is read and written
+ * alike, but does not get smaller), two tables. `log` has a row per record, `meta` one row about what compaction
  * deleted; see row.h for their checksums. */
 #ifndef BACKEND_DB_H
 #define BACKEND_DB_H
@@ -64,6 +65,8 @@ void db_grow_wal(struct db *d, int64_t wal_bytes, int64_t index_wal_bytes);
 /* Cuts what a failed or torn transaction left behind the last commit in the WAL, and what earlier rounds left there. */
 void db_cut_wal(struct db *d);
 
+/* Free pages in the file; -1 when it cannot be told now. */
+int64_t db_free_pages(struct db *d);
 /* Bytes of the database in use, without free pages; -1 when it cannot be told now. */
 int64_t db_size_in_use(struct db *d);
 

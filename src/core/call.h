@@ -66,6 +66,9 @@ extern const size_t kv_methods_len, watch_methods_len, lease_methods_len, cluste
 void maintenance_hash_kv(struct core_call *call, bytes in, tn_ms now);
 void maintenance_hash(struct core_call *call, bytes in, tn_ms now);
 
+/* defragment.c */
+void maintenance_defragment(struct core_call *call, bytes in, tn_ms now);
+
 /* svc_range_stream.c */
 void kv_range_stream(struct core_call *call, bytes in, tn_ms now);
 /* svc_snapshot.c: a method of Maintenance */

@@ -54,6 +54,7 @@ int core_new(const struct core_config *config, struct core **ret)
     list_init(&c->notify);
     list_init(&c->progress);
     list_init(&c->tasks);
+    list_init(&c->defragment.waiting);
     waiters_init(c);
     heap_init(&c->deadlines);
     gate_init(&c->gate);

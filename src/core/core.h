@@ -171,6 +171,11 @@ void core_snapshot_made(struct core *c, const struct core_snapshot *made, const 
 /* A job is done, or was given up: its result says. The job is the core's again. */
 void core_password_done(struct core *c, struct core_password *job, tn_ms now);
 
+/* ---- giving room back ---- */
+/* Whether calls wait for the file's free room to be given back, and nothing was begun for them: begin it, and tell its end. */
+bool core_wants_defragment(struct core *c);
+void core_defragmented(struct core *c, const char *error, tn_ms now); /* error: NULL = it went well */
+
 /* ---- a full disk ---- */
 /* A write that frees room in the end (a revoke, an expiry, a delete, a compaction) found none: release the ballast, if
  * there is any, and tell by core_ballast. */

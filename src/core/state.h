@@ -206,6 +206,11 @@ struct snapshots {
 
 /* ---- queues of locks and elections (waiter.c) ---- */
 
+struct defragment {
+    struct list waiting; /* tasks of calls */
+    bool under_way;
+};
+
 struct queue {
     struct list due;     /* waiters that have to look */
     struct list leaving; /* keys of calls that are no more: to be removed */
@@ -239,6 +244,7 @@ struct core {
     struct list progress; /* watch streams that were asked for progress while behind */
     struct list tasks;    /* those that can go on */
     struct queue queue;
+    struct defragment defragment;
     bool expiry_more;
     int64_t file_bytes, file_in_use;
 

@@ -193,6 +193,7 @@ static void maintenance_downgrade(struct core_call *call, bytes in, tn_ms now)
 const struct core_method maintenance_methods[] = {
     {.service = SERVICE, .name = "Status", .may_wait = true, .on_message = maintenance_status},
     {.service = SERVICE, .name = "Alarm", .may_wait = true, .on_message = maintenance_alarm},
+    {.service = SERVICE, .name = "Defragment", .may_wait = true, .on_message = maintenance_defragment},
     {.service = SERVICE, .name = "Hash", .may_wait = true, .on_message = maintenance_hash},
     {.service = SERVICE, .name = "HashKV", .may_wait = true, .on_message = maintenance_hash_kv},
     {.service = SERVICE, .name = "MoveLeader", .may_wait = true, .on_message = maintenance_move_leader},

@@ -115,6 +115,20 @@ int turn_commit_first(struct server *s, struct tenure_error *err)
     return 0;
 }
 
+/* ---- giving room back ---- */
+
+static void look_after_defragment(struct server *s, tn_ms now)
+{
+    int code;
+    struct tenure_error error;
+    if (backend_take_defragmented(s->backend, &code, &error)) {
+        core_set_file_size(s->core, backend_size(s->backend), backend_size_in_use(s->backend));
+        core_defragmented(s->core, code ? error.text : NULL, now);
+    }
+    if (core_wants_defragment(s->core))
+        backend_defragment(s->backend);
+}
+
 /* ---- once a second ---- */
 
 static void make_room(struct server *s, tn_ms now)
@@ -175,6 +189,7 @@ void turn_run(void *user, tn_ms now)
     core_run(s->core, now);
     commit(s, now);
     make_room(s, now);
+    look_after_defragment(s, now);
     flush(s, now);
     each_second(s, now);
     conn_check_lingering(s, now);

@@ -158,4 +158,49 @@ def endpoint(w):
     equal(members[0]["clientURLs"], [w.server.url])
 
 
-main([put_get_del, errors, txn, watch, watch_history, lease, lease_expires, lock, elect, compaction, endpoint])
+def maintenance(w):
+    """alarms are listed and disarmed, the file is defragmented, leadership stays, a downgrade is judged"""
+    member = w.etcdctl("member", "list", check=True).stdout.split(",")[0]
+    equal(out(w.etcdctl("alarm", "list", check=True)), "")
+    for i in range(20):
+        w.etcdctl("put", "k", "x" * 10000, check=True)
+    w.etcdctl("compact", "--physical", "20", check=True)
+    true("Finished defragmenting" in w.etcdctl("defrag", check=True).stdout, "defragmented")
+    equal(out(w.etcdctl("get", "k", "--print-value-only")), "x" * 10000)
+    r = w.etcdctl("move-leader", "1234")
+    true("bad leader transferee" in r.stderr, r.stderr)
+    r = w.etcdctl("member", "remove", "1234")
+    true("member not found" in r.stderr, r.stderr)
+    r = w.etcdctl("member", "promote", member)
+    true("can only promote a learner member" in r.stderr, r.stderr)
+    w.etcdctl("member", "update", member, "--peer-urls=http://127.0.0.1:12345", check=True)
+    members = json.loads(w.etcdctl("member", "list", "-w", "json", check=True).stdout)["members"]
+    equal(members[0]["peerURLs"], ["http://127.0.0.1:12345"])
+    equal(out(w.etcdctl("alarm", "disarm", check=True)), "")
+
+
+def quota(w):
+    """past the quota puts are refused and an alarm stands, also over a restart, until it is disarmed"""
+    w._server = Server(w.server_kind, w.folder / "server", "--quota-backend-bytes=300000").start()
+    refused = None
+    for i in range(60):
+        refused = w.etcdctl("put", f"k{i}", "x" * 10000)
+        if refused.returncode:
+            break
+    true("database space exceeded" in refused.stderr, refused.stderr)
+    true("alarm:NOSPACE" in w.etcdctl("alarm", "list", check=True).stdout, "it stands")
+    w.server.stop()
+    w.server.start()
+    true("alarm:NOSPACE" in w.etcdctl("alarm", "list", check=True).stdout, "it stands again")
+    r = w.etcdctl("put", "a", "1")
+    true("database space exceeded" in r.stderr, r.stderr)
+    w.etcdctl("del", "k", "--prefix", check=True)
+    status = json.loads(w.etcdctl("endpoint", "status", "-w", "json", check=True).stdout)[0]["Status"]
+    w.etcdctl("compact", "--physical", str(status["header"]["revision"]), check=True)
+    w.etcdctl("defrag", check=True)
+    true("alarm:NOSPACE" in w.etcdctl("alarm", "disarm", check=True).stdout, "it is disarmed")
+    w.etcdctl("put", "a", "1", check=True)
+
+
+main([put_get_del, errors, txn, watch, watch_history, lease, lease_expires, lock, elect, compaction, endpoint,
+      maintenance, quota])

@@ -264,6 +264,12 @@ static bool turn(struct world *w)
         moved = true;
     }
     core_run(w->core, w->now);
+    w->defragmenting |= core_wants_defragment(w->core);
+    if (w->defragmenting && !w->log_held) {
+        w->defragmenting = false;
+        core_defragmented(w->core, NULL, w->now);
+        moved = true;
+    }
     moved |= log_turn(w);
     while (core_next_dirty(w->core))
         ;

@@ -71,6 +71,7 @@ struct world {
     tn_seq batch_seq;
     size_t batch_rows, batch_deletes; /* of the one under way or the last one */
     size_t batches;
+    bool defragmenting; /* asked for; done at once unless log_held */
     size_t deletes_total;
 
     struct client clients[WORLD_CLIENTS_MAX];

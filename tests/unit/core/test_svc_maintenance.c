@@ -249,6 +249,46 @@ static void a_downgrade_is_judged_and_never_begun(void **state)
     assert_status(downgrade(4, "3.6"), GRPC_UNKNOWN, "etcdserver: unknown method");
 }
 
+/* ---- Defragment ---- */
+
+static struct call *defragment(void)
+{
+    struct buf b;
+    buf_init(&b);
+    return asked(MAINTENANCE "Defragment", &b);
+}
+
+static void defragment_answers_when_it_is_done(void **state)
+{
+    (void)state;
+    here.w->log_held = true;
+    struct call *first = defragment(), *second = defragment(), *gone = defragment();
+    assert_waits(first);
+    call_cancel(gone);
+    struct call *read = client_range(here.c, "a", "");
+    world_settle(here.w);
+    assert_ok(read);
+    here.w->log_held = false;
+    world_settle(here.w);
+    assert_ok(first);
+    assert_ok(second);
+    assert_int_equal(first->n_messages, 1);
+    assert_int_equal(call_next(first).len, 0);
+    assert_ok(defragment());
+}
+
+static void a_defragmentation_that_failed_is_told_why(void **state)
+{
+    (void)state;
+    here.w->log_held = true;
+    struct call *call = defragment();
+    assert_true(here.w->defragmenting);
+    here.w->defragmenting = false;
+    core_defragmented(here.w->core, "append: disk full", here.w->now);
+    world_settle(here.w);
+    assert_status(call, GRPC_UNKNOWN, "append: disk full");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -256,7 +296,8 @@ int main(void)
         CASE(nospace_refuses_what_grows_and_nothing_else),  CASE(corrupt_refuses_all_that_writes_and_no_read),
         CASE(who_finds_the_quota_used_up_raises_the_alarm), CASE(an_alarm_that_was_not_applied_does_not_stand),
         CASE(an_action_that_does_not_exist_is_refused),     CASE(leadership_moves_to_itself_alone),
-        CASE(a_downgrade_is_judged_and_never_begun),
+        CASE(a_downgrade_is_judged_and_never_begun),        CASE(defragment_answers_when_it_is_done),
+        CASE(a_defragmentation_that_failed_is_told_why),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
