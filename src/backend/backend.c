@@ -297,6 +297,18 @@ void backend_commit_now(struct backend *b, const struct backend_batch *batch, st
         ask_for_care(b);
 }
 
+int backend_seal(struct backend *b, const char *successor, struct tenure_error *err)
+{
+    assert(backend_idle(b));
+    pthread_mutex_lock(&b->conn);
+    int code = b->broken ? b->broken_error.code : db_seal(&b->db, successor, err);
+    if (b->broken && err)
+        *err = b->broken_error;
+    b->dead = true;
+    pthread_mutex_unlock(&b->conn);
+    return code;
+}
+
 struct db *backend_db(struct backend *b)
 {
     return &b->db;

@@ -29,6 +29,7 @@ struct backend_config {
     int64_t wal_bytes_hard;  /* the WAL never grows past it while commits wait for the checkpoint; 0 = 64 MiB */
     unsigned wal_grow_after; /* commits before it is grown ahead to its normal size; 0 = 64 */
     int64_t ballast_bytes;   /* 0 = 512 KiB; -1 = none */
+    bool allow_sealed;      /* a sealed directory may be opened: to be read */
     bool no_sync;            /* tests only: synchronous=OFF, to show that the power-loss tests bite */
     struct log log;
     void (*on_done)(void *user); /* a batch ended; called on the writer thread: only wakes the loop */
@@ -93,6 +94,13 @@ bool backend_has_ballast(struct backend *b);
 /* Asks the writer to put it back if there is room for it and more: by itself it looks only now and then, after commits. Call
  * about once a second while it is out. */
 void backend_restore_ballast(struct backend *b);
+
+/* ---- sealing: the data went elsewhere ---- */
+
+/* Marks the log so that backend_open refuses it from now on (TENURE_ECONFLICT, the text names the successor), durably before it
+ * answers. Again with another successor is fine. After backend_replay, while no batch is under way; nothing may be written
+ * afterwards. */
+int backend_seal(struct backend *b, const char *successor, struct tenure_error *err) MUST_USE;
 
 /* ---- reading the log beside the writer: for snapshots ---- */
 

@@ -28,6 +28,9 @@ static const char log_sql[] =
 static const char meta_sql[] = "CREATE TABLE meta(id INTEGER PRIMARY KEY, deleted_count, deleted_sum, deleted_acc, "
                                "deleted_max, last_seq, last_acc, crc)";
 
+/* Only in a log whose data went elsewhere. */
+static const char sealed_sql[] = "CREATE TABLE sealed(successor)";
+
 static const char *const statement_sql[DB_STATEMENTS] = {
     [DB_BEGIN] = "BEGIN IMMEDIATE",
     [DB_COMMIT] = "COMMIT",
@@ -134,20 +137,22 @@ static int check_numbers(sqlite3 *conn, struct tenure_error *err)
 }
 
 /* Both tables as we made them, and nothing that would act on them. ANALYZE's own tables are harmless. */
-static int check_tables(sqlite3 *conn, struct tenure_error *err)
+static int check_tables(sqlite3 *conn, bool *ret_sealed, struct tenure_error *err)
 {
     sqlite3_stmt *stmt = NULL;
     int rc = sqlite3_prepare_v2(conn, "SELECT name, sql FROM sqlite_schema WHERE name NOT LIKE 'sqlite_stat%'", -1,
                                 &stmt, NULL);
-    int known = 0, strange = 0;
+    int known = 0, strange = 0, sealed = 0;
     while (rc == SQLITE_OK && sqlite3_step(stmt) == SQLITE_ROW) {
         const char *name = (const char *)sqlite3_column_text(stmt, 0);
         const char *sql = (const char *)sqlite3_column_text(stmt, 1);
         bool ours =
             name && sql &&
             ((!strcmp(name, "log") && !strcmp(sql, log_sql)) || (!strcmp(name, "meta") && !strcmp(sql, meta_sql)));
+        bool seal = name && sql && !strcmp(name, "sealed") && !strcmp(sql, sealed_sql);
         known += ours;
-        strange += !ours;
+        sealed += seal;
+        strange += !ours && !seal;
     }
     if (rc == SQLITE_OK)
         rc = sqlite3_reset(stmt);
@@ -156,6 +161,32 @@ static int check_tables(sqlite3 *conn, struct tenure_error *err)
     if (!code && (known != 2 || strange != 0))
         return error_set(err, TENURE_ECORRUPT, DB_FILE ": its tables are not those of format version %d",
                          (int)DB_FORMAT_VERSION);
+    *ret_sealed = sealed > 0;
+    return code;
+}
+
+static int refuse_sealed(sqlite3 *conn, struct tenure_error *err)
+{
+    sqlite3_stmt *stmt = NULL;
+    int rc = sqlite3_prepare_v2(conn, "SELECT successor FROM sealed", -1, &stmt, NULL);
+    const char *successor = NULL;
+    if (rc == SQLITE_OK && sqlite3_step(stmt) == SQLITE_ROW)
+        successor = (const char *)sqlite3_column_text(stmt, 0);
+    bool named = successor && successor[0];
+    int code = error_set(err, TENURE_ECONFLICT, "the data directory is sealed: its data went to %.150s, which serves it now",
+                         named ? successor : "another server");
+    sqlite3_finalize(stmt);
+    return code;
+}
+
+int db_seal(struct db *d, const char *successor, struct tenure_error *err)
+{
+    char *sql = sqlite3_mprintf("BEGIN IMMEDIATE; DROP TABLE IF EXISTS sealed; %s; INSERT INTO sealed VALUES(%Q); COMMIT",
+                                sealed_sql, successor);
+    if (!sql)
+        return error_set(err, TENURE_ENOMEM, DB_FILE ": out of memory");
+    int code = sql_exec(d->conn, DB_FILE, sql, err);
+    sqlite3_free(sql);
     return code;
 }
 
@@ -215,8 +246,11 @@ static int open_writer(struct db *d, const char *path, const struct backend_conf
         code = set_up(d->conn, config->no_sync, err);
     if (!code)
         code = check_numbers(d->conn, err);
+    bool sealed = false;
     if (!code)
-        code = check_tables(d->conn, err);
+        code = check_tables(d->conn, &sealed, err);
+    if (!code && sealed && !config->allow_sealed)
+        code = refuse_sealed(d->conn, err);
     if (!code)
         code = check_mode(d->conn, err);
     if (!code)

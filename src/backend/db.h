@@ -53,6 +53,9 @@ int db_open(struct db *ret, const struct dir *d, const struct backend_config *co
 /* checkpoint: copies the WAL back first and leaves the one file; without, the files stay as they are. */
 void db_close(struct db *d, bool checkpoint);
 
+/* Marks it as moved: a table of that name, with the successor in it. */
+int db_seal(struct db *d, const char *successor, struct tenure_error *err) MUST_USE;
+
 /* The backend's, for reader.c: what does not change after the opening may be read by any thread. */
 struct backend;
 struct db *backend_db(struct backend *b);

@@ -52,6 +52,7 @@ struct command {
     int (*run)(const struct command *self, const struct global_options *g, int argc, char **argv);
     /* Or: parses everything itself (serve: etcd's flag names). */
     int (*run_raw)(int argc, char **argv);
+    bool prints_tables; /* takes --output table */
     bool no_globals;    /* takes neither --endpoints nor --output */
     bool stop_at_words; /* options end at the first word: what follows belongs to a child command */
 };

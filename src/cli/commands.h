@@ -5,6 +5,7 @@
 #include "cli/command.h"
 
 extern const struct command command_lock, command_elect, command_get, command_put, command_del, command_watch,
-    command_lease, command_auth, command_serve, command_status, command_version, command_help;
+    command_lease, command_auth, command_snapshot, command_migrate, command_serve, command_status, command_version,
+    command_help;
 
 #endif

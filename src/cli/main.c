@@ -11,8 +11,9 @@
 #include "cli/spawn.h"
 
 const struct command *const commands[] = {
-    &command_lock,  &command_elect, &command_get,    &command_put,     &command_del,  &command_watch, &command_lease,
-    &command_serve, &command_auth,  &command_status, &command_version, &command_help, NULL,
+    &command_lock,    &command_elect,  &command_get,     &command_put,  &command_del,
+    &command_watch,   &command_lease,  &command_serve,   &command_auth, &command_snapshot,
+    &command_migrate, &command_status, &command_version, &command_help, NULL,
 };
 
 const struct command *command_find(const char *name)
@@ -64,9 +65,10 @@ static int unknown_command(const char *word)
     return EXIT_USAGE;
 }
 
-static bool output_known(const char *who, const char *output)
+static bool output_known(const char *who, const struct command *c, const char *output)
 {
-    if (strcmp(output, "text") == 0 || strcmp(output, "json") == 0)
+    if (strcmp(output, "text") == 0 || strcmp(output, "json") == 0 ||
+        (c->prints_tables && strcmp(output, "table") == 0))
         return true;
     fprintf(stderr, "%s: option --output: '%s' is neither text nor json\n", who, output);
     return false;
@@ -82,7 +84,7 @@ static int run(const struct command *c, int argc, char **argv)
         return c->run_raw(argc, argv);
     if (!options_parse(who, c->options ? c->options() : NULL, global_option_table(&g), c->stop_at_words, argc - 1,
                        argv + 1, &words) ||
-        !output_known(who, g.output))
+        !output_known(who, c, g.output))
         return c->stop_at_words ? EXIT_LOCK_FAILED : EXIT_USAGE;
     if (g.help) {
         help_command(stdout, c);

@@ -3,6 +3,7 @@
 #define CLI_OUTPUT_H
 
 #include <jansson.h>
+#include <string.h>
 #include <tenure/tenure.h>
 
 #include "cli/command.h"
@@ -10,6 +11,12 @@
 static inline bool output_is_json(const struct global_options *g)
 {
     return g->output[0] == 'j';
+}
+
+/* Only where command.prints_tables. */
+static inline bool output_is_table(const struct global_options *g)
+{
+    return strcmp(g->output, "table") == 0;
 }
 
 /* Sets name to the bytes as a string; bytes that are not UTF-8 go into "name_base64" instead. */

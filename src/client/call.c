@@ -303,6 +303,7 @@ struct client_call *client_call_new(struct client *c, const struct call_kind *ki
         return NULL;
     }
     call_init(c, call, kind, opt);
+    call->on_piece = NULL;
     call->cb = cb;
     call->user = user;
     c->n_calls++;
@@ -436,8 +437,22 @@ static bool is_late_success(const struct client_call *call, const struct stream_
            end->status != GRPC_OK && retry_etcd_error(end->text) == ETCD_LEASE_NOT_FOUND;
 }
 
+/* What a turn brings is delivered in that turn, so no more than that waits here. */
+static void piece_came(struct client *c, struct client_call *call, bytes message)
+{
+    buf_append_u32be(&call->reply, (uint32_t)message.len);
+    buf_append_bytes(&call->reply, message);
+    call->has_reply = true;
+    conn_answered(c, call->stream.conn);
+    deliver_later(c, &call->delivery);
+}
+
 void call_on_message(struct client *c, struct client_call *call, bytes message)
 {
+    if (call->on_piece) {
+        piece_came(c, call, message);
+        return;
+    }
     buf_reset(&call->reply);
     buf_append_bytes(&call->reply, message);
     call->has_reply = true;
@@ -635,11 +650,44 @@ static void decode(struct client *c, struct client_call *call, struct client_res
         call->error.applied = rc == TENURE_ENOMEM ? TENURE_APPLIED_YES : TENURE_APPLIED_MAYBE;
 }
 
+static uint32_t length_at(const uint8_t *p)
+{
+    return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
+}
+
+/* A piece that cannot be read is left out: the sum behind them all will not fit then. */
+static void deliver_pieces(struct client *c, struct client_call *call)
+{
+    struct buf all = call->reply;
+    buf_init(&call->reply); /* the callback may cancel the call */
+    for (size_t at = 0; at + 4 <= all.len;) {
+        struct snapshot_resp piece;
+        size_t len = length_at(all.data + at);
+        if (decode_snapshot_resp(bytes_of(all.data + at + 4, len), &c->deliver_arena, &piece) == 0)
+            call->on_piece(call->user, &piece);
+        at += 4 + len;
+    }
+    buf_fini(&all);
+}
+
+/* Whether there is an end to tell now. */
+static bool deliver_before_end(struct client *c, struct client_call *call)
+{
+    if (!call->on_piece)
+        return true;
+    if (buf_error(&call->reply) && call->state != CALL_DONE)
+        call_abort(c, call, TENURE_ENOMEM, "out of memory while reading the answer");
+    deliver_pieces(c, call);
+    return call->state == CALL_DONE && list_empty(&call->delivery.link);
+}
+
 void call_deliver(struct client *c, struct client_call *call)
 {
+    if (!deliver_before_end(c, call))
+        return;
     struct client_result r = {.code = call->code, .etcd = call->etcd, .sent_at = call->sent_at};
     assert(call->state == CALL_DONE);
-    if (r.code == 0)
+    if (r.code == 0 && !call->on_piece)
         decode(c, call, &r);
     r.error = r.code ? &call->error : NULL;
     call->cb(call->user, &r);

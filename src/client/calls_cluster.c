@@ -23,6 +23,7 @@ static int health_answer(bytes in, struct arena *a, struct client_result *r)
 static const struct call_kind members = {.path = "/etcdserverpb.Cluster/MemberList", .decode = members_answer};
 static const struct call_kind status = {
     .path = "/etcdserverpb.Maintenance/Status", .no_leader_needed = true, .decode = status_answer};
+static const struct call_kind snapshot = {.path = "/etcdserverpb.Maintenance/Snapshot", .no_leader_needed = true};
 static const struct call_kind health = {
     .path = "/grpc.health.v1.Health/Check", .no_leader_needed = true, .decode = health_answer};
 
@@ -57,6 +58,18 @@ struct client_call *client_status(struct client *c, size_t endpoint, const struc
     if (!call)
         return NULL;
     encode_status_req(&call->request);
+    return call_submit(c, call, now, err);
+}
+
+struct client_call *client_snapshot(struct client *c, size_t endpoint, const struct client_call_options *opt,
+                                    client_piece_cb on_piece, client_done_cb cb, void *user, tn_ms now,
+                                    struct tenure_error *err)
+{
+    struct client_call *call = call_new_at(c, endpoint, &snapshot, opt, cb, user, err);
+    if (!call)
+        return NULL;
+    call->on_piece = on_piece;
+    encode_snapshot_req(&call->request);
     return call_submit(c, call, now, err);
 }
 

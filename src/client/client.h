@@ -154,6 +154,12 @@ struct client_call *client_status(struct client *c, size_t endpoint, const struc
                                   client_done_cb cb, void *user, tn_ms now, struct tenure_error *err) MUST_USE;
 struct client_call *client_health(struct client *c, size_t endpoint, const struct client_call_options *opt,
                                   client_done_cb cb, void *user, tn_ms now, struct tenure_error *err) MUST_USE;
+/* The server's data as a file of etcd's, in pieces as they come: on_piece borrows its bytes. Asks that endpoint alone, and never
+ * again: a stream that is cut fails, however much has come. cb says how it ended. */
+typedef void (*client_piece_cb)(void *user, const struct snapshot_resp *piece);
+struct client_call *client_snapshot(struct client *c, size_t endpoint, const struct client_call_options *opt,
+                                    client_piece_cb on_piece, client_done_cb cb, void *user, tn_ms now,
+                                    struct tenure_error *err) MUST_USE;
 
 /* ---- calls about users and roles: one function, because they differ in their request only ---- */
 enum client_auth_kind {

@@ -44,6 +44,11 @@ struct ask {
         const struct txn_req *txn;
         size_t endpoint;
         struct {
+            size_t endpoint;
+            void (*on_piece)(void *user, const struct snapshot_resp *piece);
+            void *user;
+        } snapshot;
+        struct {
             tenure_election *election;
             bytes proposal;
         } proclaim;

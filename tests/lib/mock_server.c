@@ -442,6 +442,15 @@ static enum etcd_error status(struct world *w, bytes in, struct arena *a, struct
     return ETCD_OK;
 }
 
+static enum etcd_error snapshot(struct world *w, bytes in, struct arena *a, struct buf *out)
+{
+    (void)a;
+    (void)in;
+    (void)w;
+    encode_snapshot_resp(&(struct snapshot_resp){.remaining_bytes = 7, .blob = bytes_str("piece")}, out);
+    return ETCD_OK;
+}
+
 static enum etcd_error health(struct world *w, bytes in, struct arena *a, struct buf *out)
 {
     (void)a;
@@ -484,6 +493,7 @@ static const struct {
     {"/etcdserverpb.Lease/LeaseLeases", lease_list},
     {"/etcdserverpb.Cluster/MemberList", member_list},
     {"/etcdserverpb.Maintenance/Status", status},
+    {"/etcdserverpb.Maintenance/Snapshot", snapshot},
     {"/grpc.health.v1.Health/Check", health},
     {"/etcdserverpb.Auth/Authenticate", authenticate},
 };
