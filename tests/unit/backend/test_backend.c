@@ -431,6 +431,28 @@ static void no_ballast_is_kept_where_none_is_wanted(void **state)
     assert_false(backend_release_ballast(r->b));
 }
 
+static void a_sealed_log_is_refused_and_can_still_be_read(void **state)
+{
+    (void)state;
+    struct rig r;
+    rig_init(&r, NULL);
+    assert_int_equal(rig_open(&r), 0);
+    rig_append(&r, 3);
+    assert_int_equal(backend_seal(r.b, "http://there's:2379", NULL), 0);
+    rig_crash(&r); /* it is durable as it is */
+    assert_int_equal(rig_open(&r), TENURE_ECONFLICT);
+    assert_non_null(strstr(r.error.text, "http://there's:2379"));
+    r.config.allow_sealed = true;
+    assert_int_equal(rig_open(&r), 0);
+    assert_int_equal(r.replayed, 3);
+    assert_int_equal(backend_seal(r.b, "", NULL), 0); /* again, with nobody named */
+    rig_close(&r);
+    r.config.allow_sealed = false;
+    assert_int_equal(rig_open(&r), TENURE_ECONFLICT);
+    assert_non_null(strstr(r.error.text, "another server"));
+    rig_fini(&r);
+}
+
 int main(void)
 {
 #define T(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
@@ -463,6 +485,7 @@ int main(void)
         T(leases_and_their_deadlines_survive_a_killed_process),
         T(the_ballast_can_be_let_go_once_and_comes_back),
         T(no_ballast_is_kept_where_none_is_wanted),
+        cmocka_unit_test(a_sealed_log_is_refused_and_can_still_be_read),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
