@@ -1,0 +1,135 @@
+#!/usr/bin/env python3
+"""Debian's Patroni keeps a pair of PostgreSQL servers by the gateway: it elects, replicates, fails over when the leader is
+killed, takes the old one back, switches over when asked, and bears a restart of the server below. On `tenure serve` and on
+etcd alike."""
+
+import json
+import urllib.error
+import urllib.request
+
+from harness import *
+
+BIN = "/usr/lib/postgresql/15/bin"
+SLOW_S = 90  # for what starts or copies a database, on a loaded machine
+
+CONFIG = """
+scope: demo
+name: {name}
+restapi: {{listen: "127.0.0.1:{rest}", connect_address: "127.0.0.1:{rest}"}}
+etcd3: {{host: "127.0.0.1:{etcd}"}}
+bootstrap:
+  dcs:
+    ttl: {ttl}
+    loop_wait: 1
+    retry_timeout: 3
+    maximum_lag_on_failover: 1048576
+    postgresql: {{use_pg_rewind: false, use_slots: true}}
+  initdb: [{{encoding: UTF8}}, {{locale: C}}, {{auth: trust}}, no-sync]
+  pg_hba: ["local all all trust", "host all all 127.0.0.1/32 trust", "host replication all 127.0.0.1/32 trust"]
+postgresql:
+  listen: "127.0.0.1:{port}"
+  connect_address: "127.0.0.1:{port}"
+  data_dir: "{folder}/data"
+  bin_dir: "{bin}"
+  pgpass: "{folder}/pgpass"
+  authentication:
+    superuser: {{username: postgres, password: p}}
+    replication: {{username: replicator, password: p}}
+  parameters: {{unix_socket_directories: "{folder}", fsync: "off", shared_buffers: "16MB", max_connections: 20}}
+"""
+
+
+class Node:
+    """One Patroni with its PostgreSQL."""
+
+    def __init__(self, w, name):
+        self.w, self.name = w, name
+        self.rest, self.port = free_port(), free_port()
+        self.folder = w.folder / name
+        self.folder.mkdir()
+        self.config = self.folder / "patroni.yml"
+        self.config.write_text(CONFIG.format(name=name, rest=self.rest, port=self.port, folder=self.folder, bin=BIN,
+                                             etcd=w.server.port, ttl=5))
+        self.as_user = []
+        if os.geteuid() == 0:  # PostgreSQL does not run as root
+            w.folder.chmod(0o755)
+            shutil.chown(self.folder, "postgres", "postgres")
+            self.as_user = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"]
+
+    def start(self):
+        log = open(self.w.folder / f"{self.name}.log", "ab")
+        self.process = self.w.start(*self.as_user[1:], *(["patroni"] if self.as_user else []), str(self.config),
+                                    program=self.as_user[0] if self.as_user else "patroni", stdout=log, stderr=log,
+                                    env={**os.environ, "LC_ALL": "C.UTF-8", "HOME": str(self.folder)})
+        log.close()
+        return self
+
+    def is_in(self, role):
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.rest}/{role}", timeout=5) as answer:
+                return answer.status == 200
+        except (OSError, urllib.error.URLError):
+            return False
+
+    def await_role(self, role):
+        try:
+            await_(lambda: self.is_in(role) or (self.process.poll() is not None and None), f"{self.name} is {role}", SLOW_S)
+        except Failure as why:
+            raise Failure(f"{why}\n{read(self.w.folder / (self.name + '.log'))[-3000:]}") from None
+
+    def postmaster(self):
+        text = read(self.folder / "data" / "postmaster.pid").split()
+        return int(text[0]) if text else None
+
+    def kill(self):
+        """-9 to both, as when the machine is gone."""
+        postmaster = self.postmaster()
+        self.process.kill()
+        self.process.wait()
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(postmaster, signal.SIGKILL)
+        await_(lambda: not is_running(postmaster), "the postmaster is gone")
+
+    def sql(self, text):
+        r = self.w.run([f"{BIN}/psql", "-h", "127.0.0.1", "-p", str(self.port), "-U", "postgres", "-qAtc", text], check=True)
+        return r.stdout.strip()
+
+    def end(self):
+        with contextlib.suppress(ProcessLookupError, TypeError):
+            self.process.kill()
+            os.kill(self.postmaster(), signal.SIGKILL)
+
+
+def fails_over(w):
+    """Patroni elects a leader, fails over, takes the old one back, switches over and bears a restart of the server"""
+    if not (shutil.which("patroni") and os.path.exists(f"{BIN}/postgres") and shutil.which("setpriv")):
+        raise Skip("there is no patroni with PostgreSQL 15 on this machine")
+    one, two = Node(w, "one"), Node(w, "two")
+    try:
+        one.start().await_role("primary")
+        two.start().await_role("replica")
+        one.sql("create table t (n int)")
+        one.sql("insert into t values (1)")
+        await_(lambda: two.sql("select to_regclass('t') is not null") == "t" and two.sql("select n from t") == "1",
+               "it is replicated", SLOW_S)
+        one.kill()
+        two.await_role("primary")
+        await_(lambda: two.sql("select pg_is_in_recovery()") == "f", "the new leader takes writes", SLOW_S)
+        two.sql("insert into t values (2)")
+        one.start().await_role("replica")
+        await_(lambda: one.sql("select count(*) from t") == "2", "the old leader has followed", SLOW_S)
+        listed = json.loads(w.run(["patronictl", "-c", str(one.config), "list", "-f", "json"], check=True).stdout)
+        equal(sorted((m["Member"], m["Role"]) for m in listed), [("one", "Replica"), ("two", "Leader")])
+        w.server.kill()
+        w.server.start()
+        w.run(["patronictl", "-c", str(one.config), "switchover", "--master", "two", "--candidate", "one", "--force"],
+              check=True)
+        one.await_role("primary")
+        two.await_role("replica")
+        equal(one.sql("select count(*) from t"), "2")
+    finally:
+        one.end()
+        two.end()
+
+
+main([fails_over])
