@@ -138,11 +138,97 @@ def the_member_and_its_state(w):
     """member list, endpoint health and endpoint status print the same but for numbers of their own"""
     flow.run(w, r"""
         put a 1
+        put a 2
         endpoint health
+        endpoint hashkv
+        endpoint hashkv -w json
+        endpoint hashkv -w fields
+        compaction 2
+        put a 3
+        endpoint hashkv -w json
         member list
+        member add x --peer-urls=nonsense
+        member add x
+        member remove 1234
+        member remove nonsense
+        member update 1234 --peer-urls=http://127.0.0.1:1
+        member promote 1234
+        alarm list
+        alarm disarm
+        move-leader 1234
+        move-leader nonsense
+        move-leader
         version
     """)
 
 
+def users_and_roles(w):
+    """users, roles and permissions are managed, and hold once authentication is on"""
+    flow.run(w, r"""
+        put a 1
+        auth enable
+        auth disable
+        user list
+        user add root:pw
+        user add root:pw
+        user add u1 --no-password
+        user add u2:pw -w json
+        user get root
+        user get root -w json
+        user get nobody
+        user list -w fields
+        user list -w table
+        user grant-role root root
+        role add root
+        role add r1 -w json
+        role add r1
+        user grant-role root root
+        user grant-role u2 r1
+        user grant-role nobody r1
+        user revoke-role u2 root
+        role list
+        role list -w json
+        role grant-permission r1 readwrite foo
+        role grant-permission r1 read a z -w json
+        role grant-permission r1 write b --prefix
+        role grant-permission r1 read c --from-key
+        role grant-permission r1 nonsense c
+        role grant-permission nobody read c
+        role get r1
+        role get r1 -w json
+        role get r1 -w fields
+        role get nobody
+        user get u2 --detail
+        role revoke-permission r1 nobody
+        role revoke-permission r1 foo
+        role get r1
+        user passwd u2 --interactive=false < 'pw2\n'
+        auth enable
+        get a
+        get a --user=root:wrong
+        get a --user=root:pw
+        get a --user=u2:pw2
+        put a 3 --user=u2:pw2
+        put bb 3 --user=u2:pw2
+        get bb --user=u2:pw2
+        get nobody --user=nobody:x
+        user list --user=u2:pw2
+        user get u2 --user=u2:pw2
+        user get root --user=u2:pw2
+        member list --user=u2:pw2
+        alarm list --user=u2:pw2
+        alarm disarm --user=u2:pw2
+        txn --user=u2:pw2 < 'value("a") = "2"\n\nput bb 9\n\nget a\n\n'
+        user revoke-role u2 r1 --user=root:pw
+        get a --user=u2:pw2
+        user delete u2 --user=root:pw
+        role delete r1 --user=root:pw
+        auth disable --user=root:pw
+        user delete root
+        role delete root
+        user delete root
+    """)
+
+
 main([keys_in_each_format, transactions_in_each_format, leases_in_each_format, compaction_prints_the_same,
-      the_member_and_its_state])
+      the_member_and_its_state, users_and_roles])
