@@ -122,6 +122,9 @@ func (r *run) doWatch(s step) *difference {
 			return d
 		}
 	}
+	if s.op != opOpen && r.etcd.streams[s.stream] == nil {
+		return nil // it was closed meanwhile
+	}
 	if s.op == opProgress && r.isObstructed(s.stream) || s.op != opClose && r.unsynced {
 		return nil
 	}
@@ -168,7 +171,7 @@ func (r *run) isObstructed(i int) bool {
 			return true
 		}
 	}
-	return len(w.dead) > 0
+	return len(w.dead) > 0 || len(w.alive) == 0
 }
 
 // sync makes a change that each stream must hear of, waits for it, and compares what the streams have told by then.
@@ -194,13 +197,18 @@ func (r *run) sync() *difference {
 		etcd, tenure := both(r, func(x *side) bool {
 			w := x.streams[i]
 			return w.await(func() bool {
-				return w.alive[syncWatch] == nil || w.synced >= r.rev || len(w.items[-2]) > 0
+				return w.isLost || w.alive[syncWatch] == nil || w.synced >= r.rev || len(w.items[-2]) > 0
 			})
 		})
+		if r.isLost(i) {
+			both(r, func(x *side) flat { return x.closeStream(i) })
+			r.seen["a watch lost its permission"]++
+			continue
+		}
 		if !etcd || !tenure {
 			return &difference{kind: "watch sync", etcd: heard(etcd), tenure: heard(tenure)}
 		}
-		if d := r.settle(r.etcd.streams[i], r.tenure.streams[i]); d != nil {
+		if d := r.settle(r.etcd.streams[i], r.tenure.streams[i]); d != nil && !r.isLost(i) {
 			return d
 		}
 	}
@@ -218,6 +226,13 @@ func heard(ok bool) string {
 		return "the change was told"
 	}
 	return "the change was not told"
+}
+
+func (r *run) isLost(i int) bool {
+	w := r.tenure.streams[i]
+	w.Lock()
+	defer w.Unlock()
+	return w.isLost
 }
 
 // settle waits until two streams have told the same; what lags catches up within a fraction of a second.

@@ -145,7 +145,7 @@ func (s *side) briefLease(st step) flat {
 	st.op = pathGrant
 	out, reply := s.call(st)
 	if grant, ok := reply.(*pb.LeaseGrantResponse); ok {
-		revoked, _ := s.call(step{op: pathRevoke, msg: &pb.LeaseRevokeRequest{ID: grant.ID}})
+		revoked, _ := s.call(step{op: pathRevoke, as: st.as, msg: &pb.LeaseRevokeRequest{ID: grant.ID}})
 		out = append(out, revoked...)
 	}
 	return out

@@ -37,6 +37,7 @@ type watchStream struct {
 	asked   []*pb.WatchCreateRequest
 	changed chan struct{}
 	isHalf  bool
+	isLost  bool // a watch was ended because its permission ended: known difference "watch permission"
 }
 
 func (s *side) openStream(i int, as string) flat {
@@ -105,6 +106,8 @@ func (w *watchStream) take(resp *pb.WatchResponse) {
 		if !resp.Canceled {
 			w.alive[id] = req
 		}
+	case resp.Canceled && resp.CancelReason != "":
+		w.isLost = true
 	case resp.Canceled && resp.CompactRevision != 0:
 		w.dead[id] = true
 	case resp.Canceled:
