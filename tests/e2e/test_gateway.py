@@ -166,7 +166,7 @@ def auth(w):
     """tokens come from the gateway and go into the header Authorization"""
     c = connect(w)
     status, answer = post(c, "/v3/auth/user/add", {"name": "root", "password": "secret"})
-    if status in (429, 501):
+    if status == 501:
         raise Skip(answer["message"])
     equal(status, 200)
     equal(post(c, "/v3/auth/role/add", {"name": "root"})[0], 200)
