@@ -368,6 +368,8 @@ static void message(struct reader *r, const ProtobufCMessageDescriptor *d)
 int transcode_from_json(const ProtobufCMessageDescriptor *d, bytes json, struct buf *out, struct tenure_error *err)
 {
     struct reader r = {.j = json_of(json), .out = out, .err = err};
+    json_peek(&r.j);
+    r.j = json_of(bytes_of(json.data + r.j.at, json.len - r.j.at)); /* places count from the value on */
     buf_init(&r.scratch);
     message(&r, d);
     if (!r.code && buf_error(out))

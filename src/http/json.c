@@ -116,15 +116,12 @@ void json_skip(struct json *j)
 
 void json_position(const struct json *j, size_t at, size_t *ret_line, size_t *ret_column)
 {
-    size_t line = 1, start = 0;
+    *ret_line = *ret_column = 1;
     for (size_t i = 0; i < at && i < j->text.len; i++) {
-        if (j->text.data[i] == '\n') {
-            line++;
-            start = i + 1;
-        }
+        bool ends = j->text.data[i] == '\n', goes_on = (j->text.data[i] & 0xc0) == 0x80;
+        *ret_line += ends;
+        *ret_column = ends ? 1 : *ret_column + !goes_on;
     }
-    *ret_line = line;
-    *ret_column = at - start + 1;
 }
 
 /* ---- strings ---- */

@@ -30,7 +30,7 @@ bytes json_raw(struct json *j);
 bytes json_key(struct json *j);
 /* Steps over any value. */
 void json_skip(struct json *j);
-/* Line and column of an offset, from 1. */
+/* Line and column of an offset, from 1, in characters. */
 void json_position(const struct json *j, size_t at, size_t *ret_line, size_t *ret_column);
 
 /* Whether a raw string holds UTF-8, as it must. */

@@ -34,15 +34,29 @@ void json_scan_init(struct json_scan *s)
 
 /* ---- errors ---- */
 
+/* As Go prints a byte that it takes for a character. */
+static const char *show(uint8_t c, char out[8])
+{
+    static const char from[] = "\a\b\f\n\r\t\v\\'", to[] = "abfnrtv\\'";
+    const char *simple = memchr(from, c, sizeof from - 1);
+    if (simple)
+        snprintf(out, 8, "\\%c", to[simple - from]);
+    else if (c < 0x20 || c == 0x7f)
+        snprintf(out, 8, "\\x%02x", c);
+    else if (c < 0x7f)
+        snprintf(out, 8, "%c", c);
+    else if (c <= 0xa0 || c == 0xad)
+        snprintf(out, 8, "\\u%04x", c);
+    else
+        snprintf(out, 8, "%c%c", 0xc0 | c >> 6, 0x80 | (c & 0x3f));
+    return out;
+}
+
 static void wrong(struct json_scan *s, uint8_t c, const char *where)
 {
+    char shown[8];
     s->state = FAILED;
-    if (c == '\'' || c == '\\')
-        snprintf(s->error, sizeof s->error, "invalid character '\\%c' %s", c, where);
-    else if (c >= 0x20 && c < 0x7f)
-        snprintf(s->error, sizeof s->error, "invalid character '%c' %s", c, where);
-    else
-        snprintf(s->error, sizeof s->error, "invalid character '\\x%02x' %s", c, where);
+    snprintf(s->error, sizeof s->error, "invalid character '%s' %s", show(c, shown), where);
 }
 
 /* ---- levels ---- */

@@ -86,6 +86,7 @@ static void what_is_wrong_is_refused_by_its_place(void **state)
         {&PUT, "7", "proto: syntax error (line 1:1): unexpected token 7"},
         {&PUT, "{\"key\":\"YQ==\",\"key\":\"YQ==\"}", "proto: (line 1:15): duplicate field \"key\""},
         {&RANGE, "{\"range_end\":\"\",\n \"rangeEnd\":\"\"}", "proto: (line 2:2): duplicate field \"rangeEnd\""},
+        {&PUT, " \n{\"x\":\"\u00e9\",\"key\":5}", "proto: (line 1:16): invalid value for bytes field key: 5"},
         {&PUT, "{\"key\":5}", "proto: (line 1:8): invalid value for bytes field key: 5"},
         {&PUT, "{\"key\":\"*\"}", "proto: (line 1:8): invalid value for bytes field key: \"*\""},
         {&PUT, "{\"lease\":\"\"}", "proto: (line 1:10): invalid value for int64 field lease: \"\""},
