@@ -69,6 +69,9 @@ void maintenance_hash(struct core_call *call, bytes in, tn_ms now);
 /* defragment.c */
 void maintenance_defragment(struct core_call *call, bytes in, tn_ms now);
 
+/* svc_health.c: tells those who watch it. */
+void health_changed(struct core *c);
+
 /* svc_range_stream.c */
 void kv_range_stream(struct core_call *call, bytes in, tn_ms now);
 /* svc_snapshot.c: a method of Maintenance */

@@ -51,7 +51,7 @@ int core_new(const struct core_config *config, struct core **ret)
     };
     list_init(&c->conns);
     list_init(&c->dirty);
-    list_init(&c->notify);
+    heap_init(&c->notify);
     list_init(&c->progress);
     list_init(&c->tasks);
     list_init(&c->defragment.waiting);
@@ -79,6 +79,7 @@ struct core *core_free(struct core *c)
     if (!c)
         return NULL;
     heap_fini(&c->deadlines);
+    heap_fini(&c->notify);
     waiters_fini(c);
     fanout_fini(&c->fanout);
     journal_fini(c);

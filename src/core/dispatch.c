@@ -124,6 +124,26 @@ static bool is_named(const struct h2_header *h, const char *name, size_t len)
 }
 #define IS_NAMED(h, name) is_named(h, name, sizeof(name) - 1)
 
+/* Of what a client says about itself etcd wants no more than that it is text. */
+static bool is_text(bytes s)
+{
+    for (size_t n; s.len > 0; s = bytes_of(s.data + n, s.len - n)) {
+        n = bytes_utf8_char(s);
+        if (n == 0)
+            return false;
+    }
+    return true;
+}
+
+static bool has_good_version(const struct h2_request *req)
+{
+    for (size_t i = 0; i < req->n_headers; i++) {
+        if (IS_NAMED(&req->headers[i], "client-api-version"))
+            return is_text(req->headers[i].value);
+    }
+    return true;
+}
+
 /* As etcd: `token` before `authorization`, of several the first, with or without "Bearer ". */
 static bytes find_token(const struct h2_request *req)
 {
@@ -188,6 +208,10 @@ void dispatch_request(struct core_conn *conn, struct h2_stream *st, const struct
     }
     if (conn->core->n_calls >= conn->core->config.calls_max) {
         refuse_with(conn, st, counts, ETCD_TOO_MANY_REQUESTS);
+        return;
+    }
+    if (!has_good_version(req)) {
+        refuse_with(conn, st, counts, ETCD_INVALID_CLIENT_API_VERSION);
         return;
     }
     struct core_call *call = call_new(conn, st, m, counts);

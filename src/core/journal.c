@@ -172,6 +172,7 @@ static void maybe_applied(struct core *c, tn_ms now)
     note_doubtful(j);
     undo(c, error_maybe, now);
     compaction_give_up(c);
+    health_changed(c);
 }
 
 void core_written(struct core *c, enum core_outcome outcome, tn_seq seq, tn_ms now)

@@ -58,18 +58,19 @@ static void answer_asked(struct core *c)
 
 /* ---- by interval ---- */
 
-void progress_heard(struct watch *w, tn_ms now)
+/* As etcd's: up to a tenth more, so that watches made together are not told together. */
+int progress_begin(struct watch *w, tn_ms now)
 {
-    if (!w->notify)
-        return;
+    struct core *c = w->stream->call->core;
+    int64_t tenth = c->config.progress_ms / 10;
+    w->interval = c->config.progress_ms + (tenth > 0 ? (int64_t)rng_below(&c->config.seed, (uint64_t)tenth) : 0);
     w->heard_at = now;
-    list_remove(&w->in_notify);
-    list_push_back(&w->stream->call->core->notify, &w->in_notify);
+    return heap_insert(&c->notify, &w->in_notify, now + w->interval);
 }
 
-static struct watch *longest_silent(const struct core *c)
+void progress_forget(struct watch *w)
 {
-    return list_empty(&c->notify) ? NULL : LIST_ENTRY(c->notify.next, struct watch, in_notify);
+    heap_remove(&w->stream->call->core->notify, &w->in_notify);
 }
 
 static void notify(struct watch *w, tn_ms now)
@@ -80,16 +81,22 @@ static void notify(struct watch *w, tn_ms now)
         send_progress(ws, w->id);
 }
 
+/* What a watch hears meanwhile only moves the time at which it is due when that is looked at. */
 void progress_run(struct core *c, tn_ms now)
 {
-    struct watch *w;
+    struct heap_node *first;
     answer_asked(c);
-    while ((w = longest_silent(c)) && now - w->heard_at >= c->config.progress_ms)
-        notify(w, now);
+    while ((first = heap_first(&c->notify)) && first->at <= now) {
+        struct watch *w = CONTAINER_OF(first, struct watch, in_notify);
+        bool silent = now - w->heard_at >= w->interval;
+        heap_move(&c->notify, first, (silent ? now : w->heard_at) + w->interval);
+        if (silent)
+            notify(w, now);
+    }
 }
 
 tn_ms progress_deadline(const struct core *c)
 {
-    struct watch *w = longest_silent(c);
-    return w ? w->heard_at + c->config.progress_ms : TN_MS_NEVER;
+    struct heap_node *first = heap_first(&c->notify);
+    return first ? first->at : TN_MS_NEVER;
 }

@@ -98,7 +98,7 @@ struct core_call {
     struct held reply;         /* of a unary call */
     struct list held;          /* all its entries in the gate */
     bool asked;                /* a unary call has had its message */
-    bool watched;              /* a health stream has had its answer */
+    bool watches_health;       /* a health stream of the whole server */
     bool ended;                /* its status is queued: nothing more is sent */
     bool half_closed;          /* a keepalive stream ends when its last reply is out */
     struct parked *parked;     /* waits for room on the connection */
@@ -240,7 +240,7 @@ struct core {
     struct compaction compaction;
     struct fanout fanout;
     struct snapshots snapshots;
-    struct list notify;   /* watches with progress_notify, longest silent first */
+    struct heap notify;   /* watches with progress_notify, by when each may be due */
     struct list progress; /* watch streams that were asked for progress while behind */
     struct list tasks;    /* those that can go on */
     struct queue queue;

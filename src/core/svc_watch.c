@@ -148,7 +148,7 @@ static void watch_free(struct watch *w)
         ws->n_dead--;
     map_remove(&ws->by_id, (uint64_t)w->id);
     list_remove(&w->in_stream);
-    list_remove(&w->in_notify);
+    progress_forget(w);
     free(w->user);
     free(w);
 }
@@ -239,7 +239,7 @@ static enum etcd_error watch_new(struct watch_stream *ws, const struct watch_cre
     }
     c->watch_bytes += cost;
     list_push_back(&ws->alive, &w->in_stream);
-    list_init(&w->in_notify);
+    heap_node_init(&w->in_notify);
     *ret = w;
     return ETCD_OK;
 }
@@ -256,6 +256,10 @@ static void create(struct watch_stream *ws, const struct watch_create_req *req, 
         return;
     }
     e = watch_new(ws, req, &w);
+    if (e == ETCD_OK && req->progress_notify && progress_begin(w, now) < 0) {
+        watch_free(w);
+        e = ETCD_OUT_OF_MEMORY;
+    }
     if (e != ETCD_OK) {
         free(user);
         reply_refused(ws, bytes_str(etcd_error_text(e)));
@@ -265,10 +269,6 @@ static void create(struct watch_stream *ws, const struct watch_create_req *req, 
     w->auth_seen = store_auth_changes(c->store);
     if (ws->blocked)
         store_watch_block(c->store, w->watcher, true);
-    if (req->progress_notify) {
-        w->notify = true;
-        progress_heard(w, now);
-    }
     reply_created(ws, w->id);
 }
 
@@ -301,7 +301,7 @@ void watch_compacted(struct watch *w, tn_rev compact_revision)
 {
     struct watch_stream *ws = w->stream;
     stop_watching(w);
-    list_remove(&w->in_notify);
+    progress_forget(w);
     list_remove(&w->in_stream);
     list_push_back(&ws->dead, &w->in_stream);
     if (++ws->n_dead > WATCHES_DEAD_MAX)

@@ -26,11 +26,11 @@ struct watch {
     struct watch_stream *stream;
     struct store_watcher *watcher; /* NULL: cancelled by compaction; the id stays taken until its client cancels too */
     int64_t id;
-    size_t bytes;          /* its part of core.watch_bytes; 0 without a watcher */
-    struct list in_stream; /* alive or dead */
-    struct list in_notify; /* in core.notify when it asked for progress_notify */
-    tn_ms heard_at;
-    bool prev_kv, fragment, notify;
+    size_t bytes;               /* its part of core.watch_bytes; 0 without a watcher */
+    struct list in_stream;      /* alive or dead */
+    struct heap_node in_notify; /* in core.notify when it asked for progress_notify */
+    tn_ms heard_at, interval;
+    bool prev_kv, fragment;
     struct watch_user *user; /* NULL: authentication was off when it was made */
     uint64_t auth_seen;      /* store_auth_changes when it was permitted last */
 };
@@ -75,7 +75,13 @@ void fanout_run(struct core *c, tn_ms now);
 
 /* A client asked for progress. */
 void progress_ask(struct watch_stream *ws);
-void progress_heard(struct watch *w, tn_ms now);
+/* It is to be told in intervals. 0 or TENURE_ENOMEM. */
+int progress_begin(struct watch *w, tn_ms now) MUST_USE;
+void progress_forget(struct watch *w);
+static inline void progress_heard(struct watch *w, tn_ms now)
+{
+    w->heard_at = now;
+}
 void progress_run(struct core *c, tn_ms now);
 tn_ms progress_deadline(const struct core *c);
 

@@ -68,6 +68,28 @@ static void calls_beyond_the_bound_of_all_connections_are_refused(void **state)
     put("a", "1");
 }
 
+static struct call *with_version(const char *version)
+{
+    struct h2_header h = {bytes_str("client-api-version"), bytes_str(version)};
+    struct call *call = client_call_with(here.c, "/etcdserverpb.KV/Range", &h, 1);
+    struct range_req req = {.range = {bytes_str("a"), {0}}};
+    struct buf b;
+    buf_init(&b);
+    encode_range_req(&req, &b);
+    call_say(call, &b);
+    world_settle(here.w);
+    return call;
+}
+
+static void a_client_version_must_be_text(void **state)
+{
+    (void)state;
+    assert_ok(with_version("3.7"));
+    assert_ok(with_version("3.7-\xc3\xa4"));
+    assert_error(with_version("3.7-\xff"), ETCD_INVALID_CLIENT_API_VERSION);
+    assert_error(with_version("3.7-\xc3"), ETCD_INVALID_CLIENT_API_VERSION);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -76,6 +98,7 @@ int main(void)
         CASE(a_path_of_another_form_is_malformed),
         CASE(a_very_long_path_is_cut_in_the_answer),
         CASE(calls_beyond_the_bound_of_all_connections_are_refused),
+        CASE(a_client_version_must_be_text),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

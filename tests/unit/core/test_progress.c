@@ -113,14 +113,35 @@ static void a_silent_watch_is_told_after_the_interval_and_a_busy_one_is_not(void
     assert_true(got_nothing(s));
     put("a", "1");
     assert_int_equal(got_watch(s).n_events, 1);
-    world_pass(here.w, 900);
+    world_pass(here.w, 999);
     assert_true(got_nothing(s));
-    world_pass(here.w, 200);
+    world_pass(here.w, 101); /* a tenth more at most */
     assert_progress(s, 0, 2);
-    world_pass(here.w, 1000);
+    world_pass(here.w, 1100);
     assert_progress(s, 0, 2);
     assert_int_equal(got_watch(unasked).n_events, 1);
     assert_true(got_nothing(unasked));
+}
+
+static void watches_made_together_are_not_told_together(void **state)
+{
+    (void)state;
+    struct world_options o = {.core = {.progress_ms = 1000}};
+    enum { N = 20 };
+    struct call *all[N];
+    size_t early = 0;
+    restart(&o);
+    struct watch_create_req req = on("a");
+    req.progress_notify = true;
+    for (int i = 0; i < N; i++)
+        all[i] = watching(&req);
+    world_pass(here.w, 1050);
+    for (int i = 0; i < N; i++)
+        early += !got_nothing(all[i]);
+    assert_true(early > 2 && early < N - 2);
+    world_pass(here.w, 50);
+    for (int i = 0; i < N; i++)
+        assert_false(got_nothing(all[i]));
 }
 
 int main(void)
@@ -132,6 +153,7 @@ int main(void)
         CASE(a_stream_without_watchers_is_answered_too),
         CASE(what_is_not_durable_is_not_progress),
         CASE(a_silent_watch_is_told_after_the_interval_and_a_busy_one_is_not),
+        CASE(watches_made_together_are_not_told_together),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -90,6 +90,23 @@ static void health_can_be_watched_until_the_server_stops(void **state)
     assert_error(call, ETCD_STOPPED);
 }
 
+static void a_server_that_writes_no_more_is_not_serving(void **state)
+{
+    (void)state;
+    struct call *call = health("/grpc.health.v1.Health/Watch", "");
+    struct call *unknown = health("/grpc.health.v1.Health/Watch", "nonsense");
+    assert_int_equal(got_health(call), HEALTH_SERVING);
+    assert_int_equal(got_health(unknown), HEALTH_SERVICE_UNKNOWN);
+    here.w->log_held = true;
+    client_put(here.c, "a", "1");
+    world_settle(here.w);
+    world_release(here.w, CORE_MAYBE_APPLIED);
+    assert_int_equal(got_health(call), HEALTH_NOT_SERVING);
+    assert_true(got_nothing(unknown));
+    struct call *check = health("/grpc.health.v1.Health/Check", "");
+    assert_int_equal(got_health(check), HEALTH_NOT_SERVING);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -97,6 +114,7 @@ int main(void)
         CASE(status_tells_version_sizes_and_that_it_leads),
         CASE(the_whole_server_is_serving),
         CASE(health_can_be_watched_until_the_server_stops),
+        CASE(a_server_that_writes_no_more_is_not_serving),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
