@@ -393,13 +393,19 @@ bool client_next_io(struct client *c, struct client_io *ret)
     return true;
 }
 
+static bool is_https(const char *url)
+{
+    return strncmp(url, "https:", 6) == 0 || strncmp(url, "unixs:", 6) == 0;
+}
+
 void client_connected(struct client *c, uint32_t number, tn_ms now)
 {
-    static const struct h2_limits limits = {.message_bytes_max = MESSAGE_BYTES_MAX};
+    struct h2_limits limits = {.message_bytes_max = MESSAGE_BYTES_MAX};
     struct conn *conn = conn_find(c, number);
     c->now = now;
     if (!conn || conn->state != CONN_CONNECTING)
         return;
+    limits.https = is_https(c->endpoints[conn->endpoint].url);
     conn->h2 = h2_client_new(&limits, &callbacks, conn);
     if (conn->h2) {
         conn->state = CONN_GREETING;

@@ -33,8 +33,10 @@ static int self_sign(struct server *s, const char *const *hosts, size_t n_hosts,
 {
     bool made;
     unsigned years = s->config.self_signed_years ? s->config.self_signed_years : 1;
-    s->self_cert = in_data_dir(s, "cert.pem");
-    s->self_key = in_data_dir(s, "key.pem");
+    if (!s->self_cert)
+        s->self_cert = in_data_dir(s, "cert.pem");
+    if (!s->self_key)
+        s->self_key = in_data_dir(s, "key.pem");
     if (!s->self_cert || !s->self_key)
         return error_set(err, TENURE_ENOMEM, "TLS: out of memory");
     int rc = io_tls_self_signed(s->self_cert, s->self_key, hosts, n_hosts, years, &made, err);
@@ -46,6 +48,21 @@ static int self_sign(struct server *s, const char *const *hosts, size_t n_hosts,
         log_write(&s->log, LOG_INFO, "a certificate signed by itself was made", "file=%s years=%u", s->self_cert,
                   years);
     return 0;
+}
+
+/* The certificate may have run out meanwhile. */
+static int self_sign_again(struct server *s, struct tenure_error *err)
+{
+    const char *hosts[LISTENERS_MAX];
+    size_t n = 0;
+    if (!s->self_cert)
+        return 0;
+    for (size_t i = 0; i < s->n_listeners; i++) {
+        const struct io_address *at = io_listener_address(s->listeners[i].listener);
+        if (at->tls)
+            hosts[n++] = at->kind == IO_ADDRESS_UNIX ? "localhost" : at->host;
+    }
+    return self_sign(s, hosts, n, err);
 }
 
 /* ---- life ---- */
@@ -71,7 +88,7 @@ void secure_reload(struct server *s)
     char quoted[sizeof err.text];
     if (!s->tls)
         return;
-    if (read_files(s, &err) == 0)
+    if (self_sign_again(s, &err) == 0 && read_files(s, &err) == 0)
         log_write(&s->log, LOG_INFO, "certificates were read again", "file=%s", s->config.tls.cert_file);
     else
         log_write(&s->log, LOG_WARN, "certificates cannot be read; the old ones stay in use", "error=%s",

@@ -32,6 +32,7 @@ struct h2_limits {
                                      Past it the stream that wants more ends with RESOURCE_EXHAUSTED */
     uint32_t resets_max_per_s;  /* streams reset by the peer a second, averaged over 10 s; 0 = 50,000 */
     uint32_t window_bytes;      /* receive window a stream and connection; 0 = 1 MiB */
+    bool https;                 /* a client's: what :scheme says */
 };
 
 struct h2_header {

@@ -17,11 +17,11 @@
 
 enum { NV_FIXED = 8, NV_FEW = 16 };
 
-static size_t fill_fixed(nghttp2_nv *nv, const char *path, const char *authority)
+static size_t fill_fixed(nghttp2_nv *nv, bool https, const char *path, const char *authority)
 {
     const nghttp2_nv fixed[] = {
         H2_NV_STATIC(":method", "POST"),
-        H2_NV_STATIC(":scheme", "http"),
+        https ? (nghttp2_nv)H2_NV_STATIC(":scheme", "https") : (nghttp2_nv)H2_NV_STATIC(":scheme", "http"),
         H2_NV(":path", path, strlen(path), 0),
         H2_NV(":authority", authority, strlen(authority), 0),
         H2_NV_STATIC("te", "trailers"),
@@ -84,7 +84,7 @@ struct h2_stream *h2_call(struct h2_conn *c, const char *path, const char *autho
         nv = malloc((NV_FIXED + n_headers) * sizeof *nv);
     struct h2_stream *st = nv ? h2_stream_new(c) : NULL;
     if (st) {
-        size_t n = fill_fixed(nv, path, authority);
+        size_t n = fill_fixed(nv, c->limits.https, path, authority);
         n += fill_timeout(nv + n, c, timeout_ms, timeout);
         n += fill_metadata(nv + n, headers, n_headers);
         st->user = stream_user;

@@ -300,6 +300,28 @@ def own_client(w):
     true(p.poll() is None, "it runs")
 
 
+def own_client_on_etcd(w):
+    """the same against Debian's etcd, with mutual TLS"""
+    if not shutil.which("etcd"):
+        raise Skip("there is no etcd on this machine")
+    c, port, peer = certs(w), free_port(), f"http://127.0.0.1:{free_port()}"
+    url = f"https://127.0.0.1:{port}"
+    log = open(w.path("etcd-log"), "ab")
+    w.start("--data-dir", w.path("etcd"), "--listen-client-urls", url, "--advertise-client-urls", url, "--listen-peer-urls",
+            peer, "--initial-advertise-peer-urls", peer, "--initial-cluster", f"default={peer}", "--cert-file",
+            f"{c}/server.pem", "--key-file", f"{c}/server.key", "--client-cert-auth", "--trusted-ca-file", f"{c}/ca.pem",
+            program="etcd", env=dict(os.environ), stdout=log, stderr=log)
+    log.close()
+    await_(lambda: "ready to serve client requests" in read(w.path("etcd-log")), "etcd is ready", 60)
+    environment = {**os.environ, "TENURE_ENDPOINTS": url, "TENURE_CACERT": f"{c}/ca.pem",
+                   "TENURE_CERT": f"{c}/alice.pem", "TENURE_KEY": f"{c}/alice.key"}
+    w.run([TENURE, "put", "a", "1"], env=environment, check=True)
+    equal(w.run([TENURE, "get", "a", "--print-value-only"], env=environment).stdout, "1\n")
+    equal(w.run([TENURE, "lock", "x", "--", "echo", "held"], env=environment, check=True).stdout, "held\n")
+    r = w.run([TENURE, "get", "a", "--call-timeout", "1s"], env={**environment, "TENURE_CERT": "", "TENURE_KEY": ""})
+    equal(r.returncode, 3, r.stderr)
+
+
 def stops(w):
     """SIGTERM ends it in order, also with a client in the middle of its handshake"""
     p, (url,) = serve(w)
@@ -312,4 +334,4 @@ def stops(w):
 
 
 main([https, mutual, allowed_names, versions, protocols, reload, revoked_while_it_runs, several_addresses,
-      wrong_kind_of_client, auto_tls, mistakes, own_client, stops])
+      wrong_kind_of_client, auto_tls, mistakes, own_client, own_client_on_etcd, stops])

@@ -92,7 +92,7 @@ static void until(bool (*holds)(void))
 
 static bool both_there(void)
 {
-    return (w.client.connected || w.client.ends) && w.server.stream;
+    return (w.client.connected || w.client.ends) && (w.server.stream || w.server.ends);
 }
 
 static bool server_ended(void)

@@ -66,6 +66,17 @@ static void a_call_is_headers_and_data(void **state)
               "DATA 1 end 10\n");
 }
 
+static void a_client_over_tls_says_https(void **state)
+{
+    struct fixture *f = *state;
+    pair_fini(&f->p);
+    pair_init(&f->p, NULL, &(struct h2_limits){.https = true});
+    assert_non_null(pair_call(&f->p, "/a/B"));
+    side_says(&f->p, &f->p.client, &f->r,
+              "HEADERS 1, :method POST, :scheme https, :path /a/B, :authority localhost, te trailers, "
+              "content-type application/grpc, user-agent tenure/" TENURE_VERSION "\n");
+}
+
 static void many_headers_go_out_in_order(void **state)
 {
     struct fixture *f = *state;
@@ -479,6 +490,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
         TEST(a_call_is_headers_and_data),
+        TEST(a_client_over_tls_says_https),
         TEST(many_headers_go_out_in_order),
         TEST(a_stream_stays_open_until_it_is_half_closed),
         TEST(trailers_end_a_call),
