@@ -229,7 +229,7 @@ void conn_end(struct client *c, struct conn *conn, const char *why, bool by_driv
     conn->h2 = h2_free(conn->h2); /* closes its streams: see on_close */
     assert(list_empty(&conn->calls));
     conn_bury(c, conn, by_driver);
-    if (!greeted && !c->closed)
+    if (!greeted && !c->closed && !pool_find(c, endpoint)) /* else they wait for that one */
         calls_pinned_failed(c, endpoint, text);
     client_unsettle(c);
 }

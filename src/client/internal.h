@@ -193,6 +193,8 @@ static inline bool conn_takes_calls(const struct conn *conn)
 void pool_settle(struct client *c);
 /* Has its first frame. */
 void pool_ready(struct client *c, struct conn *conn);
+/* A connection to that endpoint that stands or is under way, and is not given up; NULL = none. */
+struct conn *pool_find(const struct client *c, size_t endpoint);
 /* A connection to this endpoint for calls that name it, ready or on its way; NULL when out of memory. */
 struct conn *pool_pinned(struct client *c, size_t endpoint);
 

@@ -183,14 +183,20 @@ void pool_settle(struct client *c)
 
 /* ---- calls that name an endpoint ---- */
 
-struct conn *pool_pinned(struct client *c, size_t endpoint)
+struct conn *pool_find(const struct client *c, size_t endpoint)
 {
-    LIST_FOREACH(it, &c->conns)
+    LIST_FOREACH(it, (struct list *)&c->conns)
     {
         struct conn *conn = LIST_ENTRY(it, struct conn, link);
         if (conn->endpoint == endpoint && conn->state != CONN_LEAVING && !conn->doomed &&
             !(conn->doubts & DOUBT_SILENT))
             return conn;
     }
-    return conn_new(c, endpoint, false);
+    return NULL;
+}
+
+struct conn *pool_pinned(struct client *c, size_t endpoint)
+{
+    struct conn *conn = pool_find(c, endpoint);
+    return conn ? conn : conn_new(c, endpoint, false);
 }

@@ -83,6 +83,23 @@ static void an_endpoint_that_is_not_there_is_named(void **state)
     assert_int_equal(err.code, TENURE_EINVALID);
 }
 
+/* The login opens a connection of its own kind; when one of the two serves both, the call does not go down with the other. */
+static void a_login_before_it_does_no_harm(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 0; seed < 20; seed++) {
+        struct client_config config = {.user = "alice", .password = "secret"};
+        struct told t;
+        world_init(&w, 1 + seed % 2, &config, seed);
+        w.auth = true;
+        ask(&t, 0);
+        assert_true(world_until(&w, &t.done, 6000));
+        if (t.code)
+            fail_msg("seed %d: %s", (int)seed, t.error.text);
+        world_fini(&w);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -91,6 +108,7 @@ int main(void)
         CASE_2(what_the_server_refuses_is_told),
         CASE_1(a_piece_may_cancel_the_call),
         CASE_1(an_endpoint_that_is_not_there_is_named),
+        cmocka_unit_test(a_login_before_it_does_no_harm),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
