@@ -215,8 +215,8 @@ static void a_callback_that_keeps_the_loop_busy_does_not_keep_callers(void **sta
 static void endpoints_that_cannot_be_read_are_named(void **state)
 {
     (void)state;
-    static const char *const bad[] = {"",         "http://",        "https://h:1", "ftp://h:1", "h:port",
-                                      "h:1,,h:2", "http://h:1/a/b", "h:99999",     "unix://",   "http://::1:2379"};
+    static const char *const bad[] = {"",         "http://",        "https://", "ftp://h:1", "h:port",
+                                      "h:1,,h:2", "http://h:1/a/b", "h:99999",  "unix://",   "http://::1:2379"};
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         struct tenure_error err = {0};
         assert_null(tenure_open(bad[i], NULL, &err));
