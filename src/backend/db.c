@@ -173,16 +173,18 @@ static int refuse_sealed(sqlite3 *conn, struct tenure_error *err)
     if (rc == SQLITE_OK && sqlite3_step(stmt) == SQLITE_ROW)
         successor = (const char *)sqlite3_column_text(stmt, 0);
     bool named = successor && successor[0];
-    int code = error_set(err, TENURE_ECONFLICT, "the data directory is sealed: its data went to %.150s, which serves it now",
-                         named ? successor : "another server");
+    int code =
+        error_set(err, TENURE_ECONFLICT, "the data directory is sealed: its data went to %.150s, which serves it now",
+                  named ? successor : "another server");
     sqlite3_finalize(stmt);
     return code;
 }
 
 int db_seal(struct db *d, const char *successor, struct tenure_error *err)
 {
-    char *sql = sqlite3_mprintf("BEGIN IMMEDIATE; DROP TABLE IF EXISTS sealed; %s; INSERT INTO sealed VALUES(%Q); COMMIT",
-                                sealed_sql, successor);
+    char *sql =
+        sqlite3_mprintf("BEGIN IMMEDIATE; DROP TABLE IF EXISTS sealed; %s; INSERT INTO sealed VALUES(%Q); COMMIT",
+                        sealed_sql, successor);
     if (!sql)
         return error_set(err, TENURE_ENOMEM, DB_FILE ": out of memory");
     int code = sql_exec(d->conn, DB_FILE, sql, err);

@@ -245,7 +245,8 @@ struct client_call {
     int code;
     enum etcd_error etcd;
     struct tenure_error error;
-    client_piece_cb on_piece; /* then reply holds the messages that came, each with its length, until they are delivered */
+    client_piece_cb
+        on_piece; /* then reply holds the messages that came, each with its length, until they are delivered */
     client_done_cb cb;
     void *user;
 };

@@ -192,6 +192,28 @@ def revoked_while_it_runs(w):
     equal(etcdctl(w, url, "get", "a", client="root").stdout, "a\n1\n")
 
 
+def common_name_is_the_user(w):
+    """with authentication on, the CN of a certificate is who asks; an address that others reach needs no more then"""
+    c = certs(w)
+    p, (url,) = serve(w, "--client-cert-auth", "--trusted-ca-file", f"{c}/ca.pem", "--bcrypt-cost", "4")
+
+    def ask(who, *args, **more):
+        return etcdctl(w, url, *args, client=who, **more)
+
+    for args in (["role", "add", "r"], ["role", "grant-permission", "r", "read", "a"], ["user", "add", "alice:pw"],
+                 ["user", "grant-role", "alice", "r"], ["user", "add", "root:pw"], ["user", "grant-role", "root", "root"],
+                 ["auth", "enable"]):
+        ask("root", *args, check=True)
+    ask("root", "put", "a", "1", check=True)
+    equal(ask("alice", "get", "a").stdout, "a\n1\n")
+    for who in ("alice", "bob"):
+        r = ask(who, "put", "a", "2")
+        true(r.returncode != 0 and "etcdserver: " in r.stderr, f"{who}: {r.stderr}")
+    p.terminate()
+    equal(p.wait(PATIENCE_S), 0)
+    serve(w, urls="http://0.0.0.0:0")
+
+
 def several_addresses(w):
     """http, https, unix and unixs side by side, each with its own kind of peer"""
     _, urls = serve(w, urls=f"http://127.0.0.1:0,https://127.0.0.1:0,unix://{w.path('u')},unixs://{w.path('us')}")
@@ -333,5 +355,5 @@ def stops(w):
         true(time.monotonic() - begun < 10, "it was not held up")
 
 
-main([https, mutual, allowed_names, versions, protocols, reload, revoked_while_it_runs, several_addresses,
+main([https, mutual, allowed_names, versions, protocols, reload, revoked_while_it_runs, common_name_is_the_user, several_addresses,
       wrong_kind_of_client, auto_tls, mistakes, own_client, own_client_on_etcd, stops])
