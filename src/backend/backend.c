@@ -16,6 +16,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "backend/append.h"
 #include "backend/ballast.h"
@@ -160,8 +161,13 @@ static void take_care(struct backend *b)
         ballast_restore(&b->ballast);
 }
 
-/* Answers whether there is more to do; notes the end. */
-static bool defragment_some(struct backend *b)
+static bool goes_on(enum defrag_step step)
+{
+    return step == DEFRAG_MORE || step == DEFRAG_WAIT;
+}
+
+/* Notes the end, if this is it. */
+static enum defrag_step defragment_some(struct backend *b)
 {
     struct tenure_error error = {0};
     pthread_mutex_lock(&b->conn);
@@ -174,17 +180,36 @@ static bool defragment_some(struct backend *b)
         break_off(b, &error);
     if (step == DEFRAG_DONE)
         note_size(b);
+    bool care = b->checkpoint.help_due;
     pthread_mutex_unlock(&b->conn);
-    if (step == DEFRAG_MORE)
-        return true;
     pthread_mutex_lock(&b->slot);
+    b->care_due |= care;
+    b->defrag_due = goes_on(step);
+    if (b->defrag_due) {
+        pthread_mutex_unlock(&b->slot);
+        return step;
+    }
     b->defrag_ended = true;
     b->defrag_code = step == DEFRAG_DONE ? 0 : error.code;
     b->defrag_error = error;
     pthread_mutex_unlock(&b->slot);
     if (b->config.on_done)
         b->config.on_done(b->config.user);
-    return false;
+    return step;
+}
+
+/* Under slot: until a batch comes, or a few milliseconds. */
+static void wait_a_little(struct backend *b)
+{
+    enum { A_LITTLE_NS = 5000000, SECOND_NS = 1000000000 };
+    struct timespec until;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_nsec += A_LITTLE_NS;
+    if (until.tv_nsec >= SECOND_NS) {
+        until.tv_nsec -= SECOND_NS;
+        until.tv_sec++;
+    }
+    (void)pthread_cond_timedwait(&b->given, &b->slot, &until);
 }
 
 /* ---- the writer thread ---- */
@@ -219,9 +244,10 @@ static void *writer_main(void *user)
             pthread_mutex_lock(&b->slot);
         } else if (b->defrag_due && b->state != SLOT_GIVEN && !b->stop) {
             pthread_mutex_unlock(&b->slot);
-            bool more = defragment_some(b);
+            enum defrag_step step = defragment_some(b);
             pthread_mutex_lock(&b->slot);
-            b->defrag_due = more;
+            if (step == DEFRAG_WAIT && b->state != SLOT_GIVEN && !b->care_due && !b->stop)
+                wait_a_little(b);
         } else if (!b->stop && b->state != SLOT_GIVEN) {
             pthread_cond_wait(&b->given, &b->slot);
         }
@@ -326,6 +352,14 @@ void backend_defragment(struct backend *b)
     b->defrag_due = true;
     pthread_cond_signal(&b->given);
     pthread_mutex_unlock(&b->slot);
+}
+
+bool backend_is_defragmenting(struct backend *b)
+{
+    pthread_mutex_lock(&b->slot);
+    bool due = b->defrag_due;
+    pthread_mutex_unlock(&b->slot);
+    return due;
 }
 
 bool backend_take_defragmented(struct backend *b, int *ret_code, struct tenure_error *err)

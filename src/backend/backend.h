@@ -119,6 +119,8 @@ struct backend_reader *backend_reader_close(struct backend_reader *r); /* NULL i
 /* Begins to give free room of the file back to the system, in slices between batches; on_done is called when that has ended.
  * While one is under way nothing begins anew. */
 void backend_defragment(struct backend *b);
+/* Whether one is under way: a commit on the calling thread may then have to wait for a slice. */
+bool backend_is_defragmenting(struct backend *b);
 /* Whether one has ended since; 0 or the error's code. */
 bool backend_take_defragmented(struct backend *b, int *ret_code, struct tenure_error *err) MUST_USE;
 

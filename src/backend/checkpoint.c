@@ -136,6 +136,14 @@ void checkpoint_after_commit(struct checkpoint *c)
     pthread_mutex_unlock(&c->mutex);
 }
 
+bool checkpoint_is_behind(struct checkpoint *c)
+{
+    pthread_mutex_lock(&c->mutex);
+    bool running = c->running;
+    pthread_mutex_unlock(&c->mutex);
+    return running && c->db->wal_frames > 2 * frames_of(c->soft);
+}
+
 bool checkpoint_broken(struct checkpoint *c)
 {
     if (!c->db) /* never started */

@@ -36,6 +36,9 @@ void checkpoint_stop(struct checkpoint *c); /* ends the thread; safe when it nev
 /* Whether a pass failed in a way after which nothing may be written any more. */
 bool checkpoint_broken(struct checkpoint *c);
 
+/* Whether the WAL has grown well past where a pass begins: who can wait should. */
+bool checkpoint_is_behind(struct checkpoint *c);
+
 /* After each commit: starts a pass when it is time, and sets help_due when the rest is little. */
 void checkpoint_after_commit(struct checkpoint *c);
 /* The writer's short part. 0, or an error after which nothing may be written any more. */

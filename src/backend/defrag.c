@@ -6,7 +6,7 @@
 #include "backend/append.h"
 
 enum {
-    SLICE_PAGES = 64,               /* some milliseconds on a disk that syncs in one */
+    SLICE_PAGES = 16,               /* about what a commit costs */
     SLICE_FRAMES = 3 * SLICE_PAGES, /* a page moved, what points to it, and the map of who points to whom */
     HELP_FRAMES = 1024,
 };
@@ -33,6 +33,8 @@ enum defrag_step defrag_step(struct db *d, struct checkpoint *c, struct tenure_e
     int64_t before = db_free_pages(d);
     if (before <= 0)
         return finish(d, c, err);
+    if (checkpoint_is_behind(c))
+        return DEFRAG_WAIT;
     int code = checkpoint_make_room(c, (int64_t)SLICE_FRAMES * DB_FRAME_SIZE, err);
     if (code)
         return is_for_later(code) ? DEFRAG_FAILED : DEFRAG_BROKEN;

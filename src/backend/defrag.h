@@ -7,6 +7,7 @@
 
 enum defrag_step {
     DEFRAG_MORE,   /* call again, when no batch waits */
+    DEFRAG_WAIT,   /* call again a little later: the WAL is long enough */
     DEFRAG_DONE,   /* or nothing that could be given back */
     DEFRAG_FAILED, /* err says why: no room, or busy; the log goes on */
     DEFRAG_BROKEN  /* err says why: nothing may be written any more */

@@ -90,7 +90,8 @@ static void commit(struct server *s, tn_ms now)
     struct core_batch batch;
     if (!backend_idle(s->backend))
         return;
-    if (core_batch_is_single(s->core) && !io_loop_has_input(s->loop)) {
+    bool alone = core_batch_is_single(s->core) && !io_loop_has_input(s->loop);
+    if (alone && !backend_is_defragmenting(s->backend)) {
         commit_here(s, now);
     } else if (core_batch(s->core, &batch, BATCH_ROWS_MAX)) {
         /* The writer reads the rows until the outcome is taken; the two arrays belong to store and core. */
