@@ -66,6 +66,30 @@ RESPONSE(authenticate_resp, struct authenticate_resp)
 RESPONSE(auth_names_resp, struct auth_names_resp)
 RESPONSE(role_get_resp, struct role_get_resp)
 
+REQUEST(member_add_req, struct member_add_req)
+REQUEST(member_update_req, struct member_update_req)
+REQUEST(alarm_req, struct alarm_req)
+RESPONSE(alarm_resp, struct alarm_resp)
+RESPONSE(hash_kv_resp, struct hash_kv_resp)
+REQUEST(downgrade_req, struct downgrade_req)
+REQUEST(lock_req, struct lock_req)
+RESPONSE(lock_resp, struct lock_resp)
+REQUEST(campaign_req, struct campaign_req)
+RESPONSE(campaign_resp, struct campaign_resp)
+REQUEST(proclaim_req, struct proclaim_req)
+REQUEST(resign_req, struct resign_req)
+RESPONSE(leader_resp, struct leader_resp)
+
+static int again_range_stream_resp(bytes in, struct arena *a, struct buf *out)
+{
+    struct response_header h;
+    struct range_resp r;
+    int rc = decode_range_stream_resp(in, a, &h, &r);
+    if (!rc)
+        encode_range_stream_resp(&h, &r, in.len, out);
+    return rc;
+}
+
 static int again_auth_name_req(bytes in, struct arena *a, struct buf *out)
 {
     bytes name;
@@ -150,6 +174,20 @@ static const again_fn kinds[] = {
     again_authenticate_resp,
     again_auth_names_resp,
     again_role_get_resp,
+    again_member_add_req,
+    again_member_update_req,
+    again_alarm_req,
+    again_alarm_resp,
+    again_hash_kv_resp,
+    again_downgrade_req,
+    again_lock_req,
+    again_lock_resp,
+    again_campaign_req,
+    again_campaign_resp,
+    again_proclaim_req,
+    again_resign_req,
+    again_leader_resp,
+    again_range_stream_resp,
 };
 
 static void must(bool what)

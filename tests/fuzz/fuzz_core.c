@@ -13,14 +13,38 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
 static const char *const paths[] = {
-    "/etcdserverpb.KV/Range",           "/etcdserverpb.KV/Put",
-    "/etcdserverpb.KV/DeleteRange",     "/etcdserverpb.KV/Txn",
-    "/etcdserverpb.KV/Compact",         "/etcdserverpb.Lease/LeaseGrant",
-    "/etcdserverpb.Lease/LeaseRevoke",  "/etcdserverpb.Lease/LeaseTimeToLive",
-    "/etcdserverpb.Lease/LeaseLeases",  "/etcdserverpb.Cluster/MemberList",
-    "/etcdserverpb.Maintenance/Status", "/grpc.health.v1.Health/Check",
-    "/etcdserverpb.Watch/Watch",        "/etcdserverpb.Lease/LeaseKeepAlive",
-    "/grpc.health.v1.Health/Watch",     "/no.Such/Thing",
+    "/etcdserverpb.KV/Range",
+    "/etcdserverpb.KV/Put",
+    "/etcdserverpb.KV/DeleteRange",
+    "/etcdserverpb.KV/Txn",
+    "/etcdserverpb.KV/Compact",
+    "/etcdserverpb.Lease/LeaseGrant",
+    "/etcdserverpb.Lease/LeaseRevoke",
+    "/etcdserverpb.Lease/LeaseTimeToLive",
+    "/etcdserverpb.Lease/LeaseLeases",
+    "/etcdserverpb.Cluster/MemberList",
+    "/etcdserverpb.Maintenance/Status",
+    "/grpc.health.v1.Health/Check",
+    "/etcdserverpb.Watch/Watch",
+    "/etcdserverpb.Lease/LeaseKeepAlive",
+    "/grpc.health.v1.Health/Watch",
+    "/no.Such/Thing",
+    "/etcdserverpb.KV/RangeStream",
+    "/etcdserverpb.Maintenance/Alarm",
+    "/etcdserverpb.Maintenance/HashKV",
+    "/etcdserverpb.Maintenance/Hash",
+    "/etcdserverpb.Cluster/MemberAdd",
+    "/etcdserverpb.Cluster/MemberUpdate",
+    "/v3lockpb.Lock/Lock",
+    "/v3lockpb.Lock/Unlock",
+    "/v3electionpb.Election/Campaign",
+    "/v3electionpb.Election/Proclaim",
+    "/v3electionpb.Election/Leader",
+    "/v3electionpb.Election/Observe",
+    "/v3electionpb.Election/Resign",
+    "/etcdserverpb.Maintenance/Downgrade",
+    "/etcdserverpb.KV/Put",
+    "/etcdserverpb.Lease/LeaseGrant",
 };
 
 struct row {
@@ -162,7 +186,7 @@ static void say(struct world *w, unsigned what, bytes message)
     struct h2_stream *st = w->streams[place];
     if (!st) {
         int64_t timeout_ms = what & 0x40 ? 700 : -1;
-        st = h2_call(w->client, paths[what % 16], "fuzz", timeout_ms, NULL, 0, NULL);
+        st = h2_call(w->client, paths[what % ARRAY_LEN(paths)], "fuzz", timeout_ms, NULL, 0, NULL);
         if (!st)
             return;
         w->streams[place] = st;
