@@ -6,6 +6,9 @@
 #include "api/lease.h"
 #include "snapshot/schema.h"
 
+/* Far beyond what any server reaches, and far from where numbers end. */
+#define REVISION_MAX (INT64_MAX / 8)
+
 struct import {
     const struct bolt_file *file;
     int (*on_row)(void *user, const struct record *r, struct tenure_error *err);
@@ -99,6 +102,8 @@ static int read_compacted(struct import *m, tn_rev *ret)
         rc = snapshot_meta_revision(m->file, "finishedCompactRev", &finished, m->err);
     if (rc == 0)
         *ret = scheduled > finished ? scheduled : finished;
+    if (rc == 0 && *ret > REVISION_MAX)
+        rc = corrupt(m, SCHEMA_META, "a compaction out of range");
     return rc;
 }
 
@@ -120,7 +125,7 @@ static int give_compaction(struct import *m)
 
 static int give_bump(struct import *m, tn_rev bump)
 {
-    if (bump < 0 || bump > INT64_MAX / 4 - m->revision)
+    if (bump < 0 || m->revision > REVISION_MAX || bump > REVISION_MAX - m->revision)
         return error_set(m->err, TENURE_EINVALID, "revision %" PRId64 " cannot go on by %" PRId64, m->revision, bump);
     if (bump == 0)
         return 0;
@@ -153,7 +158,8 @@ static void skip_compacted(struct import *m, const struct schema_rev *rev)
 static int check_kv(struct import *m, const struct schema_rev *rev, const struct kv *kv)
 {
     bool same = rev->main == m->revision && m->sub >= 0;
-    if (rev->main < 2 || rev->sub > UINT32_MAX || rev->main < m->revision || (same && rev->sub <= m->sub))
+    bool fits = rev->main <= REVISION_MAX && rev->sub <= UINT32_MAX && m->seq <= REVISION_MAX;
+    if (rev->main < 2 || !fits || rev->main < m->revision || (same && rev->sub <= m->sub))
         return corrupt(m, SCHEMA_KEY, "a revision out of range");
     if (!rev->tombstone && kv->mod_revision != rev->main)
         return corrupt(m, SCHEMA_KEY, "an entry stands under another revision than its own");

@@ -323,6 +323,7 @@ static void what_etcd_would_not_write_is_refused(void **state)
     const bytes rev2 = bytes_of("\0\0\0\0\0\0\0\2_\0\0\0\0\0\0\0\0", 17);
     const bytes rev0 = bytes_of("\0\0\0\0\0\0\0\0_\0\0\0\0\0\0\0\0", 17);
     const bytes negative = bytes_of("\377\0\0\0\0\0\0\2_\0\0\0\0\0\0\0\0", 17);
+    const bytes huge = bytes_of("\177\377\377\377\377\377\377\377_\0\0\0\0\0\0\0\0", 17);
     const bytes id = bytes_of("\0\0\0\0\0\0\0\7", 8);
     assert_int_equal(import_entry("key", rev2, bytes_str("\x0a\x01k\x10\x02\x18\x02 \x01")), 0);
     assert_int_equal(import_entry("key", rev2, bytes_str("\x0a\x01k\x10\x02\x18\x03 \x01")), TENURE_ECORRUPT);
@@ -336,6 +337,9 @@ static void what_etcd_would_not_write_is_refused(void **state)
     assert_int_equal(import_entry("lease", id, bytes_str("\x08\x07")), TENURE_ECORRUPT);
     assert_int_equal(import_entry("lease", bytes_str("seven"), bytes_str("\x08\x07\x10\x3c")), TENURE_ECORRUPT);
     assert_int_equal(import_entry("meta", bytes_str("scheduledCompactRev"), bytes_str("5")), TENURE_ECORRUPT);
+    assert_int_equal(import_entry("meta", bytes_str("scheduledCompactRev"), rev2), 0);
+    assert_int_equal(import_entry("meta", bytes_str("finishedCompactRev"), huge), TENURE_ECORRUPT);
+    assert_int_equal(import_entry("key", huge, bytes_str("\x0a\x01k")), TENURE_ECORRUPT);
     assert_int_equal(import_entry("unknown", bytes_str("a"), bytes_str("b")), 0);
 }
 
