@@ -4,6 +4,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+
 #include "io/listener.h"
 #include "io/stream.h"
 
@@ -309,6 +312,36 @@ static void a_stream_may_be_closed_at_any_moment(void **state)
     close(fd);
 }
 
+/* One that is OpenSSL itself, to misbehave. */
+static SSL *raw_client(int fd, SSL_CTX **ret_ctx)
+{
+    *ret_ctx = SSL_CTX_new(TLS_client_method());
+    SSL *ssl = SSL_new(*ret_ctx);
+    SSL_set_fd(ssl, fd);
+    while (SSL_connect(ssl) != 1)
+        io_loop_step(w.loop, false);
+    return ssl;
+}
+
+static void a_peer_that_makes_tls_answer_and_does_not_read_is_dropped(void **state)
+{
+    (void)state;
+    SSL_CTX *ctx;
+    int fd = connect_raw();
+    SSL *ssl = raw_client(fd, &ctx);
+    for (int i = 0; i < 1000000 && w.server.ends == 0; i++) {
+        SSL_key_update(ssl, SSL_KEY_UPDATE_REQUESTED);
+        SSL_do_handshake(ssl); /* writes it; what the server answers is never read */
+        io_loop_step(w.loop, false);
+    }
+    assert_int_equal(w.server.ends, 1);
+    assert_int_equal(w.server.first.code, TENURE_EUNAVAILABLE);
+    ERR_clear_error();
+    SSL_free(ssl);
+    SSL_CTX_free(ctx);
+    close(fd);
+}
+
 int main(void)
 {
 #define CASE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -324,6 +357,7 @@ int main(void)
         CASE(a_stream_is_not_writable_before_the_handshake_is_done),
         CASE(one_who_speaks_http_gets_an_answer),
         CASE(a_stream_may_be_closed_at_any_moment),
+        CASE(a_peer_that_makes_tls_answer_and_does_not_read_is_dropped),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }
