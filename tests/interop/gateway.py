@@ -20,7 +20,8 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 BOTH = ThreadPoolExecutor(2)
-QUIET_S = 0.35  # a stream has said what it had to say
+PATIENCE_S = 20
+QUIET_S = 0.7  # a watch has said what it had to say
 
 # Where the two may differ, by a piece of the request: what etcd does there is told in docs/http.md.
 KNOWN = (
@@ -53,21 +54,21 @@ class Server:
 
     def is_healthy(self):
         try:
-            return b'"true"' in self.raw(get("/health"), 1)
+            return b'"true"' in self.raw(get("/health"))
         except OSError:
             return False
 
-    def raw(self, data, quiet_s=QUIET_S):
-        """Sends the bytes; what comes until nothing comes any more."""
-        with socket.create_connection(("127.0.0.1", self.port), 10) as s:
+    def raw(self, data):
+        """Sends the bytes; what comes until nothing comes any more. Only a watch may say nothing, or go on."""
+        quiet_s = QUIET_S if b"/v3/watch " in data else PATIENCE_S
+        with socket.create_connection(("127.0.0.1", self.port), PATIENCE_S) as s:
             s.sendall(data)
             s.settimeout(quiet_s)
             out = b""
             try:
                 while chunk := s.recv(65536):
                     out += chunk
-                    if is_whole(out) and quiet_s == QUIET_S:
-                        s.settimeout(0.02)
+                    s.settimeout(0.02 if is_whole(out, data.startswith(b"HEAD ")) else quiet_s)
                 return out + b"<end>"
             except TimeoutError:
                 return out
@@ -103,11 +104,16 @@ def free_port():
         return s.getsockname()[1]
 
 
-def is_whole(answer):
-    """An answer with a length, or in chunks, and all of it."""
-    head, _, body = answer.partition(b"\r\n\r\n")
+def is_whole(answer, is_head):
+    """The last answer has a length, or chunks, and all of it is there."""
+    last = re.split(rb"(?=HTTP/1\.[01] \d\d\d )", answer)[-1]
+    if last.startswith(b"HTTP/1.1 100 "):
+        return False
+    head, end, body = last.partition(b"\r\n\r\n")
     length = re.search(rb"(?i)\r\ncontent-length: (\d+)", head)
-    return len(body) >= int(length[1]) if length else body.endswith(b"0\r\n\r\n")
+    if not end or not length:
+        return body.endswith(b"0\r\n\r\n")
+    return is_head or len(body) >= int(length[1])
 
 
 # --- what differs between any two healthy servers ---------------------------------------------------------------------
