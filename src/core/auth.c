@@ -192,50 +192,75 @@ enum etcd_error auth_lease_list(struct core_call *call)
     return check_in_both(call, may_read_leases, 0);
 }
 
-/* ---- requests about keys ---- */
-
-/* What is wrong with a request by itself is told before what is wrong with its token: judged as nobody's, it then has no
- * other error than that it is nobody's. */
-static enum etcd_error sooner_told(enum etcd_error token, enum etcd_error request)
-{
-    return token != ETCD_OK && (request == ETCD_OK || request == ETCD_USER_EMPTY) ? token : request;
-}
+/* ---- requests about keys: what is wrong by itself, the token, the size, the permission ---- */
 
 enum etcd_error auth_range(struct core_call *call, const struct range_req *req)
 {
     struct auth_user who;
     if (is_off(call))
         return ETCD_OK;
-    enum etcd_error e = auth_who(call, STORE_DURABLE, &who);
-    return sooner_told(e, store_auth_check_range(call->core->store, who, req));
+    enum etcd_error e = store_check_range(req);
+    if (!e)
+        e = auth_who(call, STORE_DURABLE, &who);
+    return e ? e : store_auth_check_range(call->core->store, who, req);
 }
 
-enum etcd_error auth_put(struct core_call *call, const struct put_req *req)
+/* The log entry of etcd names who asks. */
+static enum etcd_error check_size(const struct core_call *call, size_t request_bytes, struct auth_user who)
+{
+    size_t named = who.name.len ? 4 + who.name.len : 0;
+    return call_is_too_large(call, request_bytes + named) ? ETCD_REQUEST_TOO_LARGE : ETCD_OK;
+}
+
+enum etcd_error auth_put(struct core_call *call, const struct put_req *req, size_t request_bytes)
 {
     struct auth_user who;
     if (is_off(call))
         return ETCD_OK;
-    enum etcd_error e = auth_who(call, STORE_PLANNED, &who);
-    return sooner_told(e, store_auth_check_put(call->core->store, who, req));
+    enum etcd_error e = store_check_put(req);
+    if (!e)
+        e = auth_who(call, STORE_PLANNED, &who);
+    if (!e)
+        e = check_size(call, request_bytes, who);
+    return e ? e : store_auth_check_put(call->core->store, who, req);
 }
 
-enum etcd_error auth_delete(struct core_call *call, const struct delete_req *req)
+enum etcd_error auth_delete(struct core_call *call, const struct delete_req *req, size_t request_bytes)
 {
     struct auth_user who;
     if (is_off(call))
         return ETCD_OK;
-    enum etcd_error e = auth_who(call, STORE_PLANNED, &who);
-    return sooner_told(e, store_auth_check_delete(call->core->store, who, req));
+    enum etcd_error e = store_check_delete(req);
+    if (!e)
+        e = auth_who(call, STORE_PLANNED, &who);
+    if (!e)
+        e = check_size(call, request_bytes, who);
+    return e ? e : store_auth_check_delete(call->core->store, who, req);
 }
 
-enum etcd_error auth_txn(struct core_call *call, const struct txn_req *req)
+enum etcd_error auth_txn(struct core_call *call, const struct txn_req *req, size_t request_bytes)
 {
     struct core *c = call->core;
     struct auth_user who;
     if (is_off(call))
         return ETCD_OK;
-    enum etcd_error e = auth_who(call, txn_may_write(req) ? STORE_PLANNED : STORE_DURABLE, &who);
-    return sooner_told(e, store_auth_check_txn(c->store, who, req, &c->arena));
+    enum etcd_error e = store_check_txn(c->store, req, &c->arena);
+    if (!e)
+        e = auth_who(call, txn_may_write(req) ? STORE_PLANNED : STORE_DURABLE, &who);
+    if (!e && txn_may_write(req))
+        e = check_size(call, request_bytes, who);
+    return e ? e : store_auth_check_txn(c->store, who, req, &c->arena);
+}
+
+enum etcd_error auth_change(struct core_call *call, size_t request_bytes)
+{
+    struct auth_user who;
+    if (is_off(call))
+        return ETCD_OK;
+    enum etcd_error e = auth_who(call, STORE_PLANNED, &who);
+    if (!e)
+        e = check_size(call, request_bytes, who);
+    return e ? e : auth_admin(call);
 }
 
 /* ---- the same, ending the call ---- */
@@ -263,24 +288,29 @@ bool call_is_admin(struct core_call *call)
     return passes(call, auth_admin(call));
 }
 
+bool call_may_change_auth(struct core_call *call, size_t request_bytes)
+{
+    return passes(call, auth_change(call, request_bytes));
+}
+
 bool call_may_range(struct core_call *call, const struct range_req *req)
 {
     return passes(call, auth_range(call, req));
 }
 
-bool call_may_put(struct core_call *call, const struct put_req *req)
+bool call_may_put(struct core_call *call, const struct put_req *req, size_t request_bytes)
 {
-    return passes(call, auth_put(call, req));
+    return passes(call, auth_put(call, req, request_bytes));
 }
 
-bool call_may_delete(struct core_call *call, const struct delete_req *req)
+bool call_may_delete(struct core_call *call, const struct delete_req *req, size_t request_bytes)
 {
-    return passes(call, auth_delete(call, req));
+    return passes(call, auth_delete(call, req, request_bytes));
 }
 
-bool call_may_txn(struct core_call *call, const struct txn_req *req)
+bool call_may_txn(struct core_call *call, const struct txn_req *req, size_t request_bytes)
 {
-    return passes(call, auth_txn(call, req));
+    return passes(call, auth_txn(call, req, request_bytes));
 }
 
 bool call_may_revoke(struct core_call *call, tn_lease id)

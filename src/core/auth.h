@@ -25,11 +25,14 @@ void auth_refuse(struct core_call *call, enum etcd_error e);
 enum etcd_error auth_authenticated(struct core_call *call);
 /* The role root. */
 enum etcd_error auth_admin(struct core_call *call);
+/* The same for a change of users and roles, whose size is judged in between. */
+enum etcd_error auth_change(struct core_call *call, size_t request_bytes);
+/* Of writes the size is judged too, between the token and the permission: where etcd does. */
 enum etcd_error auth_range(struct core_call *call, const struct range_req *req);
-enum etcd_error auth_put(struct core_call *call, const struct put_req *req);
-enum etcd_error auth_delete(struct core_call *call, const struct delete_req *req);
+enum etcd_error auth_put(struct core_call *call, const struct put_req *req, size_t request_bytes);
+enum etcd_error auth_delete(struct core_call *call, const struct delete_req *req, size_t request_bytes);
 /* Compares and all operations on both paths, nested ones too. */
-enum etcd_error auth_txn(struct core_call *call, const struct txn_req *req);
+enum etcd_error auth_txn(struct core_call *call, const struct txn_req *req, size_t request_bytes);
 /* Writing all keys that are attached to the lease. */
 enum etcd_error auth_lease_revoke(struct core_call *call, tn_lease id);
 enum etcd_error auth_lease_renew(struct core_call *call, tn_lease id);
@@ -40,10 +43,11 @@ enum etcd_error auth_lease_list(struct core_call *call);
 /* ---- the same, ending the call when the answer is no ---- */
 bool call_is_authenticated(struct core_call *call) MUST_USE;
 bool call_is_admin(struct core_call *call) MUST_USE;
+bool call_may_change_auth(struct core_call *call, size_t request_bytes) MUST_USE;
 bool call_may_range(struct core_call *call, const struct range_req *req) MUST_USE;
-bool call_may_put(struct core_call *call, const struct put_req *req) MUST_USE;
-bool call_may_delete(struct core_call *call, const struct delete_req *req) MUST_USE;
-bool call_may_txn(struct core_call *call, const struct txn_req *req) MUST_USE;
+bool call_may_put(struct core_call *call, const struct put_req *req, size_t request_bytes) MUST_USE;
+bool call_may_delete(struct core_call *call, const struct delete_req *req, size_t request_bytes) MUST_USE;
+bool call_may_txn(struct core_call *call, const struct txn_req *req, size_t request_bytes) MUST_USE;
 bool call_may_revoke(struct core_call *call, tn_lease id) MUST_USE;
 bool call_may_see_lease(struct core_call *call, const struct lease_ttl_req *req) MUST_USE;
 bool call_may_list_leases(struct core_call *call) MUST_USE;

@@ -43,7 +43,7 @@ bool queue_txn(struct core_call *call, const struct txn_req *req, tn_ms now, str
 {
     struct core *c = call->core;
     *seq = 0;
-    if (!call_may_txn(call, req))
+    if (!call_may_txn(call, req, 0))
         return false;
     enum etcd_error e = store_txn(c->store, req, &c->arena, ret, seq);
     if (e != ETCD_OK) {

@@ -27,7 +27,7 @@ static void answer_done(struct core_call *call, enum etcd_error e, tn_seq seq, e
 /* Whether a change is taken from this caller now; ends the call otherwise. */
 static bool is_taken(struct core_call *call, size_t request_bytes, enum write_kind kind, tn_ms now)
 {
-    return call_is_admin(call) && call_may_write(call, request_bytes, kind, now);
+    return call_may_change_auth(call, request_bytes) && call_may_write(call, request_bytes, kind, now);
 }
 
 /* ---- the switch ---- */
@@ -181,16 +181,13 @@ static void auth_authenticate(struct core_call *call, bytes in, tn_ms now)
 
 /* ---- new passwords ---- */
 
+/* In etcd it is hashed first of all, and that fails. */
 static bool password_is_taken(struct core_call *call, bytes password)
 {
-    enum etcd_error e = ETCD_OK;
-    if (password.len > AUTH_PASSWORD_MAX)
-        e = ETCD_PASSWORD_TOO_LONG;
-    else if (has_zero(password))
-        e = ETCD_PASSWORD_WITH_ZERO;
-    if (e != ETCD_OK)
-        call_fail(call, e);
-    return e == ETCD_OK;
+    if (password.len <= AUTH_PASSWORD_MAX)
+        return true;
+    call_fail(call, ETCD_PASSWORD_TOO_LONG);
+    return false;
 }
 
 /* Whether who asked may still, and the log takes it; ends the call otherwise. */
@@ -234,7 +231,7 @@ static void hash_password(struct core_call *call, bytes name, bytes password,
                           void (*then)(struct core_call *call, struct login *l, tn_ms now))
 {
     struct auth_user by = {0};
-    enum etcd_error e = auth_who(call, STORE_DURABLE, &by);
+    enum etcd_error e = has_zero(password) ? ETCD_PASSWORD_WITH_ZERO : auth_who(call, STORE_DURABLE, &by);
     if (e == ETCD_OK && by.revision == 0)
         e = auth_who(call, STORE_PLANNED, &by);
     struct login *l = e == ETCD_OK ? login_new(call, name, by, password) : NULL;

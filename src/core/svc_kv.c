@@ -36,7 +36,7 @@ static void kv_put(struct core_call *call, bytes in, tn_ms now)
     struct put_req req;
     struct put_resp resp;
     tn_seq seq = 0;
-    if (!call_decoded(call, decode_put_req(in, &c->arena, &req)) || !call_may_put(call, &req) ||
+    if (!call_decoded(call, decode_put_req(in, &c->arena, &req)) || !call_may_put(call, &req, in.len) ||
         !put_is_taken(call, &req, in.len, now))
         return;
     enum etcd_error e = store_put(c->store, &req, &c->arena, &resp, &seq);
@@ -64,7 +64,7 @@ static void kv_delete(struct core_call *call, bytes in, tn_ms now)
     struct delete_req req;
     struct delete_resp resp;
     tn_seq seq = 0;
-    if (!call_decoded(call, decode_delete_req(in, &c->arena, &req)) || !call_may_delete(call, &req) ||
+    if (!call_decoded(call, decode_delete_req(in, &c->arena, &req)) || !call_may_delete(call, &req, in.len) ||
         !delete_is_taken(call, &req, in.len, now))
         return;
     enum etcd_error e = store_delete(c->store, &req, &c->arena, &resp, &seq);
@@ -96,7 +96,7 @@ static void kv_txn(struct core_call *call, bytes in, tn_ms now)
     struct txn_req req;
     struct txn_resp resp;
     tn_seq seq = 0;
-    if (!call_decoded(call, decode_txn_req(in, &c->arena, &req)) || !call_may_txn(call, &req) ||
+    if (!call_decoded(call, decode_txn_req(in, &c->arena, &req)) || !call_may_txn(call, &req, in.len) ||
         !txn_is_taken(call, &req, in.len, now))
         return;
     enum etcd_error e = store_txn(c->store, &req, &c->arena, &resp, &seq);

@@ -33,7 +33,7 @@ static void lock_unlock(struct core_call *call, bytes in, tn_ms now)
     struct delete_resp resp;
     tn_seq seq = 0;
     if (!call_decoded(call, decode_unlock_req(in, &c->arena, &req.range.key)) ||
-        !call_may_write(call, in.len, WRITE_FREES, now) || !call_may_delete(call, &req))
+        !call_may_write(call, in.len, WRITE_FREES, now) || !call_may_delete(call, &req, in.len))
         return;
     enum etcd_error e = store_delete(c->store, &req, &c->arena, &resp, &seq);
     if (e != ETCD_OK) {

@@ -47,12 +47,22 @@ struct reach {
     bool end_included; /* the single key `end` as well */
 };
 
+/* The i-th byte of the first key that is not covered: that is the end, or the end with a zero behind it. */
+static int byte_at(struct reach r, size_t i)
+{
+    if (i < r.end.len)
+        return r.end.data[i];
+    return i == r.end.len && r.end_included ? 0 : -1;
+}
+
 static bool reaches_beyond(struct reach a, struct reach b)
 {
+    size_t i = 0;
     if (a.all || b.all)
         return a.all && !b.all;
-    int c = bytes_compare(a.end, b.end);
-    return c > 0 || (c == 0 && a.end_included && !b.end_included);
+    while (byte_at(a, i) == byte_at(b, i) && byte_at(a, i) >= 0)
+        i++;
+    return byte_at(a, i) > byte_at(b, i);
 }
 
 static struct reach reach_of(struct key_range r)

@@ -352,6 +352,26 @@ static void a_key_and_the_one_right_behind_it_are_one_range(void **state)
     enable();
     assert_int_equal(reads("u", "k", "m"), ETCD_OK);
     assert_int_equal(reads("u", "k", "n"), ETCD_PERMISSION_DENIED);
+    assert_int_equal(forbid("r", "k", NULL), ETCD_OK);
+    assert_int_equal(reads("u", "k", "m"), ETCD_PERMISSION_DENIED);
+}
+
+/* The range of one key, written as a range. */
+static void a_range_of_a_single_key_is_that_key(void **state)
+{
+    (void)state;
+    struct key_range as_range = {bytes_str("k"), bytes_of("k\0", 2)}, two = {bytes_str("k"), bytes_of("k\0\0", 3)};
+    user_add("u", "h");
+    role_add("r");
+    give("u", "r");
+    permit("r", PERMISSION_READ, "k", NULL);
+    enable();
+    assert_int_equal(store_auth_check_read(w.s, STORE_PLANNED, who("u"), as_range), ETCD_OK);
+    assert_int_equal(store_auth_check_read(w.s, STORE_PLANNED, who("u"), two), ETCD_PERMISSION_DENIED);
+    struct role_grant_req req = {bytes_str("r"), true, {PERMISSION_WRITE, as_range}};
+    assert_int_equal(store_role_grant(w.s, &req, &w.seq), ETCD_OK);
+    assert_int_equal(writes("u", "k", NULL), ETCD_OK);
+    assert_int_equal(store_auth_check_write(w.s, STORE_PLANNED, who("u"), as_range), ETCD_OK);
 }
 
 static void nobody_and_somebody_of_an_old_revision_are_told_so(void **state)
@@ -721,6 +741,7 @@ int main(void)
         TEST(what_is_kept_is_etcds_message),
         TEST(ranges_of_all_roles_count_together),
         TEST(a_key_and_the_one_right_behind_it_are_one_range),
+        TEST(a_range_of_a_single_key_is_that_key),
         TEST(nobody_and_somebody_of_an_old_revision_are_told_so),
         TEST(previous_values_need_reading_and_leases_all_their_keys),
         TEST(a_transaction_is_judged_by_all_that_it_may_do),
