@@ -81,6 +81,9 @@ func (g *gen) next() step {
 		if p, ok := s.msg.(*pb.AuthRoleGrantPermissionRequest); ok && p.Perm != nil {
 			g.granted = append(g.granted, p.Perm)
 		}
+		if g.withAuth && s.op == opProgress {
+			continue // known difference "progress": a stream that was opened with a token of old has no watch
+		}
 		if g.withAuth && (s.op == opOpen || s.op == opWatch) && !g.r.authOn {
 			continue // known difference "watch permission": who watches before it is switched on
 		}
