@@ -23,6 +23,7 @@ type gen struct {
 	kinds    []choice // what is drawn from
 	withAuth bool
 	granted  []*authpb.Permission
+	ends     map[string]map[string]bool // by role and key: the ends of ranges that were granted
 	alarmed  int
 	alarm    *pb.AlarmRequest
 	queue    []step // to be played first
@@ -79,6 +80,9 @@ func (g *gen) next() step {
 			continue
 		}
 		if p, ok := s.msg.(*pb.AuthRoleGrantPermissionRequest); ok && p.Perm != nil {
+			if g.isGrantedBesideOthers(p) {
+				continue
+			}
 			g.granted = append(g.granted, p.Perm)
 		}
 		if g.withAuth && s.op == opProgress {

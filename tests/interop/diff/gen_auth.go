@@ -96,6 +96,22 @@ func (g *gen) authSwitchStep() step {
 	return authStep("AuthEnable", &pb.AuthEnableRequest{})
 }
 
+// isGrantedBesideOthers: known difference "grant", of a range that the role may have, beside others that begin with its key.
+func (g *gen) isGrantedBesideOthers(r *pb.AuthRoleGrantPermissionRequest) bool {
+	if g.ends == nil {
+		g.ends = map[string]map[string]bool{}
+	}
+	key, end := r.Name+"\x00"+string(r.Perm.Key), string(r.Perm.RangeEnd)
+	if g.ends[key] == nil {
+		g.ends[key] = map[string]bool{}
+	}
+	if g.ends[key][end] && len(g.ends[key]) > 1 {
+		return true
+	}
+	g.ends[key][end] = true
+	return false
+}
+
 func (g *gen) permission() *authpb.Permission {
 	key := g.key()
 	p := &authpb.Permission{Key: key, RangeEnd: g.rangeEnd(key), PermType: authpb.Permission_Type(g.Intn(3))}
