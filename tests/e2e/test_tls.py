@@ -291,6 +291,28 @@ def mistakes(w):
     serve(w, "--client-cert-auth", "--trusted-ca-file", f"{c}/ca.pem", urls="https://0.0.0.0:0")
 
 
+def without_the_libraries(w):
+    """where OpenSSL or libyaml cannot be loaded, only what needs them says so"""
+    c = certs(w)
+    broken = Path(w.path("broken"))
+    broken.mkdir()
+    for name in ("libcrypto.so.3", "libssl.so.3", "libyaml-0.so.2"):
+        (broken / name).touch()
+    env = {"LD_LIBRARY_PATH": str(broken)}
+    p, (url,) = serve(w, urls="http://127.0.0.1:0", cert=None, env=env)
+    equal(w.run([TENURE, "put", "a", "1", "--endpoints", url], env={**os.environ, **env}, check=True).returncode, 0)
+    p.terminate()
+    equal(p.wait(PATIENCE_S), 0)
+    conf = Path(w.path("conf.yml"))
+    conf.write_text("name: x\n")
+    pair = ["--cert-file", f"{c}/server.pem", "--key-file", f"{c}/server.key"]
+    for argv, named in [(["serve", "--data-dir", w.path("data"), "--listen-client-urls", "https://127.0.0.1:0", *pair], "libssl3"),
+                        (["serve", "--config-file", str(conf)], "libyaml"),
+                        (["get", "a", "--endpoints", "https://127.0.0.1:1"], "libssl3")]:
+        r = w.run([TENURE, *argv], env={**os.environ, **env})
+        true(r.returncode in (1, 2, 3) and named in r.stderr, r.stderr)
+
+
 def own_client(w):
     """tenure's own commands speak TLS, with options and environment, and say why they do not"""
     c = certs(w)
@@ -356,4 +378,4 @@ def stops(w):
 
 
 main([https, mutual, allowed_names, versions, protocols, reload, revoked_while_it_runs, common_name_is_the_user, several_addresses,
-      wrong_kind_of_client, auto_tls, mistakes, own_client, own_client_on_etcd, stops])
+      wrong_kind_of_client, auto_tls, mistakes, without_the_libraries, own_client, own_client_on_etcd, stops])
