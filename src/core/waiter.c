@@ -14,7 +14,8 @@
 
 /* What a waiter costs beside its key, with its two watchers, roughly. */
 #define WAITER_BYTES 1200
-#define TURN_MAX     256 /* waiters looked after a turn */
+#define LOOKS_MAX    16  /* a turn; each walks over its queue */
+#define LEAVES_MAX   256 /* a turn */
 #define RETRY_MS     100
 
 /* ---- life ---- */
@@ -332,7 +333,7 @@ static void run_leaving(struct core *c, tn_ms now)
     struct list *leaving = &c->queue.leaving, *left = &c->queue.left;
     if (c->journal.writing == WRITING_OFF)
         forget_all(leaving);
-    for (int i = 0; i < TURN_MAX && !list_empty(leaving) && now >= c->queue.retry_at; i++) {
+    for (int i = 0; i < LEAVES_MAX && !list_empty(leaving) && now >= c->queue.retry_at; i++) {
         bool planned =
             journal_refuses(c, WRITE_FREES, now) == ETCD_OK && leave(LIST_ENTRY(leaving->next, struct waiter, link));
         if (!planned)
@@ -359,7 +360,7 @@ void waiters_undone(struct core *c)
 
 void waiters_run(struct core *c, tn_ms now)
 {
-    for (int i = 0; i < TURN_MAX && !list_empty(&c->queue.due); i++) {
+    for (int i = 0; i < LOOKS_MAX && !list_empty(&c->queue.due); i++) {
         struct waiter *w = LIST_ENTRY(c->queue.due.next, struct waiter, link);
         list_remove(&w->link);
         look(w, false);
