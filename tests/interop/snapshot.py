@@ -128,7 +128,11 @@ def to_tenure(w, path, name, *words):
 
 def save(w, url, path):
     ctl(w, url, "snapshot", "save", path, user=ROOT_USER)
-    return same_status(w, path)
+    status = same_status(w, path)
+    shutil.copy(path, path + ".hash")  # etcdutl opens it to write
+    file = json.loads(w.run([UTL, "hashkv", path + ".hash", "-w", "json"], check=True).stdout)
+    equal((file["hash"], file["hashRevision"]), (hashkv(w, url, status["revision"])[0], status["revision"]), "etcdutl hashkv")
+    return status
 
 
 def out_and_back(w):
