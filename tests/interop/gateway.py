@@ -208,7 +208,15 @@ CALLS = [("kv/deleterange", '{"key":"Yg==","prev_kv":true}'), ("kv/compaction", 
          ("maintenance/transfer-leadership", '{"targetID":5}'), ("maintenance/downgrade", '{"action":"CANCEL"}'),
          ("maintenance/downgrade", '{"action":"ENABLE","version":"x"}'), ("maintenance/status", "{}"), ("auth/status", "{}"),
          ("auth/enable", "{}"), ("auth/authenticate", '{"name":"x","password":"y"}'), ("auth/role/get", '{"role":"x"}'),
-         ("auth/user/list", ""), ("maintenance/snapshot", "x"), ("nothing", "{}")]
+         ("auth/user/list", ""), ("maintenance/snapshot", "x"), ("nothing", "{}"), ("lease/grant", '{"TTL":600,"ID":9}'),
+         ("lock/lock", '{"name":"bA==","lease":9}'), ("lock/lock", '{"name":"bA==","lease":"9"}'), ("lock/lock", '{"lease":9}'),
+         ("lock/lock", '{"name":"bA==","lease":99}'), ("lock/unlock", '{"key":"bC85"}'), ("lock/unlock", "{}"),
+         ("election/leader", '{"name":"ZQ=="}'), ("election/campaign", '{"name":"ZQ==","lease":9,"value":"MQ=="}'),
+         ("election/campaign", '{"name":"ZQ==","lease":9,"value":"Mg=="}'), ("election/leader", '{"name":"ZQ=="}'),
+         ("election/campaign", '{"name":"ZQ==","lease":99}'), ("election/proclaim", "{}"), ("election/resign", "{}"),
+         ("election/proclaim", '{"leader":{"name":"ZQ==","key":"ZS85","rev":"1","lease":"9"},"value":"Mw=="}'),
+         ("election/resign", '{"leader":{"name":"ZQ==","key":"ZS85","rev":"1","lease":"9"}}'), ("election/observe", "x"),
+         ("maintenance/defragment", "{}"), ("cluster/member/promote", '{"ID":5}'), ("cluster/member/update", '{"ID":5}')]
 LINES = ["Grpc-Timeout: soon\r\n", "Grpc-Timeout: 5S\r\n", "Connection: close\r\n", "Expect: nonsense\r\n",
          "Content-Type: application/x-www-form-urlencoded\r\n", "Grpc-Metadata-Hasleader: true\r\n"]
 SYNTAX = [b"GET /version HTTP/1.0\r\n\r\n", b"GET /version HTTP/1.0\r\nConnection: keep-alive\r\n\r\n",
