@@ -91,7 +91,7 @@ struct core_conn *core_accept(struct core *c, const char *peer, void *user, tn_m
         return NULL;
     struct h2_limits limits = {
         .streams_max = c->config.streams_max,
-        .message_bytes_max = c->config.request_bytes_max + (512 << 10),
+        .message_bytes_max = core_message_max(c),
     };
     conn->h2 = h2_server_new(&limits, &callbacks, conn);
     if (!conn->h2) {

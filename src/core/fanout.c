@@ -143,27 +143,48 @@ static bool send_part(struct watch *w, tn_rev revision, size_t from, size_t to, 
     return h2_send_parts(call->stream, &c->fanout.parts[from - 1], to - from + 1) == 0;
 }
 
-/* Where a fragment that begins at `from` ends: at least one event, else as many as fit. */
-static size_t fragment_end(const struct fanout *f, size_t from, size_t end, size_t bytes_max)
+/* What the head of a response costs, with the mark of a fragment or without. */
+static size_t head_len(const struct watch *w, tn_rev revision, bool fragment)
 {
-    size_t to = from, len = 0;
+    struct core *c = w->stream->call->core;
+    struct watch_resp head = {.header = c->header, .watch_id = w->id, .fragment = fragment};
+    head.header.revision = revision;
+    core_scratch(c);
+    encode_watch_resp(&head, &c->out);
+    return c->out.len;
+}
+
+/* Where a fragment that begins at `from` ends: at least one event, else as many as fit. */
+static size_t fragment_end(const struct fanout *f, size_t from, size_t end, size_t head, size_t bytes_max)
+{
+    size_t to = from, len = head;
     do
         len += part_len(&f->parts[to++]);
     while (to < end && len + part_len(&f->parts[to]) < bytes_max);
     return to;
 }
 
-static bool send_events(struct watch *w, tn_rev revision, size_t n)
+/* As etcd: as long as the longest message that is taken, everything counted. */
+static bool send_fragments(struct watch *w, tn_rev revision, size_t n, size_t bytes_max)
 {
     struct core *c = w->stream->call->core;
-    if (!w->fragment)
+    size_t to = fragment_end(&c->fanout, 1, n + 1, head_len(w, revision, false), bytes_max);
+    if (to > n)
         return send_part(w, revision, 1, n + 1, false);
-    for (size_t from = 1, to; from <= n; from = to) {
-        to = fragment_end(&c->fanout, from, n + 1, c->config.request_bytes_max);
+    size_t head = head_len(w, revision, true);
+    for (size_t from = 1; from <= n; from = to) {
+        to = fragment_end(&c->fanout, from, n + 1, head, bytes_max);
         if (!send_part(w, revision, from, to, to <= n))
             return false;
     }
     return true;
+}
+
+static bool send_events(struct watch *w, tn_rev revision, size_t n)
+{
+    if (w->fragment)
+        return send_fragments(w, revision, n, core_message_max(w->stream->call->core));
+    return send_part(w, revision, 1, n + 1, false);
 }
 
 static void deliver(struct core *c, const struct store_watch_batch *b, tn_ms now)

@@ -259,6 +259,11 @@ struct core {
 };
 
 /* core.c */
+/* The longest message: a request, and what gRPC may add to it. */
+static inline uint32_t core_message_max(const struct core *c)
+{
+    return c->config.request_bytes_max + (512 << 10);
+}
 /* Time only goes on: within a turn later input may bring a later time than the turn's own. */
 void core_clock(struct core *c, tn_ms now);
 /* Empties arena and out for the next request. */

@@ -140,6 +140,32 @@ static void fragments_are_marked_but_for_the_last(void **state)
     assert_int_equal(got_watch(whole).n_events, 16);
 }
 
+static void a_fragment_is_shorter_than_the_longest_message_and_holds_what_fits(void **state)
+{
+    (void)state;
+    struct world_options o = {.core = {.request_bytes_max = 1 << 20}};
+    static char value[100001];
+    size_t sizes[4], n = 0;
+    restart(&o);
+    memset(value, 'v', sizeof value - 1);
+    for (int i = 0; i < 3; i++)
+        put_many(10, value);
+    struct watch_create_req req = everything();
+    req.fragment = req.prev_kv = true;
+    req.start_revision = 2;
+    struct call *s = client_watch(here.c);
+    call_watch(s, &req);
+    world_settle(here.w);
+    while (s->taken < s->n_messages) {
+        size_t len = s->messages[s->taken].len;
+        struct watch_resp r = got_watch(s);
+        assert_true(len < (1 << 20) + (512 << 10));
+        if (r.fragment)
+            assert_true(n < ARRAY_LEN(sizes) && (sizes[n++] = len) > (1 << 20) + (512 << 10) - 210000);
+    }
+    assert_true(n >= 1);
+}
+
 /* A client that takes nothing costs a bounded queue; what it misses it gets from history. */
 static void a_client_that_does_not_read_is_bounded_and_misses_nothing(void **state)
 {
@@ -196,6 +222,7 @@ int main(void)
         CASE(one_revision_is_never_split),
         CASE(a_revision_below_the_bound_comes_in_one_piece),
         CASE(fragments_are_marked_but_for_the_last),
+        CASE(a_fragment_is_shorter_than_the_longest_message_and_holds_what_fits),
         CASE(a_client_that_does_not_read_is_bounded_and_misses_nothing),
         CASE(a_slow_client_does_not_hold_up_others),
     };
