@@ -62,7 +62,8 @@ func without(steps []step, from, n int) []step {
 
 // dropKinds leaves out all steps of a kind, but for the last step: what takes time first.
 func (s *shrinker) dropKinds(steps []step) []step {
-	for _, prefix := range []string{"watch ", opKeepAlive, pathRange, pathLeases, pathTimeToLive, pathCompact, "/etcdserverpb.Lease/", pathDelete} {
+	for _, prefix := range []string{"watch ", opKeepAlive, pathRange, pathLeases, pathTimeToLive, pathCompact, "/etcdserverpb.Lease/",
+		pathDelete, "/etcdserverpb.Maintenance/", "/etcdserverpb.Cluster/", pathTxn, pathPut, "LeaseGrant"} {
 		var shorter []step
 		for i, st := range steps {
 			if !strings.HasPrefix(st.op, prefix) || i == len(steps)-1 {

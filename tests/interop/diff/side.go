@@ -31,7 +31,9 @@ type side struct {
 }
 
 func newSide(s *server) *side {
-	return &side{server: s, nameOf: map[int64]int64{}, idOf: map[int64]int64{}, tokens: map[string]string{}}
+	x := &side{server: s, nameOf: map[int64]int64{}, idOf: map[int64]int64{}, tokens: map[string]string{}}
+	x.call(step{op: pb.Cluster_MemberList_FullMethodName, msg: &pb.MemberListRequest{}}) // tells the id of the member
+	return x
 }
 
 func (s *side) close() {
