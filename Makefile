@@ -1,6 +1,6 @@
 # Tenure. Everything here calls a script or meson; `make help` lists it.
 .POSIX:
-.PHONY: all help deps demo check check-tsan check-clang bench fuzz sim interop install format tidy clean
+.PHONY: all help deps demo check check-tsan check-clang bench fuzz sim flows interop install format tidy clean
 
 PREFIX = /usr/local
 
@@ -33,6 +33,9 @@ fuzz: deps      ## each parser under libFuzzer for FUZZ_S seconds
 
 sim: all        ## the simulation over many seeds
 	@scripts/sim
+
+flows: deps     ## the flows by other people's clients in every mode: plain, TLS, client certificates, users
+	@scripts/flows
 
 interop:        ## current etcd beside tenure serve, and clients that Debian does not have (needs Go)
 	@scripts/interop

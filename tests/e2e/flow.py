@@ -10,6 +10,9 @@
 
 A line is what follows `etcdctl`. Two servers run, one of each kind; each line runs on both, one after the other, and exit
 code, output and errors must be equal after what may differ has been levelled: ids, terms, sizes, addresses.
+
+FLOW_MODE names how clients and servers talk: plain, tls, mtls (with certificates of clients), auth (with TLS, as the user root); or
+rotate, which takes one of the last three, another one each day.
 """
 
 import ast
@@ -19,18 +22,61 @@ from concurrent.futures import ThreadPoolExecutor
 
 from harness import *
 
+MODES = ("plain", "tls", "mtls", "auth")
+MODE = os.environ.get("FLOW_MODE", "plain")
+if MODE == "rotate":
+    MODE = MODES[1 + int(time.time() // 86400) % 3]
+PASSWORD = "pw"
+
+
+def certificates(world):
+    """The folder of certificates (tests/lib/certs.h)."""
+    folder = world.folder / "certs"
+    if not folder.exists():
+        if "MKCERTS" not in os.environ:
+            raise Skip("MKCERTS does not name the program that makes certificates")
+        folder.mkdir()
+        world.run([os.environ["MKCERTS"], str(folder)], env=dict(os.environ), check=True)
+    return folder
+
+
+def etcdctl_options(world):
+    """What etcdctl needs in this mode."""
+    c = certificates(world) if MODE != "plain" else None
+    return {"plain": [], "auth": [f"--cacert={c}/ca.pem", f"--user=root:{PASSWORD}"], "tls": [f"--cacert={c}/ca.pem"],
+            "mtls": [f"--cacert={c}/ca.pem", f"--cert={c}/alice.pem", f"--key={c}/alice.key"]}[MODE]
+
+
+def start(world, kind):
+    """A server of that kind, ready for the clients of this mode."""
+    options = []
+    if MODE != "plain":
+        c = certificates(world)
+        options = ["--cert-file", f"{c}/server.pem", "--key-file", f"{c}/server.key"]
+        if MODE == "mtls":
+            options += ["--client-cert-auth", "--trusted-ca-file", f"{c}/ca.pem"]
+    if MODE == "auth":
+        options += ["--bcrypt-cost", "4"]
+    server = Server(kind, world.folder / f"flow-{kind}", *options)
+    server.scheme = "http" if MODE == "plain" else "https"
+    server.start()
+    if MODE == "auth":
+        env = {**os.environ, "ETCDCTL_API": "3", "ETCDCTL_ENDPOINTS": server.url}
+        for words in (f"user add root:{PASSWORD}", "role add root", "user grant-role root root", "auth enable"):
+            world.run(["etcdctl", "--cacert", f"{c}/ca.pem", *words.split()], env=env, check=True)
+    return server
+
 
 class Pair:
     """A server of each kind, with what it has drawn."""
 
-    def __init__(self, world, options=()):
-        self.world, self.options = world, list(options)
+    def __init__(self, world):
+        self.world, self.options = world, etcdctl_options(world)
         if not shutil.which("etcd"):
             raise Skip("there is no etcd on this machine")
-        self.servers = [Server(kind, world.folder / f"flow-{kind}") for kind in ("tenure", "etcd")]
         self.names = [{}, {}]
         with ThreadPoolExecutor(2) as pool:
-            list(pool.map(lambda s: s.start(), self.servers))
+            self.servers = list(pool.map(lambda kind: start(world, kind), ("tenure", "etcd")))
 
     def end(self):
         for server in self.servers:
@@ -48,7 +94,7 @@ NUMBERS = (  # what differs between any two servers, in the output formats
     (r'("(?:cluster_id|member_id|raft_term|ID|leader|raftIndex|raftTerm|raftAppliedIndex|dbSize|dbSizeInUse|memberID)":)\d+', r"\1N"),
     (r'("(?:ClusterID|MemberID|RaftTerm|Leader|RaftIndex|RaftAppliedIndex|DBSize|DBSizeInUse)" : )\d+', r"\1N"),
     (r"took = [0-9.µnm]+s|took [0-9.µnm]+s", "took T"),
-    (r"(?m)^[0-9a-f]{12,16}, started, default, (?:http://[0-9.:]+)?, ", "ID, started, default, PEER, "),
+    (r"(?m)^[0-9a-f]{12,16}, started, default, (?:https?://[0-9.:]+)?, ", "ID, started, default, PEER, "),
     (r"\{\"level\":.*", "(log line)"),
 )
 

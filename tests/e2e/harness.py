@@ -119,6 +119,8 @@ def free_port():
 class Server:
     """`tenure serve` or etcd in a folder, on a free port of the loopback interface."""
 
+    scheme = "http"  # flow.py has servers with TLS
+
     def __init__(self, kind, folder, *options):
         self.kind, self.folder, self.options = kind, Path(folder), options
         self.process = self.port = None
@@ -126,7 +128,7 @@ class Server:
 
     @property
     def url(self):
-        return f"http://127.0.0.1:{self.port}"
+        return f"{self.scheme}://127.0.0.1:{self.port}"
 
     @property
     def pid(self):
@@ -147,12 +149,13 @@ class Server:
         log = open(self.folder / "log", "ab")
         begins_at = log.tell()
         data = str(self.folder / "data")
+        url = f"{self.scheme}://127.0.0.1:{port}"
         if self.kind == "tenure":
-            argv = [TENURE, "serve", "--data-dir", data, "--listen-client-urls", f"http://127.0.0.1:{port}", *self.options]
+            argv = [TENURE, "serve", "--data-dir", data, "--listen-client-urls", url, *self.options]
         else:
             peer = f"http://127.0.0.1:{free_port()}"
-            argv = ["etcd", "--data-dir", data, "--listen-client-urls", f"http://127.0.0.1:{port}",
-                    "--advertise-client-urls", f"http://127.0.0.1:{port}", "--listen-peer-urls", peer,
+            argv = ["etcd", "--data-dir", data, "--listen-client-urls", url,
+                    "--advertise-client-urls", url, "--listen-peer-urls", peer,
                     "--initial-advertise-peer-urls", peer, "--initial-cluster", f"default={peer}", *self.options]
         self.process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
         log.close()

@@ -5,6 +5,7 @@ Node itself is not among Debian packages that a build should need: without it, o
 The packages, which npm/package-lock.json pins, go into build/npm."""
 
 import fcntl
+import json
 
 import flow
 from harness import *
@@ -38,11 +39,19 @@ def node(w):
     pair = flow.Pair(w)
     try:
         def story(_, server):
-            done = subprocess.run(["node", str(PLACE / "flow.js"), server.url], capture_output=True, text=True,
-                                  timeout=PATIENCE_S * 3)
+            more = {"auth": {"auth": {"username": "root", "password": flow.PASSWORD}}}.get(flow.MODE, {})
+            files = {} if flow.MODE == "plain" else {"rootCertificate": "ca.pem"}
+            if flow.MODE == "mtls":
+                files |= {"privateKey": "alice.key", "certChain": "alice.pem"}
+            if files:
+                more["files"] = {name: f"{flow.certificates(w)}/{file}" for name, file in files.items()}
+            done = subprocess.run(["node", "--no-deprecation", str(PLACE / "flow.js"), server.url, json.dumps(more)], capture_output=True,
+                                  text=True, timeout=PATIENCE_S * 3)
             return done.returncode, done.stdout, done.stderr
         tenure, etcd = pair.both(story)
         equal(etcd[0], 0, f"etcd: {etcd[2]}")
+        for ours, theirs in zip(tenure[1].splitlines(), etcd[1].splitlines()):
+            equal(ours, theirs, "what node saw")
         equal(tenure, etcd, "what node saw")
     finally:
         pair.end()

@@ -7,6 +7,7 @@ import json
 import urllib.error
 import urllib.request
 
+import flow
 from harness import *
 
 BIN = "/usr/lib/postgresql/15/bin"
@@ -16,7 +17,7 @@ CONFIG = """
 scope: demo
 name: {name}
 restapi: {{listen: "127.0.0.1:{rest}", connect_address: "127.0.0.1:{rest}"}}
-etcd3: {{host: "127.0.0.1:{etcd}"}}
+etcd3: {{host: "127.0.0.1:{etcd}"{etcd_more}}}
 bootstrap:
   dcs:
     ttl: {ttl}
@@ -39,6 +40,17 @@ postgresql:
 """
 
 
+def etcd_options(w):
+    if flow.MODE == "plain":
+        return ""
+    c = flow.certificates(w)
+    c.chmod(0o755)
+    for file in c.iterdir():
+        file.chmod(0o644)
+    own = f', cert: "{c}/alice.pem", key: "{c}/alice.key"' if flow.MODE == "mtls" else ""
+    return f', protocol: https, cacert: "{c}/ca.pem"{own}'
+
+
 class Node:
     """One Patroni with its PostgreSQL."""
 
@@ -49,7 +61,7 @@ class Node:
         self.folder.mkdir()
         self.config = self.folder / "patroni.yml"
         self.config.write_text(CONFIG.format(name=name, rest=self.rest, port=self.port, folder=self.folder, bin=BIN,
-                                             etcd=w.server.port, ttl=5))
+                                             etcd=w.server.port, etcd_more=etcd_options(w), ttl=5))
         self.as_user = []
         if os.geteuid() == 0:  # PostgreSQL does not run as root
             w.folder.chmod(0o755)
@@ -104,6 +116,9 @@ def fails_over(w):
     """Patroni elects a leader, fails over, takes the old one back, switches over and bears a restart of the server"""
     if not (shutil.which("patroni") and os.path.exists(f"{BIN}/postgres") and shutil.which("setpriv")):
         raise Skip("there is no patroni with PostgreSQL 15 on this machine")
+    if flow.MODE == "auth":
+        raise Skip("Patroni 3.0 lists the members before it logs in")
+    w._server = flow.start(w, w.server_kind)
     one, two = Node(w, "one"), Node(w, "two")
     try:
         one.start().await_role("primary")

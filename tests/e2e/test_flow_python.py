@@ -15,13 +15,20 @@ except ImportError:  # this Python may not be Debian's
 import queue
 import threading
 
+import flow
 from harness import *
 
 
 def client(w):
     if etcd3 is None:
         raise Skip("there is no python3-etcd3 on this machine")
-    return etcd3.client(host="127.0.0.1", port=w.server.port, timeout=PATIENCE_S)
+    if not w._server:
+        w._server = flow.start(w, w.server_kind)
+    c = flow.certificates(w) if flow.MODE != "plain" else None
+    more = {"plain": {}, "tls": {"ca_cert": f"{c}/ca.pem"},
+            "mtls": {"ca_cert": f"{c}/ca.pem", "cert_cert": f"{c}/alice.pem", "cert_key": f"{c}/alice.key"},
+            "auth": {"ca_cert": f"{c}/ca.pem", "user": "root", "password": flow.PASSWORD}}[flow.MODE]
+    return etcd3.client(host="127.0.0.1", port=w.server.port, timeout=PATIENCE_S, **more)
 
 
 def keys(w):

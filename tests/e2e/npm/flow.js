@@ -1,8 +1,12 @@
 // npm's etcd3 on a server: each step prints what it saw, levelled, so that two servers can be compared line by line.
 'use strict';
+const fs = require('fs');
 const { Etcd3 } = require('etcd3');
 
-const client = new Etcd3({ hosts: process.argv[2], dialTimeout: 20000 });
+// The second argument tells how to log in, and the files of certificates.
+const { auth, files } = JSON.parse(process.argv[3] || '{}');
+const credentials = files && Object.fromEntries(Object.entries(files).map(([name, file]) => [name, fs.readFileSync(file)]));
+const client = new Etcd3({ hosts: process.argv[2], dialTimeout: 20000, auth, credentials });
 const say = (what, value) => console.log(what, JSON.stringify(value));
 const kvOf = kv => ({ key: `${kv.key}`, value: `${kv.value}`, created: kv.create_revision, mod: kv.mod_revision, version: kv.version });
 const event = (emitter, name) => new Promise(resolve => emitter.once(name, resolve));

@@ -33,10 +33,14 @@ func isKnown(s step, etcd, tenure flat) bool {
 	return false
 }
 
-// isStaleHash: of the revision that is compacted, and of 0 after a compaction, etcd may answer with a hash that it kept from
-// before: the compaction revision in it tells.
+// isStaleHash: of the revision that is compacted, of ones that were compacted before, and of 0 after a compaction, etcd may
+// answer with a hash that it kept from before: the compaction revision in it tells.
 func isStaleHash(s step, etcd, tenure flat) bool {
-	return s.op == pathHashKV && numberOf(etcd, ".compact_revision=") < numberOf(tenure, ".compact_revision=")
+	if s.op != pathHashKV {
+		return false
+	}
+	kept := etcd[0] == ".header={}" && tenure[0] == "status=OutOfRange"
+	return kept || numberOf(etcd, ".compact_revision=") < numberOf(tenure, ".compact_revision=")
 }
 
 func numberOf(reply flat, field string) int64 {
