@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Moving between `tenure serve` and current etcd by snapshots: revisions, HashKV, leases, users and roles on both sides.
 
-    snapshot.py --built DIR [NAME…]     DIR has etcd, etcdctl and etcdutl, as scripts/interop builds them
+    snapshot.py --built DIR [NAME…]     DIR has what scripts/interop builds
 """
 
 import sys
@@ -16,7 +16,7 @@ from harness import Server as Debian
 
 BUILT = Path(sys.argv[sys.argv.index("--built") + 1]).resolve()
 del sys.argv[sys.argv.index("--built") : sys.argv.index("--built") + 2]
-ETCD, CTL, UTL = (str(BUILT / name) for name in ("etcd", "etcdctl", "etcdutl"))
+ETCD, CTL, UTL, CHECK = (str(BUILT / name) for name in ("etcd", "etcdctl", "etcdutl", "bboltcheck"))
 
 
 class Current(Debian):
@@ -104,6 +104,7 @@ def hashkv(w, url, revision):
 
 def same_status(w, path):
     """Ours and etcdutl's numbers, after bbolt's own check of the file."""
+    w.run([CHECK, path], check=True)
     theirs = json.loads(w.run([UTL, "snapshot", "status", path, "-w", "json"], check=True).stdout)
     ours = json.loads(w.tenure("snapshot", "status", path, "-o", "json", check=True).stdout)
     equal(ours, theirs, "status")
