@@ -12,6 +12,7 @@ int http_new(const struct http_config *config, struct http **ret)
     h->config = *config;
     h->config.version = config->version ? config->version : "3.7.0";
     h->config.body_bytes_max = config->body_bytes_max ? config->body_bytes_max : (size_t)6 << 20;
+    h->config.bodies_bytes_max = config->bodies_bytes_max ? config->bodies_bytes_max : (size_t)256 << 20;
     h->config.stall_ms = config->stall_ms ? config->stall_ms : 30000;
     buf_init(&h->pipe);
     buf_init(&h->scratch);

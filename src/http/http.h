@@ -12,7 +12,7 @@
  * Happy path: http_conn_new with what the connection has sent so far unread -> http_feed ... -> http_output, once a turn
  * and whenever the core has something for the core_conn -> http_conn_finished -> http_conn_free, then core_remove.
  *
- * Bounds: a head of HTTP_HEAD_MAX bytes and HTTP_HEADERS_MAX fields (431), a JSON value of body_bytes_max (413), one request
+ * Bounds: a head of HTTP_HEAD_MAX bytes and HTTP_HEADERS_MAX fields (431), a JSON value of body_bytes_max (413), bodies_bytes_max over all (503), one request
  * at a time with HTTP_AHEAD_MAX bytes of those behind it, HTTP_OUT_MAX bytes of output past which the core is asked for no
  * more. A peer that leaves a request unfinished, or takes nothing, for stall_ms is dropped. Thread: one caller at a time.
  */
@@ -39,6 +39,7 @@ struct http_config {
     size_t n_hosts;
     const char *version;                                   /* NULL = "3.7.0" */
     size_t body_bytes_max;                                 /* of one JSON value; 0 = 6 MiB */
+    size_t bodies_bytes_max;                               /* of those under way, all connections; 0 = 256 MiB */
     int64_t stall_ms;                                      /* 0 = 30 s */
     void (*numbers)(void *user, struct http_numbers *ret); /* for /metrics; NULL = none */
     void *user;

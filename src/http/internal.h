@@ -17,7 +17,8 @@ struct http {
     struct buf pipe;    /* between the two engines of a connection */
     struct buf scratch; /* one message, either form */
     struct http_counts counts;
-    char date[40]; /* empty: not known */
+    size_t body_bytes; /* of JSON values under way, all connections */
+    char date[40];     /* empty: not known */
 };
 
 /* A name or value within the head. */

@@ -18,6 +18,13 @@ static struct http_conn *conn_of(http_parser *p)
     return p->data;
 }
 
+/* The JSON value under way, and its part of what all connections may hold of such. */
+static void drop_value(struct http_conn *c)
+{
+    c->http->body_bytes -= c->req.value.len;
+    conn_trim(&c->req.value);
+}
+
 static int on_begin(http_parser *p)
 {
     struct http_conn *c = conn_of(p);
@@ -32,7 +39,7 @@ static int on_begin(http_parser *p)
     r->use = BODY_DROPPED;
     r->dropped = 0;
     r->value_whole = r->bad = false;
-    conn_trim(&r->value);
+    drop_value(c);
     json_scan_init(&r->scan);
     c->request_open = true;
     c->answering = true;
@@ -273,7 +280,7 @@ static void take_value(struct http_conn *c)
 {
     struct request *r = &c->req;
     gateway_value(c, buf_bytes(&r->value));
-    buf_reset(&r->value);
+    drop_value(c);
     json_scan_init(&r->scan);
     r->value_whole = r->use == BODY_ONE;
 }
@@ -281,6 +288,12 @@ static void take_value(struct http_conn *c)
 static int too_large(struct http_conn *c)
 {
     answer_bad_request(c, HTTP_STATUS_PAYLOAD_TOO_LARGE, "413 Payload Too Large");
+    return -1;
+}
+
+static int too_busy(struct http_conn *c)
+{
+    answer_bad_request(c, HTTP_STATUS_SERVICE_UNAVAILABLE, "503 Service Unavailable");
     return -1;
 }
 
@@ -292,9 +305,12 @@ static int read_values(struct http_conn *c, bytes in)
         enum json_scanned found = json_scan(&r->scan, in, &used);
         if (r->value.len + used > c->http->config.body_bytes_max)
             return too_large(c);
+        if (c->http->body_bytes + used > c->http->config.bodies_bytes_max)
+            return too_busy(c);
         buf_append(&r->value, in.data, used);
         if (buf_error(&r->value))
             return out_of_memory(c);
+        c->http->body_bytes += used;
         in = bytes_of(in.data + used, in.len - used);
         if (found == JSON_WHOLE)
             take_value(c);
@@ -377,6 +393,7 @@ void request_init(struct http_conn *c)
 void request_fini(struct http_conn *c)
 {
     buf_fini(&c->req.head);
+    drop_value(c);
     buf_fini(&c->req.value);
 }
 

@@ -222,6 +222,29 @@ static void bodies_are_bounded(void **state)
     rig_free(r);
 }
 
+static void bodies_are_bounded_over_all_connections(void **state)
+{
+    char piece[3000];
+    (void)state;
+    struct rig *r = rig_new(&(struct http_config){.bodies_bytes_max = 5000});
+    struct peer *p = peer_new(r), *q = peer_new(r);
+    memset(piece, ' ', sizeof piece);
+    peer_send(p, "POST /v3/kv/put HTTP/1.1\r\nHost: h\r\nContent-Length: 3016\r\n\r\n{\"key\":\"YQ==\"");
+    peer_send_bytes(p, bytes_of(piece, sizeof piece));
+    peer_send(q, "POST /v3/kv/put HTTP/1.1\r\nHost: h\r\nContent-Length: 10000\r\n\r\n{");
+    peer_send_bytes(q, bytes_of(piece, sizeof piece));
+    assert_int_equal(status_of(peer_got(q)), 503);
+    assert_true(q->closed);
+    peer_send(p, " }");
+    assert_int_equal(status_of(peer_got(p)), 200);
+    struct peer *s = peer_new(r); /* what was held is given back */
+    peer_send(s, "POST /v3/kv/put HTTP/1.1\r\nHost: h\r\nContent-Length: 10000\r\n\r\n{");
+    peer_send_bytes(s, bytes_of(piece, sizeof piece));
+    assert_string_equal(peer_got(s), "");
+    assert_false(s->closed);
+    rig_free(r);
+}
+
 static void a_request_that_does_not_end_is_given_up(void **state)
 {
     static const char *const begun[] = {"G", "GET / HTTP/1.1\r\nHo",
@@ -353,6 +376,7 @@ int main(void)
         cmocka_unit_test(an_upgrade_is_not_taken_up),
         cmocka_unit_test(heads_are_bounded),
         cmocka_unit_test(bodies_are_bounded),
+        cmocka_unit_test(bodies_are_bounded_over_all_connections),
         cmocka_unit_test(a_request_that_does_not_end_is_given_up),
         cmocka_unit_test(an_idle_connection_stays),
         cmocka_unit_test(a_peer_that_takes_nothing_is_dropped),
