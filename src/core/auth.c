@@ -199,7 +199,7 @@ enum etcd_error auth_range(struct core_call *call, const struct range_req *req)
     struct auth_user who;
     if (is_off(call))
         return ETCD_OK;
-    enum etcd_error e = store_check_range(req);
+    enum etcd_error e = store_range_check(req);
     if (!e)
         e = auth_who(call, STORE_DURABLE, &who);
     return e ? e : store_auth_check_range(call->core->store, who, req);

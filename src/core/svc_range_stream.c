@@ -11,7 +11,8 @@
  * KEYS_MAX keys or twice that size, however the sizes of the values change, and nothing is read while the client takes
  * nothing.
  *
- * Failure: a compaction past the revision ends the stream with COMPACTED, as in etcd.
+ * Failure: a compaction past the revision ends the stream with COMPACTED, as in etcd; a change of users or roles while it
+ * runs with AUTH_OLD_REVISION, which etcd tells behind the last chunk, and we before the next one.
  */
 #include <stdlib.h>
 
@@ -28,10 +29,11 @@ struct range_stream {
     struct buf count_at;  /* COUNTING: the key to go on from */
     struct buf range_end; /* as asked for */
     tn_rev revision, header_revision;
-    int64_t limit;  /* of all chunks; INT64_MAX = none */
-    size_t chunk;   /* keys of the next chunk */
-    int64_t count;  /* keys sent */
-    int64_t behind; /* COUNTING: keys behind the last chunk so far */
+    int64_t limit;          /* of all chunks; INT64_MAX = none */
+    size_t chunk;           /* keys of the next chunk */
+    int64_t count;          /* keys sent */
+    int64_t behind;         /* COUNTING: keys behind the last chunk so far */
+    uint64_t auth_revision; /* that its client was permitted at; 0 = authentication is off */
     bool counting, counted, keys_only, count_only;
 };
 
@@ -170,7 +172,11 @@ static void stream_step(struct task *t, tn_ms now)
     struct range_stream *rs = CONTAINER_OF(t, struct range_stream, task);
     struct core_call *call = t->call;
     (void)now;
-    enum etcd_error e = rs->counting ? count_some(rs) : read_chunk(rs);
+    enum etcd_error e = ETCD_OK;
+    if (rs->auth_revision != 0 && rs->auth_revision != store_auth_revision(call->core->store, STORE_DURABLE))
+        e = ETCD_AUTH_OLD_REVISION;
+    else
+        e = rs->counting ? count_some(rs) : read_chunk(rs);
     if (e)
         call_fail(call, e);
 }
@@ -203,6 +209,8 @@ static struct range_stream *stream_new(const struct core *c, const struct range_
     buf_init(&rs->range_end);
     rs->header_revision = store_revision(c->store);
     rs->revision = req->revision > 0 ? req->revision : rs->header_revision;
+    if (store_auth_enabled(c->store, STORE_DURABLE))
+        rs->auth_revision = store_auth_revision(c->store, STORE_DURABLE);
     rs->limit = req->limit > 0 ? req->limit : INT64_MAX;
     rs->chunk = KEYS_FIRST;
     rs->keys_only = req->keys_only;

@@ -83,11 +83,6 @@ enum etcd_error check_txn(const struct txn_req *req, uint32_t ops_max)
     return check_txn_within(req, ops_max, 0);
 }
 
-enum etcd_error store_check_range(const struct range_req *req)
-{
-    return check_range(req);
-}
-
 enum etcd_error store_check_put(const struct put_req *req)
 {
     return check_put(req);

@@ -128,7 +128,6 @@ enum etcd_error store_delete(struct store *s, const struct delete_req *req, stru
 enum etcd_error store_txn(struct store *s, const struct txn_req *req, struct arena *a, struct txn_resp *ret,
                           tn_seq *seq) MUST_USE;
 /* What is wrong with a request by itself, whatever the state; the commands ask this first. */
-enum etcd_error store_check_range(const struct range_req *req) MUST_USE;
 enum etcd_error store_check_put(const struct put_req *req) MUST_USE;
 enum etcd_error store_check_delete(const struct delete_req *req) MUST_USE;
 enum etcd_error store_check_txn(const struct store *s, const struct txn_req *req, struct arena *a) MUST_USE;

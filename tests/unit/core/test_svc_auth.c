@@ -521,6 +521,37 @@ static void a_refused_watch_says_why_in_the_stream(void **state)
     assert_bytes(got_watch(s).cancel_reason, "etcdserver: mvcc: required revision has been compacted");
 }
 
+static void a_range_that_is_streamed_ends_when_users_or_roles_change(void **state)
+{
+    (void)state;
+    struct world_options o = {.core = {.conn_output_max = 4096}};
+    struct range_req req = {.range = {bytes_str("k"), bytes_str("l")}};
+    char key[16], value[600] = "";
+    struct buf b;
+    restart(&o);
+    memset(value, 'v', sizeof value - 1);
+    for (int i = 0; i < 60; i++) {
+        snprintf(key, sizeof key, "k%02d", i);
+        put(key, value);
+    }
+    begin_auth();
+    assert_ok(permit("read", PERMISSION_READ, "k", "l"));
+    struct client *reader = client_new(here.w);
+    reader->token = token_for("reader");
+    reader->deaf = true;
+    struct call *call = client_call(reader, "/etcdserverpb.KV/RangeStream", -1);
+    buf_init(&b);
+    encode_range_req(&req, &b);
+    call_say(call, &b);
+    call_half_close(call);
+    world_settle(here.w);
+    assert_ok(named("RoleDelete", "read"));
+    reader->deaf = false;
+    world_settle(here.w);
+    assert_error(call, ETCD_AUTH_OLD_REVISION);
+    assert_true(call->n_messages > 0);
+}
+
 static void a_keepalive_ends_when_the_keys_of_its_lease_may_not_be_written_any_more(void **state)
 {
     (void)state;
@@ -625,6 +656,7 @@ int main(void)
         CASE(many_changes_are_looked_at_now_and_then_but_events_are_never_early),
         CASE(a_watch_made_before_authentication_must_show_who_it_is),
         CASE(a_refused_watch_says_why_in_the_stream),
+        CASE(a_range_that_is_streamed_ends_when_users_or_roles_change),
         CASE(a_keepalive_ends_when_the_keys_of_its_lease_may_not_be_written_any_more),
         CASE(memory_that_runs_short_costs_no_more_than_the_call),
     };
