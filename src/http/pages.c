@@ -54,6 +54,9 @@ static bool has_parameter(bytes query, const char *name, const char *value)
 
 /* ---- /health ---- */
 
+/* etcd ends when its disk fails, and nobody answers; here reads go on, but whoever asks is to send others elsewhere. */
+#define DISK_FAILED "the disk failed, this server writes no more until restarted"
+
 /* Why the server is not healthy, NULL: it is. */
 static const char *sickness(const struct http_conn *c)
 {
@@ -64,6 +67,8 @@ static const char *sickness(const struct http_conn *c)
         return "ALARM CORRUPT";
     if (core_is_stopping(c->http->config.core))
         return "RANGE ERROR:etcdserver: server stopped";
+    if (core_is_read_only(c->http->config.core) && !has_parameter(c->req.query, "serializable", "true"))
+        return DISK_FAILED;
     return NULL;
 }
 
@@ -95,6 +100,11 @@ static const char *cannot_read(const struct core *core)
     return core_is_stopping(core) ? "etcdserver: server stopped" : NULL;
 }
 
+static const char *cannot_agree(const struct core *core)
+{
+    return core_is_read_only(core) ? DISK_FAILED : cannot_read(core);
+}
+
 static const char *is_corrupt(const struct core *core)
 {
     return core_alarms(core) & CORE_ALARM_CORRUPT ? "alarm activated: CORRUPT" : NULL;
@@ -111,7 +121,7 @@ static const struct check live[] = {{CHECK_LIVE_READ, "serializable_read", canno
 static const struct check ready[] = {
     {CHECK_READY_CORRUPTION, "data_corruption", is_corrupt},
     {CHECK_READY_READ, "serializable_read", cannot_read},
-    {CHECK_READY_LINEARIZABLE, "linearizable_read", cannot_read},
+    {CHECK_READY_LINEARIZABLE, "linearizable_read", cannot_agree},
     {CHECK_READY_LEARNER, "non_learner", is_learner},
 };
 

@@ -124,6 +124,27 @@ static void an_alarm_is_told_until_it_is_excluded(void **state)
     rig_free(r);
 }
 
+static void a_server_whose_disk_failed_is_alive_and_not_ready(void **state)
+{
+#define FAILED "the disk failed, this server writes no more until restarted"
+    struct core_batch batch;
+    (void)state;
+    struct rig *r = rig_new(NULL);
+    struct peer *p = peer_new(r), *q = peer_new(r);
+    r->log_held = true;
+    peer_post(q, "/v3/kv/put", "{\"key\":\"YQ==\"}");
+    assert_true(core_batch(r->core, &batch, 100));
+    core_written(r->core, CORE_MAYBE_APPLIED, 0, r->now);
+    rig_turn(r);
+    expect(p, "/health", 503, "{\"health\":\"false\",\"reason\":\"" FAILED "\"}\n");
+    expect(p, "/health?serializable=true", 200, "{\"health\":\"true\",\"reason\":\"\"}");
+    expect(p, "/livez", 200, "ok\n");
+    expect(p, "/readyz?verbose", 503,
+           "[+]data_corruption ok\n[+]serializable_read ok\n[-]linearizable_read failed: " FAILED
+           "\n[+]non_learner ok\n\n");
+    rig_free(r);
+}
+
 static void the_date_is_told_once_it_is_known(void **state)
 {
     (void)state;
@@ -174,6 +195,7 @@ int main(void)
         cmocka_unit_test(a_server_that_stops_is_not_healthy),
         cmocka_unit_test(an_alarm_is_told_until_it_is_excluded),
         cmocka_unit_test(a_restricted_connection_sees_less),
+        cmocka_unit_test(a_server_whose_disk_failed_is_alive_and_not_ready),
         cmocka_unit_test(the_date_is_told_once_it_is_known),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
