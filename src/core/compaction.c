@@ -136,11 +136,12 @@ void compaction_give_up(struct core *c)
 tn_ms compaction_deadline(const struct core *c)
 {
     const struct compaction *k = &c->compaction;
-    if (has_work(c) && k->n_deletes < DELETES_MAX && !c->journal.in_flight && !snapshots_hold_deletes(c))
+    bool deletes_wait = c->journal.in_flight || snapshots_hold_deletes(c);
+    if (has_work(c) && k->n_deletes < DELETES_MAX && !deletes_wait)
         return c->now;
     if (!list_empty(&k->physical) && compaction_is_done(c))
         return c->now;
-    if (c->journal.writing == WRITING_FULL && k->n_deletes > 0 && !c->journal.in_flight)
+    if (c->journal.writing == WRITING_FULL && k->n_deletes > 0 && !deletes_wait)
         return journal_ready_at(c, WRITE_FREES);
     return is_off(c) ? TN_MS_NEVER : k->next_check;
 }

@@ -108,6 +108,8 @@ struct core_snapshots {
     /* Begins to make one of the rows up to upto, none of which is deleted before core_snapshot_made was told the outcome. One
      * at a time. 0 or an error. */
     int (*make)(void *user, tn_seq upto, struct tenure_error *err);
+    /* The one being made is wanted no more: core_snapshot_made comes all the same, perhaps sooner. */
+    void (*cancel)(void *user);
     /* Reads len bytes at offset of a made one: from the page cache, as a rule. 0 or an error. */
     int (*read)(void *user, void *handle, uint64_t offset, uint8_t *to, size_t len, struct tenure_error *err);
     void (*drop)(void *user, void *handle);

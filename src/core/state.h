@@ -201,6 +201,7 @@ struct snapshots {
     struct list waiting, sending;
     struct snapshot_stream *maker; /* for whom one is being made; NULL: the call has ended, or */
     bool making;                   /* none is */
+    tn_ms calm_at;                 /* the next one may be begun then, whatever waits to be deleted */
     size_t n;                      /* streams */
 };
 

@@ -7,7 +7,8 @@
  * wait in memory, a bounded number. The file is a temporary one of the driver's; a client that reads slowly costs its disk
  * space and SENT_MAX bytes of memory.
  *
- * A call may end at any point: what was being made for it is dropped when it is done.
+ * A call may end at any point: what was being made for it is given up. Before the next is made, the rows that waited are
+ * deleted, or CALM_MS have passed: clients that ask for one snapshot after another do not keep compaction from its work.
  */
 #include <stdlib.h>
 
@@ -19,6 +20,7 @@ enum {
     PIECE = 32 << 10,      /* as etcd */
     SENT_MAX = 256 << 10,  /* queued a stream */
     SLICE_MAX = 256 << 10, /* read a turn and stream */
+    CALM_MS = 5000,
 };
 
 enum snapshot_state { SNAPSHOT_WAITING, SNAPSHOT_MAKING, SNAPSHOT_SENDING, SNAPSHOT_BLOCKED };
@@ -45,8 +47,10 @@ void snapshot_stream_free(struct snapshot_stream *st)
     struct core *c = st->call->core;
     struct snapshots *s = &c->snapshots;
     list_remove(&st->link);
-    if (s->maker == st)
-        s->maker = NULL; /* what it gets is dropped */
+    if (s->maker == st) {
+        s->maker = NULL;
+        c->config.snapshots->cancel(c->config.user);
+    }
     if (st->state >= SNAPSHOT_SENDING)
         c->config.snapshots->drop(c->config.user, st->file.handle);
     s->n--;
@@ -63,7 +67,8 @@ bool snapshots_hold_deletes(const struct core *c)
 /* Deletes that are on their way would come between two reads of the log. */
 static bool may_begin(const struct core *c)
 {
-    return !c->snapshots.making && (!c->journal.in_flight || c->journal.n_deletes_sent == 0);
+    bool calm = c->now >= c->snapshots.calm_at || compaction_is_done(c);
+    return calm && !c->snapshots.making && (!c->journal.in_flight || c->journal.n_deletes_sent == 0);
 }
 
 static void begin(struct core *c, struct snapshot_stream *st)
@@ -94,6 +99,7 @@ void core_snapshot_made(struct core *c, const struct core_snapshot *made, const 
     core_clock(c, now);
     s->making = false;
     s->maker = NULL;
+    s->calm_at = c->now + CALM_MS;
     if (!st && made)
         c->config.snapshots->drop(c->config.user, made->handle);
     if (!st)
@@ -178,7 +184,10 @@ void snapshots_run(struct core *c)
 
 tn_ms snapshots_deadline(const struct core *c)
 {
-    return list_empty(&c->snapshots.sending) ? TN_MS_NEVER : c->now;
+    const struct snapshots *s = &c->snapshots;
+    if (!list_empty(&s->sending))
+        return c->now;
+    return list_empty(&s->waiting) || s->making || c->now >= s->calm_at ? TN_MS_NEVER : s->calm_at;
 }
 
 /* ---- the call ---- */

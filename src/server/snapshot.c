@@ -138,7 +138,7 @@ static int export_rows(struct snapshot_job *j, struct backend_reader *reader)
     int64_t n;
     do {
         if (atomic_load(&j->cancelled))
-            return error_set(&j->error, TENURE_ECANCELLED, "snapshot: the server stops");
+            return error_set(&j->error, TENURE_ECANCELLED, "snapshot: nobody wants it any more");
         n = backend_reader_next(reader, &at, j->upto, ROWS_A_READ, on_row, j, &j->error);
     } while (n > 0);
     return (int)n;
@@ -223,6 +223,10 @@ static void job_free(struct snapshot_job *j)
 static void tell(struct server *s, struct snapshot_job *j, struct made *m)
 {
     tn_ms now = turn_begin(s);
+    if (!m && j->rc == TENURE_ECANCELLED) {
+        core_snapshot_made(s->core, NULL, &j->error, now);
+        return;
+    }
     if (!m) {
         log_write(&s->log, LOG_ERROR, "no snapshot could be made", "error=\"%s\"", j->error.text);
         core_snapshot_made(s->core, NULL, &j->error, now);
@@ -272,6 +276,13 @@ static int make(void *user, tn_seq upto, struct tenure_error *err)
     return 0;
 }
 
+static void cancel(void *user)
+{
+    struct server *s = user;
+    if (s->snapshot)
+        atomic_store(&s->snapshot->cancelled, true);
+}
+
 static int read_made(void *user, void *handle, uint64_t offset, uint8_t *to, size_t len, struct tenure_error *err)
 {
     const struct made *m = handle;
@@ -287,7 +298,7 @@ static void drop(void *user, void *handle)
     free(m);
 }
 
-const struct core_snapshots snapshot_driver = {.make = make, .read = read_made, .drop = drop};
+const struct core_snapshots snapshot_driver = {.make = make, .cancel = cancel, .read = read_made, .drop = drop};
 
 void snapshot_stop(struct server *s)
 {

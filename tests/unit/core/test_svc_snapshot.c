@@ -4,7 +4,7 @@
 #define TOY_BYTES 1000000
 
 static struct {
-    int makes, drops, open;
+    int makes, drops, open, cancels;
     tn_seq upto;
     bool refuses, unreadable;
     uint64_t bytes;
@@ -44,7 +44,14 @@ static void toy_drop(void *user, void *handle)
     toy.open--;
 }
 
-static const struct core_snapshots toy_driver = {.make = toy_make, .read = toy_read, .drop = toy_drop};
+static void toy_cancel(void *user)
+{
+    (void)user;
+    toy.cancels++;
+}
+
+static const struct core_snapshots toy_driver = {
+    .make = toy_make, .cancel = toy_cancel, .read = toy_read, .drop = toy_drop};
 
 static int with_toy(void **state)
 {
@@ -181,6 +188,43 @@ static void it_does_not_begin_while_deletes_are_on_their_way(void **state)
     assert_ok(call);
 }
 
+/* One asked for behind the other, and rows to be deleted. */
+static void snapshots_without_end_do_not_keep_rows_from_being_deleted(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 50; i++)
+        put("a", "1");
+    ask(here.c);
+    ask(here.c);
+    client_compact(here.c, 40, false);
+    world_settle(here.w);
+    assert_int_equal(here.w->deletes_total, 0);
+    here.w->log_ms = 10;
+    made();
+    world_pass(here.w, 2000);
+    assert_true(here.w->deletes_total > 30);
+    assert_int_equal(toy.makes, 2); /* and then it was made */
+    made();
+}
+
+static void a_log_that_cannot_delete_holds_no_snapshot_up_for_ever(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 50; i++)
+        put("a", "1");
+    ask(here.c);
+    ask(here.c);
+    client_compact(here.c, 40, false);
+    world_settle(here.w);
+    here.w->outcome = CORE_NOT_APPLIED; /* no room */
+    made();
+    world_pass(here.w, 1000);
+    assert_int_equal(toy.makes, 1);
+    world_pass(here.w, 6000);
+    assert_int_equal(toy.makes, 2);
+    made();
+}
+
 static void a_client_that_takes_nothing_costs_little(void **state)
 {
     (void)state;
@@ -204,6 +248,7 @@ static void a_call_that_ends_early_has_its_file_dropped(void **state)
     struct call *call = ask(here.c);
     call_cancel(call);
     world_settle(here.w);
+    assert_int_equal(toy.cancels, 1);
     made();
     assert_int_equal(toy.drops, 1);
     struct call *waits = ask(here.c), *queued = ask(here.c);
@@ -259,6 +304,8 @@ int main(void)
         T(more_than_a_few_are_refused),
         T(no_row_is_deleted_while_one_is_made),
         T(it_does_not_begin_while_deletes_are_on_their_way),
+        T(snapshots_without_end_do_not_keep_rows_from_being_deleted),
+        T(a_log_that_cannot_delete_holds_no_snapshot_up_for_ever),
         T(a_client_that_takes_nothing_costs_little),
         T(a_call_that_ends_early_has_its_file_dropped),
         T(what_the_driver_cannot_do_is_told),
