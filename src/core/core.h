@@ -210,6 +210,7 @@ struct core_stats {
     uint64_t ranges_total, puts_total, deletes_total, txns_total, put_bytes_total;
     uint64_t leases_granted_total, leases_revoked_total, leases_expired_total, leases_renewed_total;
     int64_t revision, compacted, seq, seq_planned; /* seq: rows of the log, durable and planned */
+    int64_t auth_revision;
     int64_t store_bytes, file_bytes, file_in_use, quota_bytes;
     uint64_t writes_failed_total; /* batches that were not applied */
 };

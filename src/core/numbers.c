@@ -1,6 +1,7 @@
 /* What others ask of the core's state: its health, its clock, and what it has done. */
 #include "core/call.h"
 #include "core/watching.h"
+#include "store/auth.h"
 
 unsigned core_alarms(const struct core *c)
 {
@@ -64,6 +65,7 @@ static void count_store(const struct store *s, struct core_stats *ret)
     ret->leases_renewed_total = n->leases_renewed;
     ret->revision = store_revision(s);
     ret->compacted = store_compacted(s);
+    ret->auth_revision = (int64_t)store_auth_revision(s, STORE_DURABLE);
     ret->seq = store_seq(s);
     ret->seq_planned = store_seq_planned(s);
     ret->store_bytes = store_memory(s);

@@ -107,6 +107,7 @@ static void print_store(const struct core_stats *s, struct buf *out)
     gauge(out, "etcd_debugging_mvcc_watcher_total", "Total number of watchers.", (int64_t)s->watchers);
     counter(out, "etcd_debugging_mvcc_events_total", "Total number of events sent by this member.", s->events_total);
     gauge(out, "etcd_debugging_mvcc_current_revision", "The current revision of store.", s->revision);
+    gauge(out, "etcd_debugging_auth_revision", "The current revision of auth store.", s->auth_revision);
     gauge(out, "etcd_debugging_mvcc_compact_revision", "The revision of the last compaction in store.", s->compacted);
     gauge(out, "etcd_debugging_mvcc_total_put_size_in_bytes", "The total size of put kv pairs seen by this member.",
           (int64_t)s->put_bytes_total);
