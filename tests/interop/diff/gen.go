@@ -57,6 +57,9 @@ func newGen(seed int64, r *run, set settings) *gen {
 	g := &gen{Rand: rand.New(rand.NewSource(seed)), r: r, set: set}
 	g.kinds = append(g.kinds, choices...)
 	g.kinds = append(g.kinds, adminChoices...)
+	if set.hash { // no lease id is drawn
+		g.kinds = append(g.kinds, queueChoices...)
+	}
 	if set.auth {
 		g.withAuth = true
 		g.kinds = append(g.kinds, authChoices...)

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
+	"go.etcd.io/etcd/server/v3/etcdserver/api/v3election/v3electionpb"
 	"google.golang.org/protobuf/proto"
 )
 
@@ -14,9 +15,10 @@ const lagPatience = 200 * time.Millisecond // etcd looks after such watches ever
 type run struct {
 	etcd, tenure *side
 	authOn       bool
-	unsynced     bool      // the last sync was not possible
-	lagging      time.Time // until then a watch that began in the past may not have caught up
-	rev          int64     // of the store, as far as replies told
+	leaders      []*v3electionpb.LeaderKey // that campaigns were told, the last ones
+	unsynced     bool                      // the last sync was not possible
+	lagging      time.Time                 // until then a watch that began in the past may not have caught up
+	rev          int64                     // of the store, as far as replies told
 	compacted    int64
 	seen         map[string]int // method and outcome -> how often
 }
@@ -79,6 +81,8 @@ func (r *run) call(s step) (flat, flat) {
 	if h, ok := reply.(interface{ GetHeader() *pb.ResponseHeader }); ok && reply != nil {
 		r.rev = max(r.rev, h.GetHeader().GetRevision())
 		switch {
+		case s.op == pathCampaign:
+			r.leaders = append(r.leaders[max(0, len(r.leaders)-4):], reply.(*v3electionpb.CampaignResponse).Leader)
 		case s.op == pathCompact:
 			r.compacted = s.msg.(*pb.CompactionRequest).Revision
 		case s.op == pathAuthEnable:

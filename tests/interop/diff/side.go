@@ -16,6 +16,9 @@ const (
 	// Names of leases whose ids the servers draw are counted from here; in requests they stand for the id.
 	leaseNames = int64(7_000_000_000_000_000)
 	nStreams   = 3
+
+	queuePatience = 300 * time.Millisecond
+	queueSettles  = 200 * time.Millisecond
 )
 
 // side is one server as a run sees it: the leases that it drew, its open streams.
@@ -83,6 +86,9 @@ func (s *side) putIDs(m protoreflect.Message) {
 
 // call does a unary step and answers what came, flat, and the reply itself when there is one.
 func (s *side) call(st step) (flat, proto.Message) {
+	if st.op == pathLock || st.op == pathCampaign {
+		return s.wait(st)
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), callPatience)
 	defer cancel()
 	if st.op == pathRangeStream {
@@ -100,6 +106,23 @@ func (s *side) call(st step) (flat, proto.Message) {
 	}
 	if grant, ok := reply.(*pb.LeaseGrantResponse); ok && st.lease != 0 {
 		s.nameOf[grant.ID], s.idOf[st.lease] = st.lease, grant.ID
+	}
+	return flatten(reply, s), reply
+}
+
+// wait does what may have to wait for others. It gives up soon, by cancelling, and lets the server take its key away.
+func (s *side) wait(st step) (flat, proto.Message) {
+	ctx, cancel := context.WithCancel(context.Background()) // no deadline that the server would see
+	defer cancel()
+	defer time.AfterFunc(queuePatience, cancel).Stop()
+	reply := newReply(st.op)
+	err := s.conn.Invoke(s.signed(ctx, st.as), st.op, s.withIDs(st.msg), reply)
+	if ctx.Err() != nil {
+		time.Sleep(queueSettles)
+		return flat{"status=waits"}, nil
+	}
+	if err != nil {
+		return flattenError(err), nil
 	}
 	return flatten(reply, s), reply
 }
