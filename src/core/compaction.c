@@ -8,11 +8,13 @@
 #define DELETES_ALONE  256
 #define DELETES_BESIDE 64
 #define CHECK_MS       1000
+#define HASH_SLICE     8192            /* as of HashKV */
 #define CHECK_REVS_MS  (5 * 60 * 1000) /* as etcd, when revisions are counted */
 
 void compaction_init(struct compaction *k)
 {
     list_init(&k->physical);
+    k->asked = -2; /* none */
 }
 
 static void release_physical(struct compaction *k)
@@ -37,6 +39,26 @@ static void settle(struct core *c)
 {
     if (compaction_is_done(c))
         release_physical(&c->compaction);
+}
+
+/* As etcd, a compaction that a client asked for hashes what is there before it drops anything (store/hash.c). */
+static void hash_some(struct core *c)
+{
+    struct compaction *k = &c->compaction;
+    if (!k->hash)
+        return;
+    enum store_hash_state state = store_hash_step(k->hash, HASH_SLICE);
+    if (state == STORE_HASH_MORE && c->journal.writing != WRITING_OFF)
+        return;
+    if (state == STORE_HASH_DONE)
+        store_hash_keep(k->hash);
+    k->hash = store_hash_end(k->hash);
+    k->moved = true;
+}
+
+void compaction_asked(struct core *c, tn_rev revision)
+{
+    c->compaction.asked = revision;
 }
 
 static void trim(struct core *c)
@@ -94,8 +116,10 @@ static void check_policy(struct core *c, tn_ms now)
 void compaction_run(struct core *c, tn_ms now)
 {
     check_policy(c, now);
+    hash_some(c);
     trim(c);
     settle(c);
+    c->compaction.finished = !has_work(c) && !c->compaction.hash;
 }
 
 void compaction_committed(struct core *c)
@@ -103,8 +127,16 @@ void compaction_committed(struct core *c)
     tn_rev compacted = store_compacted(c->store);
     if (compacted == c->compaction.compacted)
         return;
-    c->compaction.compacted = compacted;
-    c->compaction.moved = true;
+    struct compaction *k = &c->compaction;
+    if (k->asked == compacted && k->finished && !k->hash)
+        k->hash = store_hash_begin_compaction(c->store, k->compacted);
+    k->compacted = compacted;
+    k->moved = true;
+}
+
+void compaction_fini(struct compaction *k)
+{
+    k->hash = store_hash_end(k->hash);
 }
 
 /* Many writes take twice as many along: garbage must not grow faster than it goes. */
@@ -139,7 +171,7 @@ tn_ms compaction_deadline(const struct core *c)
     bool deletes_wait = c->journal.in_flight || snapshots_hold_deletes(c);
     if (has_work(c) && k->n_deletes < DELETES_MAX && !deletes_wait)
         return c->now;
-    if (!list_empty(&k->physical) && compaction_is_done(c))
+    if (k->hash || (!list_empty(&k->physical) && compaction_is_done(c)))
         return c->now;
     if (c->journal.writing == WRITING_FULL && k->n_deletes > 0 && !deletes_wait)
         return journal_ready_at(c, WRITE_FREES);

@@ -80,6 +80,7 @@ struct core *core_free(struct core *c)
         return NULL;
     heap_fini(&c->deadlines);
     heap_fini(&c->notify);
+    compaction_fini(&c->compaction);
     waiters_fini(c);
     fanout_fini(&c->fanout);
     journal_fini(c);

@@ -169,11 +169,14 @@ struct journal {
 #define DELETES_MAX 4096
 
 struct compaction {
-    tn_rev compacted;     /* the durable one, as last seen */
-    bool moved;           /* it did, and nothing was trimmed since */
-    tn_ms next_check;     /* of the automatic policy */
-    struct list physical; /* held replies that wait for the trim */
-    size_t n_sent;        /* deletes of the last batch */
+    tn_rev compacted;        /* the durable one, as last seen */
+    bool moved;              /* it did, and nothing was trimmed since */
+    tn_ms next_check;        /* of the automatic policy */
+    tn_rev asked;            /* by a client, last */
+    bool finished;           /* nothing of earlier ones was left to do at the end of the last turn */
+    struct store_hash *hash; /* of the newest one, under way */
+    struct list physical;    /* held replies that wait for the trim */
+    size_t n_sent;           /* deletes of the last batch */
     size_t n_deletes;
     tn_seq deletes[DELETES_MAX]; /* trimmed from memory, still in the log */
 };
@@ -325,8 +328,10 @@ void snapshot_drained(struct core_call *call);
 
 /* compaction.c */
 void compaction_init(struct compaction *k);
+void compaction_fini(struct compaction *k);
 void compaction_run(struct core *c, tn_ms now);
-void compaction_committed(struct core *c); /* after each commit */
+void compaction_asked(struct core *c, tn_rev revision); /* by a client; planned */
+void compaction_committed(struct core *c);              /* after each commit */
 /* How many deletes go along with a batch of n_rows. */
 size_t compaction_share(const struct core *c, size_t n_rows);
 void compaction_sent(struct core *c, size_t n_deletes);

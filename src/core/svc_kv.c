@@ -134,6 +134,7 @@ static void kv_compact(struct core_call *call, bytes in, tn_ms now)
         return;
     }
     journal_planned(c, WRITE_FREES);
+    compaction_asked(c, req.revision);
     encode_compact_resp(&c->header, &resp, &c->out);
     if (req.physical)
         reply_when_trimmed(call, seq, now);

@@ -10,6 +10,9 @@
  * Gathering walks the keys, a stretch a slice, and keeps sorted runs of pointers, which merging puts in order: 16 bytes a
  * key that lived at C. Without a compaction there is only history to read.
  *
+ * As etcd, each compaction that a client asks for hashes what is there up to its revision before anything of it goes; the ten
+ * newest of these are kept (not over a restart) and answered for that very revision, with the compaction revision of before.
+ *
  * While the work is under way nothing is trimmed that could be read at C, so every slice sees the same versions; writes,
  * deletes and compactions go on. Failure: no memory for a run.
  */
@@ -47,6 +50,7 @@ struct store_hash {
     uint32_t crc;
     struct buf from; /* GATHERING: where to go on */
     bool any_kept;
+    bool of_compaction;
     struct hash_run *runs;
     size_t n_runs, cap_runs;
     size_t *heap, n_heap; /* MERGING: places of runs that have something left, the one with the oldest first */
@@ -109,11 +113,18 @@ static void run_sort(struct hash_run *run)
         qsort(run->at, run->len, sizeof run->at[0], entry_order);
 }
 
+/* A compaction keeps a delete at its very revision. */
+static bool ends_at(const struct key *k, tn_rev revision)
+{
+    const struct version *v = key_at(k, revision);
+    return v && version_is_tombstone(v) && v->main == revision;
+}
+
 static bool gather_key(struct store_hash *h, const struct key *k)
 {
     const struct version *at_revision = key_live_at(k, h->revision);
     struct version *at_compaction = key_live_at(k, h->compacted);
-    h->any_kept |= at_revision != NULL;
+    h->any_kept |= at_revision != NULL || (h->of_compaction && ends_at(k, h->revision));
     if (!at_compaction)
         return true;
     struct hash_run *run = run_last(h);
@@ -251,27 +262,70 @@ static size_t hashes_len(const struct store *s)
     return n;
 }
 
+static const struct hash_kept *kept_find(const struct store *s, tn_rev revision)
+{
+    for (size_t i = 0; i < s->n_hashes_kept && revision > 0; i++) {
+        if (s->hashes_kept[i].revision == revision)
+            return &s->hashes_kept[i];
+    }
+    return NULL;
+}
+
+static struct store_hash *hash_new(struct store *s, tn_rev revision, tn_rev compacted)
+{
+    struct store_hash *h = calloc(1, sizeof *h);
+    if (!h)
+        return NULL;
+    buf_init(&h->from);
+    h->s = s;
+    h->current = s->revision_durable;
+    h->revision = revision;
+    h->compacted = compacted;
+    h->next = compacted + 1;
+    h->crc = hash_row_begin();
+    h->phase = revision < 0 ? FINISHED : compacted > 0 ? GATHERING : READING;
+    list_push_back(&s->hashes, &h->node);
+    return h;
+}
+
 enum etcd_error store_hash_begin(struct store *s, tn_rev revision, struct store_hash **ret)
 {
-    enum etcd_error e = revision_check(s, revision);
+    const struct hash_kept *kept = kept_find(s, revision);
+    enum etcd_error e = kept ? ETCD_OK : revision_check(s, revision);
     if (e)
         return e;
     if (hashes_len(s) >= STORE_HASHES_MAX)
         return ETCD_TOO_MANY_REQUESTS;
-    struct store_hash *h = calloc(1, sizeof *h);
+    struct store_hash *h = hash_new(s, revision ? revision : s->revision_durable, s->compacted_durable);
     if (!h)
         return ETCD_OUT_OF_MEMORY;
-    buf_init(&h->from);
-    h->s = s;
-    h->current = s->revision_durable;
-    h->revision = revision ? revision : h->current;
-    h->compacted = s->compacted_durable;
-    h->next = h->compacted + 1;
-    h->crc = hash_row_begin();
-    h->phase = revision < 0 ? FINISHED : h->compacted > 0 ? GATHERING : READING;
-    list_push_back(&s->hashes, &h->node);
+    if (kept) {
+        h->phase = FINISHED;
+        h->crc = kept->hash;
+        h->compacted = kept->compacted;
+        list_remove(&h->node); /* it reads nothing */
+    }
     *ret = h;
     return ETCD_OK;
+}
+
+struct store_hash *store_hash_begin_compaction(struct store *s, tn_rev before)
+{
+    struct compaction *newest = compaction_durable(s);
+    if (!newest || newest->revision_before != before || hashes_len(s) >= STORE_HASHES_MAX)
+        return NULL;
+    struct store_hash *h = hash_new(s, newest->revision, before);
+    if (h)
+        h->of_compaction = true;
+    return h;
+}
+
+void store_hash_keep(struct store_hash *h)
+{
+    struct store *s = h->s;
+    if (s->n_hashes_kept == ARRAY_LEN(s->hashes_kept))
+        memmove(s->hashes_kept, s->hashes_kept + 1, --s->n_hashes_kept * sizeof s->hashes_kept[0]);
+    s->hashes_kept[s->n_hashes_kept++] = (struct hash_kept){h->revision, h->compacted, h->crc};
 }
 
 enum store_hash_state store_hash_step(struct store_hash *h, size_t work)

@@ -47,6 +47,12 @@ struct auto_compact {
     size_t first, len;
 };
 
+/* What a compaction hashed before it dropped anything. */
+struct hash_kept {
+    tn_rev revision, compacted;
+    uint32_t hash;
+};
+
 struct store {
     struct store_config config; /* with the defaults filled in; member_name is NULL */
     struct rng rng;
@@ -62,6 +68,8 @@ struct store {
     struct auth auth;
     struct facts facts;
     struct list hashes; /* under way */
+    struct hash_kept hashes_kept[10];
+    size_t n_hashes_kept; /* oldest first */
     struct watch_hub watch;
 
     tn_rev revision, revision_durable;

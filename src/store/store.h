@@ -221,6 +221,11 @@ enum { STORE_HASHES_MAX = 8 }; /* under way at one time */
 /* Begins one at revision (0 = the durable one; below: of nothing). COMPACTED, FUTURE_REV; TOO_MANY_REQUESTS while as many
  * as may be are under way; OUT_OF_MEMORY. It holds up trimming until it ends. */
 enum etcd_error store_hash_begin(struct store *s, tn_rev revision, struct store_hash **ret) MUST_USE;
+/* The hash that a compaction, just become durable, makes of all up to its revision before anything is trimmed, with the
+ * compaction revision of before it; NULL when that is not the one it followed, or there is no room. */
+struct store_hash *store_hash_begin_compaction(struct store *s, tn_rev before);
+/* Keeps the result of that, once it is done, to be answered for its revision. The ten newest are kept. */
+void store_hash_keep(struct store_hash *h);
 /* One slice: about as much as looking at that many keys. */
 enum store_hash_state store_hash_step(struct store_hash *h, size_t work) MUST_USE;
 void store_hash_result(const struct store_hash *h, struct hash_kv_resp *ret); /* once it is done */

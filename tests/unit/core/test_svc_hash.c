@@ -60,11 +60,73 @@ static void revisions_that_are_not_there_are_errors(void **state)
     struct call *compacted = client_compact(here.c, 3, true);
     world_settle(here.w);
     assert_ok(compacted);
-    struct call *gone = hash_kv(2), *future = hash_kv(4), *last = hash_kv(3);
+    struct call *gone = hash_kv(2), *future = hash_kv(4), *newest = hash_kv(0);
     world_settle(here.w);
     assert_error(gone, ETCD_COMPACTED);
     assert_error(future, ETCD_FUTURE_REV);
-    assert_int_equal(got_hash_kv(last).compact_revision, 3);
+    assert_int_equal(got_hash_kv(newest).compact_revision, 3);
+}
+
+static struct hash_kv_resp hash_now(tn_rev revision)
+{
+    struct call *call = hash_kv(revision);
+    world_settle(here.w);
+    return got_hash_kv(call);
+}
+
+static void compact_at(tn_rev revision)
+{
+    struct call *call = client_compact(here.c, revision, false);
+    world_settle(here.w);
+    assert_ok(call);
+}
+
+/* As etcd: the compacted revision has the hash that it had before, and so have those compacted earlier. */
+static void a_compaction_keeps_the_hash_of_before(void **state)
+{
+    (void)state;
+    put("a", "1");
+    put("b", "1");
+    put("a", "2");
+    client_delete(here.c, "b", "");
+    world_settle(here.w);
+    struct hash_kv_resp before = hash_now(5);
+    compact_at(5);
+    struct hash_kv_resp kept = hash_now(5);
+    assert_int_equal(kept.hash, before.hash);
+    assert_int_equal(kept.compact_revision, -1);
+    assert_int_equal(kept.hash_revision, 5);
+    assert_int_equal(hash_now(0).compact_revision, 5);
+    assert_int_not_equal(hash_now(0).hash, before.hash);
+    put("c", "1");
+    put("c", "2");
+    before = hash_now(7);
+    compact_at(7);
+    assert_int_equal(hash_now(7).hash, before.hash);
+    assert_int_equal(hash_now(7).compact_revision, 5);
+    assert_int_equal(hash_now(5).hash, kept.hash);
+    assert_int_equal(hash_now(5).revision, 7);
+    for (tn_rev rev = 8; rev < 18; rev++) {
+        put("c", "3");
+        compact_at(rev);
+    }
+    struct call *forgotten = hash_kv(7);
+    world_settle(here.w);
+    assert_error(forgotten, ETCD_COMPACTED);
+}
+
+static void an_undone_compaction_keeps_none(void **state)
+{
+    (void)state;
+    put("a", "1");
+    put("a", "2");
+    here.w->log_held = true;
+    struct call *call = client_compact(here.c, 3, false);
+    world_settle(here.w);
+    world_release(here.w, CORE_NOT_APPLIED);
+    assert_error(call, ETCD_NO_SPACE);
+    assert_int_equal(hash_now(3).compact_revision, -1);
+    assert_false(store_hashing(here.w->store));
 }
 
 static void put_thousands(void)
@@ -164,6 +226,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         CASE(the_answer_names_its_revisions),
         CASE(revisions_that_are_not_there_are_errors),
+        CASE(a_compaction_keeps_the_hash_of_before),
+        CASE(an_undone_compaction_keeps_none),
         CASE(others_are_served_while_it_works),
         CASE(a_physical_compaction_waits_for_it),
         CASE(more_than_may_work_at_once_wait_for_their_turn),
