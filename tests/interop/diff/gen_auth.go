@@ -114,7 +114,7 @@ func (g *gen) isGrantedBesideOthers(r *pb.AuthRoleGrantPermissionRequest) bool {
 
 func (g *gen) permission() *authpb.Permission {
 	key := g.key()
-	p := &authpb.Permission{Key: key, RangeEnd: g.rangeEnd(key), PermType: authpb.Permission_Type(g.Intn(3))}
+	p := &authpb.Permission{Key: key, RangeEnd: g.anyEnd(key), PermType: authpb.Permission_Type(g.Intn(3))}
 	if g.oneIn(30) {
 		p.PermType = authpb.Permission_Type(pick(g, 3, -1, math.MaxInt32))
 	}
