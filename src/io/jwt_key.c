@@ -119,7 +119,7 @@ static int load(const struct jwt_key *k, const char *path, bool is_private, EVP_
     int rc = read_file(path, &data, &len, err);
     if (rc)
         return rc;
-    if (k->method->family == FAMILY_HMAC && is_private)
+    if (k->method->family == FAMILY_HMAC && is_private && len > 0) /* everybody knows the empty one */
         *ret = k->o->EVP_PKEY_new_raw_private_key(EVP_PKEY_HMAC, NULL, data, len);
     else if (k->method->family != FAMILY_HMAC)
         *ret = parse(k, data, len, is_private ? parse_private : parse_public);

@@ -148,6 +148,7 @@ static void keys_that_do_not_fit_are_refused(void **state)
     refuse_key("HS1", rsa_private, NULL, TENURE_EINVALID, "no sign-method");
     refuse_key("RS256", NULL, NULL, TENURE_EINVALID, "missing key data");
     refuse_key("HS256", NULL, rsa_public, TENURE_EINVALID, "missing key data");
+    refuse_key("HS256", "", NULL, TENURE_EINVALID, "holds no private key");
     refuse_key("RS256", ec256_private, NULL, TENURE_EINVALID, "not one for RS256");
     refuse_key("ES384", ec256_private, NULL, TENURE_EINVALID, "not one for ES384");
     refuse_key("EdDSA", rsa_private, NULL, TENURE_EINVALID, "not one for EdDSA");
