@@ -105,6 +105,7 @@ static int socket_open(struct io_stream *s, int fd, struct tenure_error *err)
     }
     int on = 1;
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on); /* a unix socket refuses, and needs it not */
+    setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on); /* HTTP/1.1 has no way to ask whether a peer is there */
     k->poll.data = k;
     io_loop_hold(s->loop);
     s->socket = k;

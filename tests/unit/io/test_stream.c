@@ -356,6 +356,20 @@ static void a_port_in_use_is_named(void **state)
     assert_non_null(strstr(err.text, "http://127.0.0.1:"));
 }
 
+/* Nothing else finds out that the peer of an idle HTTP/1.1 connection is gone. */
+static void the_system_asks_whether_a_silent_peer_is_there(void **state)
+{
+    struct world *w = *state;
+    connect_both(w, "http://127.0.0.1:0");
+    const int fds[] = {io_stream_fd(w->client.stream), io_stream_fd(w->server.stream)};
+    for (size_t i = 0; i < 2; i++) {
+        int on = 0;
+        socklen_t len = sizeof on;
+        assert_int_equal(getsockopt(fds[i], SOL_SOCKET, SO_KEEPALIVE, &on, &len), 0);
+        assert_int_equal(on, 1);
+    }
+}
+
 int main(void)
 {
 #define CASE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -376,6 +390,7 @@ int main(void)
         CASE(a_socket_on_which_somebody_answers_is_left_alone),
         CASE(a_file_that_is_no_socket_is_left_alone),
         CASE(a_port_in_use_is_named),
+        CASE(the_system_asks_whether_a_silent_peer_is_there),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
