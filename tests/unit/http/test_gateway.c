@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "rig.h"
+#include "store/auth.h"
 
 #define HEADER(rev)                                                                                                    \
     "\"header\":{\"cluster_id\":\"193\",\"member_id\":\"225\",\"revision\":\"" rev "\",\"raft_term\":\"2\"}"
@@ -225,6 +226,30 @@ static void a_watcher_that_does_not_read_holds_up_nobody(void **state)
     rig_free(r);
 }
 
+/* A browser shows its user's certificate for the page of any site. */
+static void a_certificate_does_not_count_for_the_page_of_a_site(void **state)
+{
+    static const char ask[] = "POST /v3/kv/range HTTP/1.1\r\nHost: h\r\n%sContent-Length: 14\r\n\r\n{\"key\":\"YQ==\"}";
+    char text[256];
+    tn_seq seq;
+    (void)state;
+    struct rig *r = rig_new(NULL);
+    struct peer *p = peer_new(r);
+    struct user_role_req root = {bytes_str("root"), bytes_str("root")};
+    assert_int_equal(store_user_add(r->store, bytes_str("root"), bytes_of(NULL, 0), true, &seq), ETCD_OK);
+    assert_int_equal(store_user_grant_role(r->store, &root, &seq), ETCD_OK);
+    assert_int_equal(store_auth_enable(r->store, &seq), ETCD_OK);
+    rig_turn(r);
+    core_conn_set_cert_user(p->core, bytes_str("root"));
+    snprintf(text, sizeof text, ask, "");
+    peer_send(p, text);
+    assert_int_equal(status_of(peer_got(p)), 200);
+    snprintf(text, sizeof text, ask, "Origin: https://elsewhere\r\n");
+    peer_send(p, text);
+    expect(p, 400, "{\"code\":3,\"message\":\"etcdserver: user name is empty\"}");
+    rig_free(r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -238,6 +263,7 @@ int main(void)
         cmocka_unit_test(keepalives_end_with_their_request),
         cmocka_unit_test(a_stream_in_http_1_0_ends_with_the_connection),
         cmocka_unit_test(a_watcher_that_does_not_read_holds_up_nobody),
+        cmocka_unit_test(a_certificate_does_not_count_for_the_page_of_a_site),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
