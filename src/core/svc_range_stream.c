@@ -127,7 +127,8 @@ static enum etcd_error send_and_go_on(struct range_stream *rs, const struct rang
     return ETCD_OK;
 }
 
-/* The last chunk tells how much there is: it is read again once that is known. */
+/* The last chunk tells how much there is: it is read again once that is known, in several when so many newer keys stand
+ * between its own by then that one slice does not pass them all. */
 static enum etcd_error begin_counting(struct range_stream *rs, const struct range_part *part)
 {
     rs->counting = true;
@@ -142,9 +143,10 @@ static enum etcd_error read_chunk(struct range_stream *rs)
     enum etcd_error e = read_part(rs, &rs->start, keys, &part);
     if (e)
         return e;
-    if (part.end || rs->counted)
+    bool limited = is_limited(rs, &part);
+    if (part.end || (limited && rs->counted))
         (void)send_chunk(rs, &part, true, part.end ? 0 : rs->behind);
-    else if (is_limited(rs, &part))
+    else if (limited)
         return begin_counting(rs, &part);
     else
         return send_and_go_on(rs, &part);

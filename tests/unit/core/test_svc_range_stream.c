@@ -165,6 +165,28 @@ static void a_stream_needs_its_one_request(void **state)
     assert_status(call, GRPC_INTERNAL, "cardinality violation: received no request message from non-streaming RPC");
 }
 
+/* While what lies behind the limit was counted, more keys came between those of the last chunk than a slice passes. */
+static void keys_that_come_while_it_counts_take_none_of_its_own(void **state)
+{
+    (void)state;
+    char key[24];
+    put_many(25, 1);
+    struct call *call = stream("k", "l", 24);
+    for (int i = 0; i < 2; i++) /* 10 are sent, the other 14 read */
+        world_turn(here.w);
+    for (int i = 0; i < 9000; i++) {
+        struct put_resp resp;
+        tn_seq seq;
+        snprintf(key, sizeof key, "k0015.%04d", i);
+        struct put_req req = {.key = bytes_str(key)};
+        assert_int_equal(store_put(here.w->store, &req, &here.w->arena, &resp, &seq), ETCD_OK);
+    }
+    assert_false(call->has_status);
+    world_settle(here.w);
+    const char *got = chunks(call, 25, true, 26);
+    assert_string_equal(got, "10 6 8");
+}
+
 /* W12's sibling for reads: one that does not read costs a stream's share and a chunk. */
 static struct call *stuck_stream(void)
 {
@@ -237,6 +259,7 @@ int main(void)
         CASE(counting_and_keys_alone),
         CASE(what_cannot_be_streamed_is_refused_in_order),
         CASE(a_stream_needs_its_one_request),
+        CASE(keys_that_come_while_it_counts_take_none_of_its_own),
         CASE(a_stream_that_nobody_reads_costs_a_bounded_memory),
         CASE(compaction_past_its_revision_ends_it),
         CASE(a_cancelled_stream_leaves_nothing),
