@@ -94,7 +94,10 @@ static tn_rev policy(struct core *c, tn_ms now)
     if (c->config.retention_revs == 0)
         return store_auto_compact(c->store, now, c->config.retention_ms);
     tn_rev upto = store_revision(c->store) - c->config.retention_revs;
-    return upto > store_compacted(c->store) ? upto : 0;
+    if (upto > store_compacted(c->store))
+        return upto;
+    store_compact_rows(c->store); /* what makes rows and no revision */
+    return 0;
 }
 
 static void check_policy(struct core *c, tn_ms now)

@@ -98,7 +98,13 @@ tn_rev store_auto_compact(struct store *s, tn_ms now, int64_t retention_ms)
     tn_rev rev = by_age > by_size ? by_age : by_size;
     if (rev > 0 && rev > s->compacted)
         return rev;
-    if (leases_are_due(s) || auth_rows_are_due(s))
-        compact_rows(s);
+    store_compact_rows(s);
     return 0;
+}
+
+void store_compact_rows(struct store *s)
+{
+    bool under_way = compaction_is_planned(s) || store_trim_pending(s);
+    if (!under_way && (leases_are_due(s) || auth_rows_are_due(s)))
+        compact_rows(s);
 }

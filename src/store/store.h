@@ -197,6 +197,8 @@ bool store_trim_pending(const struct store *s);
  * needs itself. Where many leases were revoked and no revision was made that could be compacted, it plans by itself a
  * compaction row that repeats the last revision, so that their rows can be trimmed. */
 tn_rev store_auto_compact(struct store *s, tn_ms now, int64_t retention_ms);
+/* Plans that row, where one is due, for whoever has another policy for revisions. */
+void store_compact_rows(struct store *s);
 
 /* ---- queues: keys of a range in order of their create revision ---- */
 

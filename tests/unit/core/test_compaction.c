@@ -131,6 +131,18 @@ static void rows_of_revoked_leases_go_though_no_revision_is_compacted(void **sta
     assert_int_equal(here.w->deletes_total, 44001); /* and the row of the first compaction */
 }
 
+static void they_go_as_well_where_revisions_are_counted(void **state)
+{
+    (void)state;
+    struct world_options o = {.core = {.retention_ms = -1, .retention_revs = 10}};
+    restart(&o);
+    world_pass(here.w, 1000);
+    churn_leases();
+    world_pass(here.w, 310000);
+    assert_int_equal(here.w->deletes_total, 22000);
+    assert_int_equal(store_revision(here.w->store), 1);
+}
+
 static void on_a_failed_disk_no_row_is_planned_that_readers_would_wait_for(void **state)
 {
     (void)state;
@@ -224,6 +236,7 @@ int main(void)
         CASE(history_older_than_the_retention_is_compacted_by_itself),
         CASE(so_many_revisions_are_kept_and_looked_after_every_five_minutes),
         CASE(rows_of_revoked_leases_go_though_no_revision_is_compacted),
+        CASE(they_go_as_well_where_revisions_are_counted),
         CASE(on_a_failed_disk_no_row_is_planned_that_readers_would_wait_for),
         CASE(what_a_watcher_has_still_to_get_is_trimmed_when_it_has_it),
         CASE(a_long_compaction_goes_in_short_batches),
