@@ -5,7 +5,8 @@
  * left out, as in etcd.
  *
  * A client that takes nothing blocks its watcher in the store, which then reads history; what compaction took away meanwhile
- * is made up for by looking again. Failure: no memory ends the stream.
+ * is made up for by looking again. Whoever may not read the queue any more is told so instead of the next leader. Failure:
+ * no memory ends the stream.
  */
 #include "core/observe.h"
 
@@ -13,6 +14,7 @@
 
 #include "core/task.h"
 #include "core/watching.h"
+#include "store/auth.h"
 
 #define OBSERVER_BYTES 800
 #define STREAM_SHARE   4 /* it may queue this part of what its connection may */
@@ -21,6 +23,8 @@ struct observer {
     struct task task; /* in conn.waiting while it is blocked; else in no list */
     struct watch_sink sink;
     struct store_watcher *watcher;
+    struct watch_user *user; /* who it is; NULL: authentication was off when it began */
+    uint64_t auth_seen;
     bool at_queue, blocked;
     size_t bytes; /* its part of core.watch_bytes */
     size_t end_len;
@@ -44,6 +48,7 @@ static void observer_free(struct task *t)
     struct observer *o = CONTAINER_OF(t, struct observer, task);
     unwatch(o);
     t->call->core->watch_bytes -= o->bytes;
+    free(o->user);
     free(o);
 }
 
@@ -127,6 +132,11 @@ static void on_event(struct watch_sink *sink, const struct store_watch_batch *b,
     struct observer *o = CONTAINER_OF(sink, struct observer, sink);
     bool gone = b->compacted;
     (void)now;
+    enum etcd_error e = watch_auth_still(o->task.call, o->user, &o->auth_seen, queue_of(o));
+    if (e != ETCD_OK) {
+        call_fail(o->task.call, e);
+        return;
+    }
     if (o->at_queue && b->n_events > 0) {
         struct kv first = b->events[0].kv;
         follow(o, &first, first.mod_revision, first.mod_revision + 1);
@@ -157,12 +167,21 @@ void observe_start(struct core_call *call, struct key_range queue)
 {
     struct core *c = call->core;
     size_t bytes = OBSERVER_BYTES + 4 * queue.key.len;
+    struct watch_user *user;
+    enum etcd_error e = watch_auth_user(call, &user);
+    if (e != ETCD_OK) {
+        call_fail(call, e);
+        return;
+    }
     bool fits = bytes <= c->config.watch_bytes_max - c->watch_bytes;
     struct observer *o = fits ? calloc(1, sizeof *o + 2 * queue.key.len) : NULL;
     if (!o) {
+        free(user);
         call_fail(call, fits ? ETCD_OUT_OF_MEMORY : ETCD_TOO_MANY_REQUESTS);
         return;
     }
+    o->user = user;
+    o->auth_seen = store_auth_changes(c->store);
     o->sink.deliver = on_event;
     o->end_len = queue.key.len;
     memcpy(o->ends, queue.key.data, queue.key.len);

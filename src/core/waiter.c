@@ -11,6 +11,7 @@
 #include <stdlib.h>
 
 #include "core/queue_steps.h"
+#include "store/auth.h"
 
 /* What a waiter costs beside its key, with its two watchers, roughly. */
 #define WAITER_BYTES 1200
@@ -59,16 +60,21 @@ static struct waiter *waiter_new(struct core_call *call, const struct waiter_kin
 {
     enum { KEY_MORE = 1 + 1 + 16 };
     struct core *c = call->core;
+    struct watch_user *user;
     size_t bytes = WAITER_BYTES + 4 * (name.len + KEY_MORE);
     if (bytes > c->config.watch_bytes_max - c->watch_bytes) {
         call_fail(call, ETCD_TOO_MANY_REQUESTS);
         return NULL;
     }
-    struct waiter *w = calloc(1, sizeof *w + 2 * name.len + KEY_MORE + 1);
+    enum etcd_error e = watch_auth_user(call, &user);
+    struct waiter *w = e ? NULL : calloc(1, sizeof *w + 2 * name.len + KEY_MORE + 1);
     if (!w) {
-        call_fail(call, ETCD_OUT_OF_MEMORY);
+        free(user);
+        call_fail(call, e ? e : ETCD_OUT_OF_MEMORY);
         return NULL;
     }
+    w->user = user;
+    w->auth_seen = store_auth_changes(c->store);
     w->call = call;
     w->core = c;
     w->kind = kind;
@@ -115,6 +121,7 @@ static void waiter_free(struct waiter *w)
     unwatch(w, &w->before);
     list_remove(&w->link);
     w->core->watch_bytes -= w->bytes;
+    free(w->user);
     free(w);
 }
 
@@ -186,10 +193,21 @@ static void succeed(struct waiter *w, bool immediate)
     call_finish(call, GRPC_OK, "");
 }
 
+/* As in etcd, whose recipe reads with the rights of its caller: who lost them while it waited gets nothing. */
+static bool may_still_wait(struct waiter *w)
+{
+    enum etcd_error e = watch_auth_still(w->call, w->user, &w->auth_seen, waiter_queue(w));
+    if (e != ETCD_OK)
+        call_fail(w->call, e);
+    return e == ETCD_OK;
+}
+
 /* immediate: it was first as soon as it entered, so its first transaction is what it has seen. */
 static void look(struct waiter *w, bool immediate)
 {
     struct store_place place;
+    if (!immediate && !may_still_wait(w))
+        return;
     store_queue_place(w->core->store, waiter_queue(w), waiter_key(w), w->create, false, &place);
     if (!place.stands) {
         w->made_key = false;

@@ -36,6 +36,8 @@ struct waiter {
     const struct waiter_kind *kind;
     struct list link; /* in core.queue: due, leaving or left; else alone */
     struct waiter_watch own, before;
+    struct watch_user *user; /* who waits; NULL: authentication was off when it entered */
+    uint64_t auth_seen;
     tn_lease lease;
     tn_rev create;   /* of its key */
     tn_rev revision; /* that its first transaction left */

@@ -29,18 +29,9 @@ static enum etcd_error check(const struct core *c, struct auth_user who, struct 
     return store_auth_check_read(c->store, STORE_DURABLE, who, asked_range(range));
 }
 
-enum etcd_error watch_auth_create(struct core_call *call, struct key_range range, struct watch_user **ret)
+/* A copy of the name. */
+static enum etcd_error keep_name(struct auth_user who, struct watch_user **ret)
 {
-    struct core *c = call->core;
-    struct auth_user who;
-    *ret = NULL;
-    if (!is_on(c))
-        return ETCD_OK;
-    enum etcd_error e = auth_who(call, STORE_DURABLE, &who);
-    if (e == ETCD_OK)
-        e = check(c, who, range);
-    if (e != ETCD_OK)
-        return e;
     struct watch_user *u = malloc(sizeof *u + who.name.len);
     if (!u)
         return ETCD_OUT_OF_MEMORY;
@@ -51,32 +42,60 @@ enum etcd_error watch_auth_create(struct core_call *call, struct key_range range
     return ETCD_OK;
 }
 
-/* One that was created while authentication was off is now asked who it is. */
-static enum etcd_error who_watches(const struct watch *w, struct auth_user *ret)
+enum etcd_error watch_auth_create(struct core_call *call, struct key_range range, struct watch_user **ret)
 {
-    struct core_call *call = w->stream->call;
-    if (!w->user)
+    struct core *c = call->core;
+    struct auth_user who;
+    *ret = NULL;
+    if (!is_on(c))
+        return ETCD_OK;
+    enum etcd_error e = auth_who(call, STORE_DURABLE, &who);
+    if (e == ETCD_OK)
+        e = check(c, who, range);
+    return e ? e : keep_name(who, ret);
+}
+
+enum etcd_error watch_auth_user(struct core_call *call, struct watch_user **ret)
+{
+    struct auth_user who;
+    *ret = NULL;
+    if (!is_on(call->core))
+        return ETCD_OK;
+    enum etcd_error e = auth_who(call, STORE_DURABLE, &who);
+    return e ? e : keep_name(who, ret);
+}
+
+/* One that was created while authentication was off is now asked who it is. */
+static enum etcd_error who_watches(struct core_call *call, const struct watch_user *user, struct auth_user *ret)
+{
+    if (!user)
         return auth_who(call, STORE_DURABLE, ret);
-    *ret = (struct auth_user){bytes_of(w->user->name, w->user->name_len),
-                              store_auth_revision(call->core->store, STORE_DURABLE)};
+    *ret =
+        (struct auth_user){bytes_of(user->name, user->name_len), store_auth_revision(call->core->store, STORE_DURABLE)};
     return ETCD_OK;
+}
+
+enum etcd_error watch_auth_still(struct core_call *call, const struct watch_user *user, uint64_t *seen,
+                                 struct key_range range)
+{
+    struct core *c = call->core;
+    struct auth_user who;
+    if (*seen == store_auth_changes(c->store))
+        return ETCD_OK;
+    enum etcd_error e = is_on(c) ? who_watches(call, user, &who) : ETCD_OK;
+    if (e == ETCD_OK && is_on(c))
+        e = check(c, who, range);
+    if (e == ETCD_OK)
+        *seen = store_auth_changes(c->store);
+    return e;
 }
 
 bool watch_is_permitted(struct watch *w)
 {
-    struct core *c = w->stream->call->core;
-    struct auth_user who;
-    if (w->auth_seen == store_auth_changes(c->store))
-        return true;
-    enum etcd_error e = is_on(c) ? who_watches(w, &who) : ETCD_OK;
-    if (e == ETCD_OK && is_on(c))
-        e = check(c, who, store_watch_range(w->watcher));
-    if (e != ETCD_OK) {
+    enum etcd_error e = watch_auth_still(w->stream->call, w->user, &w->auth_seen, store_watch_range(w->watcher));
+    if (e != ETCD_OK)
         watch_deny(w, e);
-        return false;
-    }
-    w->auth_seen = store_auth_changes(c->store);
-    return true;
+    return e == ETCD_OK;
 }
 
 /* ---- those that are silent ---- */

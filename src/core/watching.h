@@ -62,6 +62,11 @@ void watch_deny(struct watch *w, enum etcd_error why);
 /* watch_auth.c */
 /* Whether the call may watch that range; who it is, to be asked again later: NULL while authentication is off. */
 enum etcd_error watch_auth_create(struct core_call *call, struct key_range range, struct watch_user **ret) MUST_USE;
+/* Only who it is, where another check has passed. */
+enum etcd_error watch_auth_user(struct core_call *call, struct watch_user **ret) MUST_USE;
+/* Whether that one may still watch the range, asked anew when *seen is another number of changes. */
+enum etcd_error watch_auth_still(struct core_call *call, const struct watch_user *user, uint64_t *seen,
+                                 struct key_range range) MUST_USE;
 /* Asked before it gets anything. One that is not any more was cancelled, and its call may have ended. */
 bool watch_is_permitted(struct watch *w) MUST_USE;
 /* Looks at those that get nothing. */
