@@ -37,9 +37,9 @@ static int choose(const char *what, const char *word, const char *const *list)
     for (int i = 0; list[i]; i++)
         if (strcmp(word, list[i]) == 0)
             return i;
-    fprintf(stderr, "tenure get: option --%s: '%s' is none of", what, word);
+    fprintf(stderr, "tenure get: option --%s: '%s' is not", what, word);
     for (int i = 0; list[i]; i++)
-        fprintf(stderr, " %s", list[i]);
+        fprintf(stderr, "%s%s", i == 0 ? " " : list[i + 1] ? ", " : " or ", list[i]);
     fputc('\n', stderr);
     return -1;
 }

@@ -67,18 +67,22 @@ int connect_failed(const char *command, const struct global_options *g, const st
     fprintf(stderr, "tenure %s: %s\n", command, err->text[0] ? err->text : tenure_error_string(err->code));
     if (err->applied == TENURE_APPLIED_MAYBE)
         fprintf(stderr, "it may or may not have been applied: read before you repeat it\n");
+    const char *endpoints = g->endpoints ? g->endpoints : getenv("TENURE_ENDPOINTS");
     switch (err->kind) {
     case TENURE_KIND_USAGE:
         return EXIT_USAGE;
     case TENURE_KIND_UNAVAILABLE:
     case TENURE_KIND_TIMEOUT:
-        if (!g->endpoints && !getenv("TENURE_ENDPOINTS"))
+        if (!endpoints || !endpoints[0])
             fprintf(stderr,
                     "try: name the servers by --endpoints or TENURE_ENDPOINTS, or start one by `tenure serve`\n");
         else
-            fprintf(stderr, "try: tenure status --endpoints %s\n",
-                    g->endpoints ? g->endpoints : getenv("TENURE_ENDPOINTS"));
+            fprintf(stderr, "try: tenure status --endpoints %s\n", endpoints);
         return EXIT_UNAVAILABLE;
+    case TENURE_KIND_DENIED:
+        if (strstr(err->text, "user name is empty")) /* etcd's word for it */
+            fprintf(stderr, "try: say who asks by --user, or by TENURE_USER and TENURE_PASSWORD\n");
+        return EXIT_FAILED;
     default:
         return EXIT_FAILED;
     }

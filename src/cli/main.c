@@ -1,9 +1,12 @@
 /* tenure: the table of commands and the way into one. The first word is the command; global options may stand before
  * it or behind it. */
+#include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli/commands.h"
 #include "cli/help.h"
@@ -117,8 +120,19 @@ static void command_first(int argc, char **argv)
     argv[1] = word;
 }
 
+/* A standard descriptor that this program was started without would be the next file or socket that it opens: what is said
+ * there would go into the data, and libuv ends a program that closes one. It gets a place holder that, as a closed one,
+ * can neither be read nor written. */
+static void fill_standard_descriptors(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        if (fcntl(fd, F_GETFD) < 0 && errno == EBADF)
+            (void)!open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY); /* the lowest that is free: fd */
+}
+
 int main(int argc, char **argv)
 {
+    fill_standard_descriptors();
     spawn_remember_sigpipe();
     signal(SIGPIPE, SIG_IGN); /* a reader that is gone is an error of the write, not a death in the middle */
     if (argc < 2) {

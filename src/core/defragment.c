@@ -54,8 +54,10 @@ void core_defragmented(struct core *c, const char *error, tn_ms now)
     c->defragment.under_way = false;
     list_init(&ended);
     list_splice_back(&ended, &c->defragment.waiting);
-    log_write(&c->config.log, error ? LOG_WARN : LOG_INFO, "the file's free room is given back", "error=\"%s\"",
-              error ? error : "");
+    if (error)
+        log_write(&c->config.log, LOG_WARN, "the file's free room is not given back", "error=\"%s\"", error);
+    else
+        log_write(&c->config.log, LOG_INFO, "the file's free room is given back", NULL);
     while (!list_empty(&ended)) {
         struct core_call *call = LIST_ENTRY(ended.next, struct task, link)->call;
         core_scratch(c);

@@ -4,15 +4,21 @@
  * was revoked must not come back by an old session), buffers released while a connection is idle, and no chain but the file's
  * (OpenSSL would add authorities of clients to it).
  */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "io/tls_internal.h"
 
 static int bad(struct tenure_error *err, const char *file, const char *what)
 {
-    return error_set(err, TENURE_EINVALID, "%s: %s: %s", file, what, openssl_error());
+    int unreadable = access(file, R_OK) != 0 ? errno : 0; /* OpenSSL says no more than "system lib" of it */
+    const char *why = openssl_error();
+    if (unreadable)
+        return error_set(err, TENURE_EINVALID, "%s: %s", file, strerror(unreadable));
+    return error_set(err, TENURE_EINVALID, "%s: %s: %s", file, what, why);
 }
 
 static int no_memory(struct tenure_error *err)

@@ -72,6 +72,7 @@ def the_switch(world):
     switch_on(world)
     nobody = world.tenure("put", "/app/a", "1")
     true(nobody.returncode == 1 and "user name is empty" in nobody.stderr, f"{nobody.returncode}: {nobody.stderr!r}")
+    true("try: say who asks by --user" in nobody.stderr, nobody.stderr)
     equal(as_alice(world, "put", "/app/a", "1", check=True).stdout, "OK\n")
     equal(world.tenure("--user", "alice:s3cret", "get", "/app/a").stdout, "/app/a\n1\n")
     denied = as_alice(world, "get", "/other")

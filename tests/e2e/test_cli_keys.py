@@ -58,6 +58,8 @@ def ranges(world):
     equal(keys("--prefix", "k", "--limit", "2"), ["k0", "k1"])
     equal(keys("--prefix", "k", "--order", "descend", "--limit", "2"), ["k4", "k3"])
     equal(keys("--prefix", "k", "--sort-by", "modify", "--order", "descend", "--limit", "1"), ["k4"])
+    wrong = world.tenure("get", "k", "--order", "up")
+    equal((wrong.returncode, wrong.stderr), (2, "tenure get: option --order: 'up' is not none, ascend or descend\n"))
     equal(world.tenure("get", "--prefix", "k", "--count-only").stdout, "5\n")
     equal(world.tenure("get", "k1", "--print-value-only").stdout, "v1\n")
     got = as_json(world, "get", "--prefix", "k", "--limit", "2")
@@ -271,7 +273,19 @@ def broken_output(world):
     true(result.returncode == 1 and "standard output" in result.stderr, f"{result.returncode}: {result.stderr!r}")
 
 
+def closed_descriptors(world):
+    """without standard descriptors: input and output that are needed fail as they would, all else works"""
+    shell = lambda line: world.run(["sh", "-c", line, TENURE])
+    equal(shell('"$0" put a one <&- 2>&-').returncode, 0)
+    unread = shell('"$0" put a <&-')
+    true(unread.returncode == 1 and "standard input" in unread.stderr, f"{unread.returncode}: {unread.stderr!r}")
+    unwritten = shell('"$0" get a >&-')
+    true(unwritten.returncode == 1 and "standard output" in unwritten.stderr, f"{unwritten.returncode}: {unwritten.stderr!r}")
+    equal(shell('"$0" lock x -- true <&- >&- 2>&-').returncode, 0)
+    equal(shell('"$0" lock x -- sh -c "read a" <&-').returncode, 1)
+
+
 main([put_and_get, etcdctl_sees_the_same, absent_keys, ranges, the_past, deleting, values_from_input, bytes_that_are_no_text,
       too_large, previous_values, watched, watched_from_the_past, watched_through_a_restart, watched_by_nobody, leases,
       leases_with_a_chosen_id, leases_renewed, leases_renewed_through_a_restart, status, unavailable, the_second_endpoint,
-      unix_sockets, broken_output])
+      unix_sockets, broken_output, closed_descriptors])

@@ -144,5 +144,17 @@ def out_of_descriptors(w):
     await_(lambda: etcdctl(w, url, "put", "a", "1").stdout == "OK\n", "it serves again")
 
 
+def closed_descriptors(w):
+    """without standard descriptors it serves as well, and none of its files and sockets takes their numbers"""
+    sock = w.path("s")
+    p = w.start("-c", f'exec "{TENURE}" serve --data-dir "{w.path("data")}" --listen-client-urls "unix://{sock}" '
+                '<&- >&- 2>&-', program="sh")
+    env = {**os.environ, "TENURE_ENDPOINTS": f"unix://{sock}"}
+    await_(lambda: w.run([TENURE, "put", "a", "1", "--call-timeout", "1"], env=env).returncode == 0, "it serves")
+    equal([os.readlink(f"/proc/{p.pid}/fd/{n}") for n in range(3)], ["/dev/null"] * 3)
+    p.send_signal(signal.SIGTERM)
+    true(p.wait(PATIENCE_S) >= 0, "it ends in order")
+
+
 main([ready_line, survives_kill, stops_in_order, directory_in_use, address_in_use, refuses_the_world, options, not_http,
-      out_of_descriptors])
+      out_of_descriptors, closed_descriptors])

@@ -30,7 +30,7 @@ static void files_that_are_wrong_are_named(void **state)
     (void)state;
     struct io_tls_config k = server_config("server");
     k.cert_file = in_folder("missing", ".pem");
-    refused(k, "missing.pem");
+    refused(k, "missing.pem: No such file or directory");
     k = server_config("server");
     k.key_file = in_folder("alice", ".key"); /* of another certificate */
     refused(k, "alice.key");
@@ -44,7 +44,7 @@ static void files_that_are_wrong_are_named(void **state)
     k.crl_file = in_folder("ca", ".pem");
     refused(k, "ca.pem");
     k.crl_file = in_folder("missing", ".crl");
-    refused(k, "missing.crl");
+    refused(k, "missing.crl: No such file or directory");
     write_file(in_folder("broken", ".pem"), "-----BEGIN CERTIFICATE-----\nnot base64!\n-----END CERTIFICATE-----\n");
     k = server_config("server");
     k.cert_file = in_folder("broken", ".pem");
