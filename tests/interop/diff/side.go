@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"time"
 
@@ -119,12 +120,24 @@ func (s *side) wait(st step) (flat, proto.Message) {
 	err := s.conn.Invoke(s.signed(ctx, st.as), st.op, s.withIDs(st.msg), reply)
 	if ctx.Err() != nil {
 		time.Sleep(queueSettles)
+		s.leaveQueue(st)
 		return flat{"status=waits"}, nil
 	}
 	if err != nil {
 		return flattenError(err), nil
 	}
 	return flatten(reply, s), reply
+}
+
+// leaveQueue takes away the key of one who gave up, which tenure leaves when it stood there before: known difference "leaving
+// a queue". Either way it is gone by one revision then.
+func (s *side) leaveQueue(st step) {
+	q := st.msg.(interface {
+		GetName() []byte
+		GetLease() int64
+	})
+	key := fmt.Appendf(nil, "%s/%x", q.GetName(), q.GetLease())
+	s.call(step{op: pathDelete, as: st.as, msg: &pb.DeleteRangeRequest{Key: key}})
 }
 
 // signed puts the user's token along; one that has none yet is as good as a bad one.
