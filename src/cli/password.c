@@ -19,6 +19,10 @@ static bool read_line(char *out, size_t size)
         fprintf(stderr, "tenure: the password is longer than %zu bytes\n", size - 2);
         return false;
     }
+    if (out[0] == 0) { /* of a tool that failed, or Enter by mistake: everybody could log in */
+        fputs("tenure: no password: the line is empty\n", stderr);
+        return false;
+    }
     return true;
 }
 

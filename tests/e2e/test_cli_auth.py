@@ -67,6 +67,15 @@ def what_is_wrong_is_named(world):
         true(text in result.stderr, f"message of {args}: {result.stderr!r}")
 
 
+def empty_passwords(world):
+    """a line of input that is empty, or none at all, is no password"""
+    for line, text in (("\n", "the line is empty"), ("", "standard input ended")):
+        result = world.tenure("auth", "user", "add", "dave", input=line)
+        equal(result.returncode, 2, f"exit code of {line!r}")
+        true(text in result.stderr, result.stderr)
+    equal(world.tenure("auth", "user", "list").stdout, "")
+
+
 def the_switch(world):
     """once it is on, every command says who it is, and gets what that one may have"""
     switch_on(world)
@@ -133,5 +142,5 @@ def tokens_from_elsewhere(world):
     equal((nested.returncode, nested.stdout), (0, "OK\n"), nested.stderr)
 
 
-main([users_and_roles, what_is_wrong_is_named, the_switch, wrong_passwords, hidden_passwords, streams_outlive_tokens,
-      tokens_from_elsewhere])
+main([users_and_roles, what_is_wrong_is_named, empty_passwords, the_switch, wrong_passwords, hidden_passwords,
+      streams_outlive_tokens, tokens_from_elsewhere])
