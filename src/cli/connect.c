@@ -83,6 +83,11 @@ int connect_failed(const char *command, const struct global_options *g, const st
         if (strstr(err->text, "user name is empty")) /* etcd's word for it */
             fprintf(stderr, "try: say who asks by --user, or by TENURE_USER and TENURE_PASSWORD\n");
         return EXIT_FAILED;
+    case TENURE_KIND_RESOURCE:
+        if (err->code == TENURE_ENOSPACE) /* the alarm stands until somebody disarms it */
+            fprintf(stderr, "try: delete or compact, or start the server with a larger --quota-backend-bytes; "
+                            "then `etcdctl alarm disarm`\n");
+        return EXIT_FAILED;
     default:
         return EXIT_FAILED;
     }
