@@ -44,6 +44,9 @@ static int part_open(struct part *p, const char *path)
 {
     *p = (struct part){.path = path, .fd = -1};
     buf_init(&p->out);
+    struct stat st; /* what is named in the end takes the place of what is there: /dev/stdout must not go that way */
+    if (lstat(path, &st) == 0 && !S_ISREG(st.st_mode))
+        return error_set(&p->error, TENURE_EEXISTS, "%s is there and not a regular file: name another one", path);
     if (asprintf(&p->part_path, "%s.part", path) < 0) {
         p->part_path = NULL;
         return error_set(&p->error, TENURE_ENOMEM, "out of memory");

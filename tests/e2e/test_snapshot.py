@@ -173,6 +173,13 @@ def refusals(w):
     r = w.tenure("snapshot", "save", "--data-dir", running, w.path("t.db"))
     true("in use" in r.stderr, r.stderr)
     equal([f for f in os.listdir(w.folder) if f.startswith("t.db")], [])
+    os.mkfifo(w.path("fifo"))
+    os.symlink("fifo", w.path("link"))
+    for name in ("fifo", "link", "old"):
+        r = w.tenure("snapshot", "save", w.path(name))
+        equal(r.returncode, 1, r.stderr)
+        true("not a regular file" in r.stderr and not os.path.exists(w.path(name + ".part")), r.stderr)
+    true(os.path.islink(w.path("link")) and not os.path.isfile(w.path("fifo")), "they stay what they are")
     shutil.rmtree(w.path("old"))
 
 
