@@ -29,7 +29,10 @@ struct watching {
     const struct global_options *g;
     struct wait wait;
     int64_t seen;
+    int64_t from, next; /* where this watch began; behind the last revision that was printed, 0 = none was */
 };
+
+enum { WATCH_AGAIN = -1 }; /* in place of an exit code */
 
 static void print_json(const struct tenure_event *e)
 {
@@ -54,6 +57,8 @@ static void on_events(void *user, int64_t revision, const struct tenure_event *e
 {
     struct watching *w = user;
     (void)revision; /* that up to which all was delivered; each event has its own */
+    if (n > 0)
+        w->next = events[n - 1].kv.mod_revision + 1;
     for (size_t i = 0; i < n && (opt.count <= 0 || w->seen < opt.count); i++, w->seen++) {
         if (output_is_json(w->g))
             print_json(&events[i]);
@@ -75,14 +80,27 @@ static void on_end(void *user, int code, int64_t compact_revision, const struct 
                 "try: tenure get the keys, then watch with --rev %" PRId64 "\n",
                 compact_revision, compact_revision);
         wait_end(&w->wait, EXIT_FAILED);
+    } else if (code == TENURE_ELIMIT && w->next > w->from) {
+        wait_end(&w->wait, WATCH_AGAIN); /* the past came faster than it is printed: the rest is asked for again */
     } else {
         wait_end(&w->wait, connect_failed("watch", w->g, err));
     }
 }
 
-static int run(const struct command *self, const struct global_options *g, int argc, char **argv)
+static int watch_once(tenure_client *c, struct watching *w, struct tenure_bytes key, struct tenure_watch_options *o)
 {
     struct tenure_error err = {0};
+    w->from = o->revision;
+    w->wait.done = false; /* no watch is there that could end it */
+    tenure_watch *watch = tenure_watch_start(c, key, o, &err);
+    int code = watch ? wait_run(&w->wait, -1, EXIT_OK, NULL) : connect_failed("watch", w->g, &err);
+    tenure_watch_stop(watch);
+    o->revision = w->next;
+    return code;
+}
+
+static int run(const struct command *self, const struct global_options *g, int argc, char **argv)
+{
     struct watching w = {.g = g};
     if (argc < 1 || argc > 2) {
         fprintf(stderr, "tenure watch: expected KEY or KEY RANGE_END, got %d words\ntry: tenure watch --help\n", argc);
@@ -104,9 +122,10 @@ static int run(const struct command *self, const struct global_options *g, int a
     };
     if (argc > 1)
         o.range_end = tenure_str(argv[1]);
-    tenure_watch *watch = tenure_watch_start(c, tenure_str(argv[0]), &o, &err);
-    int code = watch ? wait_run(&w.wait, -1, EXIT_OK, NULL) : connect_failed(self->name, g, &err);
-    tenure_watch_stop(watch);
+    int code;
+    do
+        code = watch_once(c, &w, tenure_str(argv[0]), &o);
+    while (code == WATCH_AGAIN);
     tenure_close(c);
     return code;
 }

@@ -1,9 +1,11 @@
 """The commands on keys, leases and servers: what they print, in text and JSON, and what they answer."""
 
+import base64
 import json
 import os
 import re
 import signal
+from http.client import HTTPConnection
 
 from harness import *
 
@@ -145,6 +147,23 @@ def watched_from_the_past(world):
     equal(world.tenure("watch", "a", "--rev", str(rev), "--count", "2").stdout, "PUT\na\none\nPUT\na\ntwo\n")
     third = world.tenure("watch", "a", "--rev", str(rev + 1), "--count", "1", "--prev-kv", "-o", "json")
     equal(json.loads(third.stdout)["prev_kv"]["value"], "one")
+
+
+def watched_much(world):
+    """a past that is larger than the client holds at a time is printed whole, in order and once"""
+    value = base64.b64encode(b"x" * 1400000).decode()
+    http = HTTPConnection(world.server.url.split("//")[1])
+    for n in range(60):
+        key = base64.b64encode(b"k%02d" % n).decode()
+        http.request("POST", "/v3/kv/put", json.dumps({"key": key, "value": value}))
+        answer = http.getresponse()
+        equal((answer.status, answer.read() != b""), (200, True))
+    http.request("POST", "/v3/kv/put", json.dumps({"key": base64.b64encode(b"k60").decode()}))
+    http.getresponse().read()
+    seen = world.run(["sh", "-c", '"$0" watch --prefix k --rev 2 -n 61 | grep "^k"', TENURE])
+    equal(lines_of(seen), [f"k{n:02}" for n in range(61)], seen.stderr)
+    equal(seen.stderr, "")
+    http.close()
 
 
 def watched_through_a_restart(world):
@@ -299,6 +318,6 @@ def closed_descriptors(world):
 
 
 main([put_and_get, etcdctl_sees_the_same, absent_keys, ranges, the_past, deleting, values_from_input, bytes_that_are_no_text,
-      too_large, previous_values, watched, watched_from_the_past, watched_through_a_restart, watched_by_nobody, leases,
-      leases_with_a_chosen_id, leases_renewed, leases_renewed_through_a_restart, status, unavailable, the_second_endpoint,
+      too_large, previous_values, watched, watched_from_the_past, watched_much, watched_through_a_restart,
+      watched_by_nobody, leases, leases_with_a_chosen_id, leases_renewed, leases_renewed_through_a_restart, status, unavailable, the_second_endpoint,
       unix_sockets, the_quota, broken_output, closed_descriptors])
