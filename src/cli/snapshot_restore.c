@@ -69,7 +69,10 @@ static int open_directory(struct restore *r, const char *dir)
 {
     if (!is_empty(dir))
         return error_set(&r->error, TENURE_EEXISTS, "%s is there and not empty: name a new data directory", dir);
-    if (asprintf(&r->dir, "%s.restoring", dir) < 0) {
+    size_t len = strlen(dir);
+    while (len > 1 && dir[len - 1] == '/')
+        len--;
+    if (asprintf(&r->dir, "%.*s.restoring", (int)len, dir) < 0) {
         r->dir = NULL;
         return error_set(&r->error, TENURE_ENOMEM, "out of memory");
     }

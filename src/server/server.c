@@ -9,8 +9,10 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/random.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include "server/auth.h"
 #include "server/internal.h"
@@ -35,8 +37,32 @@ static int draw(void *to, size_t len, struct tenure_error *err)
     return error_set(err, TENURE_EIO, "no random numbers from the system");
 }
 
+/* `tenure snapshot restore` fills DIR.restoring and gives it its name at the end. One that was cut short left no data under
+ * the name: starting there would begin an empty store without a word. */
+static int check_no_restore(const char *dir, struct tenure_error *err)
+{
+    char path[4096];
+    int n = snprintf(path, sizeof path, "%s/tenure.db", dir);
+    if (n < 0 || n >= (int)sizeof path || access(path, F_OK) == 0)
+        return 0; /* a name that is too long is refused below */
+    size_t len = strlen(dir);
+    while (len > 1 && dir[len - 1] == '/')
+        len--;
+    snprintf(path, sizeof path, "%.*s.restoring", (int)len, dir);
+    if (access(path, F_OK) < 0)
+        return 0;
+    return error_set(
+        err, TENURE_EINVALID,
+        "%s holds no data, but there is %s: a restore was interrupted; run `tenure snapshot restore` again, "
+        "or remove what it left",
+        dir, path);
+}
+
 static int open_backend(struct server *s, struct tenure_error *err)
 {
+    int rc = check_no_restore(s->config.data_dir, err);
+    if (rc < 0)
+        return rc;
     struct backend_config config = {
         .dir = s->config.data_dir,
         .vfs = s->config.vfs,

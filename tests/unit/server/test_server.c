@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -223,10 +224,29 @@ static void a_directory_that_cannot_be_made_is_named(void **state)
     assert_non_null(strstr(err.text, "/proc/no"));
 }
 
+static void a_directory_whose_restore_was_interrupted_is_refused(void **state)
+{
+    struct tenure_error err = {0};
+    char left[96];
+    (void)state;
+    snprintf(left, sizeof left, "%s.restoring", here.data);
+    assert_int_equal(mkdir(left, 0700), 0);
+    assert_int_equal(server_open(&here.config, &here.server, &err), TENURE_EINVALID);
+    assert_non_null(strstr(err.text, left));
+    assert_int_equal(access(here.data, F_OK), -1); /* nothing was begun */
+    assert_int_equal(rmdir(left), 0);
+    begin();
+    end();
+    assert_int_equal(mkdir(left, 0700), 0); /* beside data that is there it means nothing */
+    begin();
+    end();
+}
+
 int main(void)
 {
 #define CASE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
+        CASE(a_directory_whose_restore_was_interrupted_is_refused),
         CASE(a_put_over_a_socket_is_answered_and_is_there_after_a_restart),
         CASE(a_stop_does_not_wait_for_idle_connections),
         CASE(the_data_directory_belongs_to_one_server),
