@@ -6,6 +6,7 @@
 
 #define AUTH_ROOT           "root" /* the user and the role that may do all */
 #define AUTH_PASSWORD_MAX   72     /* bytes that bcrypt takes */
+#define AUTH_NAME_MAX       32768  /* bbolt's longest key: etcd ends on a longer name, and no snapshot could hold it */
 #define AUTH_FIRST_REVISION 1      /* of the auth state, before anything was changed */
 
 enum permission_type { PERMISSION_READ = 0, PERMISSION_WRITE = 1, PERMISSION_READWRITE = 2 };

@@ -1,5 +1,6 @@
 /* tenure serve: the server. Flags, variables and configuration file are etcd's (serve_flags.h). */
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -71,6 +72,7 @@ static int serve(const struct server_config *config)
     struct tenure_error err = {0};
     struct server *s;
     char line[4096];
+    signal(SIGXFSZ, SIG_IGN); /* a limit on files (LimitFSIZE=) is a full disk, not the end */
     if (server_open(config, &s, &err) < 0)
         return complain(&err);
     puts(server_ready_line(s, line, sizeof line));

@@ -65,9 +65,16 @@ static int read_file(const char *path, uint8_t **ret, size_t *ret_len, struct te
 /* Whose bytes a parser of keys takes. */
 typedef EVP_PKEY *(*parse_fn)(const struct jwt_key *k, BIO *bio);
 
+/* Nobody is asked for one: a server that waits for a terminal does not start. */
+static int no_passphrase(char *out, int size, int writing, void *user)
+{
+    (void)out, (void)size, (void)writing, (void)user;
+    return 0;
+}
+
 static EVP_PKEY *parse_private(const struct jwt_key *k, BIO *bio)
 {
-    return k->o->PEM_read_bio_PrivateKey(bio, NULL, NULL, NULL);
+    return k->o->PEM_read_bio_PrivateKey(bio, NULL, no_passphrase, NULL);
 }
 
 static EVP_PKEY *parse_public(const struct jwt_key *k, BIO *bio)

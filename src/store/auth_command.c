@@ -185,6 +185,8 @@ enum etcd_error store_user_can_add(const struct store *s, bytes name)
 {
     if (name.len == 0)
         return ETCD_USER_EMPTY;
+    if (name.len > AUTH_NAME_MAX)
+        return ETCD_REQUEST_TOO_LARGE;
     return find_user(s, name) ? ETCD_USER_ALREADY_EXIST : ETCD_OK;
 }
 
@@ -285,6 +287,8 @@ enum etcd_error store_role_add(struct store *s, bytes name, tn_seq *seq)
 {
     if (name.len == 0)
         return refuse(s, ETCD_ROLE_EMPTY, seq);
+    if (name.len > AUTH_NAME_MAX)
+        return refuse(s, ETCD_REQUEST_TOO_LARGE, seq);
     if (find_role(s, name))
         return refuse(s, ETCD_ROLE_ALREADY_EXIST, seq);
     enum etcd_error e = command_begin(s);

@@ -2,6 +2,7 @@
 """`tenure serve` as a process: its line, its options, its data over restarts, and how it stops."""
 
 import re
+import resource
 import signal
 import socket
 import subprocess
@@ -156,5 +157,19 @@ def closed_descriptors(w):
     true(p.wait(PATIENCE_S) >= 0, "it ends in order")
 
 
-main([ready_line, survives_kill, stops_in_order, directory_in_use, address_in_use, refuses_the_world, options, not_http,
+def limited_files(w):
+    """a limit on the size of files is like a full disk: writes are refused, reads and the server go on"""
+    limit = 2 << 20
+    p = w.start("serve", "--data-dir", w.path("data"), "--listen-client-urls", "http://127.0.0.1:0",
+                preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)))
+    url = url_of(p.stdout.readline())
+    value = "x" * 200000
+    codes = [etcdctl(w, url, "put", f"k{n}", input=value).returncode for n in range(20)]
+    true(codes[0] == 0 and codes[-1] != 0, f"{codes}")
+    equal(etcdctl(w, url, "get", "k0", check=True).stdout, f"k0\n{value}\n")
+    p.send_signal(signal.SIGTERM)
+    equal(p.wait(PATIENCE_S), 0)
+
+
+main([limited_files, ready_line, survives_kill, stops_in_order, directory_in_use, address_in_use, refuses_the_world, options, not_http,
       out_of_descriptors, closed_descriptors])

@@ -180,6 +180,19 @@ static void users_have_etcds_errors(void **state)
     assert_string_equal(dump(STORE_PLANNED), "off@2 a:h[]");
 }
 
+/* etcd would end on it. */
+static void a_name_that_no_snapshot_could_hold_is_refused(void **state)
+{
+    static char name[AUTH_NAME_MAX + 2];
+    (void)state;
+    memset(name, 'n', AUTH_NAME_MAX + 1);
+    assert_int_equal(user_add(name, "h"), ETCD_REQUEST_TOO_LARGE);
+    assert_int_equal(role_add(name), ETCD_REQUEST_TOO_LARGE);
+    name[AUTH_NAME_MAX] = 0;
+    assert_int_equal(user_add(name, "h"), ETCD_OK);
+    assert_int_equal(role_add(name), ETCD_OK);
+}
+
 static void roles_have_etcds_errors(void **state)
 {
     (void)state;
@@ -733,6 +746,7 @@ int main(void)
         TEST(enabling_needs_a_root_user_with_the_root_role),
         TEST(the_auth_revision_grows_with_changes_only),
         TEST(users_have_etcds_errors),
+        TEST(a_name_that_no_snapshot_could_hold_is_refused),
         TEST(roles_have_etcds_errors),
         TEST(root_cannot_be_taken_away_while_it_counts),
         TEST(roles_and_permissions_are_sorted_and_each_is_there_once),
