@@ -36,8 +36,8 @@ static const char *const statement_sql[DB_STATEMENTS] = {
     [DB_COMMIT] = "COMMIT",
     [DB_ROLLBACK] = "ROLLBACK",
     [DB_INSERT] = "INSERT INTO log VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12)",
-    [DB_SELECT_CRC] = "SELECT crc FROM log WHERE seq=?1",
-    [DB_DELETE] = "DELETE FROM log WHERE seq=?1",
+    [DB_SELECT_RUN] = "SELECT seq, crc FROM log WHERE seq BETWEEN ?1 AND ?2 ORDER BY seq",
+    [DB_DELETE_RUN] = "DELETE FROM log WHERE seq BETWEEN ?1 AND ?2",
     [DB_META] = ("UPDATE meta SET deleted_count=?1, deleted_sum=?2, deleted_acc=?3, deleted_max=?4, last_seq=?5, "
                  "last_acc=?6, crc=?7 WHERE id=1"),
     [DB_PAGE_COUNT] = "PRAGMA page_count",

@@ -7,9 +7,11 @@
 /* Each row deleted may cost the log a page of its own, and whoever waits for the batch waits for them all. */
 #define DELETES_ALONE  256
 #define DELETES_BESIDE 64
-#define CHECK_MS       1000
-#define HASH_SLICE     8192            /* as of HashKV */
-#define CHECK_REVS_MS  (5 * 60 * 1000) /* as etcd, when revisions are counted */
+/* Deletes wait until so many have gathered, or no more come. */
+#define GATHERED      (DOOMED_MAX / 2)
+#define CHECK_MS      1000
+#define HASH_SLICE    8192            /* as of HashKV */
+#define CHECK_REVS_MS (5 * 60 * 1000) /* as etcd, when revisions are counted */
 
 void compaction_init(struct compaction *k)
 {
@@ -29,10 +31,15 @@ static bool has_work(const struct core *c)
     return c->journal.writing != WRITING_OFF && (c->compaction.moved || store_trim_pending(c->store));
 }
 
+static bool has_deletes(const struct compaction *k)
+{
+    return k->n_deletes > 0 || k->doomed.n > 0;
+}
+
 bool compaction_is_done(const struct core *c)
 {
     return c->journal.writing == WRITING_OFF ||
-           (!has_work(c) && c->compaction.n_deletes == 0 && !store_hashing(c->store));
+           (!has_work(c) && !has_deletes(&c->compaction) && !store_hashing(c->store));
 }
 
 static void settle(struct core *c)
@@ -61,15 +68,36 @@ void compaction_asked(struct core *c, tn_rev revision)
     c->compaction.asked = revision;
 }
 
-static void trim(struct core *c)
+static void trim_some(struct core *c)
 {
     struct compaction *k = &c->compaction;
-    size_t room = DELETES_MAX - k->n_deletes;
-    if (!has_work(c) || room == 0 || c->journal.in_flight || snapshots_hold_deletes(c))
-        return; /* the array is lent to the batch under way */
+    tn_seq seqs[TRIM_SLICE];
     size_t slice = 2 * k->n_sent > TRIM_SLICE ? 2 * k->n_sent : TRIM_SLICE;
-    k->n_deletes += store_trim(c->store, slice < room ? slice : room, k->deletes + k->n_deletes);
+    size_t room = doomed_room(&k->doomed);
+    slice = slice < room ? slice : room;
+    for (size_t n = 1; slice > 0 && n > 0; slice -= n) {
+        n = store_trim(c->store, slice < TRIM_SLICE ? slice : TRIM_SLICE, seqs);
+        for (size_t i = 0; i < n; i++)
+            doomed_add(&k->doomed, seqs[i]);
+    }
     k->moved = false;
+}
+
+static void line_up(struct core *c)
+{
+    struct compaction *k = &c->compaction;
+    bool more = has_work(c);
+    while (k->n_deletes < DELETES_MAX && k->doomed.n > (more ? GATHERED : 0))
+        k->deletes[k->n_deletes++] = doomed_take(&k->doomed);
+}
+
+static void trim(struct core *c)
+{
+    if (c->journal.in_flight || snapshots_hold_deletes(c))
+        return; /* the array is lent to the batch under way */
+    if (has_work(c))
+        trim_some(c);
+    line_up(c);
 }
 
 static bool is_off(const struct core *c)
@@ -172,11 +200,11 @@ tn_ms compaction_deadline(const struct core *c)
 {
     const struct compaction *k = &c->compaction;
     bool deletes_wait = c->journal.in_flight || snapshots_hold_deletes(c);
-    if (has_work(c) && k->n_deletes < DELETES_MAX && !deletes_wait)
+    if (has_work(c) && doomed_room(&k->doomed) > 0 && !deletes_wait)
         return c->now;
     if (k->hash || (!list_empty(&k->physical) && compaction_is_done(c)))
         return c->now;
-    if (c->journal.writing == WRITING_FULL && k->n_deletes > 0 && !deletes_wait)
+    if (c->journal.writing == WRITING_FULL && has_deletes(k) && !deletes_wait)
         return journal_ready_at(c, WRITE_FREES);
     return is_off(c) ? TN_MS_NEVER : k->next_check;
 }

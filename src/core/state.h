@@ -27,6 +27,7 @@
 #include "base/list.h"
 #include "base/map.h"
 #include "core/core.h"
+#include "core/doomed.h"
 #include "core/token.h"
 #include "store/store.h"
 #include "wire/codec.h"
@@ -177,8 +178,9 @@ struct compaction {
     struct store_hash *hash; /* of the newest one, under way */
     struct list physical;    /* held replies that wait for the trim */
     size_t n_sent;           /* deletes of the last batch */
-    size_t n_deletes;
-    tn_seq deletes[DELETES_MAX]; /* trimmed from memory, still in the log */
+    struct doomed doomed;    /* trimmed from memory, still in the log: these, */
+    size_t n_deletes;        /* and those that go with the next batches, lowest first */
+    tn_seq deletes[DELETES_MAX];
 };
 
 /* ---- fan-out and progress (fanout.c, progress.c) ---- */

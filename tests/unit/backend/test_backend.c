@@ -160,6 +160,33 @@ static void deleting_a_row_that_is_not_there_ends_the_writing(void **state)
     assert_all_rows(r, 5);
 }
 
+static void a_row_missing_among_its_neighbours_ends_the_writing(void **state)
+{
+    struct rig *r = *state;
+    assert_int_equal(rig_open(r), 0);
+    rig_append(r, 9);
+    rig_delete(r, (const tn_seq[]){5}, 1);
+    tn_seq gone[] = {3, 4, 5, 6};
+    struct backend_result result = rig_try(r, 0, gone, 4, false);
+    assert_int_equal(result.outcome, BACKEND_MAYBE_APPLIED);
+    assert_int_equal(result.error.code, TENURE_ECORRUPT);
+    rig_close(r);
+    assert_int_equal(rig_open(r), 0);
+    assert_int_equal(r->replayed, 8);
+}
+
+static void the_last_of_neighbours_missing_ends_the_writing(void **state)
+{
+    struct rig *r = *state;
+    assert_int_equal(rig_open(r), 0);
+    rig_append(r, 5);
+    struct backend_result result = rig_try(r, 0, (const tn_seq[]){4, 5, 6}, 3, false);
+    assert_int_equal(result.outcome, BACKEND_MAYBE_APPLIED);
+    rig_close(r);
+    assert_int_equal(rig_open(r), 0);
+    assert_all_rows(r, 5);
+}
+
 static void the_loop_is_told_once_a_batch_and_can_take_it_once(void **state)
 {
     struct rig *r = *state;
@@ -468,6 +495,8 @@ int main(void)
         T(the_newest_row_may_be_deleted_and_its_number_is_not_used_again),
         T(rows_and_deletes_of_one_batch_are_one_transaction),
         T(deleting_a_row_that_is_not_there_ends_the_writing),
+        T(a_row_missing_among_its_neighbours_ends_the_writing),
+        T(the_last_of_neighbours_missing_ends_the_writing),
         T(the_loop_is_told_once_a_batch_and_can_take_it_once),
         T(the_reader_can_end_the_replay),
         T(a_close_finishes_the_batch_under_way),
