@@ -14,5 +14,6 @@
 #include <tenure/error.h>
 #include <tenure/kv.h>
 #include <tenure/lock.h>
+#include <tenure/stm.h>
 
 #endif

@@ -685,7 +685,8 @@ void call_deliver(struct client *c, struct client_call *call)
 {
     if (!deliver_before_end(c, call))
         return;
-    struct client_result r = {.code = call->code, .etcd = call->etcd, .sent_at = call->sent_at};
+    struct client_result r = {
+        .code = call->code, .etcd = call->etcd, .sent_at = call->sent_at, .maybe_before = call->maybe_applied};
     assert(call->state == CALL_DONE);
     if (r.code == 0 && !call->on_piece)
         decode(c, call, &r);

@@ -99,8 +99,9 @@ struct client_result {
     enum etcd_error etcd;             /* the server's error where it was one of etcd's */
     const struct tenure_error *error; /* filled when code != 0 */
     struct response_header header;
-    tn_ms sent_at; /* when the request's last copy was handed to the connection */
-    union {        /* when code == 0; borrowed for the callback */
+    tn_ms sent_at;     /* when the request's last copy was handed to the connection */
+    bool maybe_before; /* of a repeatable write: an earlier copy may have been applied, or may yet be */
+    union {            /* when code == 0; borrowed for the callback */
         const struct range_resp *range;
         const struct put_resp *put;
         const struct delete_resp *del;

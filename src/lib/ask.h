@@ -49,6 +49,12 @@ struct ask {
             void *user;
         } snapshot;
         struct {
+            const struct txn_req *txn;
+            const char *marks;
+            bool unmarked;
+            struct commit *commit;
+        } commit;
+        struct {
             tenure_election *election;
             bytes proposal;
         } proclaim;

@@ -5,6 +5,7 @@
  *   object.c                what lives on a handle          session.c  the leases under the locks
  *   secure.c            certificates of a handle
  *   kv.c txn.c lease.c servers.c watch.c                    lock.c election.c observer.c
+ *   marks.c             guarded transactions                stm.c      what is built on them
  *
  * One thread, the loop's, owns everything here but what is marked "any thread". Callbacks of the engines change state; the
  * program's callbacks come from the turn, and nothing is freed before the turn's end, so that a callback may stop anything.
@@ -91,6 +92,7 @@ struct tenure_client {
     struct list timed;          /* those of them that time moves */
     bool has_changed;           /* an object may be over */
     struct lib_session *shared; /* the session of locks without a TTL of their own; NULL = none */
+    struct list marks;          /* those of them that are marks: see marks.c */
 
     tn_ms close_at;   /* the end of a close's patience */
     bool is_detached; /* closed by tenure_close_start: nobody waits */

@@ -188,6 +188,7 @@ static tenure_client *alloc(enum handle_kind kind, struct tenure_error *err)
     list_init(&c->conns);
     list_init(&c->objects);
     list_init(&c->timed);
+    list_init(&c->marks);
     buf_init(&c->out);
     return c;
 }

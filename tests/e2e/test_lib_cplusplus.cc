@@ -4,6 +4,7 @@
 #include <tenure/error.h>
 #include <tenure/kv.h>
 #include <tenure/lock.h>
+#include <tenure/stm.h>
 #include <tenure/tenure.h>
 
 static void on_gained(tenure_election *, tenure_token, void *)

@@ -78,6 +78,16 @@ static void the_example_of_a_lock_writes_its_rows(void **state)
     ends_well(&e);
 }
 
+static void the_example_of_a_transaction_keeps_the_sum(void **state)
+{
+    struct example e = start(*state, "stm");
+    says(&e, "alice 90, bob 110");
+    ends_well(&e);
+    e = start(*state, "stm");
+    says(&e, "alice 80, bob 120");
+    ends_well(&e);
+}
+
 static void the_example_of_an_election_leads_until_it_is_told_to_stop(void **state)
 {
     struct example e = start(*state, "election");
@@ -92,6 +102,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_example_of_keys_finishes_its_job),
         cmocka_unit_test(the_example_of_a_lock_writes_its_rows),
+        cmocka_unit_test(the_example_of_a_transaction_keeps_the_sum),
         cmocka_unit_test(the_example_of_an_election_leads_until_it_is_told_to_stop),
     };
     return cmocka_run_group_tests(tests, setup_server, teardown_server);

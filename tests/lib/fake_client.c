@@ -85,7 +85,8 @@ struct client_call {
     void *user;
     tn_ms deadline;
     bool write, repeatable;
-    bool sent;    /* at least one copy has left */
+    bool sent; /* at least one copy has left */
+    unsigned copies;
     bool waiting; /* for the connection */
     bool done;    /* its completion is queued */
     bool delivered;
@@ -106,6 +107,7 @@ struct client_call {
 struct copy {
     struct client_call *call;
     tn_ms sent_at;
+    unsigned number; /* the first is 1 */
     bool reply_lost, garbled, slow;
 };
 
@@ -330,8 +332,8 @@ static bool number_holds(const struct compare *c, const struct kv *kv)
                    : c->target == COMPARE_MOD     ? kv->mod_revision
                    : c->target == COMPARE_VERSION ? kv->version
                                                   : kv->lease;
-    assert_true(c->target != COMPARE_VALUE && c->result == COMPARE_EQUAL);
-    return have == c->number;
+    assert_true(c->target != COMPARE_VALUE && (c->result == COMPARE_EQUAL || c->result == COMPARE_LESS));
+    return c->result == COMPARE_LESS ? have < c->number : have == c->number;
 }
 
 static bool compare_holds(const struct compare *c)
@@ -355,6 +357,17 @@ static bool lease_missing(const struct request_op *ops, size_t n)
     return false;
 }
 
+static int64_t delete_range(tn_rev rev, struct key_range range)
+{
+    int64_t deleted = 0;
+    for (size_t i = 0; i < w.n_keys;)
+        if (!key_range_contains(range, w.keys[i].key) || !delete_at(rev, w.keys[i].key))
+            i++;
+        else
+            deleted++;
+    return deleted;
+}
+
 static void run_op(const struct request_op *op, tn_rev rev, struct response_op *ret, bool *changed)
 {
     ret->kind = op->kind;
@@ -367,8 +380,7 @@ static void run_op(const struct request_op *op, tn_rev rev, struct response_op *
         *changed = true;
         return;
     case OP_DELETE:
-        assert_true(key_range_is_single(op->del.range));
-        ret->del.deleted = delete_at(rev, op->del.range.key);
+        ret->del.deleted = delete_range(rev, op->del.range);
         *changed = *changed || ret->del.deleted;
         return;
     default:
@@ -510,6 +522,7 @@ static void replied(void *what)
     if (call->done)
         return;
     call->result.sent_at = copy->sent_at;
+    call->result.maybe_before = copy->number > 1;
     complete(call);
 }
 
@@ -596,7 +609,7 @@ static void send_copy(void *what)
         return;
     }
     struct copy *copy = take(sizeof *copy);
-    *copy = (struct copy){.call = call, .sent_at = w.now};
+    *copy = (struct copy){.call = call, .sent_at = w.now, .number = ++call->copies};
     enum fake_fault fault = call->fault;
     call->fault = FAKE_FINE;
     call->waiting = false;

@@ -1,0 +1,643 @@
+/* Commits and their marks: see commit.h. */
+#include "recipes/commit.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/arena.h"
+#include "base/backoff.h"
+#include "recipes/op.h"
+
+enum {
+    PREFIX_MAX = 1024,
+    MARK_LEN = 16,
+    MOVED_MAX = 8,
+    FENCE_MIN_MS = 50,
+    FENCE_MAX_MS = 2000,
+    REQUEST_BYTES_MAX = 256 * 1024 * 1024
+};
+
+/* A key of ours, free or used by one commit. Where it stands is what we know of it; a late commit may have moved it. */
+struct mark {
+    struct list in_free;
+    unsigned number;
+    tn_rev mod; /* 0 = absent */
+};
+
+struct marks {
+    struct session_object object;
+    struct client *client;
+    struct list all;  /* struct commit.in_marks */
+    struct list free; /* struct mark.in_free */
+    unsigned n_marks;
+    bool ended;
+    struct tenure_error why;
+    char prefix[];
+};
+
+enum commit_state { COMMIT_WAITING, COMMIT_SENT, COMMIT_RESTING, COMMIT_FENCING };
+
+struct commit {
+    struct list in_marks;
+    struct commit **slot; /* NULL: nobody is told */
+    struct client *client;
+    struct marks *marks; /* NULL = without, or gone */
+    struct mark *mark;
+    enum commit_state state;
+    struct arena arena;
+    struct txn_req req; /* with room for our compare and operations behind its own */
+    bytes key;          /* of the mark */
+    char value[MARK_LEN + 2];
+    struct commit_options opt;
+    struct op *op;
+    bool doubtful; /* a copy may have been applied, or be on its way */
+    bool cancelled;
+    unsigned moved;
+    tn_ms rest_until;
+    struct backoff backoff;
+    struct rng rng;
+    commit_done done;
+    void *owner;
+};
+
+/* ---- marks ---- */
+
+static struct mark *mark_take(struct marks *m)
+{
+    if (!list_empty(&m->free)) {
+        struct mark *mark = LIST_ENTRY(m->free.next, struct mark, in_free);
+        list_remove(&mark->in_free);
+        return mark;
+    }
+    struct mark *mark = m->n_marks < COMMIT_MARKS_MAX ? calloc(1, sizeof *mark) : NULL;
+    if (!mark)
+        return NULL;
+    list_init(&mark->in_free);
+    mark->number = m->n_marks++;
+    return mark;
+}
+
+static void mark_give(struct commit *t)
+{
+    if (!t->mark)
+        return;
+    if (t->marks)
+        list_push_front(&t->marks->free, &t->mark->in_free);
+    else
+        free(t->mark);
+    t->mark = NULL;
+}
+
+/* ---- life ---- */
+
+static void commit_free(struct commit *t)
+{
+    if (t->slot)
+        *t->slot = NULL;
+    mark_give(t);
+    list_remove(&t->in_marks);
+    arena_fini(&t->arena);
+    free(t);
+}
+
+static void end(struct commit *t, const struct commit_result *r)
+{
+    commit_done done = t->slot ? t->done : NULL;
+    void *owner = t->owner;
+    if (t->slot)
+        *t->slot = NULL;
+    t->slot = NULL;
+    if (done)
+        done(owner, r);
+    commit_free(t);
+}
+
+static void end_failed(struct commit *t, int code, enum tenure_applied applied, const char *text)
+{
+    struct tenure_error why;
+    error_set(&why, code, "%s", text);
+    why.applied = applied;
+    end(t, &(struct commit_result){.outcome = COMMIT_FAILED, .code = code, .error = &why});
+}
+
+/* The doubt that there is, as the word for it. */
+static enum tenure_applied doubt(const struct commit *t)
+{
+    return t->doubtful ? TENURE_APPLIED_MAYBE : TENURE_APPLIED_NO;
+}
+
+static void end_lost(struct commit *t)
+{
+    end_failed(t, TENURE_ELOST, doubt(t), "the lease of the marks has ended");
+}
+
+/* ---- the requests ---- */
+
+static bool copy_into(struct arena *a, bytes *s)
+{
+    if (s->len > 0)
+        *s = arena_copy(a, *s);
+    return s->len == 0 || s->data;
+}
+
+static bool copy_op(struct arena *a, struct request_op *op)
+{
+    assert(op->kind == OP_PUT || op->kind == OP_RANGE || op->kind == OP_DELETE);
+    if (op->kind == OP_PUT)
+        return copy_into(a, &op->put.key) && copy_into(a, &op->put.value);
+    struct key_range *r = op->kind == OP_RANGE ? &op->range.range : &op->del.range;
+    return copy_into(a, &r->key) && copy_into(a, &r->range_end);
+}
+
+/* A copy with room for one more. NULL when out of memory. */
+static struct request_op *copy_ops(struct arena *a, const struct request_op *ops, size_t n)
+{
+    struct request_op *copy = arena_array(a, n + 1, sizeof *copy);
+    for (size_t i = 0; copy && i < n; i++) {
+        copy[i] = ops[i];
+        if (!copy_op(a, &copy[i]))
+            return NULL;
+    }
+    return copy;
+}
+
+static struct compare *copy_compares(struct arena *a, const struct compare *compares, size_t n)
+{
+    struct compare *copy = arena_array(a, n + 1, sizeof *copy);
+    for (size_t i = 0; copy && i < n; i++) {
+        copy[i] = compares[i];
+        if (!copy_into(a, &copy[i].range.key) || !copy_into(a, &copy[i].range.range_end) ||
+            !copy_into(a, &copy[i].value))
+            return NULL;
+    }
+    return copy;
+}
+
+static bool copy_request(struct commit *t, const struct txn_req *req)
+{
+    t->req = *req;
+    t->req.compares = copy_compares(&t->arena, req->compares, req->n_compares);
+    t->req.success = copy_ops(&t->arena, req->success, req->n_success);
+    t->req.failure = copy_ops(&t->arena, req->failure, req->n_failure);
+    return t->req.compares && t->req.success && t->req.failure;
+}
+
+static bool name_mark(struct commit *t)
+{
+    char key[PREFIX_MAX + 64];
+    int len = snprintf(key, sizeof key, "%s%" PRIx64 "/%u", t->marks->prefix,
+                       (uint64_t)session_lease(t->marks->object.session), t->mark->number);
+    t->key = arena_copy(&t->arena, bytes_of(key, (size_t)len));
+    return t->key.data != NULL;
+}
+
+static bytes mark_value(const struct commit *t, bool fence)
+{
+    return bytes_of(t->value, fence ? MARK_LEN + 1 : MARK_LEN);
+}
+
+static struct request_op put_mark(const struct commit *t, bool fence)
+{
+    return (struct request_op){
+        .kind = OP_PUT,
+        .put = {.key = t->key, .value = mark_value(t, fence), .lease = session_lease(t->marks->object.session)}};
+}
+
+static void on_answer(void *owner, const struct client_result *r);
+
+static int send(struct commit *t, const struct txn_req *req, tn_ms until, tn_ms now, struct tenure_error *err)
+{
+    struct client_call_options opt = {.timeout_ms = until > now ? until - now : 1, .repeatable = t->mark != NULL};
+    return op_txn(&t->op, t->client, req, &opt, on_answer, t, now, err);
+}
+
+/* Ours goes behind the caller's, where there is room for it. */
+static int send_commit(struct commit *t, tn_ms now, struct tenure_error *err)
+{
+    struct txn_req req = t->req;
+    t->state = COMMIT_SENT;
+    t->doubtful = false;
+    if (t->mark) {
+        req.compares[req.n_compares++] =
+            (struct compare){.target = COMPARE_MOD, .range.key = t->key, .number = t->mark->mod};
+        req.success[req.n_success++] = put_mark(t, false);
+        req.failure[req.n_failure++] = (struct request_op){.kind = OP_RANGE, .range.range.key = t->key};
+    }
+    return send(t, &req, t->opt.until, now, err);
+}
+
+/* Moves the mark, if no copy did, and asks what a conflict asks. Its operations are those of the failure branch, which has
+ * one place more: the put or the look at the mark. */
+static int send_fence(struct commit *t, tn_ms now, struct tenure_error *err)
+{
+    struct compare guard = {.target = COMPARE_MOD, .range.key = t->key, .number = t->mark->mod};
+    size_t n = t->req.n_failure;
+    struct request_op *put = copy_ops(&t->arena, t->req.failure, n);
+    if (!put)
+        return error_set(err, TENURE_ENOMEM, "out of memory");
+    put[n] = put_mark(t, true);
+    t->req.failure[n] = (struct request_op){.kind = OP_RANGE, .range.range.key = t->key};
+    struct txn_req req = {.compares = &guard,
+                          .n_compares = 1,
+                          .success = put,
+                          .n_success = n + 1,
+                          .failure = t->req.failure,
+                          .n_failure = n + 1};
+    tn_ms until = t->opt.settle ? now + FENCE_MAX_MS : t->opt.until;
+    t->state = COMMIT_FENCING;
+    return send(t, &req, until, now, err);
+}
+
+/* ---- doubt ---- */
+
+static void rest(struct commit *t, tn_ms now);
+
+static void fence(struct commit *t, tn_ms now)
+{
+    struct tenure_error err;
+    if (!t->marks || t->marks->ended)
+        end_lost(t);
+    else if (send_fence(t, now, &err) == 0)
+        return;
+    else if (t->opt.settle)
+        rest(t, now);
+    else
+        end_failed(t, err.code, TENURE_APPLIED_MAYBE, err.text);
+}
+
+static tn_ms due_at(const struct commit *t)
+{
+    if (t->state == COMMIT_RESTING)
+        return t->rest_until;
+    return t->state == COMMIT_WAITING ? t->opt.until : TN_MS_NEVER;
+}
+
+/* The marks' timer is for the first of all commits that rest between two fences or wait for the lease. */
+static void arm(struct marks *m)
+{
+    tn_ms first = TN_MS_NEVER;
+    LIST_FOREACH(it, &m->all)
+    {
+        tn_ms at = due_at(LIST_ENTRY(it, struct commit, in_marks));
+        first = at < first ? at : first;
+    }
+    session_set_timer(&m->object, first);
+}
+
+static void rest(struct commit *t, tn_ms now)
+{
+    if (t->marks->ended) {
+        end_lost(t);
+        return;
+    }
+    t->state = COMMIT_RESTING;
+    t->rest_until = now + backoff_failure(&t->backoff, &t->rng);
+    arm(t->marks);
+}
+
+/* ---- answers ---- */
+
+static void applied(struct commit *t, tn_rev at)
+{
+    if (t->mark)
+        t->mark->mod = at;
+    end(t, &(struct commit_result){.outcome = COMMIT_APPLIED, .revision = at});
+}
+
+static void conflict(struct commit *t, const struct txn_resp *r)
+{
+    end(t,
+        &(struct commit_result){
+            .outcome = COMMIT_CONFLICT, .revision = r->revision, .others = r->responses, .n_others = t->req.n_failure});
+}
+
+static void moved(struct commit *t, const struct txn_resp *r, tn_rev mod, tn_ms now)
+{
+    struct tenure_error err;
+    t->mark->mod = mod; /* all copies sent so far are dead */
+    t->doubtful = false;
+    if (t->state == COMMIT_FENCING)
+        conflict(t, r);
+    else if (++t->moved > MOVED_MAX)
+        end_failed(t, TENURE_ECONFLICT, TENURE_APPLIED_NO, "somebody else keeps writing the mark");
+    else if (t->cancelled)
+        end_failed(t, TENURE_ECANCELLED, TENURE_APPLIED_NO, "cancelled");
+    else if (send_commit(t, now, &err))
+        end_failed(t, err.code, TENURE_APPLIED_NO, err.text);
+}
+
+static const struct range_resp *mark_seen(const struct commit *t, const struct txn_resp *r)
+{
+    if (r->n_responses != t->req.n_failure + 1 || r->responses[t->req.n_failure].kind != OP_RANGE)
+        return NULL;
+    return &r->responses[t->req.n_failure].range;
+}
+
+/* A guard failed, the mark's or another. */
+static void refused(struct commit *t, const struct txn_resp *r, tn_ms now)
+{
+    const struct range_resp *seen = mark_seen(t, r);
+    tn_rev mod = seen && seen->n_kvs ? seen->kvs[0].mod_revision : 0;
+    bool absurd = t->state == COMMIT_FENCING && mod == t->mark->mod;
+    if (!seen || absurd)
+        end_failed(t, TENURE_EPROTOCOL, TENURE_APPLIED_MAYBE, "the answer is not one to this request");
+    else if (mod && bytes_equal(seen->kvs[0].value, mark_value(t, false)))
+        applied(t, mod);
+    else if (mod && bytes_equal(seen->kvs[0].value, mark_value(t, true))) {
+        t->mark->mod = mod;
+        conflict(t, r);
+    } else if (mod == 0 && t->mark->mod)
+        end_lost(t);
+    else if (mod != t->mark->mod)
+        moved(t, r, mod, now);
+    else if (t->doubtful)
+        fence(t, now);
+    else
+        conflict(t, r);
+}
+
+static void fenced(struct commit *t, const struct txn_resp *r)
+{
+    t->mark->mod = r->revision;
+    conflict(t, r);
+}
+
+static void failed(struct commit *t, const struct client_result *r, tn_ms now)
+{
+    enum tenure_applied before = doubt(t);
+    t->doubtful = before == TENURE_APPLIED_MAYBE || op_may_be_applied(r);
+    bool dead = r->etcd == ETCD_LEASE_NOT_FOUND && t->mark;
+    if (dead)
+        end_lost(t);
+    else if (r->code == TENURE_ECLOSED || !t->mark || !t->marks)
+        end_failed(t, r->code, r->code == TENURE_ECLOSED ? doubt(t) : r->error->applied, r->error->text);
+    else if (t->state == COMMIT_FENCING && t->opt.settle)
+        rest(t, now);
+    else if (t->doubtful && t->opt.settle)
+        fence(t, now);
+    else
+        end_failed(t, r->code, doubt(t), r->error->text);
+}
+
+static void on_answer(void *owner, const struct client_result *r)
+{
+    struct commit *t = owner;
+    tn_ms now = client_now(t->client);
+    t->doubtful = t->doubtful || (r->code == 0 && r->maybe_before);
+    if (r->code)
+        failed(t, r, now);
+    else if (r->txn->succeeded && t->state == COMMIT_FENCING)
+        fenced(t, r->txn);
+    else if (r->txn->succeeded)
+        applied(t, r->txn->revision);
+    else if (t->mark)
+        refused(t, r->txn, now);
+    else
+        conflict(t, r->txn);
+}
+
+/* ---- the session ---- */
+
+static struct marks *marks_of(struct session_object *o)
+{
+    return CONTAINER_OF(o, struct marks, object);
+}
+
+static int begin(struct commit *t, tn_ms now, struct tenure_error *err)
+{
+    if (t->marks && !name_mark(t))
+        return error_set(err, TENURE_ENOMEM, "out of memory");
+    return send_commit(t, now, err);
+}
+
+/* Which may not tell anybody: who waits and cannot begin is told by deliver, as one whose session has ended is. */
+static void marks_on_alive(struct session_object *o, tn_ms now)
+{
+    struct marks *m = marks_of(o);
+    LIST_FOREACH(it, &m->all)
+    {
+        struct commit *t = LIST_ENTRY(it, struct commit, in_marks);
+        if (t->state == COMMIT_WAITING && begin(t, now, NULL)) {
+            t->state = COMMIT_WAITING;
+            session_post(o);
+        }
+    }
+}
+
+static void marks_on_ended(struct session_object *o, const struct tenure_error *why, tn_ms now)
+{
+    struct marks *m = marks_of(o);
+    (void)now;
+    m->ended = true;
+    m->why = *why;
+    session_post(o);
+}
+
+static void marks_on_timer(struct session_object *o, tn_ms now)
+{
+    (void)now;
+    session_post(o);
+}
+
+/* One whose turn it is: it waits in vain, or its rest is over. */
+static struct commit *next_due(struct marks *m, tn_ms now)
+{
+    LIST_FOREACH(it, &m->all)
+    {
+        struct commit *t = LIST_ENTRY(it, struct commit, in_marks);
+        bool idle = t->state == COMMIT_WAITING || t->state == COMMIT_RESTING;
+        bool vain = t->state == COMMIT_WAITING && (t->cancelled || session_state(m->object.session) == SESSION_ALIVE);
+        if (idle && (m->ended || vain || due_at(t) <= now))
+            return t;
+    }
+    return NULL;
+}
+
+static void wake(struct commit *t, tn_ms now)
+{
+    if (t->state == COMMIT_RESTING)
+        fence(t, now);
+    else if (t->cancelled)
+        end_failed(t, TENURE_ECANCELLED, TENURE_APPLIED_NO, "cancelled");
+    else if (t->marks->ended)
+        end_failed(t, t->marks->why.code, TENURE_APPLIED_NO, t->marks->why.text);
+    else if (t->opt.until <= now)
+        end_failed(t, TENURE_ETIMEOUT, TENURE_APPLIED_NO, "no lease was granted in time");
+    else
+        end_failed(t, TENURE_ENOMEM, TENURE_APPLIED_NO, "out of memory");
+}
+
+static void marks_deliver(struct session_object *o)
+{
+    struct marks *m = marks_of(o);
+    tn_ms now = client_now(m->client);
+    struct commit *t = next_due(m, now);
+    if (!t) {
+        arm(m);
+        return;
+    }
+    session_post(o);
+    if (t->state == COMMIT_RESTING)
+        t->rest_until = TN_MS_NEVER;
+    wake(t, now);
+}
+
+static void marks_on_dropped(struct session_object *o)
+{
+    marks_of(o)->ended = true;
+}
+
+static const struct session_object_ops marks_ops = {
+    .on_alive = marks_on_alive,
+    .on_ended = marks_on_ended,
+    .on_timer = marks_on_timer,
+    .on_dropped = marks_on_dropped,
+    .deliver = marks_deliver,
+};
+
+int marks_new(struct session *s, const char *prefix, struct marks **ret)
+{
+    prefix = prefix ? prefix : "/marks/";
+    size_t len = strlen(prefix);
+    struct marks *m = len <= PREFIX_MAX ? calloc(1, sizeof *m + len + 1) : NULL;
+    if (!m)
+        return TENURE_ENOMEM;
+    memcpy(m->prefix, prefix, len + 1);
+    m->client = session_client(s);
+    list_init(&m->all);
+    list_init(&m->free);
+    if (session_attach(s, &m->object, &marks_ops)) {
+        free(m);
+        return TENURE_ENOMEM;
+    }
+    *ret = m;
+    return 0;
+}
+
+static void leave_marks(struct commit *t, tn_ms now)
+{
+    if (t->slot)
+        *t->slot = NULL;
+    t->slot = NULL;
+    op_drop(&t->op, now);
+    t->marks = NULL;
+    commit_free(t);
+}
+
+struct marks *marks_free(struct marks *m)
+{
+    if (!m)
+        return NULL;
+    tn_ms now = client_now(m->client);
+    while (!list_empty(&m->all))
+        leave_marks(LIST_ENTRY(m->all.next, struct commit, in_marks), now);
+    while (!list_empty(&m->free)) {
+        struct mark *mark = LIST_ENTRY(m->free.next, struct mark, in_free);
+        list_remove(&mark->in_free);
+        free(mark);
+    }
+    session_detach(&m->object);
+    free(m);
+    return NULL;
+}
+
+bool marks_usable(const struct marks *m, tn_ms now)
+{
+    return !m->ended && m->object.session && session_is_open(m->object.session, now);
+}
+
+bool marks_busy(const struct marks *m)
+{
+    return !list_empty(&m->all);
+}
+
+/* ---- starting and stopping ---- */
+
+static struct commit *commit_new(struct client *c, struct marks *m, const struct txn_req *req,
+                                 const struct commit_options *opt)
+{
+    struct commit *t = calloc(1, sizeof *t);
+    if (!t)
+        return NULL;
+    list_init(&t->in_marks);
+    arena_init(&t->arena, REQUEST_BYTES_MAX);
+    t->client = c;
+    t->marks = m;
+    t->opt = *opt;
+    backoff_init(&t->backoff, FENCE_MIN_MS, FENCE_MAX_MS);
+    rng_init(&t->rng, client_random(c));
+    snprintf(t->value, sizeof t->value, "%016" PRIx64 "-", client_random(c));
+    if (!copy_request(t, req)) {
+        commit_free(t);
+        return NULL;
+    }
+    return t;
+}
+
+static int take_mark(struct commit *t, struct tenure_error *err)
+{
+    if (!t->marks)
+        return 0;
+    t->mark = mark_take(t->marks);
+    if (!t->mark)
+        return error_set(err, t->marks->n_marks < COMMIT_MARKS_MAX ? TENURE_ENOMEM : TENURE_ELIMIT,
+                         "no mark for one more transaction");
+    list_push_back(&t->marks->all, &t->in_marks);
+    return 0;
+}
+
+int commit_start(struct commit **slot, struct client *c, struct marks *m, const struct txn_req *req,
+                 const struct commit_options *opt, commit_done done, void *owner, tn_ms now, struct tenure_error *err)
+{
+    assert(!*slot && (m || !opt->settle));
+    if (m && !marks_usable(m, now))
+        return error_set(err, TENURE_ELOST, "the lease of the marks has ended");
+    struct commit *t = commit_new(c, m, req, opt);
+    if (!t)
+        return error_set(err, TENURE_ENOMEM, "out of memory");
+    int rc = take_mark(t, err);
+    if (rc == 0 && (!m || session_state(m->object.session) == SESSION_ALIVE))
+        rc = begin(t, now, err);
+    if (rc) {
+        commit_free(t);
+        return rc;
+    }
+    t->done = done;
+    t->owner = owner;
+    t->slot = slot;
+    *slot = t;
+    if (m)
+        arm(m);
+    return 0;
+}
+
+void commit_cancel(struct commit **slot, tn_ms now)
+{
+    struct commit *t = *slot;
+    if (!t || t->cancelled)
+        return;
+    t->cancelled = true;
+    if (t->state == COMMIT_SENT || (t->state == COMMIT_FENCING && !t->opt.settle))
+        op_cancel(&t->op, now);
+    else if (t->state == COMMIT_WAITING)
+        session_post(&t->marks->object);
+}
+
+void commit_drop(struct commit **slot, tn_ms now)
+{
+    struct commit *t = *slot;
+    if (!t)
+        return;
+    *slot = NULL;
+    t->slot = NULL;
+    if (t->state == COMMIT_WAITING || !t->opt.settle) {
+        op_drop(&t->op, now);
+        commit_free(t);
+    } else if (!t->cancelled) {
+        t->cancelled = true;
+        if (t->state == COMMIT_SENT)
+            op_cancel(&t->op, now);
+    }
+}

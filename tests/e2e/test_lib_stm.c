@@ -1,0 +1,335 @@
+/* Transactional memory on a real server: what each isolation level lets pass and what it does not, and sums that stay. */
+#include "lib.h"
+
+struct story {
+    tenure_client *other;
+    const char *interfere; /* a key that somebody else writes in the first run, behind our first read */
+    int runs;
+    int64_t create, mod;
+    char seen[2][32];
+};
+
+static int64_t number(struct tenure_bytes value)
+{
+    return strtoll(value.data, NULL, 10);
+}
+
+static int read_two_write_third(tenure_stm_view *v, void *arg)
+{
+    struct story *s = arg;
+    struct tenure_kv a, b;
+    s->runs++;
+    int rc = tenure_stm_get(v, S("stm/a"), &a);
+    if (rc == 0 && s->interfere && s->runs == 1)
+        put(s->other, s->interfere, "other");
+    rc = rc ? rc : tenure_stm_get(v, S("stm/b"), &b);
+    if (rc)
+        return rc;
+    snprintf(s->seen[0], sizeof s->seen[0], "%s", (const char *)a.value.data);
+    snprintf(s->seen[1], sizeof s->seen[1], "%s", (const char *)b.value.data);
+    return tenure_stm_put(v, S("stm/c"), S("ours"), 0);
+}
+
+/* How often the function ran, when somebody else wrote that key in the middle of its first run. */
+static int runs(tenure_client *c, tenure_client *other, enum tenure_stm_isolation isolation, const char *interfere,
+                struct story *s)
+{
+    struct tenure_error err = {0};
+    struct tenure_stm_options o = {.size = sizeof o, .isolation = isolation};
+    *s = (struct story){.other = other, .interfere = interfere};
+    put(c, "stm/a", "one");
+    put(c, "stm/b", "two");
+    put(c, "stm/c", "three");
+    no_error(tenure_stm(c, &o, read_two_write_third, s, &err), &err);
+    char *value = get(c, "stm/c");
+    assert_string_equal(value, "ours");
+    free(value);
+    return s->runs;
+}
+
+static void each_isolation_level_has_the_guards_of_etcds(void **state)
+{
+    static const struct {
+        enum tenure_stm_isolation isolation;
+        int read, unread_yet, written;
+        const char
+            *second; /* what the second key read as, when it was written behind the first read; of the last run */
+    } rows[] = {
+        {TENURE_STM_SERIALIZABLE_SNAPSHOT, 2, 2, 2, "other"},
+        {TENURE_STM_SERIALIZABLE, 2, 2, 1, "other"},
+        {TENURE_STM_REPEATABLE_READS, 2, 1, 1, "other"},
+        {TENURE_STM_READ_COMMITTED, 1, 1, 1, "other"},
+    };
+    tenure_client *c = open_on(*state), *other = open_on(*state);
+    struct story s;
+    for (size_t i = 0; i < 4; i++) {
+        assert_int_equal(runs(c, other, rows[i].isolation, NULL, &s), 1);
+        assert_int_equal(runs(c, other, rows[i].isolation, "stm/a", &s), rows[i].read);
+        assert_string_equal(s.seen[0], rows[i].read == 2 ? "other" : "one");
+        assert_int_equal(runs(c, other, rows[i].isolation, "stm/b", &s), rows[i].unread_yet);
+        assert_string_equal(s.seen[1], rows[i].second);
+        assert_int_equal(runs(c, other, rows[i].isolation, "stm/c", &s), rows[i].written);
+    }
+    tenure_close(c);
+    tenure_close(other);
+}
+
+static int reads_its_own_writes(tenure_stm_view *v, void *arg)
+{
+    struct tenure_kv kv;
+    (void)arg;
+    assert_int_equal(tenure_stm_get(v, S("own/a"), &kv), TENURE_ENOTFOUND);
+    assert_int_equal(tenure_stm_put(v, S("own/a"), S("1"), 0), 0);
+    assert_int_equal(tenure_stm_get(v, S("own/a"), &kv), 0);
+    assert_int_equal(number(kv.value), 1);
+    assert_int_equal(tenure_stm_delete(v, S("own/a")), 0);
+    assert_int_equal(tenure_stm_get(v, S("own/a"), NULL), TENURE_ENOTFOUND);
+    assert_int_equal(tenure_stm_put(v, S("own/a"), S("2"), 0), 0);
+    return tenure_stm_delete(v, S("own/b"));
+}
+
+static void a_transaction_sees_its_own_writes_and_applies_the_last(void **state)
+{
+    tenure_client *c = open_on(*state);
+    struct tenure_error err = {0};
+    int64_t revision = 0, attempts = 0;
+    struct tenure_stm_options o = {.size = sizeof o, .ret_revision = &revision, .ret_attempts = &attempts};
+    put(c, "own/b", "x");
+    no_error(tenure_stm(c, &o, reads_its_own_writes, NULL, &err), &err);
+    char *a = get(c, "own/a"), *b = get(c, "own/b");
+    assert_string_equal(a, "2");
+    assert_null(b);
+    assert_true(revision > 0);
+    assert_int_equal(attempts, 1);
+    free(a);
+    tenure_close(c);
+}
+
+static int gives_up(tenure_stm_view *v, void *arg)
+{
+    assert_int_equal(tenure_stm_put(v, S("none/a"), S("1"), 0), 0);
+    return *(int *)arg;
+}
+
+static int fails_to_read(tenure_stm_view *v, void *arg)
+{
+    (void)arg;
+    assert_int_equal(tenure_stm_put(v, S("none/a"), S("1"), 0), 0);
+    assert_int_equal(tenure_stm_get(v, S(""), NULL), TENURE_EINVALID);
+    assert_int_equal(tenure_stm_put(v, S("none/a"), S("2"), 0), TENURE_EINVALID);
+    return 0; /* it sticks all the same */
+}
+
+static void a_function_that_gives_up_writes_nothing(void **state)
+{
+    tenure_client *c = open_on(*state);
+    struct tenure_error err = {0};
+    int answer = TENURE_ENOTHELD;
+    assert_int_equal(tenure_stm(c, NULL, gives_up, &answer, &err), TENURE_ENOTHELD);
+    assert_int_equal(err.code, TENURE_ENOTHELD);
+    answer = 7;
+    assert_int_equal(tenure_stm(c, NULL, gives_up, &answer, &err), 7);
+    assert_int_equal(tenure_stm(c, NULL, fails_to_read, NULL, &err), TENURE_EINVALID);
+    assert_int_equal(err.applied, TENURE_APPLIED_NO);
+    assert_null(get(c, "none/a"));
+    tenure_close(c);
+}
+
+static int is_disturbed(tenure_stm_view *v, void *arg)
+{
+    struct tenure_kv kv;
+    int rc = tenure_stm_get(v, S("busy/a"), &kv);
+    put(arg, "busy/a", "other");
+    return rc ? rc : tenure_stm_put(v, S("busy/a"), S("ours"), 0);
+}
+
+static void attempts_are_bounded(void **state)
+{
+    tenure_client *c = open_on(*state), *other = open_on(*state);
+    struct tenure_error err = {0};
+    int64_t attempts = 0;
+    struct tenure_stm_options o = {.size = sizeof o, .attempts_max = 3, .ret_attempts = &attempts};
+    put(c, "busy/a", "x");
+    assert_int_equal(tenure_stm(c, &o, is_disturbed, other, &err), TENURE_ECONFLICT);
+    assert_int_equal(attempts, 3);
+    assert_int_equal(err.applied, TENURE_APPLIED_NO);
+    o = (struct tenure_stm_options){.size = sizeof o, .timeout_ms = 300};
+    int64_t before = test_now();
+    assert_int_equal(tenure_stm(c, &o, is_disturbed, other, &err), TENURE_ETIMEOUT);
+    assert_true(test_now() - before >= 300);
+    tenure_close(c);
+    tenure_close(other);
+}
+
+static int sums_prefetched(tenure_stm_view *v, void *arg)
+{
+    int64_t sum = 0;
+    for (int i = 0; i < 150; i++) {
+        char key[32];
+        struct tenure_kv kv;
+        snprintf(key, sizeof key, "pre/%03d", i);
+        int rc = tenure_stm_get(v, S(key), &kv);
+        if (rc)
+            return rc;
+        sum += number(kv.value);
+    }
+    *(int64_t *)arg = sum;
+    return 0;
+}
+
+static void keys_are_prefetched_together(void **state)
+{
+    static char names[150][32];
+    tenure_client *c = open_on(*state);
+    struct tenure_error err = {0};
+    struct tenure_bytes keys[150];
+    int64_t sum = 0;
+    for (int i = 0; i < 150; i++) {
+        snprintf(names[i], sizeof names[i], "pre/%03d", i);
+        keys[i] = S(names[i]);
+        put(c, names[i], "2");
+    }
+    struct tenure_stm_options o = {
+        .size = sizeof o, .isolation = TENURE_STM_READ_COMMITTED, .prefetch = keys, .n_prefetch = 150};
+    no_error(tenure_stm(c, &o, sums_prefetched, &sum, &err), &err);
+    assert_int_equal(sum, 300);
+    tenure_close(c);
+}
+
+/* ---- money ---- */
+
+enum { ACCOUNTS = 4, THREADS = 4, TRANSFERS = 25 };
+
+struct bank {
+    tenure_client *handle;
+    unsigned seed;
+    enum tenure_stm_isolation isolation;
+    bool unmarked;
+};
+
+static int move(tenure_stm_view *v, void *arg)
+{
+    struct bank *b = arg;
+    char key[2][32], value[2][32];
+    struct tenure_kv kv[2];
+    unsigned from = b->seed % ACCOUNTS, to = (from + 1 + b->seed / ACCOUNTS % (ACCOUNTS - 1)) % ACCOUNTS;
+    snprintf(key[0], sizeof key[0], "bank/%u", from);
+    snprintf(key[1], sizeof key[1], "bank/%u", to);
+    for (int i = 0; i < 2; i++) {
+        int rc = tenure_stm_get(v, S(key[i]), &kv[i]);
+        if (rc)
+            return rc;
+        snprintf(value[i], sizeof value[i], "%" PRId64, number(kv[i].value) + (i ? 3 : -3));
+    }
+    for (int i = 0; i < 2; i++) {
+        int rc = tenure_stm_put(v, S(key[i]), S(value[i]), 0);
+        if (rc)
+            return rc;
+    }
+    return 0;
+}
+
+static void *transfers(void *arg)
+{
+    struct bank *b = arg;
+    struct tenure_error err = {0};
+    struct tenure_stm_options o = {
+        .size = sizeof o, .isolation = b->isolation, .timeout_ms = 60000, .unmarked = b->unmarked};
+    for (int i = 0; i < TRANSFERS; i++) {
+        b->seed = b->seed * 1103515245u + 12345u;
+        if (tenure_stm(b->handle, &o, move, b, &err) != 0) {
+            fprintf(stderr, "%s\n", err.text);
+            return "failed";
+        }
+    }
+    return NULL;
+}
+
+static void the_sum_stays_whoever_moves_what(void **state)
+{
+    tenure_client *c[2] = {open_on(*state), open_on(*state)};
+    pthread_t threads[THREADS];
+    struct bank banks[THREADS];
+    int64_t sum = 0;
+    for (int i = 0; i < ACCOUNTS; i++) {
+        char key[32];
+        snprintf(key, sizeof key, "bank/%d", i);
+        put(c[0], key, "100");
+    }
+    for (int i = 0; i < THREADS; i++) {
+        banks[i] = (struct bank){c[i % 2], (unsigned)i * 7919u, (enum tenure_stm_isolation)(i % 3), i == 3};
+        assert_int_equal(pthread_create(&threads[i], NULL, transfers, &banks[i]), 0);
+    }
+    for (int i = 0; i < THREADS; i++) {
+        void *failed;
+        assert_int_equal(pthread_join(threads[i], &failed), 0);
+        assert_null(failed);
+    }
+    for (int i = 0; i < ACCOUNTS; i++) {
+        char key[32];
+        snprintf(key, sizeof key, "bank/%d", i);
+        char *value = get(c[0], key);
+        sum += strtoll(value, NULL, 10);
+        free(value);
+    }
+    assert_int_equal(sum, 100 * ACCOUNTS);
+    tenure_close(c[0]);
+    tenure_close(c[1]);
+}
+
+/* The marks are one key a thread at most, used again and again, and go with the handle. */
+static void marks_are_few_and_go_with_the_handle(void **state)
+{
+    tenure_client *c = open_on(*state), *other = open_on(*state);
+    struct tenure_error err = {0};
+    struct tenure_get_result *r = NULL;
+    struct tenure_get_options under = {.size = sizeof under, .prefix = true};
+    struct tenure_stm_options o = {.size = sizeof o, .marks = "/my-marks/"};
+    struct bank b = {.handle = c};
+    for (int i = 0; i < ACCOUNTS; i++) {
+        char key[32];
+        snprintf(key, sizeof key, "bank/%d", i);
+        put(c, key, "1");
+    }
+    for (int i = 0; i < 5; i++)
+        no_error(tenure_stm(c, &o, move, &b, &err), &err);
+    no_error(tenure_get(c, S("/my-marks/"), &under, &r, &err), &err);
+    assert_int_equal(r->n_kvs, 1);
+    assert_int_equal(r->kvs[0].version, 5);
+    assert_true(r->kvs[0].lease != 0);
+    tenure_get_free(r);
+    tenure_close(c);
+    no_error(tenure_get(other, S("/my-marks/"), &under, &r, &err), &err);
+    assert_int_equal(r->n_kvs, 0);
+    tenure_get_free(r);
+    tenure_close(other);
+}
+
+static void what_has_no_meaning_is_refused(void **state)
+{
+    struct tenure_error err = {0};
+    tenure_client *c = open_on(*state);
+    tenure_client *poll = tenure_open_poll(server_url(*state), NULL, &err);
+    struct tenure_stm_options o = {.size = sizeof o, .isolation = (enum tenure_stm_isolation)4};
+    assert_int_equal(tenure_stm(c, &o, gives_up, NULL, &err), TENURE_EINVALID);
+    o = (struct tenure_stm_options){.size = sizeof o, .timeout_ms = -1};
+    assert_int_equal(tenure_stm(c, &o, gives_up, NULL, &err), TENURE_EINVALID);
+    assert_int_equal(tenure_stm(poll, NULL, gives_up, NULL, &err), TENURE_EINVALID);
+    tenure_close(poll);
+    tenure_close(c);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(each_isolation_level_has_the_guards_of_etcds),
+        cmocka_unit_test(a_transaction_sees_its_own_writes_and_applies_the_last),
+        cmocka_unit_test(a_function_that_gives_up_writes_nothing),
+        cmocka_unit_test(attempts_are_bounded),
+        cmocka_unit_test(keys_are_prefetched_together),
+        cmocka_unit_test(the_sum_stays_whoever_moves_what),
+        cmocka_unit_test(marks_are_few_and_go_with_the_handle),
+        cmocka_unit_test(what_has_no_meaning_is_refused),
+    };
+    return cmocka_run_group_tests(tests, setup_server, teardown_server);
+}
