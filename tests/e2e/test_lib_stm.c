@@ -198,7 +198,7 @@ static void keys_are_prefetched_together(void **state)
 
 /* ---- money ---- */
 
-enum { ACCOUNTS = 4, THREADS = 4, TRANSFERS = 25 };
+enum { ACCOUNTS = 4, THREADS = 4, TRANSFERS = 12 };
 
 struct bank {
     tenure_client *handle;
