@@ -89,6 +89,15 @@ void tenure_close(tenure_client *c);
 /* The same, asynchronous, for any handle: on_closed comes once, last, on the loop's thread, when the memory has been freed. */
 void tenure_close_start(tenure_client *c, void (*on_closed)(void *user), void *user);
 
+/* How a call ended that answers nothing else: code 0, or TENURE_E… with err filled. Once, from the loop. */
+typedef void (*tenure_done_cb)(void *user, int code, const struct tenure_error *err);
+
+/* The endpoints that the handle was opened with, in that order; some calls name one by its index (NULL for an index out of
+ * range). Any thread. */
+size_t tenure_endpoints(const tenure_client *c);
+const char *tenure_endpoint(const tenure_client *c,
+                            size_t index); /* of tenure_endpoints; lives as long as the handle */
+
 /* The library's version, "0.1.0"; static storage. */
 const char *tenure_version(void);
 

@@ -1,4 +1,4 @@
-/* Keys and values: get, put, delete, transactions, compaction, watches, leases, and what servers say of themselves.
+/* Keys and values: get, put, delete, transactions, compaction, watches, leases.
  *
  * Two forms of every call: `tenure_x` blocks (handles of tenure_open only) and `tenure_x_start` takes a completion. Inputs are
  * copied before the call returns. Results are one allocation, freed by the named function (NULL is fine for each of them);
@@ -103,8 +103,12 @@ int tenure_delete(tenure_client *c, struct tenure_bytes key, const struct tenure
                   struct tenure_delete_result **ret, struct tenure_error *err);
 void tenure_delete_free(struct tenure_delete_result *r);
 
-/* Drops history below revision. TENURE_ECOMPACTED when it was, TENURE_EFUTURE when it is not there yet. */
+/* Drops history below revision; physical: and waits until the space is free. TENURE_ECOMPACTED when it was, TENURE_EFUTURE
+ * when it is not there yet. */
 int tenure_compact(tenure_client *c, int64_t revision, bool physical, int64_t timeout_ms, struct tenure_error *err);
+/* The same without waiting; cb may be NULL. */
+int tenure_compact_start(tenure_client *c, int64_t revision, bool physical, int64_t timeout_ms, tenure_done_cb cb,
+                         void *user, struct tenure_error *err);
 
 /* ---- transactions: if all compares hold, the then-operations, else the else-operations; one revision ---- */
 typedef struct tenure_txn tenure_txn;
@@ -189,7 +193,8 @@ tenure_watch *tenure_watch_start(tenure_client *c, struct tenure_bytes key, cons
 void tenure_watch_stop(tenure_watch *w);
 
 /* ---- leases ---- */
-/* ttl_s is raised to the server's minimum: see *ret_ttl_s (may be NULL). id 0 = one is drawn. */
+/* ttl_s is raised to the server's minimum: see *ret_ttl_s (may be NULL). id 0 = one is drawn. TENURE_EEXISTS for an id in
+ * use. */
 int tenure_lease_grant(tenure_client *c, int64_t ttl_s, int64_t id, int64_t *ret_id, int64_t *ret_ttl_s,
                        struct tenure_error *err);
 int tenure_lease_revoke(tenure_client *c, int64_t id, struct tenure_error *err); /* TENURE_ENOTFOUND */
@@ -211,39 +216,24 @@ struct tenure_lease_list {
 int tenure_lease_list(tenure_client *c, struct tenure_lease_list **ret, struct tenure_error *err);
 void tenure_lease_list_free(struct tenure_lease_list *r);
 
-/* ---- servers ---- */
-struct tenure_member {
-    uint64_t id;
-    const char *name;
-    size_t n_peer_urls, n_client_urls;
-    const char *const *peer_urls, *const *client_urls;
-    bool is_learner;
-};
-struct tenure_member_list {
-    uint64_t cluster_id;
-    size_t n;
-    const struct tenure_member *members;
-};
-/* The members of the cluster; one for a single server. */
-int tenure_member_list(tenure_client *c, struct tenure_member_list **ret, struct tenure_error *err);
-void tenure_member_list_free(struct tenure_member_list *r);
-
-struct tenure_status {
-    const char *endpoint;
-    const char *version;
-    uint64_t cluster_id, member_id, leader, raft_term, raft_index;
-    int64_t revision, db_size, db_size_in_use;
-    bool is_learner;
-    size_t n_errors;
-    const char *const *errors;
-};
-/* The endpoints that the handle was opened with, in that order, the status of the one with this index (NULL, or
- * TENURE_EINVALID, for an index out of range). */
-size_t tenure_endpoints(const tenure_client *c);
-const char *tenure_endpoint(const tenure_client *c, size_t index);
-int tenure_status(tenure_client *c, size_t index, int64_t timeout_ms, struct tenure_status **ret,
-                  struct tenure_error *err);
-void tenure_status_free(struct tenure_status *r);
+/* The same without waiting. Of a grant or a renewal: the lease, and how long it lives; of failures only code and err say
+ * something. */
+typedef void (*tenure_lease_cb)(void *user, int code, int64_t id, int64_t ttl_s, const struct tenure_error *err);
+typedef void (*tenure_lease_info_cb)(void *user, int code, struct tenure_lease_info *r, const struct tenure_error *err);
+typedef void (*tenure_lease_list_cb)(void *user, int code, struct tenure_lease_list *r, const struct tenure_error *err);
+/* As tenure_lease_grant, with a completion. */
+int tenure_lease_grant_start(tenure_client *c, int64_t ttl_s, int64_t id, tenure_lease_cb cb, void *user,
+                             struct tenure_error *err);
+/* As tenure_lease_revoke, with a completion, which may be NULL. */
+int tenure_lease_revoke_start(tenure_client *c, int64_t id, tenure_done_cb cb, void *user, struct tenure_error *err);
+/* As tenure_lease_keepalive, with a completion. */
+int tenure_lease_keepalive_start(tenure_client *c, int64_t id, tenure_lease_cb cb, void *user,
+                                 struct tenure_error *err);
+/* As tenure_lease_ttl, with a completion. */
+int tenure_lease_ttl_start(tenure_client *c, int64_t id, bool keys, tenure_lease_info_cb cb, void *user,
+                           struct tenure_error *err);
+/* As tenure_lease_list, with a completion. */
+int tenure_lease_list_start(tenure_client *c, tenure_lease_list_cb cb, void *user, struct tenure_error *err);
 
 #pragma GCC visibility pop
 

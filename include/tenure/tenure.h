@@ -10,10 +10,12 @@
 
 #include <tenure/auth.h>
 #include <tenure/client.h>
+#include <tenure/cluster.h>
 #include <tenure/election.h>
 #include <tenure/error.h>
 #include <tenure/kv.h>
 #include <tenure/lock.h>
+#include <tenure/maintenance.h>
 #include <tenure/stm.h>
 
 #endif

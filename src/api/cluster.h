@@ -24,6 +24,13 @@ struct member_add_req {
     bool is_learner;
 };
 
+struct member_add_resp {
+    tn_rev revision;
+    struct member member; /* the new one */
+    struct member *members;
+    size_t n_members;
+};
+
 struct member_update_req {
     uint64_t id;
     bytes *peer_urls;

@@ -62,7 +62,7 @@ static int print_members(tenure_client *c, const struct global_options *g, json_
 {
     struct tenure_error err = {0};
     struct tenure_member_list *r = NULL;
-    if (tenure_member_list(c, &r, &err) < 0)
+    if (tenure_member_list(c, false, g->call_timeout_ms, &r, &err) < 0)
         return connect_failed("status", g, &err);
     json_t *list = json_array();
     for (size_t i = 0; i < r->n; i++) {

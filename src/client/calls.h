@@ -27,4 +27,9 @@
         return call_submit(c, call, now, err);                                                                         \
     }
 
+/* client_call_new for a call that names an endpoint, or SIZE_MAX. TENURE_EINVALID for one that is not there. */
+struct client_call *client_call_new_at(struct client *c, size_t endpoint, const struct call_kind *kind,
+                                       const struct client_call_options *opt, client_done_cb cb, void *user,
+                                       struct tenure_error *err) MUST_USE;
+
 #endif

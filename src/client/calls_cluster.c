@@ -27,17 +27,17 @@ static const struct call_kind snapshot = {.path = "/etcdserverpb.Maintenance/Sna
 static const struct call_kind health = {
     .path = "/grpc.health.v1.Health/Check", .no_leader_needed = true, .decode = health_answer};
 
-struct client_call *client_member_list(struct client *c, const struct client_call_options *opt, client_done_cb cb,
-                                       void *user, tn_ms now, struct tenure_error *err)
+struct client_call *client_member_list(struct client *c, bool serializable, const struct client_call_options *opt,
+                                       client_done_cb cb, void *user, tn_ms now, struct tenure_error *err)
 {
     struct client_call *call = client_call_new(c, &members, opt, cb, user, err);
     if (!call)
         return NULL;
-    encode_member_list_req(true, &call->request);
+    encode_member_list_req(!serializable, &call->request);
     return call_submit(c, call, now, err);
 }
 
-static struct client_call *call_new_at(struct client *c, size_t endpoint, const struct call_kind *kind,
+struct client_call *client_call_new_at(struct client *c, size_t endpoint, const struct call_kind *kind,
                                        const struct client_call_options *opt, client_done_cb cb, void *user,
                                        struct tenure_error *err)
 {
@@ -54,7 +54,7 @@ static struct client_call *call_new_at(struct client *c, size_t endpoint, const 
 struct client_call *client_status(struct client *c, size_t endpoint, const struct client_call_options *opt,
                                   client_done_cb cb, void *user, tn_ms now, struct tenure_error *err)
 {
-    struct client_call *call = call_new_at(c, endpoint, &status, opt, cb, user, err);
+    struct client_call *call = client_call_new_at(c, endpoint, &status, opt, cb, user, err);
     if (!call)
         return NULL;
     encode_status_req(&call->request);
@@ -65,7 +65,7 @@ struct client_call *client_snapshot(struct client *c, size_t endpoint, const str
                                     client_piece_cb on_piece, client_done_cb cb, void *user, tn_ms now,
                                     struct tenure_error *err)
 {
-    struct client_call *call = call_new_at(c, endpoint, &snapshot, opt, cb, user, err);
+    struct client_call *call = client_call_new_at(c, endpoint, &snapshot, opt, cb, user, err);
     if (!call)
         return NULL;
     call->on_piece = on_piece;
@@ -76,7 +76,7 @@ struct client_call *client_snapshot(struct client *c, size_t endpoint, const str
 struct client_call *client_health(struct client *c, size_t endpoint, const struct client_call_options *opt,
                                   client_done_cb cb, void *user, tn_ms now, struct tenure_error *err)
 {
-    struct client_call *call = call_new_at(c, endpoint, &health, opt, cb, user, err);
+    struct client_call *call = client_call_new_at(c, endpoint, &health, opt, cb, user, err);
     if (!call)
         return NULL;
     encode_health_req(bytes_str(""), &call->request);

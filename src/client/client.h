@@ -31,6 +31,8 @@
 #include "api/etcd_error.h"
 #include "api/kv.h"
 #include "api/lease.h"
+#include "api/lock.h"
+#include "api/maintenance.h"
 #include "api/watch.h"
 #include "base/arena.h"
 #include "base/buf.h"
@@ -119,6 +121,11 @@ struct client_result {
         const struct auth_status_resp *auth_status;
         const struct auth_names_resp *names;
         const struct role_get_resp *role;
+        const struct member_add_resp *member_add;
+        const struct alarm_resp *alarms;
+        uint32_t hash;
+        const struct hash_kv_resp *hash_kv;
+        bytes version;
     };
 };
 typedef void (*client_done_cb)(void *user, const struct client_result *r);
@@ -147,8 +154,9 @@ CLIENT_CALL(lease_ttl, struct lease_ttl_req);
 #undef CLIENT_CALL
 struct client_call *client_lease_list(struct client *c, const struct client_call_options *opt, client_done_cb cb,
                                       void *user, tn_ms now, struct tenure_error *err) MUST_USE;
-struct client_call *client_member_list(struct client *c, const struct client_call_options *opt, client_done_cb cb,
-                                       void *user, tn_ms now, struct tenure_error *err) MUST_USE;
+/* serializable: what the asked member knows, also without a quorum. */
+struct client_call *client_member_list(struct client *c, bool serializable, const struct client_call_options *opt,
+                                       client_done_cb cb, void *user, tn_ms now, struct tenure_error *err) MUST_USE;
 /* endpoint: index of the endpoint to ask (status of each), or SIZE_MAX for any. One that is named and cannot be reached
  * fails at once; no other is asked. */
 struct client_call *client_status(struct client *c, size_t endpoint, const struct client_call_options *opt,
@@ -195,6 +203,36 @@ struct client_auth_req {
 struct client_call *client_auth(struct client *c, const struct client_auth_req *req,
                                 const struct client_call_options *opt, client_done_cb cb, void *user, tn_ms now,
                                 struct tenure_error *err) MUST_USE;
+
+/* ---- calls about members and their upkeep: one function, for the same reason ---- */
+enum client_admin_kind {
+    CLIENT_MEMBER_ADD,    /* answers member_add */
+    CLIENT_MEMBER_REMOVE, /* this and the next two answer members */
+    CLIENT_MEMBER_UPDATE,
+    CLIENT_MEMBER_PROMOTE,
+    CLIENT_ALARM_LIST,   /* answers alarms */
+    CLIENT_ALARM_DISARM, /* answers alarms; once or twice is the same */
+    CLIENT_DEFRAGMENT,
+    CLIENT_HASH,    /* answers hash */
+    CLIENT_HASH_KV, /* answers hash_kv */
+    CLIENT_MOVE_LEADER,
+    CLIENT_DOWNGRADE /* answers version */
+};
+struct client_admin_req {
+    enum client_admin_kind kind;
+    size_t endpoint; /* as of client_status */
+    union {
+        uint64_t id; /* of those that take a member alone */
+        struct member_add_req member_add;
+        struct member_update_req member_update;
+        struct alarm alarm;
+        tn_rev revision;
+        struct downgrade_req downgrade;
+    };
+};
+struct client_call *client_admin(struct client *c, const struct client_admin_req *req,
+                                 const struct client_call_options *opt, client_done_cb cb, void *user, tn_ms now,
+                                 struct tenure_error *err) MUST_USE;
 
 void client_cancel(struct client *c, struct client_call *call, tn_ms now);
 

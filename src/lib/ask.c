@@ -56,6 +56,32 @@ bytes ask_keep(struct ask *k, bytes s)
     return k->keeps && s.len > 0 ? arena_copy(&k->arena, s) : s;
 }
 
+struct ask *ask_enter(tenure_client *c, const struct ask_type *type, bool blocks, int64_t timeout_ms,
+                      struct tenure_error *err)
+{
+    int rc = blocks ? handle_enter_blocking(c, type->what, err) : handle_enter(c, err);
+    return rc < 0 ? NULL : ask_new(c, type, timeout_ms, err);
+}
+
+bool ask_keep_string(struct ask *k, const char *s, bytes *ret, struct tenure_error *err)
+{
+    if (s) {
+        *ret = ask_keep(k, bytes_str(s));
+        if (ret->data || ret->len == 0)
+            return true;
+    }
+    error_set(err, s ? TENURE_ENOMEM : TENURE_EINVALID, s ? "out of memory" : "a name is NULL");
+    ask_drop(k, err);
+    return false;
+}
+
+struct ask *ask_drop(struct ask *k, struct tenure_error *err)
+{
+    error_wrap(err, "%s", k->type->what);
+    ask_free(k);
+    return NULL;
+}
+
 void ask_free(struct ask *k)
 {
     if (k)
@@ -131,7 +157,7 @@ int ask_block(struct ask *k, struct tenure_error *err)
     int rc = post_send(k->handle, &k->post, err);
     if (rc < 0)
         return rc;
-    enum post_state state = post_wait(&k->post, k->deadline + LATE_MS);
+    enum post_state state = post_wait(&k->post, k->type->is_awaited ? TN_MS_NEVER : k->deadline + LATE_MS);
     if (state != POST_DONE)
         return timed_out(k, state, err);
     if (k->post.code != 0 && err)
@@ -159,4 +185,28 @@ int ask_start(struct ask *k, void (*cb)(void), void *user, struct tenure_error *
     int rc = post_send(k->handle, &k->post, err);
     post_unref(&k->post);
     return rc;
+}
+
+int ask_finish(struct ask *k, void *ret_result, struct tenure_error *err)
+{
+    void **ret = ret_result;
+    if (!k)
+        return err->code;
+    int rc = ask_block(k, err);
+    if (rc == 0 && ret) {
+        *ret = k->result;
+        k->result = NULL;
+    }
+    ask_free(k);
+    return rc;
+}
+
+int ask_go(struct ask *k, void (*cb)(void), void *user, struct tenure_error *err)
+{
+    return k ? ask_start(k, cb, user, err) : err->code;
+}
+
+void ask_complete_done(struct ask *k, int code, const struct tenure_error *err)
+{
+    ((tenure_done_cb)k->cb)(k->user, code, err);
 }

@@ -15,6 +15,7 @@ struct ask;
 struct ask_type {
     const char *what; /* "get": in error texts */
     bool writes;      /* whether a lost answer leaves a doubt */
+    bool is_awaited;  /* a waiter stays until it has ended, because what its callbacks reach for is his */
     /* Hands it to an engine; its end comes by ask_ended(user = the call). 0, or a code with err filled. */
     int (*begin)(struct ask *k, const struct client_call_options *opt, tn_ms now, struct tenure_error *err);
     /* From the engine's answer (code 0) to result, a or b. 0 or TENURE_ENOMEM. May be NULL. */
@@ -41,6 +42,8 @@ struct ask {
         struct lease_keepalive_req keepalive;
         struct lease_ttl_req ttl;
         struct client_auth_req auth;
+        struct client_admin_req admin;
+        bool serializable;
         const struct txn_req *txn;
         size_t endpoint;
         struct {
@@ -48,6 +51,13 @@ struct ask {
             void (*on_piece)(void *user, const struct snapshot_resp *piece);
             void *user;
         } snapshot;
+        struct ask_pieces {
+            size_t endpoint;
+            int (*on_piece)(void *user, const void *data, size_t len, uint64_t remaining);
+            void *user;
+            struct client_call *call;
+            bool is_over; /* it wants no more */
+        } pieces;
         struct {
             const struct txn_req *txn;
             const char *marks;
@@ -70,14 +80,36 @@ struct ask *ask_new(tenure_client *c, const struct ask_type *type, int64_t timeo
     MUST_USE;
 /* Borrows s, or copies it where the call crosses threads. data is NULL when out of memory and len > 0. */
 bytes ask_keep(struct ask *k, bytes s) MUST_USE;
+/* ask_new at the door of a public function; blocks: on a blocking handle's other threads only. */
+struct ask *ask_enter(tenure_client *c, const struct ask_type *type, bool blocks, int64_t timeout_ms,
+                      struct tenure_error *err) MUST_USE;
+/* A copy of a string for the request. False: k is freed and err filled (TENURE_EINVALID for NULL, TENURE_ENOMEM). */
+bool ask_keep_string(struct ask *k, const char *s, bytes *ret, struct tenure_error *err) MUST_USE;
+/* Frees a call whose request is no good, with its name before the error's text. NULL. */
+struct ask *ask_drop(struct ask *k, struct tenure_error *err);
 /* Waits for its end, at most LATE_MS behind its deadline. Precondition: handle_enter_blocking. The call is still the
  * caller's: takes k->result (set it to NULL) and frees. */
 int ask_block(struct ask *k, struct tenure_error *err) MUST_USE;
 /* Takes k. 0: the callback will come, once. */
 int ask_start(struct ask *k, void (*cb)(void), void *user, struct tenure_error *err) MUST_USE;
+/* How a blocking function ends: waits, hands its result over where one is wanted (a pointer to its pointer, or NULL), frees.
+ * k NULL: err says why. */
+int ask_finish(struct ask *k, void *ret_result, struct tenure_error *err);
+/* How a function with a completion ends: ask_start. k NULL: err says why. */
+int ask_go(struct ask *k, void (*cb)(void), void *user, struct tenure_error *err);
 void ask_free(struct ask *k);
 
 /* A client_done_cb. */
 void ask_ended(void *user, const struct client_result *r);
+
+/* An ask_type.complete for a callback that is given the result, and one that is told the end alone. */
+#define ASK_COMPLETE(name, cb_type, result_type)                                                                       \
+    static void name(struct ask *k, int code, const struct tenure_error *err)                                          \
+    {                                                                                                                  \
+        result_type *r = k->result;                                                                                    \
+        k->result = NULL;                                                                                              \
+        ((cb_type)k->cb)(k->user, code, r, err);                                                                       \
+    }
+void ask_complete_done(struct ask *k, int code, const struct tenure_error *err);
 
 #endif

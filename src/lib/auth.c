@@ -1,4 +1,4 @@
-/* Users and roles, blocking. */
+/* Users and roles, in both forms: each request is made by one function, which either form ends its way. */
 #include <tenure/auth.h>
 
 #include <stdlib.h>
@@ -31,118 +31,169 @@ static int permissions_convert(struct ask *k, const struct client_result *r)
     return k->result ? 0 : TENURE_ENOMEM;
 }
 
+static void status_complete(struct ask *k, int code, const struct tenure_error *err)
+{
+    ((tenure_auth_status_cb)k->cb)(k->user, code, k->a != 0, (uint64_t)k->b, err);
+}
+
+ASK_COMPLETE(names_complete, tenure_names_cb, struct tenure_names)
+ASK_COMPLETE(permissions_complete, tenure_permissions_cb, struct tenure_permissions)
+
 #define CHANGE(words)                                                                                                  \
     {                                                                                                                  \
-        .what = (words), .writes = true, .begin = begin, .result_free = free                                           \
+        .what = (words), .writes = true, .begin = begin, .result_free = free, .complete = ask_complete_done            \
     }
 #define READ(words, fn)                                                                                                \
     {                                                                                                                  \
-        .what = (words), .begin = begin, .convert = (fn), .result_free = free                                          \
+        .what = (words), .begin = begin, .convert = fn##_convert, .result_free = free, .complete = fn##_complete       \
     }
 
 static const struct ask_type types[] = {
     [CLIENT_AUTH_ENABLE] = CHANGE("auth enable"),
     [CLIENT_AUTH_DISABLE] = CHANGE("auth disable"),
-    [CLIENT_AUTH_STATUS] = READ("auth status", status_convert),
+    [CLIENT_AUTH_STATUS] = READ("auth status", status),
     [CLIENT_USER_ADD] = CHANGE("user add"),
     [CLIENT_USER_DELETE] = CHANGE("user delete"),
     [CLIENT_USER_PASSWORD] = CHANGE("user password"),
     [CLIENT_USER_GRANT] = CHANGE("user grant role"),
     [CLIENT_USER_REVOKE] = CHANGE("user revoke role"),
-    [CLIENT_USER_GET] = READ("user get", names_convert),
-    [CLIENT_USER_LIST] = READ("user list", names_convert),
+    [CLIENT_USER_GET] = READ("user get", names),
+    [CLIENT_USER_LIST] = READ("user list", names),
     [CLIENT_ROLE_ADD] = CHANGE("role add"),
     [CLIENT_ROLE_DELETE] = CHANGE("role delete"),
     [CLIENT_ROLE_GRANT] = CHANGE("role grant"),
     [CLIENT_ROLE_REVOKE] = CHANGE("role revoke"),
-    [CLIENT_ROLE_GET] = READ("role get", permissions_convert),
-    [CLIENT_ROLE_LIST] = READ("role list", names_convert),
+    [CLIENT_ROLE_GET] = READ("role get", permissions),
+    [CLIENT_ROLE_LIST] = READ("role list", names),
 };
 
-/* ---- what all share ---- */
+/* ---- requests: NULL with err filled ---- */
 
-/* Waits for the answer and hands over its result, where one is wanted. */
-static int finish(struct ask *k, void *ret_result, struct tenure_error *err)
+static struct ask *plain(tenure_client *c, bool blocks, enum client_auth_kind kind, struct tenure_error *err)
 {
-    void **ret = ret_result;
-    int rc = ask_block(k, err);
-    if (rc == 0 && ret) {
-        *ret = k->result;
-        k->result = NULL;
-    }
-    ask_free(k);
-    return rc;
-}
-
-static struct ask *enter(tenure_client *c, enum client_auth_kind kind, struct tenure_error *err)
-{
-    const struct ask_type *type = &types[kind];
-    struct ask *k = handle_enter_blocking(c, type->what, err) < 0 ? NULL : ask_new(c, type, 0, err);
+    struct ask *k = ask_enter(c, &types[kind], blocks, 0, err);
     if (k)
         k->req.auth.kind = kind;
     return k;
 }
 
-/* A copy of a string for the request; false, with k freed, when there is none. */
-static bool keep(struct ask *k, const char *s, bytes *ret, struct tenure_error *err)
-{
-    if (s) {
-        *ret = ask_keep(k, bytes_str(s));
-        if (ret->data || ret->len == 0)
-            return true;
-    }
-    error_set(err, s ? TENURE_ENOMEM : TENURE_EINVALID, s ? "%s: out of memory" : "%s: a name is NULL", k->type->what);
-    ask_free(k);
-    return false;
-}
-
-static int ask_nothing(tenure_client *c, enum client_auth_kind kind, void *ret_result, struct tenure_error *err)
-{
-    struct tenure_error own = {0};
-    err = err ? err : &own;
-    struct ask *k = enter(c, kind, err);
-    return k ? finish(k, ret_result, err) : err->code;
-}
-
-static int ask_name(tenure_client *c, enum client_auth_kind kind, const char *name, void *ret_result,
-                    struct tenure_error *err)
-{
-    struct tenure_error own = {0};
-    err = err ? err : &own;
-    struct ask *k = enter(c, kind, err);
-    if (!k || !keep(k, name, &k->req.auth.name, err))
-        return err->code;
-    return finish(k, ret_result, err);
-}
-
-static int ask_user_role(tenure_client *c, enum client_auth_kind kind, const char *user, const char *role,
+static struct ask *named(tenure_client *c, bool blocks, enum client_auth_kind kind, const char *name,
                          struct tenure_error *err)
 {
-    struct tenure_error own = {0};
-    err = err ? err : &own;
-    struct ask *k = enter(c, kind, err);
-    if (!k || !keep(k, user, &k->req.auth.user_role.user, err) || !keep(k, role, &k->req.auth.user_role.role, err))
-        return err->code;
-    return finish(k, NULL, err);
+    struct ask *k = plain(c, blocks, kind, err);
+    return k && ask_keep_string(k, name, &k->req.auth.name, err) ? k : NULL;
 }
+
+static struct ask *user_and_role(tenure_client *c, bool blocks, enum client_auth_kind kind, const char *user,
+                                 const char *role, struct tenure_error *err)
+{
+    struct ask *k = plain(c, blocks, kind, err);
+    if (!k || !ask_keep_string(k, user, &k->req.auth.user_role.user, err) ||
+        !ask_keep_string(k, role, &k->req.auth.user_role.role, err))
+        return NULL;
+    return k;
+}
+
+static struct ask *user_add(tenure_client *c, bool blocks, const char *name, const char *password,
+                            struct tenure_error *err)
+{
+    struct ask *k = plain(c, blocks, CLIENT_USER_ADD, err);
+    if (!k || !ask_keep_string(k, name, &k->req.auth.user_add.name, err) ||
+        !ask_keep_string(k, password ? password : "", &k->req.auth.user_add.password, err))
+        return NULL;
+    k->req.auth.user_add.no_password = password == NULL;
+    return k;
+}
+
+static struct ask *user_password(tenure_client *c, bool blocks, const char *name, const char *password,
+                                 struct tenure_error *err)
+{
+    struct ask *k = plain(c, blocks, CLIENT_USER_PASSWORD, err);
+    if (!k || !ask_keep_string(k, name, &k->req.auth.user_password.name, err) ||
+        !ask_keep_string(k, password, &k->req.auth.user_password.password, err))
+        return NULL;
+    return k;
+}
+
+/* The request outlives this function when its caller gives up waiting, so the range is copied like all else. */
+static struct ask *keep_range(struct ask *k, const struct tenure_permission_range *range, struct key_range *ret,
+                              struct tenure_error *err)
+{
+    struct range_words words = {
+        .key = range->key, .prefix = range->prefix, .from_key = range->from_key, .range_end = range->range_end};
+    if (range_of(&words, &k->arena, ret, err) < 0)
+        return ask_drop(k, err);
+    ret->key = ask_keep(k, ret->key);
+    ret->range_end = ask_keep(k, ret->range_end);
+    if (ret->key.data && (ret->range_end.data || ret->range_end.len == 0))
+        return k;
+    error_set(err, TENURE_ENOMEM, "out of memory");
+    return ask_drop(k, err);
+}
+
+static struct ask *role_grant(tenure_client *c, bool blocks, const char *role, enum tenure_permission_type type,
+                              const struct tenure_permission_range *range, struct tenure_error *err)
+{
+    struct ask *k = plain(c, blocks, CLIENT_ROLE_GRANT, err);
+    if (!k)
+        return NULL;
+    struct role_grant_req *req = &k->req.auth.role_grant;
+    req->has_permission = true;
+    req->permission.type = (int32_t)type;
+    return ask_keep_string(k, role, &req->role, err) ? keep_range(k, range, &req->permission.range, err) : NULL;
+}
+
+static struct ask *role_revoke(tenure_client *c, bool blocks, const char *role,
+                               const struct tenure_permission_range *range, struct tenure_error *err)
+{
+    struct ask *k = plain(c, blocks, CLIENT_ROLE_REVOKE, err);
+    if (!k || !ask_keep_string(k, role, &k->req.auth.role_revoke.role, err))
+        return NULL;
+    return keep_range(k, range, &k->req.auth.role_revoke.range, err);
+}
+
+/* ---- the two forms: make(blocks) is the request ---- */
+
+#define BLOCK(ret, make)                                                                                               \
+    do {                                                                                                               \
+        struct tenure_error own = {0};                                                                                 \
+        err = err ? err : &own;                                                                                        \
+        return ask_finish((make), (ret), err);                                                                         \
+    } while (0)
+#define START(make)                                                                                                    \
+    do {                                                                                                               \
+        struct tenure_error own = {0};                                                                                 \
+        err = err ? err : &own;                                                                                        \
+        return ask_go((make), (void (*)(void))cb, user, err);                                                          \
+    } while (0)
 
 /* ---- the switch ---- */
 
 int tenure_auth_enable(tenure_client *c, struct tenure_error *err)
 {
-    return ask_nothing(c, CLIENT_AUTH_ENABLE, NULL, err);
+    BLOCK(NULL, plain(c, true, CLIENT_AUTH_ENABLE, err));
+}
+
+int tenure_auth_enable_start(tenure_client *c, tenure_done_cb cb, void *user, struct tenure_error *err)
+{
+    START(plain(c, false, CLIENT_AUTH_ENABLE, err));
 }
 
 int tenure_auth_disable(tenure_client *c, struct tenure_error *err)
 {
-    return ask_nothing(c, CLIENT_AUTH_DISABLE, NULL, err);
+    BLOCK(NULL, plain(c, true, CLIENT_AUTH_DISABLE, err));
+}
+
+int tenure_auth_disable_start(tenure_client *c, tenure_done_cb cb, void *user, struct tenure_error *err)
+{
+    START(plain(c, false, CLIENT_AUTH_DISABLE, err));
 }
 
 int tenure_auth_status(tenure_client *c, bool *ret_enabled, uint64_t *ret_revision, struct tenure_error *err)
 {
     struct tenure_error own = {0};
     err = err ? err : &own;
-    struct ask *k = enter(c, CLIENT_AUTH_STATUS, err);
+    struct ask *k = plain(c, true, CLIENT_AUTH_STATUS, err);
     if (!k)
         return err->code;
     int rc = ask_block(k, err);
@@ -154,54 +205,86 @@ int tenure_auth_status(tenure_client *c, bool *ret_enabled, uint64_t *ret_revisi
     return rc;
 }
 
+int tenure_auth_status_start(tenure_client *c, tenure_auth_status_cb cb, void *user, struct tenure_error *err)
+{
+    START(plain(c, false, CLIENT_AUTH_STATUS, err));
+}
+
 /* ---- users ---- */
 
 int tenure_user_add(tenure_client *c, const char *name, const char *password, struct tenure_error *err)
 {
-    struct tenure_error own = {0};
-    err = err ? err : &own;
-    struct ask *k = enter(c, CLIENT_USER_ADD, err);
-    if (!k || !keep(k, name, &k->req.auth.user_add.name, err) ||
-        !keep(k, password ? password : "", &k->req.auth.user_add.password, err))
-        return err->code;
-    k->req.auth.user_add.no_password = password == NULL;
-    return finish(k, NULL, err);
+    BLOCK(NULL, user_add(c, true, name, password, err));
+}
+
+int tenure_user_add_start(tenure_client *c, const char *name, const char *password, tenure_done_cb cb, void *user,
+                          struct tenure_error *err)
+{
+    START(user_add(c, false, name, password, err));
 }
 
 int tenure_user_delete(tenure_client *c, const char *name, struct tenure_error *err)
 {
-    return ask_name(c, CLIENT_USER_DELETE, name, NULL, err);
+    BLOCK(NULL, named(c, true, CLIENT_USER_DELETE, name, err));
+}
+
+int tenure_user_delete_start(tenure_client *c, const char *name, tenure_done_cb cb, void *user,
+                             struct tenure_error *err)
+{
+    START(named(c, false, CLIENT_USER_DELETE, name, err));
 }
 
 int tenure_user_set_password(tenure_client *c, const char *name, const char *password, struct tenure_error *err)
 {
-    struct tenure_error own = {0};
-    err = err ? err : &own;
-    struct ask *k = enter(c, CLIENT_USER_PASSWORD, err);
-    if (!k || !keep(k, name, &k->req.auth.user_password.name, err) ||
-        !keep(k, password, &k->req.auth.user_password.password, err))
-        return err->code;
-    return finish(k, NULL, err);
+    BLOCK(NULL, user_password(c, true, name, password, err));
 }
 
-int tenure_user_grant_role(tenure_client *c, const char *user, const char *role, struct tenure_error *err)
+int tenure_user_set_password_start(tenure_client *c, const char *name, const char *password, tenure_done_cb cb,
+                                   void *user, struct tenure_error *err)
 {
-    return ask_user_role(c, CLIENT_USER_GRANT, user, role, err);
+    START(user_password(c, false, name, password, err));
 }
 
-int tenure_user_revoke_role(tenure_client *c, const char *user, const char *role, struct tenure_error *err)
+int tenure_user_grant_role(tenure_client *c, const char *name, const char *role, struct tenure_error *err)
 {
-    return ask_user_role(c, CLIENT_USER_REVOKE, user, role, err);
+    BLOCK(NULL, user_and_role(c, true, CLIENT_USER_GRANT, name, role, err));
+}
+
+int tenure_user_grant_role_start(tenure_client *c, const char *name, const char *role, tenure_done_cb cb, void *user,
+                                 struct tenure_error *err)
+{
+    START(user_and_role(c, false, CLIENT_USER_GRANT, name, role, err));
+}
+
+int tenure_user_revoke_role(tenure_client *c, const char *name, const char *role, struct tenure_error *err)
+{
+    BLOCK(NULL, user_and_role(c, true, CLIENT_USER_REVOKE, name, role, err));
+}
+
+int tenure_user_revoke_role_start(tenure_client *c, const char *name, const char *role, tenure_done_cb cb, void *user,
+                                  struct tenure_error *err)
+{
+    START(user_and_role(c, false, CLIENT_USER_REVOKE, name, role, err));
 }
 
 int tenure_user_get(tenure_client *c, const char *name, struct tenure_names **ret, struct tenure_error *err)
 {
-    return ask_name(c, CLIENT_USER_GET, name, ret, err);
+    BLOCK(ret, named(c, true, CLIENT_USER_GET, name, err));
+}
+
+int tenure_user_get_start(tenure_client *c, const char *name, tenure_names_cb cb, void *user, struct tenure_error *err)
+{
+    START(named(c, false, CLIENT_USER_GET, name, err));
 }
 
 int tenure_user_list(tenure_client *c, struct tenure_names **ret, struct tenure_error *err)
 {
-    return ask_nothing(c, CLIENT_USER_LIST, ret, err);
+    BLOCK(ret, plain(c, true, CLIENT_USER_LIST, err));
+}
+
+int tenure_user_list_start(tenure_client *c, tenure_names_cb cb, void *user, struct tenure_error *err)
+{
+    START(plain(c, false, CLIENT_USER_LIST, err));
 }
 
 void tenure_names_free(struct tenure_names *r)
@@ -213,22 +296,44 @@ void tenure_names_free(struct tenure_names *r)
 
 int tenure_role_add(tenure_client *c, const char *name, struct tenure_error *err)
 {
-    return ask_name(c, CLIENT_ROLE_ADD, name, NULL, err);
+    BLOCK(NULL, named(c, true, CLIENT_ROLE_ADD, name, err));
+}
+
+int tenure_role_add_start(tenure_client *c, const char *name, tenure_done_cb cb, void *user, struct tenure_error *err)
+{
+    START(named(c, false, CLIENT_ROLE_ADD, name, err));
 }
 
 int tenure_role_delete(tenure_client *c, const char *name, struct tenure_error *err)
 {
-    return ask_name(c, CLIENT_ROLE_DELETE, name, NULL, err);
+    BLOCK(NULL, named(c, true, CLIENT_ROLE_DELETE, name, err));
+}
+
+int tenure_role_delete_start(tenure_client *c, const char *name, tenure_done_cb cb, void *user,
+                             struct tenure_error *err)
+{
+    START(named(c, false, CLIENT_ROLE_DELETE, name, err));
 }
 
 int tenure_role_get(tenure_client *c, const char *name, struct tenure_permissions **ret, struct tenure_error *err)
 {
-    return ask_name(c, CLIENT_ROLE_GET, name, ret, err);
+    BLOCK(ret, named(c, true, CLIENT_ROLE_GET, name, err));
+}
+
+int tenure_role_get_start(tenure_client *c, const char *name, tenure_permissions_cb cb, void *user,
+                          struct tenure_error *err)
+{
+    START(named(c, false, CLIENT_ROLE_GET, name, err));
 }
 
 int tenure_role_list(tenure_client *c, struct tenure_names **ret, struct tenure_error *err)
 {
-    return ask_nothing(c, CLIENT_ROLE_LIST, ret, err);
+    BLOCK(ret, plain(c, true, CLIENT_ROLE_LIST, err));
+}
+
+int tenure_role_list_start(tenure_client *c, tenure_names_cb cb, void *user, struct tenure_error *err)
+{
+    START(plain(c, false, CLIENT_ROLE_LIST, err));
 }
 
 void tenure_permissions_free(struct tenure_permissions *r)
@@ -236,51 +341,27 @@ void tenure_permissions_free(struct tenure_permissions *r)
     free(r);
 }
 
-/* The request outlives this function when its caller gives up waiting, so the range is copied like all else. */
-static bool keep_range(struct ask *k, const struct tenure_permission_range *range, struct key_range *ret,
-                       struct tenure_error *err)
-{
-    struct range_words words = {
-        .key = range->key, .prefix = range->prefix, .from_key = range->from_key, .range_end = range->range_end};
-    int rc = range_of(&words, &k->arena, ret, err);
-    if (rc < 0) {
-        error_wrap(err, "%s", k->type->what);
-        ask_free(k);
-        return false;
-    }
-    ret->key = ask_keep(k, ret->key);
-    ret->range_end = ask_keep(k, ret->range_end);
-    if (ret->key.data && (ret->range_end.data || ret->range_end.len == 0))
-        return true;
-    error_set(err, TENURE_ENOMEM, "%s: out of memory", k->type->what);
-    ask_free(k);
-    return false;
-}
-
 int tenure_role_grant(tenure_client *c, const char *role, enum tenure_permission_type type,
                       const struct tenure_permission_range *range, struct tenure_error *err)
 {
-    struct tenure_error own = {0};
-    err = err ? err : &own;
-    struct ask *k = enter(c, CLIENT_ROLE_GRANT, err);
-    if (!k)
-        return err->code;
-    struct role_grant_req *req = &k->req.auth.role_grant;
-    req->has_permission = true;
-    req->permission.type = (int32_t)type;
-    if (!keep(k, role, &req->role, err) || !keep_range(k, range, &req->permission.range, err))
-        return err->code;
-    return finish(k, NULL, err);
+    BLOCK(NULL, role_grant(c, true, role, type, range, err));
+}
+
+int tenure_role_grant_start(tenure_client *c, const char *role, enum tenure_permission_type type,
+                            const struct tenure_permission_range *range, tenure_done_cb cb, void *user,
+                            struct tenure_error *err)
+{
+    START(role_grant(c, false, role, type, range, err));
 }
 
 int tenure_role_revoke(tenure_client *c, const char *role, const struct tenure_permission_range *range,
                        struct tenure_error *err)
 {
-    struct tenure_error own = {0};
-    err = err ? err : &own;
-    struct ask *k = enter(c, CLIENT_ROLE_REVOKE, err);
-    if (!k || !keep(k, role, &k->req.auth.role_revoke.role, err) ||
-        !keep_range(k, range, &k->req.auth.role_revoke.range, err))
-        return err->code;
-    return finish(k, NULL, err);
+    BLOCK(NULL, role_revoke(c, true, role, range, err));
+}
+
+int tenure_role_revoke_start(tenure_client *c, const char *role, const struct tenure_permission_range *range,
+                             tenure_done_cb cb, void *user, struct tenure_error *err)
+{
+    START(role_revoke(c, false, role, range, err));
 }

@@ -10,49 +10,14 @@ struct tenure_bytes tenure_str(const char *s)
     return (struct tenure_bytes){s, s ? strlen(s) : 0};
 }
 
-/* Gives the result to the caller, who may not want it. */
-static void take(struct ask *k, void **ret)
-{
-    if (!ret)
-        return;
-    *ret = k->result;
-    k->result = NULL;
-}
-
 /* Copies a range where it must be kept; the end that was made new is the call's already. */
 static int keep_range(struct ask *k, struct key_range *r, struct tenure_error *err)
 {
     r->key = ask_keep(k, r->key);
     r->range_end = ask_keep(k, r->range_end);
     if (!r->key.data || (r->range_end.len > 0 && !r->range_end.data))
-        return error_set(err, TENURE_ENOMEM, "%s: out of memory", k->type->what);
+        return error_set(err, TENURE_ENOMEM, "out of memory");
     return 0;
-}
-
-/* Frees a call that was made but whose request is no good. */
-static struct ask *drop(struct ask *k, struct tenure_error *err)
-{
-    if (err)
-        error_wrap(err, "%s", k->type->what);
-    ask_free(k);
-    return NULL;
-}
-
-/* Runs a blocking call to its end. */
-static int block(struct ask *k, void **ret, struct tenure_error *err)
-{
-    if (!k)
-        return err->code;
-    int rc = ask_block(k, err);
-    if (rc == 0)
-        take(k, ret);
-    ask_free(k);
-    return rc;
-}
-
-static int start(struct ask *k, void (*cb)(void), void *user, struct tenure_error *err)
-{
-    return k ? ask_start(k, cb, user, err) : err->code;
 }
 
 #define BEGIN(name, field)                                                                                             \
@@ -74,12 +39,7 @@ static int get_convert(struct ask *k, const struct client_result *r)
     return k->result ? 0 : TENURE_ENOMEM;
 }
 
-static void get_complete(struct ask *k, int code, const struct tenure_error *err)
-{
-    struct tenure_get_result *r = k->result;
-    k->result = NULL;
-    ((tenure_get_cb)k->cb)(k->user, code, r, err);
-}
+ASK_COMPLETE(get_complete, tenure_get_cb, struct tenure_get_result)
 
 static const struct ask_type get_type = {
     .what = "get",
@@ -99,7 +59,7 @@ static struct ask *get_new(tenure_client *c, struct tenure_bytes key, const stru
     if (!k)
         return NULL;
     if (request_get(key, &o, &k->arena, &k->req.range, err) < 0 || keep_range(k, &k->req.range.range, err) < 0)
-        return drop(k, err);
+        return ask_drop(k, err);
     return k;
 }
 
@@ -111,7 +71,7 @@ int tenure_get(tenure_client *c, struct tenure_bytes key, const struct tenure_ge
     err = err ? err : &own;
     int rc = handle_enter_blocking(c, "get", err);
     if (rc == 0)
-        rc = block(get_new(c, key, o, err), &result, err);
+        rc = ask_finish(get_new(c, key, o, err), &result, err);
     if (rc == 0 && ret)
         *ret = result;
     else
@@ -125,7 +85,7 @@ int tenure_get_start(tenure_client *c, struct tenure_bytes key, const struct ten
     struct tenure_error own = {0};
     err = err ? err : &own;
     int rc = handle_enter(c, err);
-    return rc < 0 ? rc : start(get_new(c, key, o, err), (void (*)(void))cb, user, err);
+    return rc < 0 ? rc : ask_go(get_new(c, key, o, err), (void (*)(void))cb, user, err);
 }
 
 /* ---- put ---- */
@@ -136,12 +96,7 @@ static int put_convert(struct ask *k, const struct client_result *r)
     return k->result ? 0 : TENURE_ENOMEM;
 }
 
-static void put_complete(struct ask *k, int code, const struct tenure_error *err)
-{
-    struct tenure_put_result *r = k->result;
-    k->result = NULL;
-    ((tenure_put_cb)k->cb)(k->user, code, r, err);
-}
+ASK_COMPLETE(put_complete, tenure_put_cb, struct tenure_put_result)
 
 static const struct ask_type put_type = {
     .what = "put",
@@ -172,7 +127,7 @@ static struct ask *put_new(tenure_client *c, struct tenure_bytes key, struct ten
     if (!k)
         return NULL;
     if (request_put(key, value, &o, &k->req.put, err) < 0 || keep_put(k, &k->req.put, err) < 0)
-        return drop(k, err);
+        return ask_drop(k, err);
     return k;
 }
 
@@ -184,7 +139,7 @@ int tenure_put(tenure_client *c, struct tenure_bytes key, struct tenure_bytes va
     err = err ? err : &own;
     int rc = handle_enter_blocking(c, "put", err);
     if (rc == 0)
-        rc = block(put_new(c, key, value, o, err), &result, err);
+        rc = ask_finish(put_new(c, key, value, o, err), &result, err);
     if (rc == 0 && ret)
         *ret = result;
     else
@@ -198,7 +153,7 @@ int tenure_put_start(tenure_client *c, struct tenure_bytes key, struct tenure_by
     struct tenure_error own = {0};
     err = err ? err : &own;
     int rc = handle_enter(c, err);
-    return rc < 0 ? rc : start(put_new(c, key, value, o, err), (void (*)(void))cb, user, err);
+    return rc < 0 ? rc : ask_go(put_new(c, key, value, o, err), (void (*)(void))cb, user, err);
 }
 
 /* ---- delete ---- */
@@ -209,12 +164,7 @@ static int delete_convert(struct ask *k, const struct client_result *r)
     return k->result ? 0 : TENURE_ENOMEM;
 }
 
-static void delete_complete(struct ask *k, int code, const struct tenure_error *err)
-{
-    struct tenure_delete_result *r = k->result;
-    k->result = NULL;
-    ((tenure_delete_cb)k->cb)(k->user, code, r, err);
-}
+ASK_COMPLETE(delete_complete, tenure_delete_cb, struct tenure_delete_result)
 
 static const struct ask_type delete_type = {
     .what = "delete",
@@ -235,7 +185,7 @@ static struct ask *delete_new(tenure_client *c, struct tenure_bytes key, const s
     if (!k)
         return NULL;
     if (request_delete(key, &o, &k->arena, &k->req.del, err) < 0 || keep_range(k, &k->req.del.range, err) < 0)
-        return drop(k, err);
+        return ask_drop(k, err);
     return k;
 }
 
@@ -247,7 +197,7 @@ int tenure_delete(tenure_client *c, struct tenure_bytes key, const struct tenure
     err = err ? err : &own;
     int rc = handle_enter_blocking(c, "delete", err);
     if (rc == 0)
-        rc = block(delete_new(c, key, o, err), &result, err);
+        rc = ask_finish(delete_new(c, key, o, err), &result, err);
     if (rc == 0 && ret)
         *ret = result;
     else
@@ -261,7 +211,7 @@ int tenure_delete_start(tenure_client *c, struct tenure_bytes key, const struct 
     struct tenure_error own = {0};
     err = err ? err : &own;
     int rc = handle_enter(c, err);
-    return rc < 0 ? rc : start(delete_new(c, key, o, err), (void (*)(void))cb, user, err);
+    return rc < 0 ? rc : ask_go(delete_new(c, key, o, err), (void (*)(void))cb, user, err);
 }
 
 /* ---- compact ---- */
@@ -271,17 +221,29 @@ static const struct ask_type compact_type = {
     .writes = true,
     .begin = compact_begin,
     .result_free = free,
+    .complete = ask_complete_done,
 };
+
+static struct ask *compact_new(tenure_client *c, bool blocks, int64_t revision, bool physical, int64_t timeout_ms,
+                               struct tenure_error *err)
+{
+    struct ask *k = ask_enter(c, &compact_type, blocks, timeout_ms, err);
+    if (k)
+        k->req.compact = (struct compact_req){.revision = revision, .physical = physical};
+    return k;
+}
 
 int tenure_compact(tenure_client *c, int64_t revision, bool physical, int64_t timeout_ms, struct tenure_error *err)
 {
     struct tenure_error own = {0};
     err = err ? err : &own;
-    int rc = handle_enter_blocking(c, "compact", err);
-    if (rc < 0)
-        return rc;
-    struct ask *k = ask_new(c, &compact_type, timeout_ms, err);
-    if (k)
-        k->req.compact = (struct compact_req){.revision = revision, .physical = physical};
-    return block(k, NULL, err);
+    return ask_finish(compact_new(c, true, revision, physical, timeout_ms, err), NULL, err);
+}
+
+int tenure_compact_start(tenure_client *c, int64_t revision, bool physical, int64_t timeout_ms, tenure_done_cb cb,
+                         void *user, struct tenure_error *err)
+{
+    struct tenure_error own = {0};
+    err = err ? err : &own;
+    return ask_go(compact_new(c, false, revision, physical, timeout_ms, err), (void (*)(void))cb, user, err);
 }

@@ -1,4 +1,4 @@
-/* Lease calls, blocking. */
+/* Lease calls, in both forms. */
 #include <stdlib.h>
 
 #include "lib/ask.h"
@@ -29,7 +29,7 @@ static int grant_convert(struct ask *k, const struct client_result *r)
 
 static int keepalive_convert(struct ask *k, const struct client_result *r)
 {
-    k->a = r->keepalive->ttl_s;
+    k->b = r->keepalive->ttl_s;
     return 0;
 }
 
@@ -45,21 +45,82 @@ static int list_convert(struct ask *k, const struct client_result *r)
     return k->result ? 0 : TENURE_ENOMEM;
 }
 
-static const struct ask_type grant_type = {
-    .what = "lease grant", .writes = true, .begin = grant_begin, .convert = grant_convert, .result_free = free};
-static const struct ask_type revoke_type = {
-    .what = "lease revoke", .writes = true, .begin = revoke_begin, .result_free = free};
-static const struct ask_type keepalive_type = {
-    .what = "lease keepalive", .begin = keepalive_once_begin, .convert = keepalive_convert, .result_free = free};
-static const struct ask_type ttl_type = {
-    .what = "lease ttl", .begin = ttl_begin, .convert = ttl_convert, .result_free = free};
-static const struct ask_type list_type = {
-    .what = "lease list", .begin = list_begin, .convert = list_convert, .result_free = free};
-
-/* A call at the door of a blocking function; NULL with err filled. */
-static struct ask *enter(tenure_client *c, const struct ask_type *type, struct tenure_error *err)
+static void lease_complete(struct ask *k, int code, const struct tenure_error *err)
 {
-    return handle_enter_blocking(c, type->what, err) < 0 ? NULL : ask_new(c, type, 0, err);
+    ((tenure_lease_cb)k->cb)(k->user, code, k->a, k->b, err);
+}
+
+/* A renewal of a lease that is gone is answered with a TTL of 0. */
+static int renewed(int64_t id, int64_t ttl_s, struct tenure_error *err)
+{
+    if (ttl_s > 0)
+        return 0;
+    return error_set(err, TENURE_ENOTFOUND, "lease %llx does not exist", (unsigned long long)id);
+}
+
+static void keepalive_complete(struct ask *k, int code, const struct tenure_error *err)
+{
+    struct tenure_error gone;
+    if (code == 0) {
+        code = renewed(k->a, k->b, &gone);
+        err = code ? &gone : NULL;
+    }
+    ((tenure_lease_cb)k->cb)(k->user, code, k->a, k->b, err);
+}
+
+ASK_COMPLETE(ttl_complete, tenure_lease_info_cb, struct tenure_lease_info)
+ASK_COMPLETE(list_complete, tenure_lease_list_cb, struct tenure_lease_list)
+
+static const struct ask_type grant_type = {
+    .what = "lease grant",
+    .writes = true,
+    .begin = grant_begin,
+    .convert = grant_convert,
+    .result_free = free,
+    .complete = lease_complete,
+};
+static const struct ask_type revoke_type = {
+    .what = "lease revoke",
+    .writes = true,
+    .begin = revoke_begin,
+    .result_free = free,
+    .complete = ask_complete_done,
+};
+static const struct ask_type keepalive_type = {
+    .what = "lease keepalive",
+    .begin = keepalive_once_begin,
+    .convert = keepalive_convert,
+    .result_free = free,
+    .complete = keepalive_complete,
+};
+static const struct ask_type ttl_type = {
+    .what = "lease ttl",
+    .begin = ttl_begin,
+    .convert = ttl_convert,
+    .result_free = free,
+    .complete = ttl_complete,
+};
+static const struct ask_type list_type = {
+    .what = "lease list",
+    .begin = list_begin,
+    .convert = list_convert,
+    .result_free = free,
+    .complete = list_complete,
+};
+
+/* ---- grant ---- */
+
+static struct ask *grant_new(tenure_client *c, bool blocks, int64_t ttl_s, int64_t id, struct tenure_error *err)
+{
+    if (ttl_s <= 0 || ttl_s > LEASE_TTL_MAX_S) {
+        error_set(err, TENURE_EINVALID, "lease grant: a TTL of %lld s is not within 1 to %lld", (long long)ttl_s,
+                  (long long)LEASE_TTL_MAX_S);
+        return NULL;
+    }
+    struct ask *k = ask_enter(c, &grant_type, blocks, 0, err);
+    if (k)
+        k->req.grant = (struct lease_grant_req){.ttl_s = ttl_s, .id = id};
+    return k;
 }
 
 int tenure_lease_grant(tenure_client *c, int64_t ttl_s, int64_t id, int64_t *ret_id, int64_t *ret_ttl_s,
@@ -67,13 +128,9 @@ int tenure_lease_grant(tenure_client *c, int64_t ttl_s, int64_t id, int64_t *ret
 {
     struct tenure_error own = {0};
     err = err ? err : &own;
-    if (ttl_s <= 0 || ttl_s > LEASE_TTL_MAX_S)
-        return error_set(err, TENURE_EINVALID, "lease grant: a TTL of %lld s is not within 1 to %lld", (long long)ttl_s,
-                         (long long)LEASE_TTL_MAX_S);
-    struct ask *k = enter(c, &grant_type, err);
+    struct ask *k = grant_new(c, true, ttl_s, id, err);
     if (!k)
         return err->code;
-    k->req.grant = (struct lease_grant_req){.ttl_s = ttl_s, .id = id};
     int rc = ask_block(k, err);
     if (rc == 0 && ret_id)
         *ret_id = k->a;
@@ -83,65 +140,108 @@ int tenure_lease_grant(tenure_client *c, int64_t ttl_s, int64_t id, int64_t *ret
     return rc;
 }
 
+int tenure_lease_grant_start(tenure_client *c, int64_t ttl_s, int64_t id, tenure_lease_cb cb, void *user,
+                             struct tenure_error *err)
+{
+    struct tenure_error own = {0};
+    err = err ? err : &own;
+    return ask_go(grant_new(c, false, ttl_s, id, err), (void (*)(void))cb, user, err);
+}
+
+/* ---- revoke ---- */
+
+static struct ask *revoke_new(tenure_client *c, bool blocks, int64_t id, struct tenure_error *err)
+{
+    struct ask *k = ask_enter(c, &revoke_type, blocks, 0, err);
+    if (k)
+        k->req.revoke = (struct lease_revoke_req){.id = id};
+    return k;
+}
+
 int tenure_lease_revoke(tenure_client *c, int64_t id, struct tenure_error *err)
 {
     struct tenure_error own = {0};
     err = err ? err : &own;
-    struct ask *k = enter(c, &revoke_type, err);
+    return ask_finish(revoke_new(c, true, id, err), NULL, err);
+}
+
+int tenure_lease_revoke_start(tenure_client *c, int64_t id, tenure_done_cb cb, void *user, struct tenure_error *err)
+{
+    struct tenure_error own = {0};
+    err = err ? err : &own;
+    return ask_go(revoke_new(c, false, id, err), (void (*)(void))cb, user, err);
+}
+
+/* ---- keepalive ---- */
+
+static struct ask *keepalive_new(tenure_client *c, bool blocks, int64_t id, struct tenure_error *err)
+{
+    struct ask *k = ask_enter(c, &keepalive_type, blocks, 0, err);
     if (!k)
-        return err->code;
-    k->req.revoke = (struct lease_revoke_req){.id = id};
-    int rc = ask_block(k, err);
-    ask_free(k);
-    return rc;
+        return NULL;
+    k->req.keepalive = (struct lease_keepalive_req){.id = id};
+    k->a = id;
+    return k;
 }
 
 int tenure_lease_keepalive(tenure_client *c, int64_t id, int64_t *ret_ttl_s, struct tenure_error *err)
 {
     struct tenure_error own = {0};
     err = err ? err : &own;
-    struct ask *k = enter(c, &keepalive_type, err);
+    struct ask *k = keepalive_new(c, true, id, err);
     if (!k)
         return err->code;
-    k->req.keepalive = (struct lease_keepalive_req){.id = id};
     int rc = ask_block(k, err);
-    if (rc == 0 && k->a <= 0)
-        rc = error_set(err, TENURE_ENOTFOUND, "lease %llx does not exist", (unsigned long long)id);
+    if (rc == 0)
+        rc = renewed(id, k->b, err);
     if (rc == 0 && ret_ttl_s)
-        *ret_ttl_s = k->a;
+        *ret_ttl_s = k->b;
     ask_free(k);
     return rc;
+}
+
+int tenure_lease_keepalive_start(tenure_client *c, int64_t id, tenure_lease_cb cb, void *user, struct tenure_error *err)
+{
+    struct tenure_error own = {0};
+    err = err ? err : &own;
+    return ask_go(keepalive_new(c, false, id, err), (void (*)(void))cb, user, err);
+}
+
+/* ---- reading ---- */
+
+static struct ask *ttl_new(tenure_client *c, bool blocks, int64_t id, bool keys, struct tenure_error *err)
+{
+    struct ask *k = ask_enter(c, &ttl_type, blocks, 0, err);
+    if (k)
+        k->req.ttl = (struct lease_ttl_req){.id = id, .keys = keys};
+    return k;
 }
 
 int tenure_lease_ttl(tenure_client *c, int64_t id, bool keys, struct tenure_lease_info **ret, struct tenure_error *err)
 {
     struct tenure_error own = {0};
     err = err ? err : &own;
-    struct ask *k = enter(c, &ttl_type, err);
-    if (!k)
-        return err->code;
-    k->req.ttl = (struct lease_ttl_req){.id = id, .keys = keys};
-    int rc = ask_block(k, err);
-    if (rc == 0 && ret) {
-        *ret = k->result;
-        k->result = NULL;
-    }
-    ask_free(k);
-    return rc;
+    return ask_finish(ttl_new(c, true, id, keys, err), ret, err);
+}
+
+int tenure_lease_ttl_start(tenure_client *c, int64_t id, bool keys, tenure_lease_info_cb cb, void *user,
+                           struct tenure_error *err)
+{
+    struct tenure_error own = {0};
+    err = err ? err : &own;
+    return ask_go(ttl_new(c, false, id, keys, err), (void (*)(void))cb, user, err);
 }
 
 int tenure_lease_list(tenure_client *c, struct tenure_lease_list **ret, struct tenure_error *err)
 {
     struct tenure_error own = {0};
     err = err ? err : &own;
-    struct ask *k = enter(c, &list_type, err);
-    if (!k)
-        return err->code;
-    int rc = ask_block(k, err);
-    if (rc == 0 && ret) {
-        *ret = k->result;
-        k->result = NULL;
-    }
-    ask_free(k);
-    return rc;
+    return ask_finish(ask_enter(c, &list_type, true, 0, err), ret, err);
+}
+
+int tenure_lease_list_start(tenure_client *c, tenure_lease_list_cb cb, void *user, struct tenure_error *err)
+{
+    struct tenure_error own = {0};
+    err = err ? err : &own;
+    return ask_go(ask_enter(c, &list_type, false, 0, err), (void (*)(void))cb, user, err);
 }

@@ -286,7 +286,7 @@ static void member_write(struct pen *p, const struct member *m, struct tenure_me
     out->is_learner = m->is_learner;
 }
 
-struct tenure_member_list *result_members(const struct member_list_resp *r, uint64_t cluster_id)
+struct tenure_member_list *result_members(const struct member_list_resp *r, uint64_t cluster_id, uint64_t added)
 {
     struct pen p = {0};
     need(&p, 1, sizeof(struct tenure_member_list));
@@ -298,6 +298,7 @@ struct tenure_member_list *result_members(const struct member_list_resp *r, uint
     struct tenure_member_list *out = put_structs(&p, 1, sizeof *out);
     struct tenure_member *members = put_structs(&p, r->n_members, sizeof *members);
     out->cluster_id = cluster_id;
+    out->added = added;
     out->n = r->n_members;
     out->members = members;
     for (size_t i = 0; i < r->n_members; i++)
@@ -311,6 +312,7 @@ struct tenure_status *result_status(const struct status_resp *r, const struct re
     need(&p, 1, sizeof(struct tenure_status));
     need_bytes(&p, bytes_str(endpoint));
     need_bytes(&p, r->version);
+    need_bytes(&p, r->storage_version);
     need_strings(&p, r->errors, r->n_errors);
     if (!pen_begin(&p))
         return NULL;
@@ -328,6 +330,25 @@ struct tenure_status *result_status(const struct status_resp *r, const struct re
     out->is_learner = r->is_learner;
     out->n_errors = r->n_errors;
     out->errors = put_strings(&p, r->errors, r->n_errors);
+    out->raft_applied_index = r->raft_applied_index;
+    out->db_size_quota = r->db_size_quota;
+    out->storage_version = put_string(&p, r->storage_version);
+    return out;
+}
+
+struct tenure_alarm_list *result_alarms(const struct alarm_resp *r)
+{
+    struct pen p = {0};
+    need(&p, 1, sizeof(struct tenure_alarm_list));
+    need(&p, r->n_alarms, sizeof(struct tenure_alarm));
+    if (!pen_begin(&p))
+        return NULL;
+    struct tenure_alarm_list *out = put_structs(&p, 1, sizeof *out);
+    struct tenure_alarm *list = put_structs(&p, r->n_alarms, sizeof *list);
+    for (size_t i = 0; i < r->n_alarms; i++)
+        list[i] = (struct tenure_alarm){r->alarms[i].member_id, (enum tenure_alarm_type)r->alarms[i].type};
+    out->n = r->n_alarms;
+    out->alarms = list;
     return out;
 }
 
@@ -407,6 +428,11 @@ void tenure_member_list_free(struct tenure_member_list *r)
 }
 
 void tenure_status_free(struct tenure_status *r)
+{
+    free(r);
+}
+
+void tenure_alarm_list_free(struct tenure_alarm_list *r)
 {
     free(r);
 }

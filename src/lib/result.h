@@ -4,12 +4,15 @@
 #define LIB_RESULT_H
 
 #include <tenure/auth.h>
+#include <tenure/cluster.h>
 #include <tenure/kv.h>
+#include <tenure/maintenance.h>
 
 #include "api/auth.h"
 #include "api/cluster.h"
 #include "api/kv.h"
 #include "api/lease.h"
+#include "api/maintenance.h"
 
 struct tenure_get_result *result_get(const struct range_resp *r) MUST_USE;
 struct tenure_put_result *result_put(const struct put_resp *r) MUST_USE;
@@ -17,7 +20,9 @@ struct tenure_delete_result *result_delete(const struct delete_resp *r) MUST_USE
 struct tenure_txn_result *result_txn(const struct txn_resp *r) MUST_USE;
 struct tenure_lease_info *result_lease(const struct lease_ttl_resp *r) MUST_USE;
 struct tenure_lease_list *result_leases(const struct lease_list_resp *r) MUST_USE;
-struct tenure_member_list *result_members(const struct member_list_resp *r, uint64_t cluster_id) MUST_USE;
+struct tenure_member_list *result_members(const struct member_list_resp *r, uint64_t cluster_id, uint64_t added)
+    MUST_USE;
+struct tenure_alarm_list *result_alarms(const struct alarm_resp *r) MUST_USE;
 struct tenure_status *result_status(const struct status_resp *r, const struct response_header *h, const char *endpoint)
     MUST_USE;
 

@@ -122,6 +122,7 @@ int decode_member_remove_req(bytes in, struct arena *a, uint64_t *ret_id) MUST_U
 int decode_member_promote_req(bytes in, struct arena *a, uint64_t *ret_id) MUST_USE;
 void encode_member_add_req(const struct member_add_req *r, struct buf *out);
 void encode_member_update_req(const struct member_update_req *r, struct buf *out);
+int decode_member_add_resp(bytes in, struct arena *a, struct response_header *h, struct member_add_resp *ret) MUST_USE;
 /* Both to remove and to promote. The responses of all but an addition are those of MemberList. */
 void encode_member_id_req(uint64_t id, struct buf *out);
 int decode_status_req(bytes in, struct arena *a) MUST_USE;
@@ -140,6 +141,8 @@ void encode_hash_kv_req(tn_rev revision, struct buf *out);
 void encode_hash_kv_resp(const struct response_header *h, const struct hash_kv_resp *r, struct buf *out);
 int decode_hash_kv_resp(bytes in, struct arena *a, struct response_header *h, struct hash_kv_resp *ret) MUST_USE;
 int decode_defragment_req(bytes in, struct arena *a) MUST_USE;
+/* Hash and Defragment. */
+void encode_maintenance_empty_req(struct buf *out);
 int decode_move_leader_req(bytes in, struct arena *a, uint64_t *ret_target) MUST_USE;
 void encode_move_leader_req(uint64_t target, struct buf *out);
 int decode_downgrade_req(bytes in, struct arena *a, struct downgrade_req *ret) MUST_USE;

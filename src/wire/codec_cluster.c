@@ -58,18 +58,26 @@ static int member_of_pb(const Etcdserverpb__Member *p, struct arena *a, struct m
     return rc ? rc : codec_strings(p->clienturls, p->n_clienturls, a, &ret->client_urls);
 }
 
+static int members_of_pb(Etcdserverpb__Member *const *ps, size_t n, struct arena *a, struct member **ret)
+{
+    struct member *members = arena_array(a, n, sizeof *members);
+    int rc = members ? 0 : TENURE_ENOMEM;
+    for (size_t i = 0; i < n && !rc; i++)
+        rc = member_of_pb(ps[i], a, &members[i]);
+    if (!rc)
+        *ret = members;
+    return rc;
+}
+
 int decode_member_list_resp(bytes in, struct arena *a, struct response_header *h, struct member_list_resp *ret)
 {
     void *m;
+    struct member *members;
     int rc = codec_unpack(&etcdserverpb__member_list_response__descriptor, in, a, &m);
     if (rc)
         return rc;
     const Etcdserverpb__MemberListResponse *p = m;
-    struct member *members = arena_array(a, p->n_members, sizeof *members);
-    if (!members)
-        return TENURE_ENOMEM;
-    for (size_t i = 0; i < p->n_members && !rc; i++)
-        rc = member_of_pb(p->members[i], a, &members[i]);
+    rc = members_of_pb(p->members, p->n_members, a, &members);
     if (rc)
         return rc;
     *ret = (struct member_list_resp){.members = members, .n_members = p->n_members};
@@ -129,6 +137,25 @@ void encode_member_update_req(const struct member_update_req *r, struct buf *out
 {
     pbw_uint(out, 1, r->id);
     encode_urls(out, 2, r->peer_urls, r->n_peer_urls);
+}
+
+int decode_member_add_resp(bytes in, struct arena *a, struct response_header *h, struct member_add_resp *ret)
+{
+    void *m;
+    struct member_add_resp resp = {0};
+    int rc = codec_unpack(&etcdserverpb__member_add_response__descriptor, in, a, &m);
+    if (rc)
+        return rc;
+    const Etcdserverpb__MemberAddResponse *p = m;
+    rc = members_of_pb(p->members, p->n_members, a, &resp.members);
+    if (!rc && p->member)
+        rc = member_of_pb(p->member, a, &resp.member);
+    if (rc)
+        return rc;
+    *ret = resp;
+    ret->n_members = p->n_members;
+    decode_header(p->header, h, &ret->revision);
+    return 0;
 }
 
 void encode_member_id_req(uint64_t id, struct buf *out)

@@ -116,6 +116,11 @@ int decode_hash_kv_resp(bytes in, struct arena *a, struct response_header *h, st
 
 /* ---- Defragment, MoveLeader, Downgrade ---- */
 
+void encode_maintenance_empty_req(struct buf *out)
+{
+    (void)out; /* an empty message is no bytes at all */
+}
+
 int decode_defragment_req(bytes in, struct arena *a)
 {
     void *m;

@@ -226,7 +226,7 @@ static void servers_say_who_they_are(void **state)
     struct tenure_error err = {0};
     struct tenure_member_list *members = NULL;
     struct tenure_status *status = NULL;
-    no_error(tenure_member_list(c, &members, &err), &err);
+    no_error(tenure_member_list(c, false, 0, &members, &err), &err);
     assert_int_equal(members->n, 1);
     assert_true(members->members[0].n_client_urls >= 1);
     assert_int_equal(tenure_endpoints(c), 1);

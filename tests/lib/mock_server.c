@@ -477,6 +477,17 @@ static enum etcd_error authenticate(struct world *w, bytes in, struct arena *a, 
     return ETCD_OK;
 }
 
+/* Answers the alarm that was asked about. */
+static enum etcd_error alarm(struct world *w, bytes in, struct arena *a, struct buf *out)
+{
+    struct alarm_req r;
+    assert_int_equal(decode_alarm_req(in, a, &r), 0);
+    struct alarm_resp p = {.alarms = &r.alarm, .n_alarms = 1};
+    struct response_header h = header_of(w);
+    encode_alarm_resp(&h, &p, out);
+    return ETCD_OK;
+}
+
 static const struct {
     const char *path;
     enum etcd_error (*handle)(struct world *w, bytes in, struct arena *a, struct buf *out);
@@ -492,6 +503,7 @@ static const struct {
     {"/etcdserverpb.Lease/LeaseTimeToLive", lease_ttl},
     {"/etcdserverpb.Lease/LeaseLeases", lease_list},
     {"/etcdserverpb.Cluster/MemberList", member_list},
+    {"/etcdserverpb.Maintenance/Alarm", alarm},
     {"/etcdserverpb.Maintenance/Status", status},
     {"/etcdserverpb.Maintenance/Snapshot", snapshot},
     {"/grpc.health.v1.Health/Check", health},

@@ -164,7 +164,7 @@ static void deletes_compactions_and_members_are_answered(void **state)
     assert_int_equal(t.code, TENURE_ECOMPACTED);
     assert_int_equal(t.etcd, ETCD_COMPACTED);
     t = (struct told){0};
-    assert_non_null(client_member_list(w.client, NULL, on_members, &t, w.now, NULL));
+    assert_non_null(client_member_list(w.client, false, NULL, on_members, &t, w.now, NULL));
     assert_true(world_until(&w, &t.done, 1000));
     assert_int_equal(t.n, 1);
 }

@@ -118,7 +118,7 @@ static void leases_members_and_status_hold_their_lists(void **state)
     assert_int_equal(leases->n, 2);
     assert_int_equal(leases->ids[1], 1);
     tenure_lease_list_free(leases);
-    struct tenure_member_list *ms = result_members(&members, 8);
+    struct tenure_member_list *ms = result_members(&members, 8, 9);
     assert_int_equal(ms->cluster_id, 8);
     assert_string_equal(ms->members[0].name, "m");
     assert_int_equal(ms->members[0].n_peer_urls, 2);

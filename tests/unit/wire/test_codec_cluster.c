@@ -54,6 +54,44 @@ static void member_lists_come_back(void **state)
     sample_fini(&s);
 }
 
+/* etcd's answer to an addition, packed by protobuf-c. */
+static void an_addition_is_read(void **state)
+{
+    (void)state;
+    struct arena a;
+    struct response_header h;
+    struct member_add_resp r;
+    uint8_t packed[256];
+    char *url = "http://10.0.0.1:2380";
+    Etcdserverpb__ResponseHeader header = ETCDSERVERPB__RESPONSE_HEADER__INIT;
+    Etcdserverpb__Member one = ETCDSERVERPB__MEMBER__INIT, two = ETCDSERVERPB__MEMBER__INIT;
+    Etcdserverpb__Member *both[] = {&one, &two};
+    Etcdserverpb__MemberAddResponse m = ETCDSERVERPB__MEMBER_ADD_RESPONSE__INIT;
+    header.revision = 5;
+    one.id = 1;
+    two.id = 2;
+    two.islearner = true;
+    two.peerurls = &url;
+    two.n_peerurls = 1;
+    m.header = &header;
+    m.member = &two;
+    m.members = both;
+    m.n_members = 2;
+    assert_true(etcdserverpb__member_add_response__get_packed_size(&m) <= sizeof packed);
+    size_t len = etcdserverpb__member_add_response__pack(&m, packed);
+    arena_init(&a, 0);
+    assert_int_equal(decode_member_add_resp(bytes_of(packed, len), &a, &h, &r), 0);
+    assert_int_equal(r.revision, 5);
+    assert_int_equal(r.n_members, 2);
+    assert_int_equal(r.members[0].id, 1);
+    assert_int_equal(r.member.id, 2);
+    assert_true(r.member.is_learner && bytes_equal(r.member.peer_urls[0], bytes_str(url)));
+    assert_int_equal(decode_member_add_resp(bytes_of(packed, len - 1), &a, &h, &r), TENURE_EPROTOCOL);
+    assert_int_equal(decode_member_add_resp(bytes_of(NULL, 0), &a, &h, &r), 0);
+    assert_int_equal(r.n_members + r.member.id, 0);
+    arena_fini(&a);
+}
+
 static void a_status_comes_back(void **state)
 {
     (void)state;
@@ -147,6 +185,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(member_lists_come_back),
+        cmocka_unit_test(an_addition_is_read),
         cmocka_unit_test(a_status_comes_back),
         cmocka_unit_test(health_comes_back),
         cmocka_unit_test(a_piece_of_a_snapshot_comes_back),
