@@ -131,12 +131,44 @@ void tenure_else_put(tenure_txn *t, struct tenure_bytes key, struct tenure_bytes
 void tenure_else_get(tenure_txn *t, struct tenure_bytes key, const struct tenure_get_options *o);
 void tenure_else_delete(tenure_txn *t, struct tenure_bytes key, const struct tenure_delete_options *o);
 
-enum tenure_op { TENURE_OP_GET = 1, TENURE_OP_PUT = 2, TENURE_OP_DELETE = 3 };
+/* A compare with all that there is to say. Over a range it holds when it does for every key there; where there is none it is
+ * judged as of a key whose numbers are all 0, and of values as false. */
+enum tenure_target {
+    TENURE_TARGET_VERSION = 0,
+    TENURE_TARGET_CREATE = 1,
+    TENURE_TARGET_MOD = 2,
+    TENURE_TARGET_VALUE = 3,
+    TENURE_TARGET_LEASE = 4
+};
+struct tenure_compare {
+    size_t size;
+    enum tenure_target target;
+    enum tenure_cmp cmp;
+    struct tenure_bytes key;
+    bool prefix, from_key;         /* as of a get */
+    struct tenure_bytes range_end; /* as of a get */
+    int64_t number;                /* what it is compared with, but for values */
+    struct tenure_bytes value;     /* of TENURE_TARGET_VALUE */
+};
+void tenure_if(tenure_txn *t, const struct tenure_compare *compare);
+/* Puts with all options; timeout_ms there means nothing. */
+void tenure_then_put_with(tenure_txn *t, struct tenure_bytes key, struct tenure_bytes value,
+                          const struct tenure_put_options *o);
+void tenure_else_put_with(tenure_txn *t, struct tenure_bytes key, struct tenure_bytes value,
+                          const struct tenure_put_options *o);
+/* A transaction as an operation of another: its compares are judged before anything is written. Copies inner, which stays the
+ * caller's, with its error. At most 16 within each other. */
+void tenure_then_txn(tenure_txn *t, const tenure_txn *inner);
+void tenure_else_txn(tenure_txn *t, const tenure_txn *inner);
+
+enum tenure_op { TENURE_OP_GET = 1, TENURE_OP_PUT = 2, TENURE_OP_DELETE = 3, TENURE_OP_TXN = 4 };
+struct tenure_txn_result;
 struct tenure_op_result {
     enum tenure_op op;
     const struct tenure_get_result *get; /* the one that fits op; freed with the whole */
     const struct tenure_put_result *put;
     const struct tenure_delete_result *del;
+    const struct tenure_txn_result *txn; /* its revision is the outer one's */
 };
 struct tenure_txn_result {
     enum tenure_txn_outcome outcome;

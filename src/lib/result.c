@@ -182,6 +182,9 @@ struct tenure_delete_result *result_delete(const struct delete_resp *r)
 
 /* ---- transactions ---- */
 
+static void txn_need(struct pen *p, const struct txn_resp *r);
+static struct tenure_txn_result *txn_write(struct pen *p, const struct txn_resp *r, tn_rev revision);
+
 static void op_need(struct pen *p, const struct response_op *op)
 {
     if (op->kind == OP_RANGE)
@@ -190,10 +193,12 @@ static void op_need(struct pen *p, const struct response_op *op)
         put_need(p, &op->put);
     else if (op->kind == OP_DELETE)
         delete_need(p, &op->del);
+    else if (op->kind == OP_TXN)
+        txn_need(p, op->txn);
 }
 
-/* A kind that we did not ask for leaves op 0. */
-static void op_write(struct pen *p, const struct response_op *op, struct tenure_op_result *out)
+/* A kind that we did not ask for leaves op 0. The header of a transaction within another is empty. */
+static void op_write(struct pen *p, const struct response_op *op, tn_rev revision, struct tenure_op_result *out)
 {
     if (op->kind == OP_RANGE) {
         out->op = TENURE_OP_GET;
@@ -204,27 +209,39 @@ static void op_write(struct pen *p, const struct response_op *op, struct tenure_
     } else if (op->kind == OP_DELETE) {
         out->op = TENURE_OP_DELETE;
         out->del = delete_write(p, &op->del);
+    } else if (op->kind == OP_TXN) {
+        out->op = TENURE_OP_TXN;
+        out->txn = txn_write(p, op->txn, revision);
     }
 }
 
-struct tenure_txn_result *result_txn(const struct txn_resp *r)
+static void txn_need(struct pen *p, const struct txn_resp *r)
 {
-    struct pen p = {0};
-    need(&p, 1, sizeof(struct tenure_txn_result));
-    need(&p, r->n_responses, sizeof(struct tenure_op_result));
+    need(p, 1, sizeof(struct tenure_txn_result));
+    need(p, r->n_responses, sizeof(struct tenure_op_result));
     for (size_t i = 0; i < r->n_responses; i++)
-        op_need(&p, &r->responses[i]);
-    if (!pen_begin(&p))
-        return NULL;
-    struct tenure_txn_result *out = put_structs(&p, 1, sizeof *out);
-    struct tenure_op_result *ops = put_structs(&p, r->n_responses, sizeof *ops);
+        op_need(p, &r->responses[i]);
+}
+
+static struct tenure_txn_result *txn_write(struct pen *p, const struct txn_resp *r, tn_rev revision)
+{
+    struct tenure_txn_result *out = put_structs(p, 1, sizeof *out);
+    struct tenure_op_result *ops = put_structs(p, r->n_responses, sizeof *ops);
     out->outcome = r->succeeded ? TENURE_TXN_SUCCEEDED : TENURE_TXN_FAILED;
-    out->revision = r->revision;
+    out->revision = revision;
     out->n_ops = r->n_responses;
     out->ops = ops;
     for (size_t i = 0; i < r->n_responses; i++)
-        op_write(&p, &r->responses[i], &ops[i]);
+        op_write(p, &r->responses[i], revision, &ops[i]);
     return out;
+}
+
+/* Depth: what the codec lets through. */
+struct tenure_txn_result *result_txn(const struct txn_resp *r)
+{
+    struct pen p = {0};
+    txn_need(&p, r);
+    return pen_begin(&p) ? txn_write(&p, r, r->revision) : NULL;
 }
 
 /* ---- leases ---- */

@@ -5,10 +5,13 @@
 #include <stdlib.h>
 
 #include "lib/ask.h"
+#include "lib/range.h"
 #include "lib/request.h"
 #include "lib/result.h"
+#include "lib/txn_copy.h"
 
 #define TXN_BYTES_MAX ((size_t)64 << 20)
+#define TXN_DEPTH_MAX 16    /* of transactions within each other; servers of etcd's take more */
 #define TXN_PARTS_MAX 65536 /* compares, or operations of a branch; servers allow 128 unless told otherwise */
 
 struct tenure_txn {
@@ -18,6 +21,7 @@ struct tenure_txn {
     struct arena arena;
     struct txn_req req;
     size_t cap_compares, cap_success, cap_failure;
+    unsigned depth; /* of the transactions within it; 0 = none */
 };
 
 tenure_txn *tenure_txn_new(tenure_client *c)
@@ -77,54 +81,91 @@ static void *grown(tenure_txn *t, void *list, size_t n, size_t *cap, size_t size
     return bigger;
 }
 
-static void add_compare(tenure_txn *t, struct tenure_bytes key, enum tenure_cmp cmp, enum compare_target target,
-                        int64_t number, bytes value)
+static void push_compare(tenure_txn *t, const struct compare *c)
 {
-    if (!t || t->error)
-        return;
-    if (key.len == 0 || cmp < TENURE_EQ || cmp > TENURE_NE) {
-        fail(t, TENURE_EINVALID, key.len == 0 ? "the key of a compare is empty" : "unknown comparison");
-        return;
-    }
-    struct compare c = {
-        .result = (int32_t)cmp,
-        .target = target,
-        .range = {.key = keep(t, result_bytes_in(key))},
-        .number = number,
-        .value = keep(t, value),
-    };
-    if (t->error)
-        return;
-    struct compare *list = grown(t, t->req.compares, t->req.n_compares, &t->cap_compares, sizeof c);
+    struct compare *list = grown(t, t->req.compares, t->req.n_compares, &t->cap_compares, sizeof *c);
     if (!list)
         return;
     t->req.compares = list;
-    list[t->req.n_compares++] = c;
+    list[t->req.n_compares++] = *c;
+}
+
+static bool is_comparison(const struct tenure_compare *c)
+{
+    return c->cmp >= TENURE_EQ && c->cmp <= TENURE_NE && c->target >= TENURE_TARGET_VERSION &&
+           c->target <= TENURE_TARGET_LEASE;
+}
+
+/* Takes the outcome of reading what was given: its first error sticks. */
+static bool taken(tenure_txn *t, int rc)
+{
+    if (rc < 0 && t->error == 0) {
+        t->error = rc;
+        error_wrap(&t->why, "txn");
+    }
+    return t->error == 0;
+}
+
+static void add_compare(tenure_txn *t, const struct tenure_compare *given)
+{
+    struct range_words words = {given->key, given->prefix, given->from_key, given->range_end};
+    struct compare c = {
+        .result = (int32_t)given->cmp,
+        .target = (int32_t)given->target,
+        .number = given->number,
+        .value = keep(t, result_bytes_in(given->value)),
+    };
+    if (!is_comparison(given))
+        fail(t, TENURE_EINVALID, "unknown comparison");
+    if (t->error || !taken(t, range_of(&words, &t->arena, &c.range, &t->why)))
+        return;
+    c.range.key = keep(t, c.range.key);
+    c.range.range_end = keep(t, c.range.range_end);
+    if (t->error == 0)
+        push_compare(t, &c);
+}
+
+void tenure_if(tenure_txn *t, const struct tenure_compare *compare)
+{
+    struct tenure_compare own;
+    if (!t || t->error || !taken(t, options_take(&own, sizeof own, compare, "compare", &t->why)))
+        return;
+    add_compare(t, &own);
+}
+
+static void compare_number(tenure_txn *t, struct tenure_bytes key, enum tenure_cmp cmp, enum tenure_target target,
+                           int64_t number)
+{
+    struct tenure_compare c = {.target = target, .cmp = cmp, .key = key, .number = number};
+    if (t && t->error == 0)
+        add_compare(t, &c);
 }
 
 void tenure_if_version(tenure_txn *t, struct tenure_bytes key, enum tenure_cmp cmp, int64_t version)
 {
-    add_compare(t, key, cmp, COMPARE_VERSION, version, bytes_of(NULL, 0));
+    compare_number(t, key, cmp, TENURE_TARGET_VERSION, version);
 }
 
 void tenure_if_create_revision(tenure_txn *t, struct tenure_bytes key, enum tenure_cmp cmp, int64_t revision)
 {
-    add_compare(t, key, cmp, COMPARE_CREATE, revision, bytes_of(NULL, 0));
+    compare_number(t, key, cmp, TENURE_TARGET_CREATE, revision);
 }
 
 void tenure_if_mod_revision(tenure_txn *t, struct tenure_bytes key, enum tenure_cmp cmp, int64_t revision)
 {
-    add_compare(t, key, cmp, COMPARE_MOD, revision, bytes_of(NULL, 0));
+    compare_number(t, key, cmp, TENURE_TARGET_MOD, revision);
 }
 
 void tenure_if_lease(tenure_txn *t, struct tenure_bytes key, enum tenure_cmp cmp, int64_t lease)
 {
-    add_compare(t, key, cmp, COMPARE_LEASE, lease, bytes_of(NULL, 0));
+    compare_number(t, key, cmp, TENURE_TARGET_LEASE, lease);
 }
 
 void tenure_if_value(tenure_txn *t, struct tenure_bytes key, enum tenure_cmp cmp, struct tenure_bytes value)
 {
-    add_compare(t, key, cmp, COMPARE_VALUE, 0, result_bytes_in(value));
+    struct tenure_compare c = {.target = TENURE_TARGET_VALUE, .cmp = cmp, .key = key, .value = value};
+    if (t && t->error == 0)
+        add_compare(t, &c);
 }
 
 static void push_op(tenure_txn *t, struct request_op **list, size_t *n, size_t *cap, const struct request_op *op)
@@ -139,11 +180,7 @@ static void push_op(tenure_txn *t, struct request_op **list, size_t *n, size_t *
 /* Takes the outcome of making op into the builder. */
 static void add_op(tenure_txn *t, bool success, int rc, const struct request_op *op)
 {
-    if (rc < 0 && t->error == 0) {
-        t->error = rc;
-        error_wrap(&t->why, "txn");
-    }
-    if (t->error)
+    if (!taken(t, rc))
         return;
     if (success)
         push_op(t, &t->req.success, &t->req.n_success, &t->cap_success, op);
@@ -157,18 +194,52 @@ static void keep_range(tenure_txn *t, struct key_range *r)
     r->range_end = keep(t, r->range_end);
 }
 
-static void add_put(tenure_txn *t, bool success, struct tenure_bytes key, struct tenure_bytes value, int64_t lease)
+static void add_put(tenure_txn *t, bool success, struct tenure_bytes key, struct tenure_bytes value,
+                    const struct tenure_put_options *options)
 {
     if (!t || t->error)
         return;
-    struct tenure_put_options o = {.size = sizeof o, .lease = lease};
+    struct tenure_put_options o;
     struct request_op op = {.kind = OP_PUT};
-    int rc = request_put(key, value, &o, &op.put, &t->why);
+    int rc = options_take(&o, sizeof o, options, "put", &t->why);
+    if (rc == 0)
+        rc = request_put(key, value, &o, &op.put, &t->why);
     if (rc == 0) {
         op.put.key = keep(t, op.put.key);
         op.put.value = keep(t, op.put.value);
     }
     add_op(t, success, rc, &op);
+}
+
+static void put_plain(tenure_txn *t, bool success, struct tenure_bytes key, struct tenure_bytes value, int64_t lease)
+{
+    struct tenure_put_options o = {.size = sizeof o, .lease = lease};
+    add_put(t, success, key, value, &o);
+}
+
+/* Its error becomes ours. */
+static void add_txn(tenure_txn *t, bool success, const tenure_txn *inner)
+{
+    if (!t || t->error)
+        return;
+    if (!inner) {
+        fail(t, TENURE_ENOMEM, "out of memory for the inner transaction");
+        return;
+    }
+    if (inner->error) {
+        t->error = inner->error;
+        t->why = inner->why;
+        return;
+    }
+    if (inner->depth + 1 >= TXN_DEPTH_MAX) {
+        fail(t, TENURE_EINVALID, "too many transactions within each other");
+        return;
+    }
+    struct request_op op = {.kind = OP_TXN, .txn = txn_copy(&t->arena, &inner->req)};
+    if (!op.txn)
+        fail(t, TENURE_ENOMEM, "no room for the inner transaction");
+    t->depth = inner->depth + 1 > t->depth ? inner->depth + 1 : t->depth;
+    add_op(t, success, 0, &op);
 }
 
 static void add_get(tenure_txn *t, bool success, struct tenure_bytes key, const struct tenure_get_options *options)
@@ -202,7 +273,7 @@ static void add_delete(tenure_txn *t, bool success, struct tenure_bytes key,
 
 void tenure_then_put(tenure_txn *t, struct tenure_bytes key, struct tenure_bytes value, int64_t lease)
 {
-    add_put(t, true, key, value, lease);
+    put_plain(t, true, key, value, lease);
 }
 
 void tenure_then_get(tenure_txn *t, struct tenure_bytes key, const struct tenure_get_options *o)
@@ -217,7 +288,7 @@ void tenure_then_delete(tenure_txn *t, struct tenure_bytes key, const struct ten
 
 void tenure_else_put(tenure_txn *t, struct tenure_bytes key, struct tenure_bytes value, int64_t lease)
 {
-    add_put(t, false, key, value, lease);
+    put_plain(t, false, key, value, lease);
 }
 
 void tenure_else_get(tenure_txn *t, struct tenure_bytes key, const struct tenure_get_options *o)
@@ -228,6 +299,28 @@ void tenure_else_get(tenure_txn *t, struct tenure_bytes key, const struct tenure
 void tenure_else_delete(tenure_txn *t, struct tenure_bytes key, const struct tenure_delete_options *o)
 {
     add_delete(t, false, key, o);
+}
+
+void tenure_then_put_with(tenure_txn *t, struct tenure_bytes key, struct tenure_bytes value,
+                          const struct tenure_put_options *o)
+{
+    add_put(t, true, key, value, o);
+}
+
+void tenure_else_put_with(tenure_txn *t, struct tenure_bytes key, struct tenure_bytes value,
+                          const struct tenure_put_options *o)
+{
+    add_put(t, false, key, value, o);
+}
+
+void tenure_then_txn(tenure_txn *t, const tenure_txn *inner)
+{
+    add_txn(t, true, inner);
+}
+
+void tenure_else_txn(tenure_txn *t, const tenure_txn *inner)
+{
+    add_txn(t, false, inner);
 }
 
 /* ---- committing ---- */
@@ -243,12 +336,7 @@ static int txn_convert(struct ask *k, const struct client_result *r)
     return k->result ? 0 : TENURE_ENOMEM;
 }
 
-static void txn_complete(struct ask *k, int code, const struct tenure_error *err)
-{
-    struct tenure_txn_result *r = k->result;
-    k->result = NULL;
-    ((tenure_txn_cb)k->cb)(k->user, code, r, err);
-}
+ASK_COMPLETE(txn_complete, tenure_txn_cb, struct tenure_txn_result)
 
 static const struct ask_type read_type = {
     .what = "txn",
@@ -267,65 +355,11 @@ static const struct ask_type write_type = {
     .complete = txn_complete,
 };
 
-/* ---- the copy of a builder ---- */
-
-/* arena_copy of nothing is NULL too: only bytes that are there can be short of memory. */
-static bool copy_bytes(struct arena *a, bytes *s)
-{
-    if (s->len > 0)
-        *s = arena_copy(a, *s);
-    return s->len == 0 || s->data;
-}
-
-static bool copy_op(struct arena *a, struct request_op *op)
-{
-    if (op->kind == OP_PUT)
-        return copy_bytes(a, &op->put.key) && copy_bytes(a, &op->put.value);
-    struct key_range *r = op->kind == OP_RANGE ? &op->range.range : &op->del.range;
-    return copy_bytes(a, &r->key) && copy_bytes(a, &r->range_end);
-}
-
-static bool copy_ops(struct arena *a, struct request_op **ops, size_t n)
-{
-    struct request_op *copy = arena_array(a, n, sizeof *copy);
-    if (!copy)
-        return false;
-    for (size_t i = 0; i < n; i++) {
-        copy[i] = (*ops)[i];
-        if (!copy_op(a, &copy[i]))
-            return false;
-    }
-    *ops = copy;
-    return true;
-}
-
-static bool copy_compares(struct arena *a, struct txn_req *r)
-{
-    struct compare *copy = arena_array(a, r->n_compares, sizeof *copy);
-    if (!copy)
-        return false;
-    for (size_t i = 0; i < r->n_compares; i++) {
-        copy[i] = r->compares[i];
-        if (!copy_bytes(a, &copy[i].range.key) || !copy_bytes(a, &copy[i].value))
-            return false;
-    }
-    r->compares = copy;
-    return true;
-}
-
 /* Answers whether there was memory. */
 static bool set_request(struct ask *k, const tenure_txn *t)
 {
-    k->req.txn = &t->req;
-    if (!k->keeps)
-        return true;
-    struct txn_req *copy = arena_alloc(&k->arena, sizeof *copy);
-    if (!copy)
-        return false;
-    *copy = t->req;
-    k->req.txn = copy;
-    return copy_compares(&k->arena, copy) && copy_ops(&k->arena, &copy->success, copy->n_success) &&
-           copy_ops(&k->arena, &copy->failure, copy->n_failure);
+    k->req.txn = k->keeps ? txn_copy(&k->arena, &t->req) : &t->req;
+    return k->req.txn != NULL;
 }
 
 static struct ask *txn_ask(tenure_txn *t, int64_t timeout_ms, struct tenure_error *err)
@@ -352,16 +386,7 @@ int tenure_txn_commit(tenure_txn *t, int64_t timeout_ms, struct tenure_txn_resul
     int rc = handle_enter_blocking(t->handle, "txn", err);
     if (rc < 0)
         return rc;
-    struct ask *k = txn_ask(t, timeout_ms, err);
-    if (!k)
-        return err->code;
-    rc = ask_block(k, err);
-    if (rc == 0 && ret) {
-        *ret = k->result;
-        k->result = NULL;
-    }
-    ask_free(k);
-    return rc;
+    return ask_finish(txn_ask(t, timeout_ms, err), ret, err);
 }
 
 int tenure_txn_start(tenure_txn *t, int64_t timeout_ms, tenure_txn_cb cb, void *user, struct tenure_error *err)
@@ -373,6 +398,5 @@ int tenure_txn_start(tenure_txn *t, int64_t timeout_ms, tenure_txn_cb cb, void *
     int rc = handle_enter(t->handle, err);
     if (rc < 0)
         return rc;
-    struct ask *k = txn_ask(t, timeout_ms, err);
-    return k ? ask_start(k, (void (*)(void))cb, user, err) : err->code;
+    return ask_go(txn_ask(t, timeout_ms, err), (void (*)(void))cb, user, err);
 }

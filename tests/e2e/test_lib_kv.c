@@ -117,6 +117,86 @@ static void a_transaction_takes_the_branch_that_its_compares_choose(void **state
     tenure_close(c);
 }
 
+static void a_transaction_within_another_is_judged_and_answered_there(void **state)
+{
+    tenure_client *c = open_on(*state);
+    struct tenure_error err = {0};
+    struct tenure_txn_result *r = NULL;
+    struct tenure_put_options prev = {.size = sizeof prev, .prev_kv = true};
+    put(c, "nest/a", "1");
+    tenure_txn *outer = tenure_txn_new(c), *inner = tenure_txn_new(c);
+    tenure_if_value(inner, S("nest/a"), TENURE_EQ, S("9"));
+    tenure_then_put(inner, S("nest/b"), S("no"), 0);
+    tenure_else_put_with(inner, S("nest/a"), S("2"), &prev);
+    tenure_then_put(outer, S("nest/c"), S("3"), 0);
+    tenure_then_txn(outer, inner);
+    tenure_txn_free(inner);
+    no_error(tenure_txn_commit(outer, 0, &r, &err), &err);
+    assert_int_equal(r->n_ops, 2);
+    assert_int_equal(r->ops[1].op, TENURE_OP_TXN);
+    const struct tenure_txn_result *in = r->ops[1].txn;
+    assert_int_equal(in->outcome, TENURE_TXN_FAILED);
+    assert_int_equal(in->revision, r->revision);
+    assert_int_equal(in->n_ops, 1);
+    assert_string_equal(in->ops[0].put->prev_kv.value.data, "1");
+    tenure_txn_result_free(r);
+    tenure_txn_free(outer);
+    assert_null(get(c, "nest/b"));
+    tenure_close(c);
+}
+
+static void a_compare_over_a_range_holds_for_every_key_there(void **state)
+{
+    tenure_client *c = open_on(*state);
+    struct tenure_error err = {0};
+    struct tenure_txn_result *r = NULL;
+    struct tenure_compare all_new = {
+        .size = sizeof all_new, .target = TENURE_TARGET_VERSION, .cmp = TENURE_EQ, .key = S("cmp/"), .prefix = true};
+    all_new.number = 1;
+    put(c, "cmp/1", "x");
+    put(c, "cmp/2", "x");
+    for (int round = 0; round < 2; round++) {
+        tenure_txn *t = tenure_txn_new(c);
+        tenure_if(t, &all_new);
+        no_error(tenure_txn_commit(t, 0, &r, &err), &err);
+        assert_int_equal(r->outcome, round == 0 ? TENURE_TXN_SUCCEEDED : TENURE_TXN_FAILED);
+        tenure_txn_result_free(r);
+        tenure_txn_free(t);
+        put(c, "cmp/2", "again");
+    }
+    tenure_close(c);
+}
+
+static void transactions_lie_within_each_other_up_to_a_bound(void **state)
+{
+    tenure_client *c = open_on(*state);
+    struct tenure_error err = {0};
+    tenure_txn *t = tenure_txn_new(c);
+    int depth = 1, rc;
+    while ((rc = tenure_txn_commit(t, 0, NULL, &err)) == 0) {
+        tenure_txn *outer = tenure_txn_new(c);
+        tenure_else_txn(outer, t);
+        tenure_txn_free(t);
+        t = outer;
+        depth++;
+        if (depth > 12)
+            break;
+    }
+    assert_int_equal(rc, 0);
+    for (; depth < 16; depth++) {
+        tenure_txn *outer = tenure_txn_new(c);
+        tenure_else_txn(outer, t);
+        tenure_txn_free(t);
+        t = outer;
+    }
+    tenure_txn *beyond = tenure_txn_new(c);
+    tenure_then_txn(beyond, t);
+    assert_int_equal(tenure_txn_commit(beyond, 0, NULL, &err), TENURE_EINVALID);
+    tenure_txn_free(beyond);
+    tenure_txn_free(t);
+    tenure_close(c);
+}
+
 static void a_builder_keeps_its_first_error_until_the_commit(void **state)
 {
     tenure_client *c = open_on(*state);
@@ -369,6 +449,9 @@ int main(void)
         cmocka_unit_test(ranges_are_limited_sorted_and_counted),
         cmocka_unit_test(deleting_answers_what_was_there),
         cmocka_unit_test(a_transaction_takes_the_branch_that_its_compares_choose),
+        cmocka_unit_test(a_transaction_within_another_is_judged_and_answered_there),
+        cmocka_unit_test(a_compare_over_a_range_holds_for_every_key_there),
+        cmocka_unit_test(transactions_lie_within_each_other_up_to_a_bound),
         cmocka_unit_test(a_builder_keeps_its_first_error_until_the_commit),
         cmocka_unit_test(errors_of_the_server_have_codes_and_kinds),
         cmocka_unit_test(reading_below_a_compaction_says_so),
