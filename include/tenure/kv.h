@@ -131,8 +131,6 @@ void tenure_else_put(tenure_txn *t, struct tenure_bytes key, struct tenure_bytes
 void tenure_else_get(tenure_txn *t, struct tenure_bytes key, const struct tenure_get_options *o);
 void tenure_else_delete(tenure_txn *t, struct tenure_bytes key, const struct tenure_delete_options *o);
 
-/* A compare with all that there is to say. Over a range it holds when it does for every key there; where there is none it is
- * judged as of a key whose numbers are all 0, and of values as false. */
 enum tenure_target {
     TENURE_TARGET_VERSION = 0,
     TENURE_TARGET_CREATE = 1,
@@ -150,6 +148,8 @@ struct tenure_compare {
     int64_t number;                /* what it is compared with, but for values */
     struct tenure_bytes value;     /* of TENURE_TARGET_VALUE */
 };
+/* A compare with all that there is to say. Over a range it holds when it does for every key there; where there is none it is
+ * judged as of a key whose numbers are all 0, and of values as false. */
 void tenure_if(tenure_txn *t, const struct tenure_compare *compare);
 /* Puts with all options; timeout_ms there means nothing. */
 void tenure_then_put_with(tenure_txn *t, struct tenure_bytes key, struct tenure_bytes value,
