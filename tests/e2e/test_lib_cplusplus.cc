@@ -1,9 +1,12 @@
 // The public headers are C++ as well, each on its own; compiled, not run.
+#include <tenure/auth.h>
 #include <tenure/client.h>
+#include <tenure/cluster.h>
 #include <tenure/election.h>
 #include <tenure/error.h>
 #include <tenure/kv.h>
 #include <tenure/lock.h>
+#include <tenure/maintenance.h>
 #include <tenure/stm.h>
 #include <tenure/tenure.h>
 
