@@ -1,6 +1,7 @@
 #include "cli/signals.h"
 
 #include <sys/signalfd.h>
+#include <time.h>
 #include <unistd.h>
 
 static const int read_here[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGTSTP, SIGCHLD, SIGCONT};
@@ -51,4 +52,8 @@ void signals_stop_self(bool whole_group)
     kill(whole_group ? 0 : getpid(), SIGTSTP);
     sigprocmask(SIG_UNBLOCK, &stop, NULL); /* here it stops */
     sigprocmask(SIG_BLOCK, &stop, NULL);
+    sigset_t go_on;
+    sigemptyset(&go_on);
+    sigaddset(&go_on, SIGCONT);
+    sigtimedwait(&go_on, NULL, &(struct timespec){0}); /* what ended the stop is no news any more */
 }

@@ -18,8 +18,8 @@ void signals_close(struct signals *s);
 
 /* Whether it asks a program to end: INT, TERM, HUP, QUIT. */
 bool signals_is_end(int signal);
-/* Stops this process (and the others of its group, when whole_group) as Ctrl-Z would, until it is continued. Returns at
- * once where the system does not allow that: nobody is there who could continue it. */
+/* Stops this process (and the others of its group, when whole_group) as Ctrl-Z would, until it is continued; the SIGCONT
+ * that does so is not read later: handed on, it would undo a Ctrl-Z that comes right behind `fg`. Returns at once where the system does not allow that: nobody is there who could continue it. */
 void signals_stop_self(bool whole_group);
 
 #endif
