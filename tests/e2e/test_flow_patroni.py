@@ -12,6 +12,8 @@ from harness import *
 
 BIN = "/usr/lib/postgresql/15/bin"
 SLOW_S = 90  # for what starts or copies a database, on a loaded machine
+PATRONI, PATRONICTL = ["patroni"], ["patronictl"]
+FORMER = "--master"  # how patronictl is told whom to switch over from
 
 CONFIG = """
 scope: demo
@@ -47,8 +49,17 @@ def etcd_options(w):
     c.chmod(0o755)
     for file in c.iterdir():
         file.chmod(0o644)
-    own = f', cert: "{c}/alice.pem", key: "{c}/alice.key"' if flow.MODE == "mtls" else ""
-    return f', protocol: https, cacert: "{c}/ca.pem"{own}'
+    own = {"tls": "", "mtls": f', cert: "{c}/alice.pem", key: "{c}/alice.key"',
+           "auth": f", username: patroni, password: {flow.PASSWORD}"}
+    return f', protocol: https, cacert: "{c}/ca.pem"{own[flow.MODE]}'
+
+
+def let_in(w):
+    """A user who may do what Patroni has to, and nothing else."""
+    ask = ["etcdctl", *flow.etcdctl_options(w)]
+    for words in (f"user add patroni:{flow.PASSWORD}", "role add patroni", "user grant-role patroni patroni",
+                  "role grant-permission patroni --prefix=true readwrite /service/"):
+        w.run([*ask, *words.split()], env={**os.environ, "ETCDCTL_API": "3", "ETCDCTL_ENDPOINTS": w.server.url}, check=True)
 
 
 class Node:
@@ -70,8 +81,8 @@ class Node:
 
     def start(self):
         log = open(self.w.folder / f"{self.name}.log", "ab")
-        self.process = self.w.start(*self.as_user[1:], *(["patroni"] if self.as_user else []), str(self.config),
-                                    program=self.as_user[0] if self.as_user else "patroni", stdout=log, stderr=log,
+        program, *words = [*self.as_user, *PATRONI, str(self.config)]
+        self.process = self.w.start(*words, program=program, stdout=log, stderr=log,
                                     env={**os.environ, "LC_ALL": "C.UTF-8", "HOME": str(self.folder)})
         log.close()
         return self
@@ -114,11 +125,13 @@ class Node:
 
 def fails_over(w):
     """Patroni elects a leader, fails over, takes the old one back, switches over and bears a restart of the server"""
-    if not (shutil.which("patroni") and os.path.exists(f"{BIN}/postgres") and shutil.which("setpriv")):
+    if not (shutil.which(PATRONI[0]) and os.path.exists(f"{BIN}/postgres") and shutil.which("setpriv")):
         raise Skip("there is no patroni with PostgreSQL 15 on this machine")
-    if flow.MODE == "auth":
+    if flow.MODE == "auth" and PATRONI == ["patroni"]:
         raise Skip("Patroni 3.0 lists the members before it logs in")
     w._server = flow.start(w, w.server_kind)
+    if flow.MODE == "auth":
+        let_in(w)
     one, two = Node(w, "one"), Node(w, "two")
     try:
         one.start().await_role("primary")
@@ -133,11 +146,11 @@ def fails_over(w):
         two.sql("insert into t values (2)")
         one.start().await_role("replica")
         await_(lambda: one.sql("select count(*) from t") == "2", "the old leader has followed", SLOW_S)
-        listed = json.loads(w.run(["patronictl", "-c", str(one.config), "list", "-f", "json"], check=True).stdout)
+        listed = json.loads(w.run([*PATRONICTL, "-c", str(one.config), "list", "-f", "json"], check=True).stdout)
         equal(sorted((m["Member"], m["Role"]) for m in listed), [("one", "Replica"), ("two", "Leader")])
         w.server.kill()
         w.server.start()
-        w.run(["patronictl", "-c", str(one.config), "switchover", "--master", "two", "--candidate", "one", "--force"],
+        w.run([*PATRONICTL, "-c", str(one.config), "switchover", FORMER, "two", "--candidate", "one", "--force"],
               check=True)
         one.await_role("primary")
         two.await_role("replica")
@@ -147,4 +160,5 @@ def fails_over(w):
         two.end()
 
 
-main([fails_over])
+if __name__ == "__main__":
+    main([fails_over])
