@@ -4,47 +4,7 @@
     snapshot.py --built DIR [NAME…]     DIR has what scripts/interop builds
 """
 
-import sys
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "e2e"))
-
-import json
-
-from harness import *
-from harness import Server as Debian
-
-BUILT = Path(sys.argv[sys.argv.index("--built") + 1]).resolve()
-del sys.argv[sys.argv.index("--built") : sys.argv.index("--built") + 2]
-ETCD, CTL, UTL, CHECK = (str(BUILT / name) for name in ("etcd", "etcdctl", "etcdutl", "bboltcheck"))
-
-
-class Current(Debian):
-    """Current etcd, in the same way as Debian's."""
-
-    def _begin(self, port):
-        log = open(self.folder / "log", "ab")
-        begins_at = log.tell()
-        here, peer = f"http://127.0.0.1:{port}", f"http://127.0.0.1:{free_port()}"
-        argv = [ETCD, "--data-dir", str(self.folder / "data"), "--listen-client-urls", here, "--advertise-client-urls",
-                here, "--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer, "--initial-cluster",
-                f"default={peer}"]
-        self.process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
-        log.close()
-
-        def settled():
-            with open(self.folder / "log", "rb") as text:
-                text.seek(begins_at)
-                return b"ready to serve client requests" in text.read() or self.process.poll() is not None
-
-        await_(settled, "etcd is ready", 60)
-        return self.process.poll() is None
-
-
-def ctl(w, url, *words, user=None, input=None):
-    login = ["--user", user] if user else []
-    env = {**os.environ, "ETCDCTL_ENDPOINTS": url}
-    return w.run([CTL, *login, *words], env=env, input=input, check=True, timeout=60).stdout
+from etcds import *
 
 
 def fill(w, url):
@@ -91,26 +51,9 @@ def everything(w, url):
     }
 
 
-def same(got, wanted):
-    """Named by what differs, because the whole is long."""
-    for part in wanted:
-        equal(got[part], wanted[part], part)
-
-
 def hashkv(w, url, revision):
     r = json.loads(ctl(w, url, "endpoint", "hashkv", f"--rev={revision}", "-w", "json", user=ROOT_USER))[0]["HashKV"]
     return r["hash"], r.get("compact_revision", -1)
-
-
-def same_status(w, path):
-    """Ours and etcdutl's numbers, after bbolt's own check of the file."""
-    w.run([CHECK, path], check=True)
-    theirs = json.loads(w.run([UTL, "snapshot", "status", path, "-w", "json"], check=True).stdout)
-    ours = json.loads(w.tenure("snapshot", "status", path, "-o", "json", check=True).stdout)
-    equal(ours, theirs, "status")
-    table = w.run([UTL, "snapshot", "status", path], check=True).stdout
-    equal(w.tenure("snapshot", "status", path, check=True).stdout, table, "status as text")
-    return ours
 
 
 def to_etcd(w, path, name):
@@ -118,13 +61,6 @@ def to_etcd(w, path, name):
     data.parent.mkdir()
     w.run([UTL, "snapshot", "restore", path, "--data-dir", str(data)], check=True)
     return Current("etcd", w.folder / name).start()
-
-
-def to_tenure(w, path, name, *words):
-    data = w.folder / name / "data"
-    data.parent.mkdir()
-    w.tenure("snapshot", "restore", path, "--data-dir", str(data), *words, check=True)
-    return Debian("tenure", w.folder / name).start()
 
 
 def save(w, url, path):
