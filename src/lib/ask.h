@@ -65,6 +65,13 @@ struct ask {
             struct commit *commit;
         } commit;
         struct {
+            bytes key;
+            const char *marks;
+            bool unmarked;
+            struct number_change *change;
+            struct update *update;
+        } number;
+        struct {
             tenure_election *election;
             bytes proposal;
         } proclaim;

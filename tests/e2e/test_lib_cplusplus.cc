@@ -2,8 +2,10 @@
 #include <tenure/auth.h>
 #include <tenure/client.h>
 #include <tenure/cluster.h>
+#include <tenure/counter.h>
 #include <tenure/election.h>
 #include <tenure/error.h>
+#include <tenure/id.h>
 #include <tenure/kv.h>
 #include <tenure/lock.h>
 #include <tenure/maintenance.h>

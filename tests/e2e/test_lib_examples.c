@@ -88,6 +88,21 @@ static void the_example_of_a_transaction_keeps_the_sum(void **state)
     ends_well(&e);
 }
 
+static void the_example_of_a_counter_counts(void **state)
+{
+    struct example e = start(*state, "counter");
+    says(&e, "visit 1");
+    says(&e, "order 1");
+    says(&e, "order 2");
+    says(&e, "order 3");
+    ends_well(&e);
+    e = start(*state, "counter");
+    says(&e, "visit 2");
+    says(&e, "order 1001");
+    is_in("order 1003", e.out);
+    ends_well(&e);
+}
+
 static void the_example_of_an_election_leads_until_it_is_told_to_stop(void **state)
 {
     struct example e = start(*state, "election");
@@ -103,6 +118,7 @@ int main(void)
         cmocka_unit_test(the_example_of_keys_finishes_its_job),
         cmocka_unit_test(the_example_of_a_lock_writes_its_rows),
         cmocka_unit_test(the_example_of_a_transaction_keeps_the_sum),
+        cmocka_unit_test(the_example_of_a_counter_counts),
         cmocka_unit_test(the_example_of_an_election_leads_until_it_is_told_to_stop),
     };
     return cmocka_run_group_tests(tests, setup_server, teardown_server);
