@@ -10,7 +10,7 @@
 
 #include <stdbool.h>
 
-#include <tenure/client.h>
+#include <tenure/session.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -35,6 +35,9 @@ struct tenure_lock_options {
     /* The release begun by tenure_unlock_start has ended: 0 = freed for sure, else it is when its lease ends. */
     void (*on_released)(int code, void *user);
     void *user;
+    /* The session that it hangs on, lost with it; with it ttl_s must be 0. It may be STARTING; it must not be closed before the
+     * call has returned. NULL = as ttl_s says. */
+    tenure_session *session;
 };
 
 /* Waits for the lock. NULL on failure: TENURE_ETIMEOUT (wait_ms passed), TENURE_EBUSY, TENURE_ELOST, TENURE_EINVALID (empty

@@ -19,5 +19,6 @@
 #include <tenure/lock.h>
 #include <tenure/maintenance.h>
 #include <tenure/stm.h>
+#include <tenure/session.h>
 
 #endif

@@ -310,7 +310,8 @@ static int begin(tenure_lock *l, tn_ms now, struct tenure_error *err)
     tenure_client *c = l->object.handle;
     if (c->state != HANDLE_OPEN)
         return error_set(err, TENURE_ECLOSED, "lock '%.100s': the handle is closed", l->name);
-    int rc = lib_session_use(c, l->o.ttl_s, &l->on, err);
+    int rc = l->o.session ? lib_session_join(lib_session_of(l->o.session), &l->on, err)
+                          : lib_session_use(c, l->o.ttl_s, &l->on, err);
     if (rc == 0)
         rc = engine_new(l, now, err);
     if (rc < 0)
@@ -325,7 +326,7 @@ static bool begin_again(tenure_lock *l)
     tn_ms now = handle_now(l->object.handle);
     struct tenure_error ignored;
     enum session_state session = session_state(l->on.session->engine);
-    if (l->is_stopped || session == SESSION_ALIVE || session == SESSION_STARTING)
+    if (l->is_stopped || l->o.session || session == SESSION_ALIVE || session == SESSION_STARTING)
         return false;
     if (l->o.wait_ms > 0 && l->wait_until <= now)
         return false;
@@ -356,6 +357,8 @@ static int options_check(const char *name, const struct tenure_lock_options *opt
     int rc = options_take(ret, sizeof *ret, options, "lock", err);
     if (rc == 0 && (ret->wait_ms < -1 || ret->ttl_s < 0))
         rc = error_set(err, TENURE_EINVALID, "lock '%.100s': a negative time", name);
+    if (rc == 0 && ret->session && ret->ttl_s)
+        rc = error_set(err, TENURE_EINVALID, "lock '%.100s': a TTL beside a session, which has its own", name);
     return rc;
 }
 

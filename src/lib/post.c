@@ -165,6 +165,18 @@ void posts_close(tenure_client *c)
     pthread_mutex_unlock(&c->posts.mutex);
 }
 
+void handle_wake(tenure_client *c)
+{
+    if (handle_on_loop(c)) {
+        handle_wants_turn(c);
+        return;
+    }
+    pthread_mutex_lock(&c->posts.mutex);
+    if (!c->posts.closed)
+        io_wake_send(c->wake);
+    pthread_mutex_unlock(&c->posts.mutex);
+}
+
 /* ---- a function on the loop ---- */
 
 struct sync_post {

@@ -47,6 +47,9 @@ bool posts_run(tenure_client *c, tn_ms now);
 /* From now on post_send answers TENURE_ECLOSED. What is queued can still be run. */
 void posts_close(tenure_client *c);
 
+/* The loop looks at its objects' deadlines soon. Any thread on a blocking handle; else the loop's. */
+void handle_wake(tenure_client *c);
+
 /* Runs fn(arg) on the loop's thread and returns when it has run; at once when this is that thread. It waits as long as a
  * callback keeps the loop busy. false: not run, because the handle is closed (its objects have ended by that). */
 bool handle_sync(tenure_client *c, void (*fn)(void *arg), void *arg);

@@ -7,6 +7,8 @@
 
 #include <stdlib.h>
 
+#include "lib/post.h"
+
 static struct lib_session *session_of(const struct object *o)
 {
     return CONTAINER_OF(o, struct lib_session, object);
@@ -14,13 +16,27 @@ static struct lib_session *session_of(const struct object *o)
 
 /* ---- what the engine says ---- */
 
-static void end(struct lib_session *s)
+/* Users come at the end while one is told, and go only at the end of a turn. */
+static void tell_users(struct lib_session *s)
+{
+    lib_session_publish(s);
+    LIST_FOREACH(it, &s->users)
+    {
+        struct lib_session_user *u = LIST_ENTRY(it, struct lib_session_user, in_session);
+        if (u->on_change)
+            u->on_change(u);
+    }
+}
+
+static void end(struct lib_session *s, int code)
 {
     atomic_store(&s->safe_until, 0);
     s->ended = true;
+    s->end_code = code;
     object_changed(&s->object);
     if (s->object.handle->shared == s)
         s->object.handle->shared = NULL;
+    tell_users(s);
 }
 
 /* Told before any lock on it is held: who dies in the queue may want the lease revoked by somebody else. */
@@ -31,38 +47,69 @@ static void on_alive(void *user, tn_lease lease)
     {
         atomic_store(&LIST_ENTRY(it, struct lib_session_user, in_session)->lease, lease);
     }
+    tell_users(s);
+}
+
+static void on_suspended(void *user, bool suspended)
+{
+    (void)suspended;
+    tell_users(user);
 }
 
 static void on_lost(void *user, const struct tenure_error *why)
 {
-    (void)why;
-    end(user);
+    end(user, why->code);
 }
 
 static void on_closed(void *user, int code)
 {
-    (void)code;
-    end(user);
+    end(user, code);
 }
 
-static const struct session_callbacks callbacks = {.on_alive = on_alive, .on_lost = on_lost, .on_closed = on_closed};
+static const struct session_callbacks callbacks = {
+    .on_alive = on_alive, .on_lost = on_lost, .on_closed = on_closed, .on_suspended = on_suspended};
 
 /* ---- the object ---- */
 
+static bool is_behind_gate(const struct lib_session *s)
+{
+    return s->has_gate && session_gated(s->engine);
+}
+
+/* A beat that came while the gate was closed is due at once. */
 static tn_ms session_object_deadline(const struct object *o)
 {
-    return session_deadline(session_of(o)->engine);
+    const struct lib_session *s = session_of(o);
+    bool opens = is_behind_gate(s) && atomic_load((_Atomic(tn_ms) *)&s->beat_at) > s->beat_seen;
+    return opens ? 0 : session_deadline(s->engine);
 }
 
 static void session_object_tick(struct object *o, tn_ms now)
 {
-    session_tick(session_of(o)->engine, now);
+    struct lib_session *s = session_of(o);
+    if (s->has_gate) {
+        tn_ms at = atomic_load(&s->beat_at);
+        s->beat_seen = at;
+        session_beat(s->engine, at < now ? at : now, now);
+    }
+    session_tick(s->engine, now);
+    if (s->has_gate)
+        atomic_store(&s->is_gated, is_behind_gate(s)); /* before the deadline is asked for: no beat falls in between */
+}
+
+void lib_session_beat(struct lib_session *s)
+{
+    atomic_store(&s->beat_at, io_clock());
+    if (atomic_load(&s->is_gated))
+        handle_wake(s->object.handle);
 }
 
 void lib_session_publish(struct lib_session *s)
 {
-    if (!s->ended)
-        atomic_store(&s->safe_until, session_safe_until(s->engine));
+    if (s->ended)
+        return;
+    atomic_store(&s->safe_until, session_safe_until(s->engine));
+    atomic_store(&s->suspended_from, session_suspended_from(s->engine));
 }
 
 static void publish(struct object *o)
@@ -70,16 +117,27 @@ static void publish(struct object *o)
     lib_session_publish(session_of(o));
 }
 
-/* With the last lock off it the lease has no purpose. */
-static void close_unused(struct lib_session *s)
+void lib_session_end(struct lib_session *s, bool leave, tn_ms now)
 {
     tenure_client *c = s->object.handle;
-    if (!list_empty(&s->users) || s->ended || s->closing)
+    if (s->ended || s->closing)
         return;
     s->closing = true;
     if (c->shared == s)
         c->shared = NULL;
-    session_close(s->engine, handle_now(c));
+    if (leave)
+        session_leave(s->engine, now);
+    else
+        session_close(s->engine, now);
+    lib_session_publish(s);
+    handle_wants_turn(c);
+}
+
+/* With the last lock off it the lease has no purpose. */
+static void close_unused(struct lib_session *s)
+{
+    if (list_empty(&s->users))
+        lib_session_end(s, false, handle_now(s->object.handle));
 }
 
 static void session_object_close(struct object *o, tn_ms now)
@@ -125,14 +183,13 @@ static const struct object_type session_type = {
 
 /* ---- for locks ---- */
 
-static int open_session(tenure_client *c, int64_t ttl_s, bool is_shared, struct lib_session **ret,
+static int open_session(tenure_client *c, const struct session_options *o, bool is_shared, struct lib_session **ret,
                         struct tenure_error *err)
 {
     struct lib_session *s = calloc(1, sizeof *s);
     if (!s)
         return error_set(err, TENURE_ENOMEM, "session: out of memory");
-    struct session_options opt = {.ttl_s = ttl_s, .start_timeout_ms = c->call_timeout_ms};
-    int rc = session_open(c->engine, &opt, &callbacks, s, handle_now(c), &s->engine, err);
+    int rc = session_open(c->engine, o, &callbacks, s, handle_now(c), &s->engine, err);
     if (rc < 0) {
         free(s);
         return rc;
@@ -140,34 +197,56 @@ static int open_session(tenure_client *c, int64_t ttl_s, bool is_shared, struct 
     object_init_first(&s->object, c, &session_type);
     list_init(&s->users);
     s->is_shared = is_shared;
+    s->has_gate = o->heartbeat_ms > 0;
     *ret = s;
     return 0;
 }
 
-/* One that is past its time, but not told so yet, is of no use to a new lock. */
-static struct lib_session *usable_shared(tenure_client *c)
+static void use(struct lib_session *s, struct lib_session_user *u)
 {
-    struct lib_session *s = c->shared;
-    if (!s)
-        return NULL;
+    list_push_back(&s->users, &u->in_session);
+    u->session = s;
+    atomic_store(&u->lease, session_lease(s->engine)); /* 0 before on_alive */
+}
+
+int lib_session_use_own(tenure_client *c, const struct session_options *o, struct lib_session_user *u,
+                        struct tenure_error *err)
+{
+    struct lib_session *s = NULL;
+    int rc = open_session(c, o, false, &s, err);
+    if (rc == 0)
+        use(s, u);
+    return rc;
+}
+
+/* One that is past its time, but not told so yet, is of no use to anybody. */
+static bool is_usable(const struct lib_session *s)
+{
     enum session_state state = session_state(s->engine);
-    bool ok = state == SESSION_STARTING || (state == SESSION_ALIVE && session_valid(s->engine, handle_now(c)));
-    return ok ? s : NULL;
+    return state == SESSION_STARTING ||
+           (state == SESSION_ALIVE && session_valid(s->engine, handle_now(s->object.handle)));
+}
+
+int lib_session_join(struct lib_session *s, struct lib_session_user *u, struct tenure_error *err)
+{
+    if (s->ended || s->closing || !is_usable(s))
+        return error_set(err, TENURE_ELOST, "the session has ended");
+    use(s, u);
+    return 0;
 }
 
 int lib_session_use(tenure_client *c, int64_t ttl_s, struct lib_session_user *u, struct tenure_error *err)
 {
-    struct lib_session *s = ttl_s == 0 ? usable_shared(c) : NULL;
+    struct lib_session *s = ttl_s == 0 && c->shared && is_usable(c->shared) ? c->shared : NULL;
     if (!s) {
-        int rc = open_session(c, ttl_s ? ttl_s : c->session_ttl_s, ttl_s == 0, &s, err);
+        struct session_options o = {.ttl_s = ttl_s ? ttl_s : c->session_ttl_s, .start_timeout_ms = c->call_timeout_ms};
+        int rc = open_session(c, &o, ttl_s == 0, &s, err);
         if (rc < 0)
             return rc;
     }
     if (s->is_shared)
         c->shared = s;
-    list_push_back(&s->users, &u->in_session);
-    u->session = s;
-    atomic_store(&u->lease, session_lease(s->engine)); /* 0 before on_alive */
+    use(s, u);
     return 0;
 }
 

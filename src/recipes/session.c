@@ -35,6 +35,11 @@ struct session {
     bool resumed;
     bool granted; /* was alive once */
     tn_ms safe_until;
+    tn_ms suspend_at; /* when it is suspended, if nothing is answered before */
+    bool suspended;   /* as told, or about to be */
+    int64_t heartbeat_ms;
+    tn_ms beat_at; /* the owner's last sign of life */
+    bool gated, broken_gate;
 
     struct op *op;      /* the grant or the one renewal of the start, then the revoke */
     bool maybe_granted; /* a grant whose answer was lost may have landed or land */
@@ -54,7 +59,7 @@ struct session {
 
     struct tenure_error why; /* of the loss */
     int closed_code;
-    bool tell_alive, tell_lost, tell_closed;
+    bool tell_alive, tell_lost, tell_closed, tell_suspended;
     bool flushing, free_later;
 };
 
@@ -89,6 +94,16 @@ static int64_t believable_ttl(int64_t ttl_s)
 static tn_ms safe_until(tn_ms sent_at, int64_t ttl_s)
 {
     return sent_at + ttl_s * 1000 - session_margin_ms(ttl_s);
+}
+
+/* What was sent then was answered; each only ever moves on. */
+static void believe(struct session *s, tn_ms sent_at, int64_t ttl_s)
+{
+    tn_ms until = safe_until(sent_at, ttl_s), suspend_at = sent_at + ttl_s * 1000 * 2 / 3;
+    if (until > s->safe_until)
+        s->safe_until = until;
+    if (suspend_at > s->suspend_at)
+        s->suspend_at = suspend_at;
 }
 
 /* ---- objects ---- */
@@ -149,6 +164,16 @@ static bool flush_alive(struct session *s)
     return true;
 }
 
+static bool flush_suspended(struct session *s)
+{
+    if (!s->tell_suspended)
+        return false;
+    s->tell_suspended = false;
+    if (s->state == SESSION_ALIVE && s->cb.on_suspended)
+        s->cb.on_suspended(s->user, s->suspended);
+    return true;
+}
+
 static bool flush_objects(struct session *s)
 {
     if (list_empty(&s->due))
@@ -181,7 +206,7 @@ void session_flush(struct session *s)
     if (s->flushing)
         return;
     s->flushing = true;
-    while (!s->free_later && (flush_alive(s) || flush_objects(s) || flush_end(s)))
+    while (!s->free_later && (flush_alive(s) || flush_suspended(s) || flush_objects(s) || flush_end(s)))
         ;
     s->flushing = false;
     if (s->free_later)
@@ -190,18 +215,24 @@ void session_flush(struct session *s)
 
 static bool has_news(const struct session *s)
 {
-    return !list_empty(&s->due) || s->tell_alive || s->tell_lost || s->tell_closed;
+    return !list_empty(&s->due) || s->tell_alive || s->tell_lost || s->tell_closed || s->tell_suspended;
 }
 
 /* ---- the end ---- */
 
-static void stop_renewing(struct session *s, tn_ms now)
+static void stop_keepalive(struct session *s, tn_ms now)
 {
     if (s->keepalive)
         client_keepalive_stop(s->client, s->keepalive, now);
     s->keepalive = NULL;
     s->retry_at = TN_MS_NEVER;
-    s->safe_until = 0;
+}
+
+static void stop_renewing(struct session *s, tn_ms now)
+{
+    stop_keepalive(s, now);
+    s->safe_until = s->suspend_at = 0;
+    s->suspended = s->gated = s->tell_suspended = false;
 }
 
 /* The state was left for good; the objects learn why, oldest first. */
@@ -235,11 +266,26 @@ bool session_check(struct session *s, tn_ms now)
 {
     if (s->state == SESSION_ALIVE && now >= s->safe_until) {
         struct tenure_error why;
-        error_set(&why, TENURE_ELOST, "session %" PRIx64 " lost: no renewal was answered in time (TTL %" PRId64 " s)",
-                  (uint64_t)s->lease, s->ttl_s);
+        if (s->gated)
+            error_set(&why, TENURE_ELOST,
+                      "session %" PRIx64 " lost: the program gave no sign of life for over %" PRId64 " ms",
+                      (uint64_t)s->lease, s->heartbeat_ms);
+        else
+            error_set(&why, TENURE_ELOST,
+                      "session %" PRIx64 " lost: no renewal was answered in time (TTL %" PRId64 " s)",
+                      (uint64_t)s->lease, s->ttl_s);
         lose(s, &why, now);
     }
     return s->state == SESSION_ALIVE;
+}
+
+/* ---- suspended ---- */
+
+static void note_suspended(struct session *s, tn_ms now)
+{
+    bool suspended = session_suspended(s, now);
+    s->tell_suspended = s->tell_suspended != (suspended != s->suspended); /* one that was not told yet is taken back */
+    s->suspended = suspended;
 }
 
 /* ---- renewing ---- */
@@ -249,10 +295,9 @@ static void on_renewed(void *user, tn_ms sent_at, int64_t ttl_s)
     struct session *s = user;
     tn_ms now = client_now(s->client);
     if (session_check(s, now)) {
-        tn_ms until = safe_until(sent_at, believable_ttl(ttl_s));
-        if (until > s->safe_until)
-            s->safe_until = until;
-        session_check(s, now);
+        believe(s, sent_at, believable_ttl(ttl_s));
+        if (session_check(s, now))
+            note_suspended(s, now);
     }
     session_flush(s);
 }
@@ -277,6 +322,32 @@ static void start_renewing(struct session *s, tn_ms now)
         return;
     s->retry = start_renewing;
     s->retry_at = now + backoff_failure(&s->backoff, &s->rng);
+}
+
+/* ---- the heartbeat gate ---- */
+
+/* When it closes; TN_MS_NEVER = it does not, or is closed already. */
+static tn_ms gate_at(const struct session *s)
+{
+    bool may_close = s->heartbeat_ms > 0 && s->state == SESSION_ALIVE && !s->gated && !s->broken_gate;
+    return may_close && s->heartbeat_ms < TN_MS_NEVER - s->beat_at ? s->beat_at + s->heartbeat_ms : TN_MS_NEVER;
+}
+
+/* A renewal under way may still be carried out; its answer is not heard. */
+static void close_gate(struct session *s, tn_ms now)
+{
+    s->gated = true;
+    stop_keepalive(s, now);
+}
+
+void session_beat(struct session *s, tn_ms at, tn_ms now)
+{
+    if (at > s->beat_at)
+        s->beat_at = at;
+    if (!s->gated || !session_check(s, now) || now - s->beat_at >= s->heartbeat_ms)
+        return;
+    s->gated = false;
+    start_renewing(s, now);
 }
 
 /* ---- starting ---- */
@@ -309,7 +380,8 @@ static void begin_life(struct session *s, const struct client_result *r, int64_t
 {
     s->doubtful = !first_try;
     s->ttl_s = believable_ttl(ttl_s);
-    s->safe_until = safe_until(r->sent_at, s->ttl_s);
+    s->safe_until = s->suspend_at = 0;
+    believe(s, r->sent_at, s->ttl_s);
     s->maybe_granted = true;
     if (now >= s->safe_until) { /* the answer took as long as the lease lives */
         adopt(s, now);
@@ -318,6 +390,7 @@ static void begin_life(struct session *s, const struct client_result *r, int64_t
     session_move(s, SESSION_ALIVE);
     s->granted = true;
     s->tell_alive = true;
+    s->beat_at = now;
     s->retry_at = TN_MS_NEVER;
     backoff_success(&s->backoff);
     start_renewing(s, now);
@@ -461,6 +534,8 @@ static int open_check(const struct session_options *opt, struct tenure_error *er
                          opt->ttl_s);
     if (opt->start_timeout_ms < 0)
         return error_set(err, TENURE_EINVALID, "session: a start timeout below 0");
+    if (opt->heartbeat_ms < 0)
+        return error_set(err, TENURE_EINVALID, "session: a heartbeat below 0");
     return 0;
 }
 
@@ -469,6 +544,8 @@ static void session_init(struct session *s, struct client *c, const struct sessi
     s->client = c;
     s->state = SESSION_STARTING;
     s->ttl_s = opt->ttl_s ? opt->ttl_s : TTL_DEFAULT_S;
+    s->heartbeat_ms = opt->heartbeat_ms;
+    s->broken_gate = opt->broken_gate;
     s->resumed = opt->resume != 0;
     s->lease = s->resumed ? opt->resume : draw_lease(c);
     s->start_until = now + (opt->start_timeout_ms ? opt->start_timeout_ms : START_TIMEOUT_MS);
@@ -560,6 +637,26 @@ void session_close(struct session *s, tn_ms now)
     end_objects(s, now);
 }
 
+void session_leave(struct session *s, tn_ms now)
+{
+    if (s->state == SESSION_CLOSING || s->state == SESSION_CLOSED)
+        return;
+    if (s->state == SESSION_STARTING && !s->resumed) {
+        session_close(s, now);
+        return;
+    }
+    bool was_lost = s->state == SESSION_LOST;
+    stop_renewing(s, now);
+    op_drop(&s->op, now);
+    session_move(s, SESSION_CLOSING);
+    s->tell_lost = s->tell_alive = false;
+    closed(s, 0);
+    if (was_lost)
+        return;
+    error_set(&s->why, TENURE_ECLOSED, "session left");
+    end_objects(s, now);
+}
+
 static void drop_objects(struct session *s)
 {
     while (!list_empty(&s->objects)) {
@@ -637,6 +734,26 @@ bool session_is_open(const struct session *s, tn_ms now)
     return s->state == SESSION_STARTING || session_valid(s, now);
 }
 
+bool session_suspended(const struct session *s, tn_ms now)
+{
+    return s->state == SESSION_ALIVE && now >= s->suspend_at;
+}
+
+tn_ms session_suspended_from(const struct session *s)
+{
+    return s->state == SESSION_ALIVE ? s->suspend_at : 0;
+}
+
+const struct tenure_error *session_why(const struct session *s)
+{
+    return &s->why;
+}
+
+bool session_gated(const struct session *s)
+{
+    return s->gated;
+}
+
 struct client *session_client(const struct session *s)
 {
     return s->client;
@@ -655,7 +772,7 @@ tn_ms session_deadline(const struct session *s)
         return 0;
     tn_ms at = s->retry_at;
     if (s->state == SESSION_ALIVE)
-        at = earlier(at, s->safe_until);
+        at = earlier(earlier(at, gate_at(s)), s->suspended ? s->safe_until : earlier(s->suspend_at, s->safe_until));
     if (s->state == SESSION_STARTING && !s->op)
         at = earlier(at, s->start_until);
     struct heap_node *first = heap_first(&s->timers);
@@ -674,7 +791,11 @@ static void run_timers(struct session *s, tn_ms now)
 
 void session_tick(struct session *s, tn_ms now)
 {
-    session_check(s, now);
+    if (session_check(s, now)) {
+        note_suspended(s, now);
+        if (now >= gate_at(s))
+            close_gate(s, now);
+    }
     if (s->state == SESSION_STARTING && !s->op && now >= s->start_until)
         start_timed_out(s, now);
     if (now >= s->retry_at) {

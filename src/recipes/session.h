@@ -11,6 +11,12 @@
  *
  * The lease id is drawn by the client, so a grant whose answer was lost can be asked for again.
  *
+ * Suspended: alive, but no renewal sent within the last two thirds of the TTL was answered (one is due each third). What is
+ * held is still held; it is a warning, told by on_suspended, and taken back by the next answer.
+ *
+ * Heartbeat gate: with heartbeat_ms set the session is renewed only while its owner says that he lives (session_beat). When
+ * he has not for so long, renewals stop, and go on with his next beat, unless the session is lost by then.
+ *
  * Pure: an engine on the client's vocabulary. The driver calls session_tick at session_deadline, before it delivers
  * anything else in that turn; it serves the locks on the session too. Callbacks come from session_tick and client_deliver;
  * each may free or begin anything, the session included. Objects on the session should be closed before it is freed: those
@@ -32,12 +38,16 @@ struct session_callbacks {
     void (*on_lost)(void *user, const struct tenure_error *why);
     /* The start failed (deadline) or session_close has finished; code 0 when the lease was revoked or never was. */
     void (*on_closed)(void *user, int code);
+    /* Alive, but unanswered for a while (true), or answered again (false). */
+    void (*on_suspended)(void *user, bool suspended);
 };
 
 struct session_options {
     int64_t ttl_s;            /* 2 … 9,000,000,000; 0 = 10 s */
     int64_t start_timeout_ms; /* 0 = the client's call timeout */
     tn_lease resume;          /* an existing lease to take over instead of granting one; 0 = grant */
+    int64_t heartbeat_ms;     /* renewals stop when session_beat was not called for so long; 0 = no gate */
+    bool broken_gate;         /* tests only: the gate never closes */
 };
 
 int64_t session_margin_ms(int64_t ttl_s); /* 250 ms + 1 % */
@@ -46,6 +56,9 @@ int session_open(struct client *c, const struct session_options *opt, const stru
                  tn_ms now, struct session **ret, struct tenure_error *err) MUST_USE;
 /* Revokes the lease (bounded by the client's call timeout), then on_closed. Idempotent. */
 void session_close(struct session *s, tn_ms now);
+/* Ends it without revoking: the lease, and every key on it, stays until its TTL is over, or for one who resumes it. The
+ * objects are told that it was closed; on_closed with 0. One that is starting, of a lease of its own, is closed. Idempotent. */
+void session_leave(struct session *s, tn_ms now);
 struct session *
 session_free(struct session *s); /* CLOSED, LOST or never started, or dropped in an emergency; NULL is fine */
 
@@ -56,6 +69,16 @@ int64_t session_ttl_s(const struct session *s);  /* as granted */
 tn_ms session_safe_until(const struct session *s);
 /* Alive and now < safe-until. */
 bool session_valid(const struct session *s, tn_ms now);
+/* Alive, and unanswered for a while. */
+bool session_suspended(const struct session *s, tn_ms now);
+/* The instant from which on it is; 0 while not alive. */
+tn_ms session_suspended_from(const struct session *s);
+/* Why it is LOST or CLOSED. */
+const struct tenure_error *session_why(const struct session *s);
+/* Its owner lived at `at` (not after now). Nothing without a gate. */
+void session_beat(struct session *s, tn_ms at, tn_ms now);
+/* The gate is closed: no renewal is sent before the next beat. */
+bool session_gated(const struct session *s);
 struct client *session_client(const struct session *s);
 
 /* Declares the session lost now (a ghost that cannot be settled, tests). */

@@ -112,6 +112,15 @@ static void the_example_of_an_election_leads_until_it_is_told_to_stop(void **sta
     ends_well(&e);
 }
 
+static void the_example_of_a_session_does_its_jobs(void **state)
+{
+    struct example e = start(*state, "session");
+    says(&e, "job 1, under token ");
+    says(&e, "job 2, ");
+    says(&e, "job 3, ");
+    ends_well(&e);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -120,6 +129,7 @@ int main(void)
         cmocka_unit_test(the_example_of_a_transaction_keeps_the_sum),
         cmocka_unit_test(the_example_of_a_counter_counts),
         cmocka_unit_test(the_example_of_an_election_leads_until_it_is_told_to_stop),
+        cmocka_unit_test(the_example_of_a_session_does_its_jobs),
     };
     return cmocka_run_group_tests(tests, setup_server, teardown_server);
 }

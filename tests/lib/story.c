@@ -49,7 +49,7 @@ static struct {
     size_t n_words;
     struct actor *faulty;
     enum fake_fault fault;
-    bool skip_verify, tolerate;
+    bool skip_verify, tolerate, note_suspensions;
     unsigned begun, acquired, ended, violations;
 } st;
 static char text[TEXT_MAX], taken[TEXT_MAX];
@@ -273,6 +273,13 @@ static void on_closed(void *user, int code)
         say("%s is closed", a->name);
 }
 
+static void on_suspended(void *user, bool suspended)
+{
+    struct actor *a = user;
+    if (st.note_suspensions)
+        say("%s is %s", a->name, suspended ? "suspended" : "answered again");
+}
+
 static void on_acquired(void *user, int code, int64_t token, const struct tenure_error *error)
 {
     struct object *o = user;
@@ -438,11 +445,13 @@ static void free_locks(struct actor *a)
 
 static void opens(struct actor *a)
 {
-    static const struct session_callbacks cb = {on_alive, on_session_lost, on_closed};
+    static const struct session_callbacks cb = {on_alive, on_session_lost, on_closed, on_suspended};
     struct session_options opt = {.ttl_s = number(2)};
     struct tenure_error err;
     if (is(3, "lease"))
         opt.resume = (tn_lease)strtoull(st.words[4], NULL, 16);
+    if (is(3, "heartbeat"))
+        opt.heartbeat_ms = number(4);
     free_locks(a);
     drop_session(a);
     if (session_open(a->client, &opt, &cb, a, fake_now(), &a->session, &err))
@@ -455,6 +464,18 @@ static void closes(struct actor *a)
 {
     if (a->session)
         session_close(a->session, fake_now());
+}
+
+static void leaves_session(struct actor *a)
+{
+    if (a->session)
+        session_leave(a->session, fake_now());
+}
+
+static void beats(struct actor *a)
+{
+    if (a->session)
+        session_beat(a->session, fake_now(), fake_now());
 }
 
 static struct object *locks_object(struct actor *a, const char *label)
@@ -641,6 +662,8 @@ static bool world_sentence(void)
         fault(FAKE_UNAVAILABLE);
     else if (is(0, "deny"))
         fault(FAKE_DENIED);
+    else if (is(0, "note"))
+        st.note_suspensions = true;
     else if (is(0, "skip"))
         st.skip_verify = true;
     else if (is(0, "queue"))
@@ -696,6 +719,10 @@ static bool actor_sentence(struct actor *a)
         opens(a);
     else if (is(1, "closes"))
         closes(a);
+    else if (is(1, "leaves"))
+        leaves_session(a);
+    else if (is(1, "beats"))
+        beats(a);
     else if (is(1, "drops"))
         drop_session(a);
     else if (is(1, "campaigns"))

@@ -14,6 +14,7 @@
  * Sentences; A is any name that begins with a capital letter, x is a lock, `x#2` another object for the same lock x:
  *
  *     A opens TTL            A opens TTL lease HEX (resumes)     A closes       A drops (frees the session as it is)
+ *     A opens TTL heartbeat MS                   A beats         A leaves (keeps its lease)
  *     A locks x              A locks x within MS                 A tries x
  *     A releases x           A cancels x                         A frees x
  *     A campaigns n VALUE    A campaigns n VALUE once | within MS                A proclaims VALUE      A resigns
@@ -24,6 +25,7 @@
  *     delete A x             revoke A                            compact        overflow A
  *     lose request of A      lose reply of A      delay request of A      refuse request of A      deny request of A
  *     garble reply of A       refuse all of A        least TTL S    slow A MS (its answers)
+ *     note suspensions (they are told from here on)
  *     skip verify            wait MS              queue x                 keys
  */
 #ifndef TESTS_LIB_STORY_H

@@ -349,6 +349,166 @@ static void it_can_be_freed_in_each_of_its_callbacks(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
 
+/* ---- suspended ---- */
+
+static void it_is_suspended_when_two_thirds_of_the_ttl_are_unanswered_and_answered_again(void **state)
+{
+    (void)state;
+    story("note suspensions");
+    story("A opens 9");
+    story("wait 5");
+    story_take();
+    story("cut A");
+    story("wait 5990");
+    assert_false(session_suspended(a(), fake_now()));
+    story("wait 10"); /* the grant was sent at 1000 */
+    assert_true(session_suspended(a(), fake_now()));
+    assert_true(session_valid(a(), fake_now()));
+    assert_string_equal(story_take(), "[ 7000] A is suspended\n");
+    story("restore A");
+    story("wait 1000");
+    assert_false(session_suspended(a(), fake_now()));
+    const char *text = story_take();
+    assert_non_null(strstr(text, "A is answered again\n"));
+    story("wait 60000"); /* renewals that are answered suspend nothing */
+    assert_string_equal(story_take(), "");
+}
+
+static void a_loss_follows_a_suspension_and_is_the_last_word(void **state)
+{
+    (void)state;
+    story("note suspensions");
+    story("A opens 9");
+    story("wait 5");
+    story("cut A");
+    story("wait 20000");
+    assert_string_equal(story_take(), "[ 1002] A is alive, TTL 9\n[ 7000] A is suspended\n[ 9660] A is lost\n");
+    assert_false(session_suspended(a(), fake_now()));
+    assert_int_equal(session_suspended_from(a()), 0);
+}
+
+/* ---- the heartbeat gate ---- */
+
+static void who_gives_no_sign_of_life_is_not_renewed_any_more_and_loses_at_safe_until(void **state)
+{
+    (void)state;
+    story("A opens 9 heartbeat 4000");
+    story("A locks x");
+    story("wait 3900"); /* renewed at a third of the TTL, for 9 s from 4000 on */
+    assert_false(session_gated(a()));
+    story("wait 200");
+    assert_true(session_gated(a()));
+    assert_true(lock_held(story_lock("A", "x"), fake_now()));
+    tn_ms until = session_safe_until(a());
+    story("wait 20000");
+    assert_int_equal(session_state(a()), SESSION_LOST);
+    assert_false(lock_held(story_lock("A", "x"), fake_now()));
+    assert_true(until < 13000);
+    assert_non_null(strstr(session_why(a())->text, "no sign of life for over 4000 ms"));
+}
+
+static void who_gives_signs_of_life_is_renewed_for_ever(void **state)
+{
+    (void)state;
+    story("A opens 9 heartbeat 4000");
+    story("wait 5");
+    for (int i = 0; i < 40; i++) {
+        story("A beats");
+        story("wait 3000");
+        assert_false(session_gated(a()));
+    }
+    assert_int_equal(session_state(a()), SESSION_ALIVE);
+}
+
+static void a_beat_before_safe_until_opens_the_gate_again(void **state)
+{
+    (void)state;
+    story("A opens 9 heartbeat 4000");
+    story("wait 11000"); /* close to safe-until */
+    assert_true(session_gated(a()));
+    tn_ms until = session_safe_until(a());
+    story("A beats");
+    assert_false(session_gated(a()));
+    story("wait 100");
+    assert_true(session_safe_until(a()) > until);
+    story("wait 3000");
+    assert_int_equal(session_state(a()), SESSION_ALIVE);
+}
+
+static void a_beat_after_safe_until_revives_nothing(void **state)
+{
+    (void)state;
+    story("A opens 9 heartbeat 4000");
+    story("wait 30000");
+    story("A beats");
+    story("wait 1000");
+    assert_int_equal(session_state(a()), SESSION_LOST);
+}
+
+static void without_a_heartbeat_there_is_no_gate(void **state)
+{
+    (void)state;
+    struct session_options opt = {.heartbeat_ms = -1};
+    struct session *s = NULL;
+    struct tenure_error err;
+    assert_int_equal(session_open(fake_client("Q"), &opt, NULL, NULL, fake_now(), &s, &err), TENURE_EINVALID);
+    story("A opens 9");
+    story("wait 60000");
+    assert_false(session_gated(a()));
+    story("A beats");
+    assert_int_equal(session_state(a()), SESSION_ALIVE);
+}
+
+/* ---- leaving ---- */
+
+static void leaving_keeps_the_lease_and_its_keys_for_a_successor(void **state)
+{
+    (void)state;
+    char sentence[64];
+    story("A opens 9");
+    story("A locks x");
+    story("wait 5");
+    tn_lease lease = session_lease(a());
+    story_take();
+    story("A leaves");
+    assert_false(lock_held(story_lock("A", "x"), fake_now()));
+    assert_int_equal(fake_leases(), 1);
+    assert_int_equal(fake_keys(), 1);
+    story("wait 5");
+    const char *text = story_take();
+    assert_non_null(strstr(text, "A loses x: session left\n"));
+    assert_non_null(strstr(text, "A is closed\n"));
+    story("A leaves"); /* once more: nothing */
+    story("A closes");
+    snprintf(sentence, sizeof sentence, "B opens 9 lease %llx", (unsigned long long)lease);
+    story(sentence);
+    story("wait 5000");
+    assert_int_equal(session_state(story_session("B")), SESSION_ALIVE);
+    assert_int_equal(fake_keys(), 1);
+}
+
+static void what_was_left_ends_by_itself_when_nobody_comes(void **state)
+{
+    (void)state;
+    story("A opens 9");
+    story("wait 5");
+    story("A leaves");
+    story("wait 8000");
+    assert_int_equal(fake_leases(), 1);
+    story("wait 5000");
+    assert_int_equal(fake_leases(), 0);
+}
+
+static void leaving_what_is_not_granted_yet_closes_it(void **state)
+{
+    (void)state;
+    story("A opens 9");
+    story("A leaves");
+    story("wait 100");
+    assert_int_equal(fake_leases(), 0);
+    assert_int_equal(session_state(a()), SESSION_CLOSED);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -374,6 +534,16 @@ int main(void)
         TEST(options_that_cannot_be_are_refused),
         TEST(a_server_that_grants_for_ever_is_not_believed_beyond_the_limit),
         TEST(it_can_be_freed_in_each_of_its_callbacks),
+        TEST(it_is_suspended_when_two_thirds_of_the_ttl_are_unanswered_and_answered_again),
+        TEST(a_loss_follows_a_suspension_and_is_the_last_word),
+        TEST(who_gives_no_sign_of_life_is_not_renewed_any_more_and_loses_at_safe_until),
+        TEST(who_gives_signs_of_life_is_renewed_for_ever),
+        TEST(a_beat_before_safe_until_opens_the_gate_again),
+        TEST(a_beat_after_safe_until_revives_nothing),
+        TEST(without_a_heartbeat_there_is_no_gate),
+        TEST(leaving_keeps_the_lease_and_its_keys_for_a_successor),
+        TEST(what_was_left_ends_by_itself_when_nobody_comes),
+        TEST(leaving_what_is_not_granted_yet_closes_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
