@@ -33,6 +33,9 @@ struct tenure_election_options {
      * freed by tenure_election_stop, unless that was called before. No callback comes after it. */
     void (*on_stopped)(tenure_election *e, int code, const struct tenure_error *err, void *user);
     void *user;
+    /* The session that it campaigns on; with it ttl_s must be 0. It ends with that session: on_lost, then on_stopped. It must not
+     * be closed before tenure_election_start has returned. NULL = one of its own, and another one after each loss. */
+    tenure_session *session;
 };
 
 /* Campaigns until stopped; callbacks on the loop's thread. NULL on failure. Any handle. */

@@ -10,6 +10,7 @@
 
 #include "lib/ask.h"
 #include "lib/result.h"
+#include "lib/session.h"
 #include "recipes/election.h"
 
 #define KEY_MAX 8192 /* prefix, name and lease are shorter */
@@ -22,6 +23,7 @@ struct stop {
 struct tenure_election {
     struct object object;
     struct election *engine;
+    struct lib_session_user on; /* no session: the engine has one of its own */
     bool has_ended, is_stopped;
     struct stop *stop; /* made with it, so that stopping cannot fail */
     bool stop_is_sent, stop_is_told;
@@ -128,6 +130,13 @@ static void stop(tenure_election *e, tn_ms now)
     object_changed(&e->object);
 }
 
+/* The session it borrows was given up just before. */
+static void election_object_abort(struct object *o, tn_ms now)
+{
+    if (!election_of(o)->has_ended)
+        election_tick(election_of(o)->engine, now);
+}
+
 static void election_object_close(struct object *o, tn_ms now)
 {
     stop(election_of(o), now);
@@ -151,6 +160,7 @@ static void election_object_free(struct object *o)
 {
     tenure_election *e = election_of(o);
     election_free(e->engine);
+    lib_session_unuse(&e->on);
     if (!e->stop_is_sent)
         post_unref(&e->stop->post);
     else if (!e->stop_is_told)
@@ -165,6 +175,7 @@ static const struct object_type election_type = {
     .tick = election_object_tick,
     .publish = publish,
     .close = election_object_close,
+    .abort = election_object_abort,
     .is_over = is_over,
     .last_word = last_word,
     .free = election_object_free,
@@ -236,6 +247,12 @@ static int begin(struct start *s, tenure_election *e)
     };
     if (s->handle->state != HANDLE_OPEN)
         return error_set(s->err, TENURE_ECLOSED, "election '%.100s': the handle is closed", s->name);
+    if (s->o.session) {
+        int rc = lib_session_join(lib_session_of(s->o.session), &e->on, s->err);
+        if (rc < 0)
+            return rc;
+        opt.session = e->on.session->engine;
+    }
     return election_start(s->handle->engine, s->name, &opt, &callbacks, e, handle_now(s->handle), &e->engine, s->err);
 }
 
@@ -246,6 +263,7 @@ static void start_run(void *arg)
     if (!e)
         return;
     if (begin(s, e) < 0) {
+        lib_session_unuse(&e->on);
         post_unref(&e->stop->post);
         pthread_mutex_destroy(&e->key_mutex);
         free(e);
@@ -263,6 +281,8 @@ static int options_check(const char *name, const struct tenure_election_options 
     int rc = options_take(ret, sizeof *ret, options, "election", err);
     if (rc == 0 && (ret->wait_ms < 0 || ret->ttl_s < 0))
         rc = error_set(err, TENURE_EINVALID, "election '%.100s': a negative time", name);
+    if (rc == 0 && ret->session && ret->ttl_s)
+        rc = error_set(err, TENURE_EINVALID, "election '%.100s': a TTL beside a session, which has its own", name);
     return rc;
 }
 

@@ -30,9 +30,10 @@ struct election {
     struct buf proposal;
     int64_t ttl_s, wait_ms;
     bool once, broken_skip_verify;
+    bool borrows; /* the session: neither opened, ticked, closed nor freed here */
 
     enum election_state state;
-    struct session *session; /* of the campaign; NULL in a pause, or when stopped */
+    struct session *session; /* of the campaign; of its own: NULL in a pause, or when stopped */
     struct lock *lock;
     int64_t token; /* of the current or last leadership */
     tn_rev mod;    /* of the own key while leading; what a proclaim is guarded by */
@@ -71,6 +72,8 @@ static void election_move(struct election *e, enum election_state to)
 static void retire(struct election *e, tn_ms now)
 {
     e->lock = lock_free(e->lock);
+    if (e->borrows)
+        return;
     if (e->session && session_state(e->session) != SESSION_LOST)
         session_close(e->session, now);
     e->session = session_free(e->session);
@@ -94,7 +97,9 @@ static void resign(struct election *e, int code, tn_ms now)
     e->tell_resigned = led;
     if (led)
         lock_release(e->lock, now);
-    else if (e->session)
+    else if (e->borrows && e->lock)
+        lock_cancel(e->lock, now); /* its end is on_acquired */
+    else if (e->session && !e->borrows)
         session_close(e->session, now);
     else
         stopped(e, code);
@@ -105,10 +110,17 @@ static void campaign_again_later(struct election *e, tn_ms now)
     e->again_at = now + backoff_failure(&e->backoff, &e->rng);
 }
 
-static bool fails_for_good(int code)
+/* A borrowed session is not replaced. */
+static bool session_is_over(const struct election *e)
+{
+    enum session_state state = e->borrows ? session_state(e->session) : SESSION_ALIVE;
+    return state != SESSION_STARTING && state != SESSION_ALIVE;
+}
+
+static bool fails_for_good(const struct election *e, int code)
 {
     enum tenure_kind kind = tenure_error_kind(code);
-    return kind == TENURE_KIND_USAGE || kind == TENURE_KIND_DENIED || code == TENURE_ECLOSED ||
+    return session_is_over(e) || kind == TENURE_KIND_USAGE || kind == TENURE_KIND_DENIED || code == TENURE_ECLOSED ||
            code == TENURE_ETOOLARGE;
 }
 
@@ -116,7 +128,7 @@ static void campaign_failed(struct election *e, int code, const struct tenure_er
 {
     e->error = *error;
     retire(e, now);
-    if (fails_for_good(code))
+    if (fails_for_good(e, code))
         stopped(e, code);
     else
         campaign_again_later(e, now);
@@ -139,6 +151,13 @@ static void on_session_closed(void *user, int code)
     stopped(e, e->stop_code);
 }
 
+/* The place on a borrowed session is given back, or on its way. */
+static void left_borrowed(struct election *e)
+{
+    e->lock = lock_free(e->lock);
+    stopped(e, e->stop_code);
+}
+
 static void gained(struct election *e, int64_t token)
 {
     election_move(e, ELECTION_LEADING);
@@ -153,8 +172,11 @@ static void gained(struct election *e, int64_t token)
 static void on_acquired(void *user, int code, int64_t token, const struct tenure_error *error)
 {
     struct election *e = user;
-    if (e->state == ELECTION_RESIGNING)
-        return; /* the closing session ended the acquire */
+    if (e->state == ELECTION_RESIGNING) {
+        if (e->borrows)
+            left_borrowed(e);
+        return; /* else the closing session ended the acquire */
+    }
     if (code == 0)
         gained(e, token);
     else
@@ -170,7 +192,7 @@ static void on_lost(void *user, const struct tenure_error *why)
     tn_ms now = client_now(e->client);
     retire(e, now);
     e->error = lost;
-    if (e->once) {
+    if (e->once || session_is_over(e)) {
         stopped(e, lost.code);
     } else {
         election_move(e, ELECTION_CAMPAIGNING);
@@ -185,7 +207,11 @@ static void on_released(void *user, int code)
 {
     struct election *e = user;
     (void)code;
-    if (e->state == ELECTION_RESIGNING)
+    if (e->state != ELECTION_RESIGNING)
+        return;
+    if (e->borrows)
+        left_borrowed(e);
+    else
         session_close(e->session, client_now(e->client));
 }
 
@@ -198,7 +224,7 @@ static int open_campaign(struct election *e, tn_ms now, struct tenure_error *err
     struct session_options session_opt = {.ttl_s = e->ttl_s};
     struct lock_options lock_opt = {
         .prefix = e->prefix, .value = buf_bytes(&e->proposal), .broken_skip_verify = e->broken_skip_verify};
-    int rc = session_open(e->client, &session_opt, &session_cb, e, now, &e->session, err);
+    int rc = e->borrows ? 0 : session_open(e->client, &session_opt, &session_cb, e, now, &e->session, err);
     if (rc == 0)
         rc = lock_new(e->session, e->name, &lock_opt, &lock_cb, e, &e->lock, err);
     return rc ? rc : lock_acquire(e->lock, now, err);
@@ -292,6 +318,8 @@ static void election_init(struct election *e, struct client *c, const struct ele
     e->ttl_s = opt->ttl_s;
     e->wait_ms = opt->wait_ms;
     e->once = opt->once;
+    e->session = opt->session;
+    e->borrows = opt->session != NULL;
     e->broken_skip_verify = opt->broken_skip_verify;
     e->wait_until = opt->wait_ms && opt->wait_ms < TN_MS_NEVER - now ? now + opt->wait_ms : TN_MS_NEVER;
     e->again_at = TN_MS_NEVER;
@@ -400,7 +428,7 @@ tn_ms election_deadline(const struct election *e)
     if (e->tell_resigned || e->tell_stopped)
         return 0;
     tn_ms own = earlier(e->again_at, e->wait_until);
-    return e->session ? earlier(own, session_deadline(e->session)) : own;
+    return e->session && !e->borrows ? earlier(own, session_deadline(e->session)) : own;
 }
 
 static void waited_in_vain(struct election *e, tn_ms now)
@@ -439,7 +467,7 @@ void election_tick(struct election *e, tn_ms now)
     if (e->ticking)
         return;
     e->ticking = true;
-    if (e->session)
+    if (e->session && !e->borrows)
         session_tick(e->session, now);
     if (!e->free_later)
         run_timers(e, now);

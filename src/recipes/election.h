@@ -3,6 +3,8 @@
  *
  * With `again` (the default) a candidate that lost leadership opens a new session and campaigns again until stopped.
  *
+ * On a session of the caller's it campaigns as long as that lives, and ends with it: on_lost, then on_stopped with the reason.
+ *
  * Pure; callbacks last. Rules M1, M2, M5 to M8, M10, L2, L3.
  */
 #ifndef RECIPES_ELECTION_H
@@ -28,6 +30,8 @@ struct election_options {
     int64_t ttl_s;   /* 0 = 10 s; each campaign has a session of its own */
     int64_t wait_ms; /* for the first leadership; 0 = without end */
     bool once;       /* stop after the first loss instead of campaigning again */
+    struct session
+        *session; /* borrowed, ticked and closed by its owner, freed after the election; NULL = one of its own */
     bool broken_skip_verify;
 };
 

@@ -146,6 +146,45 @@ static void a_lock_on_a_session_that_has_ended_is_refused(void **state)
     tenure_close(c);
 }
 
+static void on_gained(tenure_election *e, tenure_token token, void *user)
+{
+    (void)e, (void)token;
+    atomic_fetch_add((atomic_int *)user, 1);
+}
+
+static void on_stopped(tenure_election *e, int code, const struct tenure_error *err, void *user)
+{
+    (void)e, (void)err;
+    atomic_store((atomic_int *)user + 1, code);
+}
+
+static void an_election_on_it_ends_with_it(void **state)
+{
+    tenure_client *c = open_on(*state);
+    struct tenure_error err = {0};
+    atomic_int seen[2] = {0, 0};
+    struct tenure_session_options so = {.size = sizeof so, .own = 1};
+    tenure_session *s = open_session(c, &so);
+    struct tenure_election_options eo = {
+        .size = sizeof eo, .session = s, .on_gained = on_gained, .on_stopped = on_stopped, .user = seen};
+    tenure_election *first = tenure_election_start(c, "one", &eo, &err), *second;
+    assert_non_null(first);
+    await_flag(&seen[0]);
+    assert_int_equal(tenure_election_lease(first), tenure_session_lease(s));
+    tenure_election_stop(first);
+    assert_int_equal(tenure_session_state(s), TENURE_SESSION_CONNECTED);
+    atomic_store(&seen[0], 0);
+    second = tenure_election_start(c, "two", &eo, &err);
+    assert_non_null(second);
+    await_flag(&seen[0]);
+    close_session(s);
+    await_flag(&seen[1]);
+    assert_int_equal(seen[1], TENURE_ECLOSED);
+    assert_false(tenure_election_leads(second));
+    tenure_election_stop(second);
+    tenure_close(c);
+}
+
 static void a_successor_resumes_what_was_left(void **state)
 {
     tenure_client *c = open_on(*state), *other = open_on(*state);
@@ -322,6 +361,7 @@ int main(void)
         cmocka_unit_test(the_shared_one_is_that_of_the_locks_and_outlives_its_object),
         cmocka_unit_test(closing_one_revokes_it_and_what_is_on_it_is_lost),
         cmocka_unit_test(a_lock_on_a_session_that_has_ended_is_refused),
+        cmocka_unit_test(an_election_on_it_ends_with_it),
         cmocka_unit_test(a_successor_resumes_what_was_left),
         cmocka_unit_test(a_program_that_gives_no_sign_of_life_loses_it),
         cmocka_unit_test(a_program_that_gives_signs_of_life_keeps_it),

@@ -519,6 +519,7 @@ static void campaigns(struct actor *a)
     struct election_options opt = {.proposal = bytes_str(st.n_words > 3 ? st.words[3] : ""),
                                    .once = is(4, "once"),
                                    .wait_ms = is(4, "within") ? number(5) : 0,
+                                   .session = is(4, "here") ? a->session : NULL,
                                    .broken_skip_verify = st.skip_verify};
     struct tenure_error err;
     snprintf(a->election_name, sizeof a->election_name, "%s", st.words[2]);
@@ -798,8 +799,8 @@ void story_end(void)
         if (a->client)
             fake_pause(a->client, false);
         free_locks(a);
-        drop_session(a);
         remove_election(a);
+        drop_session(a);
         a->observer = observer_stop(a->observer, fake_now());
     }
     fake_run(2 * FAKE_CALL_TIMEOUT_MS); /* what was cancelled, or runs on unseen, comes to its end */

@@ -17,7 +17,8 @@
  *     A opens TTL heartbeat MS                   A beats         A leaves (keeps its lease)
  *     A locks x              A locks x within MS                 A tries x
  *     A releases x           A cancels x                         A frees x
- *     A campaigns n VALUE    A campaigns n VALUE once | within MS                A proclaims VALUE      A resigns
+ *     A campaigns n VALUE    A campaigns n VALUE once | within MS | here (on its session)
+ *     A proclaims VALUE      A resigns
  *     A forgets its election (frees it as it is)
  *     A observes n           A looks away
  *     cut A                  restore A                           stop A         continue A

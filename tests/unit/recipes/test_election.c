@@ -437,6 +437,100 @@ static void an_observer_can_be_stopped_in_its_callback(void **state)
     assert_null(seen_by);
 }
 
+/* ---- on a session of the caller's ---- */
+
+static void on_a_borrowed_session_it_leads_and_leaves_the_session_alive(void **state)
+{
+    (void)state;
+    story("A opens 10");
+    story("A campaigns n red here"); /* while it starts */
+    story("wait 10");
+    assert_int_equal(election_state(e("A")), ELECTION_LEADING);
+    assert_int_equal(election_lease(e("A")), session_lease(story_session("A")));
+    assert_int_equal(fake_leases(), 1);
+    story_take();
+    story("A resigns");
+    assert_false(e("A") && election_leads(e("A"), fake_now()));
+    story("wait 10");
+    assert_null(e("A"));
+    assert_int_equal(fake_keys(), 0);
+    assert_int_equal(session_state(story_session("A")), SESSION_ALIVE);
+    const char *text = story_take();
+    assert_non_null(strstr(text, "A leads n no more\n"));
+    assert_non_null(strstr(text, "A stopped\n"));
+}
+
+static void it_ends_with_the_borrowed_session(void **state)
+{
+    (void)state;
+    story("A opens 10");
+    story("A campaigns n red here");
+    story("wait 10");
+    story("cut A");
+    story("wait 15000");
+    assert_null(e("A"));
+    const char *text = story_take();
+    assert_non_null(strstr(text, "A leads n no more: session"));
+    assert_non_null(strstr(text, "A stopped: session"));
+}
+
+static void a_key_deleted_by_hand_leads_to_another_campaign_on_the_borrowed_session(void **state)
+{
+    (void)state;
+    story("A opens 10");
+    story("A campaigns n red here");
+    story("wait 500");
+    int64_t token = election_token(e("A"));
+    assert_true(fake_delete(election_key(e("A"))));
+    story("wait 1000");
+    assert_int_equal(election_state(e("A")), ELECTION_LEADING);
+    assert_true(election_token(e("A")) > token);
+    assert_int_equal(fake_leases(), 1);
+}
+
+static size_t candidates(void)
+{
+    struct kv kv;
+    size_t n = 0;
+    for (size_t i = 0; fake_key(i, &kv); i++)
+        n += bytes_has_prefix(kv.key, bytes_str("/election/n/")); /* a fence may stay while the session lives */
+    return n;
+}
+
+static void stopping_at_any_moment_on_a_borrowed_session_leaves_no_key_M7(void **state)
+{
+    (void)state;
+    char wait[32];
+    story("B opens 100");
+    story("B campaigns n blue here");
+    for (int ms = 0; ms < 12; ms++) {
+        story("A opens 10");
+        story("A campaigns n red here");
+        snprintf(wait, sizeof wait, "wait %d", ms);
+        story(wait);
+        story("A resigns");
+        story("wait 50");
+        assert_null(e("A"));
+        assert_int_equal(candidates(), 1);
+        story("A closes");
+        story("wait 50");
+    }
+    assert_int_equal(election_state(e("B")), ELECTION_LEADING);
+}
+
+static void a_session_that_has_ended_cannot_be_borrowed(void **state)
+{
+    (void)state;
+    story("A opens 10");
+    story("wait 5");
+    story("A closes");
+    story("wait 5");
+    story_take();
+    story("A campaigns n red here");
+    assert_null(e("A"));
+    assert_non_null(strstr(story_take(), "A is refused: "));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
 
 int main(void)
@@ -464,6 +558,11 @@ int main(void)
         TEST(an_observer_that_may_not_look_is_told),
         TEST(an_observer_waits_for_a_server),
         TEST(an_observer_can_be_stopped_in_its_callback),
+        TEST(on_a_borrowed_session_it_leads_and_leaves_the_session_alive),
+        TEST(it_ends_with_the_borrowed_session),
+        TEST(a_key_deleted_by_hand_leads_to_another_campaign_on_the_borrowed_session),
+        TEST(stopping_at_any_moment_on_a_borrowed_session_leaves_no_key_M7),
+        TEST(a_session_that_has_ended_cannot_be_borrowed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
