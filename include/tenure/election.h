@@ -17,7 +17,8 @@ typedef struct tenure_observer tenure_observer;
 enum tenure_loss {
     TENURE_LOSS_EXPIRED = 1, /* safe-until passed without an answered renewal */
     TENURE_LOSS_REVOKED,     /* the lease or the key was ended by somebody else */
-    TENURE_LOSS_RESIGNED     /* by tenure_election_stop */
+    TENURE_LOSS_RESIGNED,    /* by tenure_election_stop */
+    TENURE_LOSS_REFUSED /* safe-until passed because the servers refuse the user: tenure_election_why has their words */
 };
 
 struct tenure_election_options {
@@ -51,6 +52,8 @@ bool tenure_election_leads(const tenure_election *e);
 tenure_token tenure_election_token(const tenure_election *e);   /* of the current or last leadership; 0 = none yet */
 int64_t tenure_election_remaining_ms(const tenure_election *e); /* until safe-until; <= 0 = does not lead */
 int64_t tenure_election_lease(const tenure_election *e);        /* 0 while there is none */
+/* Why it last lost, or ended: the servers' words when they refused. code 0: it has not, or by tenure_election_stop. */
+void tenure_election_why(const tenure_election *e, struct tenure_error *ret);
 /* Writes the key into out (cut to size, 0-terminated); "" while there is none. */
 void tenure_election_key(const tenure_election *e, char *out, size_t size);
 /* Blocking handles: replaces the proposal while leading. TENURE_ENOTHELD. */

@@ -65,12 +65,13 @@ static void on_gained(tenure_election *e, tenure_token token, void *user)
 static void on_election_lost(tenure_election *e, enum tenure_loss why, void *user)
 {
     struct claim *c = user;
-    (void)e;
     if (c->state != CLAIM_HELD)
         return;
     c->state = CLAIM_LOST;
     keep(&c->why, TENURE_ELOST, NULL);
-    if (why == TENURE_LOSS_REVOKED)
+    if (why == TENURE_LOSS_REFUSED)
+        tenure_election_why(e, &c->why);
+    else if (why == TENURE_LOSS_REVOKED)
         snprintf(c->why.text, sizeof c->why.text, "the lease or the key was ended by somebody else");
     else
         snprintf(c->why.text, sizeof c->why.text, "the lease could not be renewed in time");

@@ -272,6 +272,8 @@ struct client_keepalive *client_keepalive_start(struct client *c, tn_lease id, i
                                                 struct tenure_error *err) MUST_USE;
 /* No callback comes after it. Call it once for each start, also after on_gone. */
 void client_keepalive_stop(struct client *c, struct client_keepalive *k, tn_ms now);
+/* What the servers refused renewals, or the token for them, with, since one was answered last; code 0 = with nothing. */
+const struct tenure_error *client_keepalive_refusal(const struct client *c);
 
 /* ---- what the objects built on the client need, and callbacks do not carry ---- */
 /* The newest `now` that any function above was given: within a callback, the time of this turn. */

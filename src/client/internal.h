@@ -443,8 +443,11 @@ struct keepalives {
     struct map by_lease; /* lease -> first of its keepalives */
     uint64_t sent_no;
     tn_ms opened_at, retry_at;
+    struct tenure_error refusal; /* the last one; code 0 = none since the last answer */
 };
 
+/* No token is to be had: what is not renewed for that will be told why. */
+void keepalives_denied(struct client *c, const struct tenure_error *why);
 void keepalives_zero(struct client *c); /* makes keepalives_fini possible */
 int keepalives_init(struct client *c) MUST_USE;
 void keepalives_fini(struct client *c);

@@ -354,6 +354,7 @@ void keepalives_on_message(struct client *c, bytes message)
     if (!k)
         return; /* stopped meanwhile, or never asked */
     conn_trust(c, c->keepalives.stream.conn, DOUBT_KEEPALIVE);
+    error_clear(&c->keepalives.refusal);
     if (r.ttl_s > 0) {
         renewed(c, k, r.ttl_s);
     } else {
@@ -363,12 +364,32 @@ void keepalives_on_message(struct client *c, bytes message)
     deliver_later(c, &k->delivery);
 }
 
+void keepalives_denied(struct client *c, const struct tenure_error *why)
+{
+    c->keepalives.refusal = *why;
+}
+
+const struct tenure_error *client_keepalive_refusal(const struct client *c)
+{
+    return &c->keepalives.refusal;
+}
+
+static void note_refusal(struct client *c, const struct stream_end *end)
+{
+    struct tenure_error *refusal = &c->keepalives.refusal;
+    int len = (int)(end->text.len < sizeof refusal->text ? end->text.len : sizeof refusal->text);
+    if (!end->lost && end->status != GRPC_OK && len > 0)
+        error_set(refusal, client_classify(end->status, end->text, false).code, "%.*s", len,
+                  (const char *)end->text.data);
+}
+
 void keepalives_on_end(struct client *c, const struct stream_end *end)
 {
     struct keepalives *ks = &c->keepalives;
     struct conn *conn = ks->stream.conn;
     stream_detach(&ks->stream);
     stream_lost(c);
+    note_refusal(c, end);
     (void)login_refused(c, ks->login, retry_etcd_error(end->text));
     if (!end->lost && c->n_endpoints > 1 && retry_elsewhere(end->status, end->text))
         conn_doubt(c, conn, DOUBT_CALLS, "the keepalives were refused");

@@ -131,6 +131,7 @@ static void denied(struct client *c, const struct tenure_error *error)
     error_wrap(&why, "login as user \"%.64s\"", c->login.user);
     calls_denied(c, &why);
     watches_denied(c, &why);
+    keepalives_denied(c, &why);
     retry_later(c);
 }
 

@@ -37,7 +37,8 @@ struct tenure_election {
     _Atomic(tenure_token) token;
     _Atomic(int64_t) lease;
     pthread_mutex_t key_mutex;
-    char *key; /* under the mutex; 0-terminated; NULL = none */
+    char *key;               /* under the mutex; 0-terminated; NULL = none */
+    struct tenure_error why; /* under the mutex */
 };
 
 static tenure_election *election_of(const struct object *o)
@@ -78,17 +79,31 @@ static void on_gained(void *user, int64_t token)
 }
 
 /* The engine's code does not tell an expiry from a lease that somebody ended; the time does. */
-static enum tenure_loss loss_of(const struct tenure_error *why, tn_ms safe_until)
+static enum tenure_loss loss_of(const tenure_election *e, const struct tenure_error *why, tn_ms safe_until)
 {
     if (!why || why->code == 0)
         return TENURE_LOSS_RESIGNED;
-    return io_clock() >= safe_until ? TENURE_LOSS_EXPIRED : TENURE_LOSS_REVOKED;
+    if (io_clock() < safe_until)
+        return TENURE_LOSS_REVOKED;
+    bool refused = client_keepalive_refusal(e->object.handle->engine)->kind == TENURE_KIND_DENIED;
+    return refused ? TENURE_LOSS_REFUSED : TENURE_LOSS_EXPIRED;
+}
+
+static void note_why(tenure_election *e, const struct tenure_error *why)
+{
+    pthread_mutex_lock(&e->key_mutex);
+    if (why)
+        e->why = *why;
+    else
+        error_clear(&e->why);
+    pthread_mutex_unlock(&e->key_mutex);
 }
 
 static void on_lost(void *user, const struct tenure_error *why)
 {
     tenure_election *e = user;
-    enum tenure_loss loss = loss_of(why, atomic_exchange(&e->safe_until, 0));
+    enum tenure_loss loss = loss_of(e, why, atomic_exchange(&e->safe_until, 0));
+    note_why(e, why);
     if (e->on_lost)
         e->on_lost(e, loss, e->user);
 }
@@ -99,6 +114,8 @@ static void on_stopped(void *user, int code, const struct tenure_error *error)
     e->has_ended = true;
     object_changed(&e->object);
     publish(&e->object);
+    if (code)
+        note_why(e, error);
     if (e->on_stopped)
         e->on_stopped(e, code, error, e->user);
 }
@@ -344,6 +361,14 @@ tenure_token tenure_election_token(const tenure_election *e)
 int64_t tenure_election_lease(const tenure_election *e)
 {
     return atomic_load(&((tenure_election *)e)->lease);
+}
+
+void tenure_election_why(const tenure_election *election, struct tenure_error *ret)
+{
+    tenure_election *e = (tenure_election *)election;
+    pthread_mutex_lock(&e->key_mutex);
+    *ret = e->why;
+    pthread_mutex_unlock(&e->key_mutex);
 }
 
 void tenure_election_key(const tenure_election *election, char *out, size_t size)

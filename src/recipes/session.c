@@ -266,10 +266,14 @@ bool session_check(struct session *s, tn_ms now)
 {
     if (s->state == SESSION_ALIVE && now >= s->safe_until) {
         struct tenure_error why;
+        const struct tenure_error *refusal = client_keepalive_refusal(s->client);
         if (s->gated)
             error_set(&why, TENURE_ELOST,
                       "session %" PRIx64 " lost: the program gave no sign of life for over %" PRId64 " ms",
                       (uint64_t)s->lease, s->heartbeat_ms);
+        else if (refusal->code)
+            error_set(&why, TENURE_ELOST, "session %" PRIx64 " lost: its renewals were refused: %.160s",
+                      (uint64_t)s->lease, refusal->text);
         else
             error_set(&why, TENURE_ELOST,
                       "session %" PRIx64 " lost: no renewal was answered in time (TTL %" PRId64 " s)",

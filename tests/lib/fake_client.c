@@ -961,6 +961,21 @@ struct client_keepalive *client_keepalive_start(struct client *c, tn_lease id, i
     return k;
 }
 
+static struct tenure_error refusal;
+
+void fake_note_refusal(int code, const char *text)
+{
+    error_clear(&refusal);
+    if (code)
+        error_set(&refusal, code, "%s", text);
+}
+
+const struct tenure_error *client_keepalive_refusal(const struct client *c)
+{
+    (void)c;
+    return &refusal;
+}
+
 void client_keepalive_stop(struct client *c, struct client_keepalive *k, tn_ms now)
 {
     (void)now;

@@ -45,6 +45,8 @@ void fake_cut(struct client *c, bool cut); /* nothing goes in or out; what is un
 void fake_slow_replies(struct client *c,
                        int64_t ms); /* answers to calls and renewals are so much longer on their way */
 void fake_slow_watches(struct client *c, int64_t ms); /* watch events are so much longer on their way, in no hurry */
+/* What client_keepalive_refusal answers, for all, until it is noted anew; code 0 = nothing. */
+void fake_note_refusal(int code, const char *text);
 void fake_stale_list(struct client *c);        /* the next range is answered by a server that knows nothing yet */
 void fake_pause(struct client *c, bool pause); /* the process is stopped; what arrives waits */
 bool fake_is_paused(const struct client *c);

@@ -256,6 +256,25 @@ static void a_refusal_that_may_pass_does_not_end_a_keepalive(void **state)
     stop(&l);
 }
 
+static void what_renewals_are_refused_with_is_known_until_one_is_answered(void **state)
+{
+    struct life l;
+    (void)state;
+    assert_int_equal(client_keepalive_refusal(w.client)->code, 0);
+    struct mock_rule *r = mock_on(&w, "/LeaseKeepAlive", 1, MOCK_ANSWER);
+    r->status = GRPC_PERMISSION_DENIED;
+    r->text = etcd_error_text(ETCD_PERMISSION_DENIED);
+    start(&l, mock_lease(&w), 10, w.now);
+    for (int i = 0; i < 1000 && client_keepalive_refusal(w.client)->code == 0; i++)
+        world_run(&w, 1);
+    assert_int_equal(client_keepalive_refusal(w.client)->code, TENURE_EDENIED);
+    assert_non_null(strstr(client_keepalive_refusal(w.client)->text, "permission denied"));
+    world_run(&w, 5000);
+    assert_true(l.n > 0);
+    assert_int_equal(client_keepalive_refusal(w.client)->code, 0);
+    stop(&l);
+}
+
 static void a_lease_lives_through_cuts_at_every_byte(void **state)
 {
     (void)state;
@@ -388,6 +407,7 @@ int main(void)
         cmocka_unit_test(keepalives_move_to_another_endpoint_when_one_goes_silent),
         CASE_2(keepalives_move_when_only_they_are_not_answered),
         CASE_1(a_refusal_that_may_pass_does_not_end_a_keepalive),
+        CASE_1(what_renewals_are_refused_with_is_known_until_one_is_answered),
         cmocka_unit_test(a_lease_lives_through_cuts_at_every_byte),
         CASE_1(many_leases_share_the_stream),
         CASE_1(two_keepalives_of_one_lease_do_not_take_each_others_answers),

@@ -387,6 +387,21 @@ static void a_loss_follows_a_suspension_and_is_the_last_word(void **state)
     assert_int_equal(session_suspended_from(a()), 0);
 }
 
+static void a_loss_says_what_the_renewals_were_refused_with(void **state)
+{
+    (void)state;
+    fake_note_refusal(TENURE_EDENIED, "login as user \"mallory\": authentication failed");
+    story("A opens 9");
+    story("A locks x");
+    story("wait 5");
+    story("cut A");
+    story("wait 20000");
+    fake_note_refusal(0, NULL);
+    assert_non_null(strstr(session_why(a())->text, "its renewals were refused: login as user \"mallory\""));
+    assert_int_equal(session_why(a())->code, TENURE_ELOST);
+    assert_non_null(strstr(story_take(), "A loses x: session"));
+}
+
 /* ---- the heartbeat gate ---- */
 
 static void who_gives_no_sign_of_life_is_not_renewed_any_more_and_loses_at_safe_until(void **state)
@@ -536,6 +551,7 @@ int main(void)
         TEST(it_can_be_freed_in_each_of_its_callbacks),
         TEST(it_is_suspended_when_two_thirds_of_the_ttl_are_unanswered_and_answered_again),
         TEST(a_loss_follows_a_suspension_and_is_the_last_word),
+        TEST(a_loss_says_what_the_renewals_were_refused_with),
         TEST(who_gives_no_sign_of_life_is_not_renewed_any_more_and_loses_at_safe_until),
         TEST(who_gives_signs_of_life_is_renewed_for_ever),
         TEST(a_beat_before_safe_until_opens_the_gate_again),
