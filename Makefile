@@ -1,6 +1,6 @@
 # Tenure. Everything here calls a script or meson; `make help` lists it.
 .POSIX:
-.PHONY: all help deps demo check check-tsan check-clang bench fuzz sim flows interop install format tidy clean
+.PHONY: all help deps demo check check-tsan check-clang bench fuzz sim flows interop reference install format tidy clean
 
 PREFIX = /usr/local
 
@@ -39,6 +39,9 @@ flows: deps     ## the flows by other people's clients in every mode: plain, TLS
 
 interop:        ## current etcd beside tenure serve, and clients that Debian does not have (needs Go)
 	@scripts/interop
+
+reference:      ## the reference of the public headers, by doxygen: build/reference/html
+	@scripts/reference
 
 install:        ## install into PREFIX (DESTDIR is respected)
 	@scripts/install $(PREFIX)
