@@ -57,6 +57,10 @@ struct tenure_options {
     const char *
         server_name; /* what the servers' certificates are for; NULL = the host of the endpoint ("localhost" for unixs) */
     int insecure_skip_verify; /* not 0: any certificate will do, of whomever it is */
+    /* Exact transactions (kv.h): not 0 makes every transaction exact that compares a key which its then-operations change. Their
+     * marks are keys `<marks_prefix><lease>/<number>`; NULL = "/marks/". Who asks must be allowed to write there. Copied. */
+    int exact_guarded;
+    const char *marks_prefix;
 };
 
 /* Opens a blocking handle. endpoints: comma-separated "http://host:port", "host:port", "unix:///path", with TLS

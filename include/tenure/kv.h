@@ -175,16 +175,43 @@ struct tenure_txn_result {
     int64_t revision;
     size_t n_ops;
     const struct tenure_op_result *ops;
+    bool
+        ops_unknown; /* of an exact one: outcome and revision are known, what the operations answered is not any more; n_ops 0 */
 };
+/* Makes the commit exact: it is sent again when its answer was lost, never applied twice, and asked after until it is known
+ * whether it was applied and by which branch; the answers of its operations are read again from history where they can be.
+ * For this it writes a mark in the same revision (see marks_prefix in client.h), on a lease that ends with the handle; the first
+ * one costs three round trips, later ones one. Without it, and without tenure_options.exact_guarded, a transaction whose answer
+ * was lost fails with applied = maybe. So does an exact one only when nobody could be asked before its deadline, it was
+ * cancelled, or no server was reached for a minute. One operation less than the server allows fits into each branch. */
+void tenure_txn_exact(tenure_txn *t, bool exact);
 /* Commits; t can be committed again or freed. ret may be NULL. Answers 0 for both outcomes; look at (*ret)->outcome. */
 int tenure_txn_commit(tenure_txn *t, int64_t timeout_ms, struct tenure_txn_result **ret, struct tenure_error *err);
 void tenure_txn_result_free(struct tenure_txn_result *r);
+
+/* ---- compare and set: written only if nobody else wrote in between; exact, as tenure_txn_exact says ---- */
+struct tenure_cas_result {
+    enum tenure_txn_outcome outcome; /* TENURE_TXN_FAILED: the key's mod_revision is another one, nothing was written */
+    int64_t revision;                /* of the write; or of the store when it was judged */
+    bool has_kv;                     /* there is a kv: */
+    struct tenure_kv kv; /* what the key holds instead; when written: what it held before, if prev_kv was asked for */
+};
+/* Puts, or deletes, the key if its mod_revision is mod_revision (as a get, a watch or an earlier write told it); 0 = if it does
+ * not exist. Answers 0 for both outcomes; look at (*ret)->outcome, and try again with (*ret)->kv.mod_revision where that makes
+ * sense. ret may be NULL. TENURE_ENOTFOUND: the lease does not exist. TENURE_EINVALID: delete_if of more than one key, or with
+ * mod_revision 0; a negative mod_revision. */
+int tenure_put_if(tenure_client *c, struct tenure_bytes key, struct tenure_bytes value, int64_t mod_revision,
+                  const struct tenure_put_options *o, struct tenure_cas_result **ret, struct tenure_error *err);
+int tenure_delete_if(tenure_client *c, struct tenure_bytes key, int64_t mod_revision,
+                     const struct tenure_delete_options *o, struct tenure_cas_result **ret, struct tenure_error *err);
+void tenure_cas_free(struct tenure_cas_result *r); /* NULL is fine */
 
 /* ---- completions: the same calls without waiting. The callback comes exactly once, from the loop, also after a close
  * (TENURE_ECLOSED); its result is NULL when code != 0, else it belongs to the callback, which frees it. ---- */
 typedef void (*tenure_get_cb)(void *user, int code, struct tenure_get_result *r, const struct tenure_error *err);
 typedef void (*tenure_put_cb)(void *user, int code, struct tenure_put_result *r, const struct tenure_error *err);
 typedef void (*tenure_delete_cb)(void *user, int code, struct tenure_delete_result *r, const struct tenure_error *err);
+typedef void (*tenure_cas_cb)(void *user, int code, struct tenure_cas_result *r, const struct tenure_error *err);
 typedef void (*tenure_txn_cb)(void *user, int code, struct tenure_txn_result *r, const struct tenure_error *err);
 /* 0, or why the call could not begin (then the callback does not come). cb may be NULL for the writes. */
 int tenure_get_start(tenure_client *c, struct tenure_bytes key, const struct tenure_get_options *o, tenure_get_cb cb,
@@ -193,6 +220,11 @@ int tenure_put_start(tenure_client *c, struct tenure_bytes key, struct tenure_by
                      const struct tenure_put_options *o, tenure_put_cb cb, void *user, struct tenure_error *err);
 int tenure_delete_start(tenure_client *c, struct tenure_bytes key, const struct tenure_delete_options *o,
                         tenure_delete_cb cb, void *user, struct tenure_error *err);
+int tenure_put_if_start(tenure_client *c, struct tenure_bytes key, struct tenure_bytes value, int64_t mod_revision,
+                        const struct tenure_put_options *o, tenure_cas_cb cb, void *user, struct tenure_error *err);
+int tenure_delete_if_start(tenure_client *c, struct tenure_bytes key, int64_t mod_revision,
+                           const struct tenure_delete_options *o, tenure_cas_cb cb, void *user,
+                           struct tenure_error *err);
 int tenure_txn_start(tenure_txn *t, int64_t timeout_ms, tenure_txn_cb cb, void *user, struct tenure_error *err);
 
 /* ---- watches ---- */

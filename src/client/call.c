@@ -43,6 +43,7 @@ static struct client_call *call_alloc(struct client *c)
     if (!call)
         return NULL;
     buf_init(&call->request);
+    buf_init(&call->again);
     buf_init(&call->reply);
     return call;
 }
@@ -50,6 +51,7 @@ static struct client_call *call_alloc(struct client *c)
 static void call_destroy(struct client_call *call)
 {
     buf_fini(&call->request);
+    buf_fini(&call->again);
     buf_fini(&call->reply);
     free(call);
 }
@@ -69,6 +71,7 @@ static void call_keep(struct client *c, struct client_call *call)
         return;
     }
     trim(&call->request);
+    trim(&call->again);
     trim(&call->reply);
     list_push_back(&c->spare_calls, &call->link);
     c->n_spare_calls++;
@@ -146,7 +149,7 @@ static void call_finish(struct client *c, struct client_call *call)
     stream_detach(&call->stream);
     timer_arm(c, &call->timer, TN_MS_NEVER);
     c->n_live -= call->endpoint == SIZE_MAX;
-    c->queued_bytes -= call->request.len;
+    c->queued_bytes -= call->request.len + call->again.len;
     call_move(c, call, CALL_DONE);
     deliver_later(c, &call->delivery);
 }
@@ -260,17 +263,18 @@ static int64_t timeout_of(const struct client *c, const struct client_call_optio
 static void call_init(struct client *c, struct client_call *call, const struct call_kind *kind,
                       const struct client_call_options *opt)
 {
-    struct buf request = call->request, reply = call->reply;
+    struct buf request = call->request, again = call->again, reply = call->reply;
     struct timer timer = call->timer;
     *call = (struct client_call){
         .stream = {.kind = STREAM_CALL},
         .timer = timer,
         .kind = kind,
         .is_write = kind->is_write,
-        .repeatable = opt && opt->repeatable,
+        .repeatable = opt && (opt->repeatable || opt->again),
         .endpoint = SIZE_MAX,
         .timeout_ms = timeout_of(c, opt),
         .request = request,
+        .again = again,
         .reply = reply,
     };
     list_init(&call->link);
@@ -280,7 +284,7 @@ static void call_init(struct client *c, struct client_call *call, const struct c
         call->try_ms = c->silence_ms;
     if (call->try_ms < 1)
         call->try_ms = 1;
-    call->request.len_max = c->queued_bytes_max;
+    call->request.len_max = call->again.len_max = c->queued_bytes_max;
 }
 
 struct client_call *client_call_new(struct client *c, const struct call_kind *kind,
@@ -312,10 +316,11 @@ struct client_call *client_call_new(struct client *c, const struct call_kind *ki
 
 static int submission_error(const struct client *c, const struct client_call *call, struct tenure_error *err)
 {
-    if (buf_error(&call->request) == TENURE_ENOMEM)
+    int rc = buf_error(&call->request) ? buf_error(&call->request) : buf_error(&call->again);
+    if (rc == TENURE_ENOMEM)
         return error_set(err, TENURE_ENOMEM, "out of memory");
     size_t room = c->queued_bytes < c->queued_bytes_max ? c->queued_bytes_max - c->queued_bytes : 0;
-    if (buf_error(&call->request) || (call->request.len > room && !call->kind->is_login))
+    if (rc || (call->request.len + call->again.len > room && !call->kind->is_login))
         return error_set(err, TENURE_ELIMIT, "the requests under way hold %zu bytes, the client is set to at most %zu",
                          c->queued_bytes, c->queued_bytes_max);
     return 0;
@@ -330,7 +335,7 @@ struct client_call *call_submit(struct client *c, struct client_call *call, tn_m
     }
     call->deadline = time_after(now, call->timeout_ms);
     c->n_live += call->endpoint == SIZE_MAX;
-    c->queued_bytes += call->request.len;
+    c->queued_bytes += call->request.len + call->again.len;
     call_wait(c, call);
     client_settle(c);
     return call;
@@ -338,11 +343,23 @@ struct client_call *call_submit(struct client *c, struct client_call *call, tn_m
 
 /* ---- failed tries ---- */
 
+/* A copy of a write is out there whose fate is not known: what is sent from now on is what the caller gave for that. */
+static void note_doubt(struct client_call *call, bool in_doubt)
+{
+    if (!call->is_write || !in_doubt)
+        return;
+    if (!call->maybe_applied && call->again.len > 0) {
+        struct buf first = call->request;
+        call->request = call->again;
+        call->again = first;
+    }
+    call->maybe_applied = true;
+}
+
 /* The copy is given up; what is known of it is kept. */
 static void forget_copy(struct client *c, struct client_call *call, bool proven)
 {
-    if (call->is_write && !proven)
-        call->maybe_applied = true;
+    note_doubt(call, !proven);
     stream_reset(c, &call->stream);
 }
 
@@ -399,7 +416,7 @@ static void call_refused(struct client *c, struct client_call *call, const struc
         call_fail(c, call, v.applied);
         return;
     }
-    call->maybe_applied |= call->is_write && v.applied != TENURE_APPLIED_NO;
+    note_doubt(call, v.applied != TENURE_APPLIED_NO);
     stream_detach(&call->stream);
     call_rest(c, call);
 }
@@ -415,7 +432,7 @@ static void wait_for_next(struct client *c, struct client_call *call)
 static void call_lost(struct client *c, struct client_call *call, bool proven)
 {
     struct conn *conn = call->stream.conn;
-    call->maybe_applied |= call->is_write && !proven;
+    note_doubt(call, !proven);
     if (call->endpoint == SIZE_MAX && (proven || may_repeat(call))) {
         stream_detach(&call->stream);
         if (conn_takes_calls(conn))

@@ -27,5 +27,7 @@ struct client_call *client_txn(struct client *c, const struct txn_req *req, cons
         return NULL;
     call->is_write = txn_may_write(req);
     encode_txn_req(req, &call->request);
+    if (opt && opt->again)
+        encode_txn_req(opt->again, &call->again);
     return call_submit(c, call, now, err);
 }

@@ -19,7 +19,7 @@
  * Every call has a deadline and ends exactly once. Reads are sent again on another endpoint until the deadline. A write
  * is sent again only when it was provably not applied: never written, refused stream, above GOAWAY's last id, or an error
  * of etcd's that says so. Otherwise a failure says TENURE_APPLIED_MAYBE. A guarded transaction whose caller marks it as
- * safe to repeat (client_call_options.repeatable: applying it twice is the same as once, by its compares) is sent again.
+ * safe to repeat (client_call_options.repeatable, again: applying it twice is the same as once, by its compares) is sent again.
  *
  * Thread: none of its own; one caller at a time. Memory: bounded by the config; past it calls fail with TENURE_ELIMIT.
  */
@@ -133,6 +133,9 @@ typedef void (*client_done_cb)(void *user, const struct client_result *r);
 struct client_call_options {
     int64_t timeout_ms; /* 0 = the client's default */
     bool repeatable;    /* for transactions: see above */
+    /* For transactions, and then they count as repeatable: what is sent in their place once a copy was sent whose fate is not
+     * known. Both must be such that all copies together are applied at most once. NULL = the same; borrowed for the call. */
+    const struct txn_req *again;
 };
 
 /* Each copies what it needs of req, answers a handle for client_cancel (valid until its callback has begun) and calls cb

@@ -242,6 +242,7 @@ struct client_call {
     tn_ms deadline, try_at, sent_at;
     uint64_t sent_output; /* conn->outputs when it was sent */
     struct buf request, reply;
+    struct buf again; /* takes the request's place once a copy's fate is not known; empty = the same is sent */
     int code;
     enum etcd_error etcd;
     struct tenure_error error;

@@ -22,6 +22,7 @@ void handle_free(tenure_client *c)
     buf_fini(&c->out);
     lib_secure_close(c);
     free(c->purpose);
+    free(c->marks_prefix);
     free(c);
 }
 

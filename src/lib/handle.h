@@ -47,6 +47,7 @@ struct posts {
     bool closed;
 };
 
+struct lib_exact;
 struct lib_session;
 
 /* Certificates of endpoints with TLS; the texts are the handle's. */
@@ -89,8 +90,11 @@ struct tenure_client {
     tn_ms now;
 
     struct list objects;
-    struct list timed;          /* those of them that time moves */
-    bool has_changed;           /* an object may be over */
+    struct list timed;       /* those of them that time moves */
+    bool has_changed;        /* an object may be over */
+    struct lib_exact *exact; /* transactions with a mark; NULL before the first one */
+    char *marks_prefix;      /* NULL = the default */
+    bool exact_guarded;
     struct lib_session *shared; /* the session of locks without a TTL of their own; NULL = none */
     struct list marks;          /* those of them that are marks: see marks.c */
 

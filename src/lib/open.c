@@ -166,6 +166,9 @@ static int set_options(tenure_client *c, const struct tenure_options *o, struct 
         return error_set(err, TENURE_EINVALID, "a time in the options is too large");
     c->log = o->log;
     c->log_user = o->log_user;
+    c->exact_guarded = o->exact_guarded != 0;
+    if (o->marks_prefix && !(c->marks_prefix = strdup(o->marks_prefix)))
+        return error_set(err, TENURE_ENOMEM, "out of memory");
     c->purpose = strdup(o->purpose ? o->purpose : program_invocation_short_name);
     return c->purpose ? 0 : error_set(err, TENURE_ENOMEM, "out of memory");
 }

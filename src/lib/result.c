@@ -244,6 +244,36 @@ struct tenure_txn_result *result_txn(const struct txn_resp *r)
     return pen_begin(&p) ? txn_write(&p, r, r->revision) : NULL;
 }
 
+/* The key as it is, or as it was: NULL when the answer has none. */
+static const struct kv *cas_kv(const struct response_op *op)
+{
+    if (op->kind == OP_RANGE)
+        return op->range.n_kvs ? &op->range.kvs[0] : NULL;
+    if (op->kind == OP_PUT)
+        return op->put.has_prev_kv ? &op->put.prev_kv : NULL;
+    return op->kind == OP_DELETE && op->del.n_prev_kvs ? &op->del.prev_kvs[0] : NULL;
+}
+
+struct tenure_cas_result *result_cas(const struct txn_resp *r)
+{
+    struct pen p = {0};
+    const struct kv *kv = r->n_responses ? cas_kv(&r->responses[0]) : NULL;
+    need(&p, 1, sizeof(struct tenure_cas_result));
+    if (kv) {
+        need_bytes(&p, kv->key);
+        need_bytes(&p, kv->value);
+    }
+    if (!pen_begin(&p))
+        return NULL;
+    struct tenure_cas_result *out = put_structs(&p, 1, sizeof *out);
+    out->outcome = r->succeeded ? TENURE_TXN_SUCCEEDED : TENURE_TXN_FAILED;
+    out->revision = r->revision;
+    out->has_kv = kv;
+    if (kv)
+        out->kv = put_kv(&p, kv);
+    return out;
+}
+
 /* ---- leases ---- */
 
 struct tenure_lease_info *result_lease(const struct lease_ttl_resp *r)

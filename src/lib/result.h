@@ -18,6 +18,8 @@ struct tenure_get_result *result_get(const struct range_resp *r) MUST_USE;
 struct tenure_put_result *result_put(const struct put_resp *r) MUST_USE;
 struct tenure_delete_result *result_delete(const struct delete_resp *r) MUST_USE;
 struct tenure_txn_result *result_txn(const struct txn_resp *r) MUST_USE;
+/* Of `if mod_revision … then put or delete else get`. */
+struct tenure_cas_result *result_cas(const struct txn_resp *r) MUST_USE;
 struct tenure_lease_info *result_lease(const struct lease_ttl_resp *r) MUST_USE;
 struct tenure_lease_list *result_leases(const struct lease_list_resp *r) MUST_USE;
 struct tenure_member_list *result_members(const struct member_list_resp *r, uint64_t cluster_id, uint64_t added)

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "lib/ask.h"
+#include "lib/exact.h"
 #include "lib/range.h"
 #include "lib/request.h"
 #include "lib/result.h"
@@ -22,6 +23,7 @@ struct tenure_txn {
     struct txn_req req;
     size_t cap_compares, cap_success, cap_failure;
     unsigned depth; /* of the transactions within it; 0 = none */
+    bool exact;
 };
 
 tenure_txn *tenure_txn_new(tenure_client *c)
@@ -333,6 +335,8 @@ static int txn_begin(struct ask *k, const struct client_call_options *opt, tn_ms
 static int txn_convert(struct ask *k, const struct client_result *r)
 {
     k->result = result_txn(r->txn);
+    if (k->result)
+        ((struct tenure_txn_result *)k->result)->ops_unknown = k->a != 0;
     return k->result ? 0 : TENURE_ENOMEM;
 }
 
@@ -355,6 +359,47 @@ static const struct ask_type write_type = {
     .complete = txn_complete,
 };
 
+static const struct ask_type exact_type = {
+    .what = "txn",
+    .writes = true,
+    .begin = lib_exact_begin,
+    .convert = txn_convert,
+    .result_free = free,
+    .complete = txn_complete,
+};
+
+/* ---- exact ones ---- */
+
+void tenure_txn_exact(tenure_txn *t, bool exact)
+{
+    if (t)
+        t->exact = exact;
+}
+
+static bool changes(const struct request_op *op, const struct key_range *key)
+{
+    if (op->kind == OP_PUT)
+        return key_range_contains(*key, op->put.key);
+    return op->kind == OP_DELETE && key_range_contains(op->del.range, key->key);
+}
+
+/* Whether a compare is on a key that the then-operations change. */
+static bool is_guarded(const struct txn_req *r)
+{
+    for (size_t i = 0; i < r->n_compares; i++)
+        for (size_t j = 0; j < r->n_success; j++)
+            if (changes(&r->success[j], &r->compares[i].range))
+                return true;
+    return false;
+}
+
+static const struct ask_type *type_of(const tenure_txn *t)
+{
+    if (!txn_may_write(&t->req))
+        return &read_type;
+    return t->exact || (t->handle->exact_guarded && is_guarded(&t->req)) ? &exact_type : &write_type;
+}
+
 /* Answers whether there was memory. */
 static bool set_request(struct ask *k, const tenure_txn *t)
 {
@@ -368,7 +413,7 @@ static struct ask *txn_ask(tenure_txn *t, int64_t timeout_ms, struct tenure_erro
         *err = t->why;
         return NULL;
     }
-    struct ask *k = ask_new(t->handle, txn_may_write(&t->req) ? &write_type : &read_type, timeout_ms, err);
+    struct ask *k = ask_new(t->handle, type_of(t), timeout_ms, err);
     if (k && !set_request(k, t)) {
         ask_free(k);
         k = NULL;

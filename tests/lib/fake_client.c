@@ -85,6 +85,8 @@ struct client_call {
     void *user;
     tn_ms deadline;
     bool write, repeatable;
+    bool has_again; /* again takes the transaction's place behind a copy whose fate is not known */
+    struct txn_req again;
     bool sent; /* at least one copy has left */
     unsigned copies;
     bool waiting; /* for the connection */
@@ -109,6 +111,7 @@ struct copy {
     tn_ms sent_at;
     unsigned number; /* the first is 1 */
     bool reply_lost, garbled, slow;
+    struct txn_req txn; /* as it was sent */
 };
 
 struct renewal {
@@ -349,11 +352,16 @@ static bool compare_holds(const struct compare *c)
     return any || number_holds(c, &absent);
 }
 
+static bool txn_lease_missing(const struct txn_req *req);
+
 static bool lease_missing(const struct request_op *ops, size_t n)
 {
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
         if (ops[i].kind == OP_PUT && ops[i].put.lease && !find_lease(ops[i].put.lease))
             return true;
+        if (ops[i].kind == OP_TXN && txn_lease_missing(ops[i].txn))
+            return true;
+    }
     return false;
 }
 
@@ -367,6 +375,22 @@ static int64_t delete_range(tn_rev rev, struct key_range range)
             deleted++;
     return deleted;
 }
+
+static bool txn_holds(const struct txn_req *req)
+{
+    bool holds = true;
+    for (size_t i = 0; i < req->n_compares; i++)
+        holds = holds && compare_holds(&req->compares[i]);
+    return holds;
+}
+
+static bool txn_lease_missing(const struct txn_req *req)
+{
+    bool holds = txn_holds(req);
+    return lease_missing(holds ? req->success : req->failure, holds ? req->n_success : req->n_failure);
+}
+
+static void run_txn(const struct txn_req *req, tn_rev rev, struct txn_resp *ret, bool *changed);
 
 static void run_op(const struct request_op *op, tn_rev rev, struct response_op *ret, bool *changed)
 {
@@ -383,24 +407,32 @@ static void run_op(const struct request_op *op, tn_rev rev, struct response_op *
         ret->del.deleted = delete_range(rev, op->del.range);
         *changed = *changed || ret->del.deleted;
         return;
+    case OP_TXN:
+        ret->txn = take(sizeof *ret->txn);
+        run_txn(op->txn, rev, ret->txn, changed);
+        return;
     default:
         fail_msg("the model has no operation %d", (int)op->kind);
     }
 }
 
-static enum etcd_error do_txn(const struct txn_req *req, struct txn_resp *ret)
+static void run_txn(const struct txn_req *req, tn_rev rev, struct txn_resp *ret, bool *changed)
 {
-    bool holds = true, changed = false;
-    for (size_t i = 0; i < req->n_compares; i++)
-        holds = holds && compare_holds(&req->compares[i]);
+    bool holds = txn_holds(req);
     const struct request_op *ops = holds ? req->success : req->failure;
     size_t n = holds ? req->n_success : req->n_failure;
-    if (lease_missing(ops, n))
-        return ETCD_LEASE_NOT_FOUND;
     *ret = (struct txn_resp){
         .succeeded = holds, .responses = take((n + 1) * sizeof(struct response_op)), .n_responses = n};
     for (size_t i = 0; i < n; i++)
-        run_op(&ops[i], w.revision + 1, &ret->responses[i], &changed);
+        run_op(&ops[i], rev, &ret->responses[i], changed);
+}
+
+static enum etcd_error do_txn(const struct txn_req *req, struct txn_resp *ret)
+{
+    bool changed = false;
+    if (txn_lease_missing(req))
+        return ETCD_LEASE_NOT_FOUND;
+    run_txn(req, w.revision + 1, ret, &changed);
     w.revision += changed;
     ret->revision = w.revision;
     return ETCD_OK;
@@ -483,6 +515,8 @@ static void complete(struct client_call *call)
 static void complete_error(struct client_call *call, int code, enum tenure_applied applied, enum etcd_error etcd)
 {
     error_set(&call->error, code, "%s", etcd ? etcd_error_text(etcd) : tenure_error_string(code));
+    if (applied == TENURE_APPLIED_NO && call->result.maybe_before)
+        applied = TENURE_APPLIED_MAYBE;
     call->error.applied = call->write ? applied : TENURE_APPLIED_NO;
     call->result.code = code;
     call->result.etcd = etcd;
@@ -498,10 +532,15 @@ static void broken(void *what)
     struct client_call *call = what;
     if (call->done)
         return;
-    if (call->write && !call->repeatable)
+    if (call->write && !call->repeatable) {
         complete_error(call, TENURE_EUNAVAILABLE, TENURE_APPLIED_MAYBE, ETCD_OK);
-    else
-        send_copy(call);
+        return;
+    }
+    call->result.maybe_before = call->write;
+    if (call->has_again)
+        call->txn = call->again;
+    call->has_again = false;
+    send_copy(call);
 }
 
 static void timed_out(void *what)
@@ -542,8 +581,9 @@ static void refused(void *what)
 }
 
 /* What the server does with it; the first copy's answer is the call's, later ones are not heard. */
-static enum etcd_error carry_out(struct client_call *call, struct client_call *answer)
+static enum etcd_error carry_out(const struct copy *copy, struct client_call *answer)
 {
+    struct client_call *call = copy->call;
     w.n_requests++;
     switch (call->kind) {
     case CALL_RANGE:
@@ -555,7 +595,7 @@ static enum etcd_error carry_out(struct client_call *call, struct client_call *a
         return ETCD_OK;
     case CALL_TXN:
         answer->result.txn = &answer->txn_resp;
-        return do_txn(&call->txn, &answer->txn_resp);
+        return do_txn(&copy->txn, &answer->txn_resp);
     case CALL_GRANT:
         answer->result.grant = &answer->grant_resp;
         return do_grant(call->grant.id, call->grant.ttl_s, &answer->grant_resp);
@@ -577,7 +617,7 @@ static void arrived(void *what)
     struct client_call *call = copy->call;
     bool heard = !copy->reply_lost && !call->done;
     struct client_call *answer = heard ? call : take(sizeof *answer);
-    enum etcd_error e = carry_out(call, answer);
+    enum etcd_error e = carry_out(copy, answer);
     if (!heard)
         return;
     answer->result.etcd = e;
@@ -610,6 +650,8 @@ static void send_copy(void *what)
     }
     struct copy *copy = take(sizeof *copy);
     *copy = (struct copy){.call = call, .sent_at = w.now, .number = ++call->copies};
+    if (call->kind == CALL_TXN)
+        copy->txn = call->txn;
     enum fake_fault fault = call->fault;
     call->fault = FAKE_FINE;
     call->waiting = false;
@@ -718,6 +760,8 @@ struct client_call *client_range(struct client *c, const struct range_req *req, 
     return begin(c, call, opt, err);
 }
 
+static struct txn_req copy_txn(const struct txn_req *req);
+
 static struct request_op *copy_ops(const struct request_op *ops, size_t n)
 {
     struct request_op *copy = take((n + 1) * sizeof *copy);
@@ -731,6 +775,10 @@ static struct request_op *copy_ops(const struct request_op *ops, size_t n)
         }
         if (ops[i].kind == OP_DELETE)
             copy[i].del.range.key = copy_bytes(ops[i].del.range.key);
+        if (ops[i].kind == OP_TXN) {
+            copy[i].txn = take(sizeof *copy[i].txn);
+            *copy[i].txn = copy_txn(ops[i].txn);
+        }
     }
     return copy;
 }
@@ -747,16 +795,25 @@ static struct compare *copy_compares(const struct compare *compares, size_t n)
     return copy;
 }
 
+static struct txn_req copy_txn(const struct txn_req *req)
+{
+    return (struct txn_req){.compares = copy_compares(req->compares, req->n_compares),
+                            .n_compares = req->n_compares,
+                            .success = copy_ops(req->success, req->n_success),
+                            .n_success = req->n_success,
+                            .failure = copy_ops(req->failure, req->n_failure),
+                            .n_failure = req->n_failure};
+}
+
 struct client_call *client_txn(struct client *c, const struct txn_req *req, const struct client_call_options *opt,
                                client_done_cb cb, void *user, tn_ms now, struct tenure_error *err)
 {
     struct client_call *call = call_new(CALL_TXN, c, cb, user, now);
-    call->txn = (struct txn_req){.compares = copy_compares(req->compares, req->n_compares),
-                                 .n_compares = req->n_compares,
-                                 .success = copy_ops(req->success, req->n_success),
-                                 .n_success = req->n_success,
-                                 .failure = copy_ops(req->failure, req->n_failure),
-                                 .n_failure = req->n_failure};
+    call->txn = copy_txn(req);
+    if (opt && opt->again) {
+        call->repeatable = call->has_again = true;
+        call->again = copy_txn(opt->again);
+    }
     call->write = txn_may_write(req);
     return begin(c, call, opt, err);
 }

@@ -45,6 +45,10 @@ static void check_write(struct world *w, const struct op *op, tn_rev revision)
 
 static void check_txn(struct world *w, const struct op *op, const struct client_result *r)
 {
+    if (op->kind == 0) { /* a put without a guard, made exact */
+        check_write(w, op, r->txn->revision);
+        return;
+    }
     const struct txn_resp *t = r->txn;
     tn_rev judged = t->succeeded ? t->revision - 1 : t->revision;
     const struct row *row = history_at(&w->history, bytes_str(op->key), judged);
@@ -60,6 +64,8 @@ static void check_txn(struct world *w, const struct op *op, const struct client_
 
 static void failed_op(struct world *w, struct op *op, const struct client_result *r)
 {
+    SIM_TRACE(w, "client %d: %s=%s%s failed, applied %d: %s", op->actor->index, op->key, op->value,
+              op->exact ? " (exact)" : "", (int)r->error->applied, r->error->text);
     if (op->kind == 1 || r->error->applied == TENURE_APPLIED_MAYBE) {
         free(op);
         return;
@@ -80,7 +86,9 @@ static void on_op(void *user, const struct client_result *r)
     }
     w->result.calls++;
     tn_rev revision = r->header.revision;
-    if (op->kind == 0)
+    if (op->exact)
+        check_txn(w, op, r);
+    else if (op->kind == 0)
         check_write(w, op, revision);
     else if (op->kind == 1)
         check_kv(w, op->key, revision, r->range->kvs, r->range->n_kvs);
@@ -93,15 +101,26 @@ static void on_op(void *user, const struct client_result *r)
     free(op);
 }
 
-static struct client_call *submit(struct actor *a, struct op *op, struct tenure_error *err)
+static void on_exact(void *user, const struct client_result *r, bool complete)
+{
+    struct op *op = user;
+    struct world *w = op->actor->world;
+    (void)complete;
+    w->result.exact++;
+    w->result.exact_maybe += r->code != 0 && r->error->applied == TENURE_APPLIED_MAYBE;
+    on_op(user, r);
+}
+
+static bool submit(struct actor *a, struct op *op, struct tenure_error *err)
 {
     struct world *w = a->world;
     bytes key = bytes_str(op->key), value = bytes_str(op->value);
-    struct client_call_options o = {.timeout_ms = sim_between(w, 200, 4000)};
+    struct client_call_options o = {.timeout_ms = sim_between(w, 200, 4000),
+                                    .repeatable = w->config.broken.blind_retry};
     struct put_req put = {.key = key, .value = value, .prev_kv = sim_chance(w, 20)};
     struct range_req get = {.range.key = key};
     struct delete_req del = {.range.key = key};
-    if (op->kind == 0)
+    if (op->kind == 0 && !op->exact)
         return client_put(a->client, &put, &o, on_op, op, w->now, err);
     if (op->kind == 1)
         return client_range(a->client, &get, &o, on_op, op, w->now, err);
@@ -113,6 +132,10 @@ static struct client_call *submit(struct actor *a, struct op *op, struct tenure_
     struct request_op then = {.kind = OP_PUT, .put = put}, other = {.kind = OP_RANGE, .range = get};
     struct txn_req txn = {
         .compares = &cmp, .n_compares = 1, .success = &then, .n_success = 1, .failure = &other, .n_failure = 1};
+    if (op->exact && op->kind == 0)
+        txn.n_compares = txn.n_failure = 0;
+    if (op->exact)
+        return exact_txn(a->exact, &txn, o.timeout_ms, on_exact, op, w->now, err);
     return client_txn(a->client, &txn, &o, on_op, op, w->now, err);
 }
 
@@ -123,6 +146,7 @@ static void begin_op(struct actor *a)
     struct op *op = sim_alloc(sizeof *op);
     unsigned dice = (unsigned)rng_below(&w->rng, 10);
     op->kind = dice < 4 ? 0 : dice < 7 ? 1 : dice < 9 ? 2 : 3;
+    op->exact = (op->kind == 0 && sim_chance(w, 25)) || (op->kind == 2 && sim_chance(w, 60));
     op->floor = w->told;
     op->actor = a;
     snprintf(op->key, sizeof op->key, KEYS "%d", (int)rng_below(&w->rng, 4));
@@ -466,7 +490,7 @@ void actor_start(struct actor *a)
     rng_init(&c.seed, rng_u64(&w->rng));
     if (w->config.trace)
         c.log = (struct log){.min = LOG_DEBUG, .sink = trace_line, .user = a};
-    if (client_new(&c, w->now, &a->client, &err) != 0)
+    if (client_new(&c, w->now, &a->client, &err) != 0 || !(a->exact = exact_new(a->client, NULL, TTL_S)))
         abort();
     a->next_op_at = w->now + sim_between(w, 0, 300);
     a->next_lock_at = w->now + sim_between(w, 0, 500);
@@ -503,6 +527,7 @@ void actor_kill(struct actor *a)
     a->lock = lock_free(a->lock);
     a->session = session_free(a->session);
     a->election = election_free(a->election);
+    a->exact = exact_free(a->exact);
     a->client = client_free(a->client);
     a->lock_acquiring = a->lock_done = a->session_ended = a->session_closing = false;
     a->paused_until = 0;

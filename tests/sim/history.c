@@ -64,8 +64,8 @@ static void add_row(struct world *w, const struct record *r)
     *row = (struct row){r->main,    r->sub,  r->tombstone, sim_copy(r->key), sim_copy(r->value), r->create_revision,
                         r->version, r->lease};
     h->revision = r->main;
-    SIM_TRACE(w, "durable %lld.%lld %s %s", (long long)r->main, (long long)r->sub, r->tombstone ? "delete" : "put",
-              (const char *)row->key.data);
+    SIM_TRACE(w, "durable %lld.%lld %s %s=%s", (long long)r->main, (long long)r->sub, r->tombstone ? "delete" : "put",
+              (const char *)row->key.data, (const char *)row->value.data);
 }
 
 /* L4: with the lease all its keys have gone, in the revision of the same command. */

@@ -1,6 +1,6 @@
 /* The simulation from the command line:
  *
- *     sim [--seed N] [--count N] [--length SECONDS] [--trace] [--broken skip-verify|skip-gate|renew-from-receipt]
+ *     sim [--seed N] [--count N] [--length SECONDS] [--trace] [--broken skip-verify|skip-gate|renew-from-receipt|blind-retry]
  *
  * Runs `count` seeds from `seed` on. Prints a line for each that fails, with the command that replays it, and a summary;
  * exits 1 when any failed (with --broken: when none did, for then the checkers are blind).
@@ -17,7 +17,8 @@ static bool set_broken(struct sim_broken *b, const char *name)
     b->skip_verify = strcmp(name, "skip-verify") == 0;
     b->skip_gate = strcmp(name, "skip-gate") == 0;
     b->renew_from_receipt = strcmp(name, "renew-from-receipt") == 0;
-    return b->skip_verify || b->skip_gate || b->renew_from_receipt;
+    b->blind_retry = strcmp(name, "blind-retry") == 0;
+    return b->skip_verify || b->skip_gate || b->renew_from_receipt || b->blind_retry;
 }
 
 int main(int argc, char **argv)
@@ -47,7 +48,7 @@ int main(int argc, char **argv)
             broken = optarg;
             if (set_broken(&c.broken, broken))
                 break;
-            fprintf(stderr, "sim: --broken: expected skip-verify, skip-gate or renew-from-receipt\n");
+            fprintf(stderr, "sim: --broken: expected skip-verify, skip-gate, renew-from-receipt or blind-retry\n");
             return 2;
         default:
             return 2;
@@ -64,10 +65,13 @@ int main(int argc, char **argv)
         total.calls += r.calls;
         total.acquisitions += r.acquisitions;
         total.revisions += r.revisions;
+        total.exact += r.exact;
+        total.exact_maybe += r.exact_maybe;
     }
-    printf("%llu seeds, %llu failed; %llu events, %llu calls, %llu acquisitions, %llu revisions\n",
-           (unsigned long long)count, (unsigned long long)failures, (unsigned long long)total.events,
-           (unsigned long long)total.calls, (unsigned long long)total.acquisitions,
-           (unsigned long long)total.revisions);
+    printf(
+        "%llu seeds, %llu failed; %llu events, %llu calls, %llu acquisitions, %llu revisions; %llu exact, %llu maybe\n",
+        (unsigned long long)count, (unsigned long long)failures, (unsigned long long)total.events,
+        (unsigned long long)total.calls, (unsigned long long)total.acquisitions, (unsigned long long)total.revisions,
+        (unsigned long long)total.exact, (unsigned long long)total.exact_maybe);
     return (failures > 0) != (broken != NULL);
 }

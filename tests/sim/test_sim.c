@@ -103,6 +103,13 @@ static void counting_the_lease_from_receipt_is_found(void **state)
     must_find((struct sim_broken){.renew_from_receipt = true}, 1000, invariants);
 }
 
+static void sending_a_write_again_blindly_is_found(void **state)
+{
+    static const char *const invariants[] = {"C1:", "C2:", NULL};
+    (void)state;
+    must_find((struct sim_broken){.blind_retry = true}, 50, invariants);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -111,6 +118,7 @@ int main(void)
         cmocka_unit_test(believing_after_the_wait_without_asking_is_found),
         cmocka_unit_test(answering_before_it_is_durable_is_found),
         cmocka_unit_test(counting_the_lease_from_receipt_is_found),
+        cmocka_unit_test(sending_a_write_again_blindly_is_found),
         cmocka_unit_test(all_seeds_hold),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -16,6 +16,7 @@
 #include "client/client.h"
 #include "core/core.h"
 #include "recipes/election.h"
+#include "recipes/exact.h"
 #include "recipes/lock.h"
 #include "store/store.h"
 
@@ -30,7 +31,7 @@ struct world;
 
 /* Rules that a test breaks on purpose, to show that the checkers find it. */
 struct sim_broken {
-    bool skip_verify, skip_gate, renew_from_receipt;
+    bool skip_verify, skip_gate, renew_from_receipt, blind_retry;
 };
 
 struct sim_config {
@@ -44,6 +45,7 @@ struct sim_result {
     bool failed;
     char text[512]; /* "M1: …" */
     uint64_t events, calls, acquisitions, revisions;
+    uint64_t exact, exact_maybe; /* exact transactions that ended, and those of them that nobody answered in time */
 };
 
 /* Runs one world to its end. */
@@ -176,7 +178,8 @@ tn_ms server_next(const struct world *w);
 
 /* ---- actor.c: what a client's process does ---- */
 struct op {
-    int kind; /* 0 put, 1 get, 2 txn, 3 delete */
+    int kind;   /* 0 put, 1 get, 2 txn, 3 delete */
+    bool exact; /* by a transaction with a mark */
     char key[16];
     char value[32];
     tn_rev floor; /* the newest revision anybody had been told of when it began */
@@ -190,6 +193,7 @@ struct actor {
     int index;
     unsigned incarnation;
     struct client *client;
+    struct exact *exact;
     tn_ms paused_until;
     tn_ms next_op_at, next_lock_at;
     int ops_running;

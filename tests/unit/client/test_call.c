@@ -758,9 +758,61 @@ static void closing_ends_every_call(void **state)
     assert_int_equal(client_deadline(w.client), TN_MS_NEVER);
 }
 
+/* ---- what is sent in place of a transaction whose fate is not known ---- */
+
+static bool told_in_doubt;
+
+static void on_doubtful(void *user, const struct client_result *r)
+{
+    told_in_doubt = r->maybe_before;
+    note(user, r);
+}
+
+static void txn_again(struct told *t)
+{
+    struct request_op first = {.kind = OP_PUT, .put = {.key = bytes_str("k"), .value = bytes_str("first")}};
+    struct request_op then = {.kind = OP_PUT, .put = {.key = bytes_str("k"), .value = bytes_str("again")}};
+    struct txn_req req = {.success = &first, .n_success = 1}, again = {.success = &then, .n_success = 1};
+    struct client_call_options opt = {.again = &again};
+    struct tenure_error err;
+    *t = (struct told){0};
+    told_in_doubt = false;
+    assert_non_null(client_txn(w.client, &req, &opt, on_doubtful, t, w.now, &err));
+}
+
+static void what_is_sent_again_takes_the_place_of_what_is_in_doubt(void **state)
+{
+    (void)state;
+    struct told t;
+    warm_up();
+    mock_on(&w, "/Txn", 1, MOCK_APPLY_CUT);
+    txn_again(&t);
+    assert_true(world_until(&w, &t.done, 4000));
+    assert_int_equal(t.code, 0);
+    assert_true(told_in_doubt);
+    assert_int_equal(mock_applied(&w, "first"), 1);
+    assert_int_equal(mock_applied(&w, "again"), 1);
+}
+
+static void what_was_provably_not_applied_is_sent_as_it_was(void **state)
+{
+    (void)state;
+    struct told t;
+    warm_up();
+    mock_on(&w, "/Txn", 2, MOCK_REFUSE);
+    txn_again(&t);
+    assert_true(world_until(&w, &t.done, 4000));
+    assert_int_equal(t.code, 0);
+    assert_false(told_in_doubt);
+    assert_int_equal(mock_applied(&w, "first"), 1);
+    assert_int_equal(mock_applied(&w, "again"), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        CASE_1(what_is_sent_again_takes_the_place_of_what_is_in_doubt),
+        CASE_1(what_was_provably_not_applied_is_sent_as_it_was),
         CASE_1(a_put_and_a_get_are_answered),
         CASE_1(every_call_carries_hasleader_and_its_deadline),
         CASE_1(a_thousand_calls_in_flight_are_each_answered_once),
