@@ -9,6 +9,7 @@
 #define TENURE_VERSION_STRING "0.1.0"
 
 #include <tenure/auth.h>
+#include <tenure/barrier.h>
 #include <tenure/client.h>
 #include <tenure/cluster.h>
 #include <tenure/counter.h>
@@ -20,5 +21,6 @@
 #include <tenure/maintenance.h>
 #include <tenure/stm.h>
 #include <tenure/session.h>
+#include <tenure/wait.h>
 
 #endif

@@ -57,6 +57,15 @@ static bool is_in(const char *what, FILE *out)
     return found;
 }
 
+static void the_example_of_barriers_lets_all_through(void **state)
+{
+    struct example e = start(*state, "barrier");
+    says(&e, "customers: 1 of 2");
+    says(&e, "orders: 2 of 2");
+    says(&e, "3 workers went through the round");
+    ends_well(&e);
+}
+
 static void the_example_of_keys_finishes_its_job(void **state)
 {
     struct example e = start(*state, "kv");
@@ -124,6 +133,7 @@ static void the_example_of_a_session_does_its_jobs(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_example_of_barriers_lets_all_through),
         cmocka_unit_test(the_example_of_keys_finishes_its_job),
         cmocka_unit_test(the_example_of_a_lock_writes_its_rows),
         cmocka_unit_test(the_example_of_a_transaction_keeps_the_sum),

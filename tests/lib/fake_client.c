@@ -335,8 +335,17 @@ static bool number_holds(const struct compare *c, const struct kv *kv)
                    : c->target == COMPARE_MOD     ? kv->mod_revision
                    : c->target == COMPARE_VERSION ? kv->version
                                                   : kv->lease;
-    assert_true(c->target != COMPARE_VALUE && (c->result == COMPARE_EQUAL || c->result == COMPARE_LESS));
-    return c->result == COMPARE_LESS ? have < c->number : have == c->number;
+    assert_true(c->target != COMPARE_VALUE);
+    switch (c->result) {
+    case COMPARE_GREATER:
+        return have > c->number;
+    case COMPARE_LESS:
+        return have < c->number;
+    case COMPARE_NOT_EQUAL:
+        return have != c->number;
+    default:
+        return have == c->number;
+    }
 }
 
 static bool compare_holds(const struct compare *c)
@@ -368,11 +377,9 @@ static bool lease_missing(const struct request_op *ops, size_t n)
 static int64_t delete_range(tn_rev rev, struct key_range range)
 {
     int64_t deleted = 0;
-    for (size_t i = 0; i < w.n_keys;)
-        if (!key_range_contains(range, w.keys[i].key) || !delete_at(rev, w.keys[i].key))
-            i++;
-        else
-            deleted++;
+    for (size_t i = w.n_keys; i-- > 0;) /* from the back: what is deleted moves up those behind it only */
+        if (key_range_contains(range, w.keys[i].key))
+            deleted += delete_at(rev, w.keys[i].key);
     return deleted;
 }
 

@@ -1,0 +1,305 @@
+/* Barriers and latches: tasks of src/recipes as waits of a handle. What the caller gives is borrowed: each begins before its
+ * call returns. */
+#include <tenure/barrier.h>
+
+#include <stdlib.h>
+
+#include "lib/lock_value.h"
+#include "lib/wait.h"
+#include "recipes/barrier.h"
+#include "recipes/latch.h"
+
+typedef struct task *(*barrier_begin)(struct client *c, const struct barrier_options *o, task_done done, void *user,
+                                      struct tenure_error *err);
+typedef struct task *(*latch_begin)(struct client *c, const struct latch_options *o, task_done done, void *user,
+                                    struct tenure_error *err);
+
+struct barrier_call {
+    tenure_wait wait;
+    struct tenure_barrier_options o;
+    const char *name;
+    barrier_begin barrier; /* one of the two */
+    latch_begin latch;
+    int64_t n; /* of a latch */
+    const char *who;
+    struct tenure_latch_state state;
+};
+
+static struct barrier_call *call_of(tenure_wait *w)
+{
+    return CONTAINER_OF(w, struct barrier_call, wait);
+}
+
+static void call_free(tenure_wait *w)
+{
+    free(call_of(w));
+}
+
+static void complete(tenure_wait *w)
+{
+    ((tenure_done_cb)w->cb)(w->user, w->code, w->code ? &w->error : NULL);
+}
+
+static void complete_latch(tenure_wait *w)
+{
+    ((tenure_latch_cb)w->cb)(w->user, w->code, w->code ? NULL : &call_of(w)->state, w->code ? &w->error : NULL);
+}
+
+/* ---- on the loop ---- */
+
+static struct task *begin_barrier(struct barrier_call *k, bytes value, struct tenure_error *err)
+{
+    struct barrier_options o = {.prefix = k->o.prefix,
+                                .name = k->name,
+                                .value = value,
+                                .try_only = k->o.timeout_ms < 0,
+                                .until = k->wait.until};
+    return k->barrier(k->wait.handle->engine, &o, wait_done, &k->wait, err);
+}
+
+static struct task *begin_latch(struct barrier_call *k, bytes value, struct tenure_error *err)
+{
+    struct latch_options o = {.prefix = k->o.prefix,
+                              .name = k->name,
+                              .id = k->who,
+                              .n = k->n,
+                              .value = value,
+                              .try_only = k->o.timeout_ms < 0,
+                              .until = k->wait.until};
+    return k->latch(k->wait.handle->engine, &o, wait_done, &k->wait, err);
+}
+
+static struct task *begin(tenure_wait *w, tn_ms now, struct tenure_error *err)
+{
+    struct barrier_call *k = call_of(w);
+    (void)now;
+    char *value = lock_value_new(k->o.purpose ? k->o.purpose : w->handle->purpose);
+    if (!value) {
+        error_set(err, TENURE_ENOMEM, "barrier: out of memory");
+        return NULL;
+    }
+    struct task *t = k->latch ? begin_latch(k, bytes_str(value), err) : begin_barrier(k, bytes_str(value), err);
+    free(value);
+    return t;
+}
+
+static bool latch_ended(tenure_wait *w, struct task *t, tn_ms now)
+{
+    struct latch_state s = latch_state(t);
+    (void)now;
+    call_of(w)->state = (struct tenure_latch_state){.arrived = s.arrived, .n = s.n, .open = s.open};
+    return false;
+}
+
+static const struct wait_type barrier_type = {
+    .what = "barrier", .begin = begin, .complete = complete, .free = call_free};
+static const struct wait_type latch_type = {.what = "latch", .begin = begin, .complete = complete, .free = call_free};
+static const struct wait_type latch_state_type = {
+    .what = "latch", .begin = begin, .ended = latch_ended, .complete = complete_latch, .free = call_free};
+
+/* ---- at the door ---- */
+
+static struct barrier_call *call_new(tenure_client *c, const struct wait_type *type, bool is_wait, const char *name,
+                                     const struct tenure_barrier_options *o, struct tenure_error *err)
+{
+    struct tenure_barrier_options own;
+    if (!name || !name[0]) {
+        error_set(err, TENURE_EINVALID, "%s: the name is empty", type->what);
+        return NULL;
+    }
+    if (options_take(&own, sizeof own, o, type->what, err) < 0)
+        return NULL;
+    tenure_wait *w = wait_new(c, sizeof(struct barrier_call), type, own.timeout_ms, is_wait, err);
+    if (!w)
+        return NULL;
+    struct barrier_call *k = call_of(w);
+    k->o = own;
+    k->name = name;
+    return k;
+}
+
+/* The code of a call that could not be made. */
+static int code_of(const struct tenure_error *err)
+{
+    return err->code ? err->code : TENURE_EINTERNAL;
+}
+
+static int block(struct barrier_call *k, struct tenure_latch_state *ret, struct tenure_error *err)
+{
+    if (!k)
+        return code_of(err);
+    int rc = wait_block(&k->wait, err);
+    if (rc == 0 && ret)
+        *ret = k->state;
+    wait_unref(&k->wait);
+    return rc;
+}
+
+#define OWN_ERROR(err)                                                                                                 \
+    struct tenure_error own_error = {0};                                                                               \
+    (err) = (err) ? (err) : &own_error
+
+static int block_barrier(tenure_client *c, barrier_begin what, bool is_wait, const char *name,
+                         const struct tenure_barrier_options *o, struct tenure_error *err)
+{
+    OWN_ERROR(err);
+    int rc = handle_enter_blocking(c, "barrier", err);
+    if (rc < 0)
+        return rc;
+    struct barrier_call *k = call_new(c, &barrier_type, is_wait, name, o, err);
+    if (k)
+        k->barrier = what;
+    return block(k, NULL, err);
+}
+
+static tenure_wait *start_barrier(tenure_client *c, barrier_begin what, bool is_wait, const char *name,
+                                  const struct tenure_barrier_options *o, tenure_done_cb cb, void *user,
+                                  struct tenure_error *err)
+{
+    if (handle_enter(c, err) < 0)
+        return NULL;
+    struct barrier_call *k = call_new(c, &barrier_type, is_wait, name, o, err);
+    if (!k)
+        return NULL;
+    k->barrier = what;
+    return wait_begin(&k->wait, !is_wait, (void (*)(void))cb, user, err) == 0 ? &k->wait : NULL;
+}
+
+int tenure_barrier_hold(tenure_client *c, const char *name, const struct tenure_barrier_options *o,
+                        struct tenure_error *err)
+{
+    return block_barrier(c, barrier_hold, false, name, o, err);
+}
+
+int tenure_barrier_release(tenure_client *c, const char *name, const struct tenure_barrier_options *o,
+                           struct tenure_error *err)
+{
+    return block_barrier(c, barrier_release, false, name, o, err);
+}
+
+int tenure_barrier_wait(tenure_client *c, const char *name, const struct tenure_barrier_options *o,
+                        struct tenure_error *err)
+{
+    return block_barrier(c, barrier_wait, true, name, o, err);
+}
+
+int tenure_barrier_hold_start(tenure_client *c, const char *name, const struct tenure_barrier_options *o,
+                              tenure_done_cb cb, void *user, struct tenure_error *err)
+{
+    OWN_ERROR(err);
+    return start_barrier(c, barrier_hold, false, name, o, cb, user, err) ? 0 : code_of(err);
+}
+
+int tenure_barrier_release_start(tenure_client *c, const char *name, const struct tenure_barrier_options *o,
+                                 tenure_done_cb cb, void *user, struct tenure_error *err)
+{
+    OWN_ERROR(err);
+    return start_barrier(c, barrier_release, false, name, o, cb, user, err) ? 0 : code_of(err);
+}
+
+tenure_wait *tenure_barrier_wait_start(tenure_client *c, const char *name, const struct tenure_barrier_options *o,
+                                       tenure_done_cb cb, void *user, struct tenure_error *err)
+{
+    return start_barrier(c, barrier_wait, true, name, o, cb, user, err);
+}
+
+/* ---- latches ---- */
+
+struct latch_call {
+    latch_begin what;
+    const struct wait_type *type;
+    bool is_wait;
+    int64_t n;
+    const char *who;
+};
+
+static struct barrier_call *latch_new(tenure_client *c, const struct latch_call *l, const char *name,
+                                      const struct tenure_barrier_options *o, struct tenure_error *err)
+{
+    struct barrier_call *k = call_new(c, l->type, l->is_wait, name, o, err);
+    if (!k)
+        return NULL;
+    k->latch = l->what;
+    k->n = l->n;
+    k->who = l->who;
+    return k;
+}
+
+static int block_latch(tenure_client *c, const struct latch_call *l, const char *name,
+                       const struct tenure_barrier_options *o, struct tenure_latch_state *ret, struct tenure_error *err)
+{
+    OWN_ERROR(err);
+    int rc = handle_enter_blocking(c, "latch", err);
+    return rc < 0 ? rc : block(latch_new(c, l, name, o, err), ret, err);
+}
+
+static tenure_wait *start_latch(tenure_client *c, const struct latch_call *l, const char *name,
+                                const struct tenure_barrier_options *o, void (*cb)(void), void *user,
+                                struct tenure_error *err)
+{
+    if (handle_enter(c, err) < 0)
+        return NULL;
+    struct barrier_call *k = latch_new(c, l, name, o, err);
+    if (!k)
+        return NULL;
+    return wait_begin(&k->wait, !l->is_wait, cb, user, err) == 0 ? &k->wait : NULL;
+}
+
+static const struct latch_call look_call = {.what = latch_look, .type = &latch_state_type};
+static const struct latch_call wait_call = {.what = latch_wait, .type = &latch_type, .is_wait = true};
+static const struct latch_call reset_call = {.what = latch_reset, .type = &latch_type};
+
+int tenure_latch_arrive(tenure_client *c, const char *name, int64_t n, const char *who,
+                        const struct tenure_barrier_options *o, struct tenure_latch_state *ret,
+                        struct tenure_error *err)
+{
+    struct latch_call l = {.what = latch_arrive, .type = &latch_state_type, .n = n, .who = who};
+    return block_latch(c, &l, name, o, ret, err);
+}
+
+int tenure_latch_wait(tenure_client *c, const char *name, const struct tenure_barrier_options *o,
+                      struct tenure_error *err)
+{
+    return block_latch(c, &wait_call, name, o, NULL, err);
+}
+
+int tenure_latch_look(tenure_client *c, const char *name, const struct tenure_barrier_options *o,
+                      struct tenure_latch_state *ret, struct tenure_error *err)
+{
+    return block_latch(c, &look_call, name, o, ret, err);
+}
+
+int tenure_latch_reset(tenure_client *c, const char *name, const struct tenure_barrier_options *o,
+                       struct tenure_error *err)
+{
+    return block_latch(c, &reset_call, name, o, NULL, err);
+}
+
+int tenure_latch_arrive_start(tenure_client *c, const char *name, int64_t n, const char *who,
+                              const struct tenure_barrier_options *o, tenure_latch_cb cb, void *user,
+                              struct tenure_error *err)
+{
+    OWN_ERROR(err);
+    struct latch_call l = {.what = latch_arrive, .type = &latch_state_type, .n = n, .who = who};
+    return start_latch(c, &l, name, o, (void (*)(void))cb, user, err) ? 0 : code_of(err);
+}
+
+int tenure_latch_look_start(tenure_client *c, const char *name, const struct tenure_barrier_options *o,
+                            tenure_latch_cb cb, void *user, struct tenure_error *err)
+{
+    OWN_ERROR(err);
+    return start_latch(c, &look_call, name, o, (void (*)(void))cb, user, err) ? 0 : code_of(err);
+}
+
+int tenure_latch_reset_start(tenure_client *c, const char *name, const struct tenure_barrier_options *o,
+                             tenure_done_cb cb, void *user, struct tenure_error *err)
+{
+    OWN_ERROR(err);
+    return start_latch(c, &reset_call, name, o, (void (*)(void))cb, user, err) ? 0 : code_of(err);
+}
+
+tenure_wait *tenure_latch_wait_start(tenure_client *c, const char *name, const struct tenure_barrier_options *o,
+                                     tenure_done_cb cb, void *user, struct tenure_error *err)
+{
+    return start_latch(c, &wait_call, name, o, (void (*)(void))cb, user, err);
+}

@@ -1,0 +1,33 @@
+/* A barrier: a key that holds everybody up as long as it exists. Keys as in Go's recipe: the barrier "b" is the key
+ * `<prefix>b`; who holds creates it, who releases deletes it, who waits watches it alone.
+ *
+ * A hold is told once and done once: with the key a mark is written, `<prefix without slash>.marks/b`, whose value names the
+ * request and whose mod_revision is its guard. So a copy of a request whose answer was lost does nothing, even when somebody
+ * has released the barrier in between, and its sender learns that it held. The mark stays: one small key a name.
+ *
+ * Pure; thread: the client's.
+ */
+#ifndef RECIPES_BARRIER_H
+#define RECIPES_BARRIER_H
+
+#include "recipes/task.h"
+
+struct barrier_options {
+    const char *prefix; /* NULL = "/barriers/" */
+    const char *name;
+    bytes value;   /* (hold) who holds, for a person */
+    bool try_only; /* (wait) TENURE_EBUSY instead of waiting */
+    tn_ms until;
+};
+
+/* Each makes a task that has not begun. What it is given is copied. NULL: TENURE_EINVALID, TENURE_ENOMEM in err.
+ * hold: TENURE_EEXISTS when it is held. release: fine when it is not held; only the hold seen at the call is ended.
+ * wait: ends when it is not held, or was not for a moment since the wait began. */
+struct task *barrier_hold(struct client *c, const struct barrier_options *o, task_done done, void *user,
+                          struct tenure_error *err) MUST_USE;
+struct task *barrier_release(struct client *c, const struct barrier_options *o, task_done done, void *user,
+                             struct tenure_error *err) MUST_USE;
+struct task *barrier_wait(struct client *c, const struct barrier_options *o, task_done done, void *user,
+                          struct tenure_error *err) MUST_USE;
+
+#endif

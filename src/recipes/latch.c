@@ -1,0 +1,307 @@
+/* Latches; see latch.h. The count is a key of its own, changed by compare and swap, so that the arrival that makes it full
+ * opens the latch in the same revision: nobody has to notice it later. */
+#include "recipes/latch.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "recipes/queue.h"
+
+enum { ID_MAX = 256 };
+
+struct latch_task {
+    struct task task;
+    bool try_only;
+    int64_t n;
+    struct latch_state state;
+    tn_rev first_create; /* (reset) of the count when it was first seen; 0 = not seen yet */
+    bytes dir, dir_end, own, count, open, value;
+    uint8_t data[];
+};
+
+static struct latch_task *latch_of(struct task *t)
+{
+    return CONTAINER_OF(t, struct latch_task, task);
+}
+
+static void latch_free(struct task *t)
+{
+    free(latch_of(t));
+}
+
+struct latch_state latch_state(const struct task *t)
+{
+    return latch_of((struct task *)t)->state;
+}
+
+/* ---- what stands there ---- */
+
+/* "3/5". Anything else is somebody's own writing. */
+static bool parse_count(bytes value, int64_t *ret_arrived, int64_t *ret_n)
+{
+    char text[48];
+    int used = 0;
+    if (value.len >= sizeof text)
+        return false;
+    memcpy(text, value.data ? (const char *)value.data : "", value.len);
+    text[value.len] = 0;
+    return sscanf(text, "%" SCNd64 "/%" SCNd64 "%n", ret_arrived, ret_n, &used) == 2 && (size_t)used == value.len &&
+           *ret_arrived > 0 && *ret_n > 0;
+}
+
+/* The ranges from `at` on are count, open, and the own arrival where `own` is not NULL. false: the task has ended. */
+static bool read_state(struct task *t, const struct txn_resp *r, size_t at, const struct range_resp **count,
+                       const struct range_resp **own, tn_ms now)
+{
+    struct latch_task *l = latch_of(t);
+    const struct range_resp *open, *ignored;
+    if (!task_range_at(r, at, count) || !task_range_at(r, at + 1, &open) ||
+        !task_range_at(r, at + 2, own ? own : &ignored)) {
+        task_fail(t, now, TENURE_EPROTOCOL, "the answer to a request about a latch is not one");
+        return false;
+    }
+    l->state = (struct latch_state){.open = open->n_kvs > 0};
+    if ((*count)->n_kvs && !parse_count((*count)->kvs[0].value, &l->state.arrived, &l->state.n)) {
+        task_fail(t, now, TENURE_ECORRUPT, "the count of the latch is '%.*s'",
+                  (int)((*count)->kvs[0].value.len < 40 ? (*count)->kvs[0].value.len : 40),
+                  (const char *)(*count)->kvs[0].value.data);
+        return false;
+    }
+    return true;
+}
+
+static void add_reads(const struct latch_task *l, struct task_request *q,
+                      void (*add)(struct task_request *, const struct range_req *))
+{
+    struct range_req count = {.range.key = l->count}, open = {.range.key = l->open, .keys_only = true},
+                     own = {.range.key = l->own, .keys_only = true};
+    add(q, &count);
+    add(q, &open);
+    add(q, &own);
+}
+
+static void look(struct task *t, task_answer answer, tn_ms now)
+{
+    struct task_request q;
+    request_begin(&q);
+    add_reads(latch_of(t), &q, request_then_get);
+    task_txn(t, &q.req, false, answer, now);
+}
+
+/* ---- arrive ---- */
+
+static void on_arrived(struct task *t, const struct client_result *r, tn_ms now);
+
+static void arrive(struct task *t, tn_rev count, tn_ms now)
+{
+    struct latch_task *l = latch_of(t);
+    struct task_request q;
+    char text[48], n[24];
+    snprintf(text, sizeof text, "%" PRId64 "/%" PRId64, l->state.arrived + 1, l->n);
+    snprintf(n, sizeof n, "%" PRId64, l->n);
+    request_begin(&q);
+    request_if(&q, key_only(l->own), COMPARE_CREATE, COMPARE_EQUAL, 0);
+    request_if(&q, key_only(l->count), COMPARE_MOD, COMPARE_EQUAL, count);
+    request_then_put(&q, l->own, l->value, 0);
+    request_then_put(&q, l->count, bytes_str(text), 0);
+    if (l->state.arrived + 1 >= l->n)
+        request_then_put(&q, l->open, bytes_str(n), 0);
+    add_reads(l, &q, request_else_get);
+    task_txn(t, &q.req, true, on_arrived, now);
+}
+
+/* It was not counted by this answer: it was before, or need not be, or must be tried on the count as it is now. */
+static void go_on(struct task *t, const struct txn_resp *r, tn_ms now)
+{
+    struct latch_task *l = latch_of(t);
+    const struct range_resp *count, *own;
+    if (!read_state(t, r, 0, &count, &own, now))
+        return;
+    if (count->n_kvs && l->state.n != l->n)
+        task_fail(t, now, TENURE_ECONFLICT, "the latch opens at %" PRId64 " arrivals, not at %" PRId64, l->state.n,
+                  l->n);
+    else if (own->n_kvs || l->state.open)
+        task_end(t, 0, NULL, now);
+    else
+        arrive(t, task_mod_of(count), now);
+}
+
+static void on_arrived(struct task *t, const struct client_result *r, tn_ms now)
+{
+    struct latch_task *l = latch_of(t);
+    if (!r->txn->succeeded) {
+        go_on(t, r->txn, now);
+        return;
+    }
+    l->state.arrived++;
+    l->state.n = l->n;
+    l->state.open = l->state.arrived >= l->n;
+    task_end(t, 0, NULL, now);
+}
+
+static void on_arrive_looked(struct task *t, const struct client_result *r, tn_ms now)
+{
+    go_on(t, r->txn, now);
+}
+
+static void arrive_step(struct task *t, tn_ms now)
+{
+    look(t, on_arrive_looked, now);
+}
+
+/* ---- look, wait ---- */
+
+static void on_looked(struct task *t, const struct client_result *r, tn_ms now)
+{
+    const struct range_resp *count;
+    if (read_state(t, r->txn, 0, &count, NULL, now))
+        task_end(t, 0, NULL, now);
+}
+
+static void look_step(struct task *t, tn_ms now)
+{
+    look(t, on_looked, now);
+}
+
+static void on_wait_looked(struct task *t, const struct client_result *r, tn_ms now)
+{
+    struct latch_task *l = latch_of(t);
+    const struct range_resp *count;
+    if (!read_state(t, r->txn, 0, &count, NULL, now))
+        return;
+    if (l->state.open)
+        task_end(t, 0, NULL, now);
+    else if (l->try_only)
+        task_fail(t, now, TENURE_EBUSY, "%" PRId64 " of %" PRId64 " have arrived", l->state.arrived, l->state.n);
+    else
+        task_watch(t, key_only(l->open), r->txn->revision, false, true, now);
+}
+
+static void wait_step(struct task *t, tn_ms now)
+{
+    look(t, on_wait_looked, now);
+}
+
+static void on_wait_events(struct task *t, const struct client_watch_events *e, tn_ms now)
+{
+    (void)e;
+    latch_of(t)->state.open = true;
+    task_end(t, 0, NULL, now);
+}
+
+/* ---- reset ---- */
+
+static void reset_step(struct task *t, tn_ms now);
+
+static void on_reset(struct task *t, const struct client_result *r, tn_ms now)
+{
+    if (r->txn->succeeded)
+        task_end(t, 0, NULL, now);
+    else
+        reset_step(t, now); /* somebody has arrived meanwhile, or it was reset already */
+}
+
+/* A count that was made anew is the next round's: this one was reset. */
+static void on_reset_looked(struct task *t, const struct client_result *r, tn_ms now)
+{
+    struct latch_task *l = latch_of(t);
+    const struct range_resp *count = r->range;
+    tn_rev create = count->n_kvs ? count->kvs[0].create_revision : 0;
+    struct task_request q;
+    if (create == 0 || (l->first_create && create != l->first_create)) {
+        task_end(t, 0, NULL, now);
+        return;
+    }
+    l->first_create = create;
+    request_begin(&q);
+    request_if(&q, key_only(l->count), COMPARE_MOD, COMPARE_EQUAL, task_mod_of(count));
+    request_then_delete(&q, (struct key_range){l->dir, l->dir_end});
+    task_txn(t, &q.req, true, on_reset, now);
+}
+
+static void reset_step(struct task *t, tn_ms now)
+{
+    struct range_req count = {.range.key = latch_of(t)->count};
+    task_range(t, &count, on_reset_looked, now);
+}
+
+/* ---- making one ---- */
+
+static const struct task_type arrive_type = {.step = arrive_step, .free = latch_free};
+static const struct task_type wait_type = {.step = wait_step, .on_events = on_wait_events, .free = latch_free};
+static const struct task_type look_type = {.step = look_step, .free = latch_free};
+static const struct task_type reset_type = {.step = reset_step, .free = latch_free};
+
+static void lay_out(struct latch_task *l, const char *prefix, const struct latch_options *o, const char *id)
+{
+    uint8_t *at = l->data;
+    l->dir = task_place(&at, prefix, o->name, "/");
+    l->count = task_place(&at, prefix, o->name, "/count");
+    l->open = task_place(&at, prefix, o->name, "/open");
+    l->own = task_place(&at, prefix, o->name, "/arrivals/");
+    l->own.len += task_place(&at, id, "", "").len;
+    l->value = bytes_of(at, o->value.len);
+    if (o->value.len)
+        memcpy(at, o->value.data, o->value.len);
+    at += o->value.len;
+    l->dir_end = bytes_of(at, bytes_prefix_end(l->dir, at));
+    l->n = o->n;
+    l->try_only = o->try_only;
+}
+
+static int check(const struct task_type *type, const char *prefix, const struct latch_options *o,
+                 struct tenure_error *err)
+{
+    if (queue_check_name(prefix, o->name, err))
+        return error_wrap(err, "latch");
+    if (type == &arrive_type && o->n < 1)
+        return error_set(err, TENURE_EINVALID, "latch: it opens at %" PRId64 " arrivals, which must be 1 at least",
+                         o->n);
+    if (o->id && (!o->id[0] || strlen(o->id) > ID_MAX))
+        return error_set(err, TENURE_EINVALID, "latch: who arrives must have a name of 1 to %d bytes", ID_MAX);
+    return 0;
+}
+
+static struct task *latch_new(struct client *c, const struct task_type *type, const struct latch_options *o,
+                              task_done done, void *user, struct tenure_error *err)
+{
+    const char *prefix = o->prefix ? o->prefix : "/latches/";
+    char drawn[17];
+    if (check(type, prefix, o, err))
+        return NULL;
+    size_t dir_len = strlen(prefix) + strlen(o->name) + 1;
+    struct latch_task *l = calloc(1, sizeof *l + 5 * dir_len + sizeof "count/open/arrivals/" + ID_MAX + o->value.len);
+    if (!l) {
+        error_set(err, TENURE_ENOMEM, "latch: out of memory");
+        return NULL;
+    }
+    task_init(&l->task, type, c, o->until, done, user);
+    snprintf(drawn, sizeof drawn, "%016" PRIx64, client_random(c));
+    lay_out(l, prefix, o, o->id ? o->id : drawn);
+    return &l->task;
+}
+
+struct task *latch_arrive(struct client *c, const struct latch_options *o, task_done done, void *user,
+                          struct tenure_error *err)
+{
+    return latch_new(c, &arrive_type, o, done, user, err);
+}
+
+struct task *latch_wait(struct client *c, const struct latch_options *o, task_done done, void *user,
+                        struct tenure_error *err)
+{
+    return latch_new(c, &wait_type, o, done, user, err);
+}
+
+struct task *latch_look(struct client *c, const struct latch_options *o, task_done done, void *user,
+                        struct tenure_error *err)
+{
+    return latch_new(c, &look_type, o, done, user, err);
+}
+
+struct task *latch_reset(struct client *c, const struct latch_options *o, task_done done, void *user,
+                         struct tenure_error *err)
+{
+    return latch_new(c, &reset_type, o, done, user, err);
+}

@@ -1,0 +1,40 @@
+/* A latch, or counted barrier: opens when n have arrived, and stays open. Nobody has to stay: an arrival counts also when
+ * its process is gone. Keys under `<prefix><name>/`: arrivals/<id> one each, whatever it holds; count "arrived/n"; open,
+ * once it is open. An arrival is one transaction, which opens the latch when it is the last; who waits watches `open`
+ * alone, so an arrival wakes nobody but the last, which wakes all.
+ *
+ * Pure; thread: the client's.
+ */
+#ifndef RECIPES_LATCH_H
+#define RECIPES_LATCH_H
+
+#include "recipes/task.h"
+
+struct latch_options {
+    const char *prefix; /* NULL = "/latches/" */
+    const char *name;
+    const char *id; /* (arrive) who arrives: counted once, however often; NULL = one is drawn */
+    int64_t n;      /* (arrive) how many open it; the same for all (TENURE_ECONFLICT) */
+    bytes value;    /* (arrive) who, for a person */
+    bool try_only;  /* (wait) TENURE_EBUSY instead of waiting */
+    tn_ms until;
+};
+
+struct latch_state {
+    int64_t arrived, n; /* 0 when nobody has arrived */
+    bool open;
+};
+
+/* As in barrier.h. arrive, look: the task's latch_state says how it stood then. reset: all is as at the beginning; who waits
+ * goes on waiting. */
+struct task *latch_arrive(struct client *c, const struct latch_options *o, task_done done, void *user,
+                          struct tenure_error *err) MUST_USE;
+struct task *latch_wait(struct client *c, const struct latch_options *o, task_done done, void *user,
+                        struct tenure_error *err) MUST_USE;
+struct task *latch_look(struct client *c, const struct latch_options *o, task_done done, void *user,
+                        struct tenure_error *err) MUST_USE;
+struct task *latch_reset(struct client *c, const struct latch_options *o, task_done done, void *user,
+                         struct tenure_error *err) MUST_USE;
+struct latch_state latch_state(const struct task *t);
+
+#endif
