@@ -220,7 +220,8 @@ static void on_released(void *user, int code)
 static int open_campaign(struct election *e, tn_ms now, struct tenure_error *err)
 {
     static const struct session_callbacks session_cb = {.on_closed = on_session_closed};
-    static const struct lock_callbacks lock_cb = {on_acquired, on_lost, on_released};
+    static const struct lock_callbacks lock_cb = {
+        .on_acquired = on_acquired, .on_lost = on_lost, .on_released = on_released};
     struct session_options session_opt = {.ttl_s = e->ttl_s};
     struct lock_options lock_opt = {
         .prefix = e->prefix, .value = buf_bytes(&e->proposal), .broken_skip_verify = e->broken_skip_verify};

@@ -14,7 +14,8 @@ struct lane {
     struct session_object object;
     enum lane_state state;
     size_t users;
-    struct list waiting;    /* struct lane_user.in_lane */
+    struct list waiting; /* struct lane_user.in_lane */
+    struct rule rule;
     struct lane_user *turn; /* whose turn it is, or whose place is being undone; NULL = nobody is to be told */
     tn_rev fence;
 
@@ -93,25 +94,43 @@ static const struct session_object_ops lane_ops = {
     .deliver = nothing_to_deliver,
 };
 
-static struct lane *lane_find(struct session *s, const char *path)
+static bool is_for(const struct lane *lane, const char *path, const struct rule *rule)
+{
+    if (strcmp(lane->path, path) != 0 || !rule_same(&lane->rule, rule))
+        return false;
+    return rule->kind == RULE_WHOLE || rule->number == lane->rule.number ||
+           (rule->number == 0 && lane->users == 0 && lane->state == LANE_FREE);
+}
+
+/* rule->number 0 = whichever nobody uses. */
+static struct lane *lane_find(struct session *s, const char *path, const struct rule *rule)
 {
     LIST_FOREACH(it, session_objects(s))
     {
         struct session_object *o = LIST_ENTRY(it, struct session_object, in_session);
         struct lane *lane = CONTAINER_OF(o, struct lane, object);
-        if (o->ops == &lane_ops && strcmp(lane->path, path) == 0)
+        if (o->ops == &lane_ops && is_for(lane, path, rule))
             return lane;
     }
     return NULL;
 }
 
-static struct lane *lane_new(struct session *s, const char *path)
+static struct rule numbered(struct session *s, const char *path, const struct rule *rule)
+{
+    struct rule own = *rule;
+    while (own.kind != RULE_WHOLE && (own.number == 0 || lane_find(s, path, &own)))
+        own.number = (uint32_t)client_random(session_client(s));
+    return own;
+}
+
+static struct lane *lane_new(struct session *s, const char *path, const struct rule *rule)
 {
     size_t size = strlen(path) + 1;
     struct lane *lane = calloc(1, sizeof *lane + size);
     if (!lane)
         return NULL;
     memcpy(lane->path, path, size);
+    lane->rule = numbered(s, path, rule);
     list_init(&lane->waiting);
     backoff_init(&lane->backoff, RETRY_MIN_MS, RETRY_MAX_MS);
     rng_init(&lane->rng, client_random(session_client(s)));
@@ -122,11 +141,13 @@ static struct lane *lane_new(struct session *s, const char *path)
     return lane;
 }
 
-int lane_use(struct session *s, const char *path, struct lane **ret)
+int lane_use(struct session *s, const char *path, const struct rule *rule, struct lane **ret)
 {
-    struct lane *lane = lane_find(s, path);
+    struct rule any = *rule;
+    any.number = 0;
+    struct lane *lane = lane_find(s, path, &any);
     if (!lane)
-        lane = lane_new(s, path);
+        lane = lane_new(s, path, &any);
     if (!lane)
         return TENURE_ENOMEM;
     lane->users++;
@@ -252,7 +273,7 @@ static int send_undo(struct lane *lane, tn_ms now)
     struct queue q;
     struct queue_txn t;
     struct client_call_options opt = {.repeatable = true};
-    int rc = queue_init(&q, lane->path, session_lease_drawn(lane->object.session));
+    int rc = queue_init(&q, lane->path, &lane->rule, session_lease_drawn(lane->object.session));
     if (rc)
         return rc;
     if (lane->doubtful)
@@ -303,7 +324,7 @@ static void on_enter_ended(void *owner, const struct client_result *r)
     struct lane *lane = owner;
     struct session *s = lane->object.session;
     tn_ms now = client_now(session_client(s));
-    struct queue none = {0};
+    struct queue none = {.rule = lane->rule};
     struct queue_view v = {0};
     if (r->code)
         lane->doubtful = lane->doubtful || op_may_be_applied(r);
@@ -372,4 +393,9 @@ void lane_set_fence(struct lane *lane, tn_rev fence)
 const char *lane_path(const struct lane *lane)
 {
     return lane->path;
+}
+
+const struct rule *lane_rule(const struct lane *lane)
+{
+    return &lane->rule;
 }

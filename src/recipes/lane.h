@@ -1,5 +1,6 @@
 /* A lane: what the locks of one session with one name share. A session and a name have one key, so at most one of them
- * may stand in the server's queue at a time; the others wait here, in the order in which they came.
+ * may stand in the server's queue at a time; the others wait here, in the order in which they came. Readers and permits have
+ * a key each (rule.h), and so a lane each: theirs is the undoing only.
  *
  *   lane_join -> on_turn: it may enter the server's queue -> lane_leave: its key is undone, and only then the next has
  *   its turn, with a key and a token of its own.
@@ -37,8 +38,9 @@ struct lane_place {
     bool only_first;
 };
 
-/* The lane of that path on the session, made when there is none; counts a user more. path is copied. TENURE_ENOMEM. */
-int lane_use(struct session *s, const char *path, struct lane **ret) MUST_USE;
+/* The lane of that path on the session, made when there is none; for readers and permits one that nobody uses, with a number
+ * of its own. Counts a user more. path is copied. TENURE_ENOMEM. */
+int lane_use(struct session *s, const char *path, const struct rule *rule, struct lane **ret) MUST_USE;
 void lane_unuse(struct lane *lane);
 
 /* May call u->on_turn at once. */
@@ -57,5 +59,7 @@ bool lane_is_taken(const struct lane *lane, const struct lane_user *but);
 tn_rev lane_fence(const struct lane *lane);
 void lane_set_fence(struct lane *lane, tn_rev fence);
 const char *lane_path(const struct lane *lane);
+/* With the number that tells it from others of the session. */
+const struct rule *lane_rule(const struct lane *lane);
 
 #endif

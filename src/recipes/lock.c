@@ -6,7 +6,9 @@
  *
  * Contended: two watches, on the key before and on the own one, both from the revision behind the answer that showed them,
  * so that nothing is missed in between. The key before goes: verify. Verified is that the own key stands and who is before
- * it now; nobody: held; somebody (the one before had given up in the middle of the queue): watch that one.
+ * it now; nobody: held; somebody (the one before had given up in the middle of the queue): watch that one. Whom a reader or a
+ * permit waits for, and until what, is in the answer (queue.h). A permit that did not get in at once writes its key once
+ * more when it does, if it can in the same request: that wakes its successor.
  *
  * Failure: a request to enter whose answer was lost is sent again (it finds its own key); the place is doubtful from then
  * on. Watches that end by compaction or by too many events lead to a verify. The own key deleted by somebody: lost.
@@ -39,7 +41,8 @@ struct lock {
     void *user;
     uint8_t *value;
     size_t value_len;
-    bool try_only, broken_skip_verify;
+    struct rule rule;
+    bool try_only, broken_skip_verify, broken_rule, broken_herd;
     int64_t wait_ms;
 
     enum lock_state state;
@@ -51,15 +54,22 @@ struct lock {
     bool look_at_all;    /* the next verify asks for all keys */
     tn_rev seen;         /* watches start behind this revision */
     struct buf before;   /* the key that is waited for */
-    struct op *op;       /* to enter or to verify */
+    enum queue_wait wait;
+    int64_t taken, room;  /* (ROOM) what those before it have, and may have when it gets in */
+    bool mixed;           /* (ROOM) it is not that simple: look again whenever one of them goes */
+    bool touch, touching; /* the own key is to be written once more; the request under way does it */
+    bool sharing;         /* what for: a writer becomes a reader */
+    bool is_shared;
+    uint64_t looks;
+    struct op *op; /* to enter or to verify */
     struct client_watch *watch_before, *watch_own;
 
     tn_ms wait_until, retry_at; /* TN_MS_NEVER = none */
     struct backoff backoff;
     struct rng rng;
 
-    bool tell_acquired, tell_lost, tell_released;
-    int acquired_code, released_code;
+    bool tell_acquired, tell_lost, tell_released, tell_shared;
+    int acquired_code, released_code, shared_code;
     struct tenure_error error; /* of the acquire, or of the loss */
 };
 
@@ -143,14 +153,20 @@ static void stop_work(struct lock *l, tn_ms now)
     op_drop(&l->op, now);
     stop_watches(l, now);
     l->create = 0;
-    l->doubtful = l->first_unproven = l->look_at_all = false;
+    l->doubtful = l->first_unproven = l->look_at_all = l->touch = l->touching = false;
     l->retry_at = TN_MS_NEVER;
+}
+
+/* A request that enters only an empty queue; readers and permits find out when they are in. */
+static bool only_first(const struct lock *l)
+{
+    return l->try_only && l->rule.kind == RULE_WHOLE;
 }
 
 /* Gives the lane back and lets it undo what stands at the server. true: there was nothing to undo. */
 static bool give_place_back(struct lock *l, bool forget, tn_ms now)
 {
-    struct lane_place place = {.create = l->create, .doubtful = l->doubtful, .only_first = l->try_only};
+    struct lane_place place = {.create = l->create, .doubtful = l->doubtful, .only_first = only_first(l)};
     if (l->state == LOCK_ENTERING)
         place.enter = &l->op;
     bool done = lane_leave(l->lane, &l->in_lane, &place, forget, now);
@@ -166,6 +182,16 @@ static void post_acquired(struct lock *l, int code, const struct tenure_error *e
         l->error = *error;
     else
         error_clear(&l->error);
+    session_post(&l->object);
+}
+
+static void post_shared(struct lock *l, int code)
+{
+    if (!l->sharing)
+        return;
+    l->sharing = false;
+    l->tell_shared = true;
+    l->shared_code = code;
     session_post(&l->object);
 }
 
@@ -195,6 +221,7 @@ static void become_lost(struct lock *l, int code, const struct tenure_error *why
     bool untold = l->tell_acquired && l->acquired_code == 0; /* held, but the user has not heard of it */
     lock_move(l, LOCK_LOST);
     lock_arm(l);
+    post_shared(l, TENURE_ELOST);
     if (was == LOCK_RELEASING) {
         post_released(l, TENURE_ELOST);
     } else if (was == LOCK_HELD && !untold) {
@@ -229,7 +256,7 @@ static void lock_on_dropped(struct session_object *o)
 {
     struct lock *l = CONTAINER_OF(o, struct lock, object);
     l->lane = NULL;
-    l->tell_acquired = l->tell_lost = l->tell_released = false;
+    l->tell_acquired = l->tell_lost = l->tell_released = l->tell_shared = false;
     if (l->state != LOCK_LOST)
         lock_move(l, LOCK_LOST);
 }
@@ -262,6 +289,8 @@ static void become_first(struct lock *l, tn_ms now)
     l->retry_at = l->watch_own ? TN_MS_NEVER : now + OWN_WATCH_AFTER_MS;
     lock_arm(l);
     post_acquired(l, 0, NULL);
+    if (l->touch)
+        verify(l, now);
 }
 
 /* ---- waiting and verifying ---- */
@@ -287,11 +316,42 @@ static bool shows_delete(const struct client_watch_events *e, bytes key, tn_rev 
     return false;
 }
 
+/* Whether it may be that the own weight fits now. Of those before it only permits are left, and none comes; when all is
+ * known of them, the place is as good as had, and the successor may hear of it with the next request. */
+static bool has_made_room(struct lock *l, const struct client_watch_events *e)
+{
+    bool any = false, doubt = l->mixed;
+    for (size_t i = 0; i < e->n_events; i++) {
+        const struct event *ev = &e->events[i];
+        if (ev->type != EVENT_DELETE || !queue_counts(&l->queue, ev->kv.key) ||
+            (ev->has_prev_kv && ev->prev_kv.create_revision >= l->create))
+            continue;
+        any = true;
+        doubt = doubt || !ev->has_prev_kv;
+        l->taken -= queue_rule_of(&l->queue, ev->kv.key).weight;
+    }
+    l->touch = !doubt && l->taken <= l->room && l->rule.kind == RULE_PERMIT;
+    return l->touch || (doubt && any);
+}
+
+static bool is_waited_for(struct lock *l, const struct client_watch_events *e)
+{
+    switch (l->wait) {
+    case QUEUE_WAIT_GONE:
+        return shows_delete(e, buf_bytes(&l->before), 0);
+    case QUEUE_WAIT_CHANGED:
+        return e->n_events > 0;
+    case QUEUE_WAIT_ROOM:
+        return has_made_room(l, e);
+    }
+    return false;
+}
+
 static void on_before_events(void *user, const struct client_watch_events *e)
 {
     struct lock *l = user;
     struct session *s = lock_session(l);
-    if (l->state == LOCK_WAITING && shows_delete(e, buf_bytes(&l->before), 0))
+    if (l->state == LOCK_WAITING && is_waited_for(l, e))
         before_gone(l, client_now(session_client(s)));
     session_flush(s);
 }
@@ -352,33 +412,57 @@ static void on_own_end(void *user, int code, tn_rev compact_revision, const stru
     session_flush(s);
 }
 
-static struct client_watch *watch_deletes(struct lock *l, bytes key, const struct client_watch_callbacks *cb, tn_ms now)
+static struct client_watch *start_watch(struct lock *l, struct watch_create_req *req,
+                                        const struct client_watch_callbacks *cb, tn_ms now)
 {
-    struct watch_create_req req = {.range.key = key, .start_revision = l->seen + 1, .no_put = true};
-    return client_watch_start(lock_client(l), &req, cb, l, now, NULL);
+    req->start_revision = l->seen + 1;
+    return client_watch_start(lock_client(l), req, cb, l, now, NULL);
 }
 
 static bool start_watch_own(struct lock *l, tn_ms now)
 {
     static const struct client_watch_callbacks cb = {.on_events = on_own_events, .on_end = on_own_end};
+    struct watch_create_req req = {.range.key = l->queue.own, .no_put = true};
     if (!l->watch_own)
-        l->watch_own = watch_deletes(l, l->queue.own, &cb, now);
+        l->watch_own = start_watch(l, &req, &cb, now);
     return l->watch_own != NULL;
 }
 
 static bool start_watch_before(struct lock *l, tn_ms now)
 {
     static const struct client_watch_callbacks cb = {.on_events = on_before_events, .on_end = on_before_end};
+    struct watch_create_req one = {.range.key = buf_bytes(&l->before), .no_put = l->wait == QUEUE_WAIT_GONE};
+    struct watch_create_req all = {
+        .range = {l->queue.dir, l->queue.dir_end}, .no_put = true, .prev_kv = true}; /* which shows who was behind */
     assert(!l->watch_before);
-    l->watch_before = watch_deletes(l, buf_bytes(&l->before), &cb, now);
+    l->watch_before = start_watch(l, l->wait == QUEUE_WAIT_ROOM ? &all : &one, &cb, now);
     return l->watch_before != NULL;
 }
 
-/* key is borrowed from an answer. When there is no memory to wait, the question is asked again later. */
-static void wait_for(struct lock *l, bytes key, tn_ms now)
+static void refuse_busy(struct lock *l, tn_ms now);
+
+static void note_wait(struct lock *l, const struct queue_view *v)
 {
     buf_reset(&l->before);
-    buf_append_bytes(&l->before, key);
+    buf_append_bytes(&l->before, v->before);
+    l->wait = l->broken_herd ? QUEUE_WAIT_ROOM : v->wait;
+    l->taken = v->taken;
+    l->room = v->room;
+    l->mixed = v->mixed || l->broken_herd;
+}
+
+/* When there is no memory to wait, the question is asked again later. */
+static void wait_for(struct lock *l, const struct queue_view *v, tn_ms now)
+{
+    if (l->try_only) {
+        refuse_busy(l, now);
+        return;
+    }
+    if (l->broken_rule && l->rule.kind != RULE_WHOLE) {
+        become_first(l, now);
+        return;
+    }
+    note_wait(l, v);
     if (buf_error(&l->before) || !start_watch_own(l, now) || !start_watch_before(l, now)) {
         if (l->state != LOCK_VERIFYING)
             lock_move(l, LOCK_VERIFYING);
@@ -397,20 +481,41 @@ static void fail_acquire(struct lock *l, const struct tenure_error *error, tn_ms
     end_acquire(l, &why, now);
 }
 
+/* What was asked while it is held: after an own watch that ended, or to write the key. */
+static void verified_held(struct lock *l, bool touched, tn_ms now)
+{
+    if (touched)
+        post_shared(l, 0);
+    if (l->touch)
+        verify(l, now);
+    else
+        watch_own(l, now);
+}
+
+/* It may hold. Those behind may have seen it wait, but when it has told them by this very request. */
+static void verified_first(struct lock *l, bool touched, tn_ms now)
+{
+    l->touch = l->rule.kind == RULE_PERMIT && !touched;
+    become_first(l, now);
+}
+
 static void verified(struct lock *l, const struct queue_view *v, tn_ms now)
 {
+    bool touched = l->touching;
     l->seen = v->revision;
     l->look_at_all = v->look_at_all;
+    l->touch = l->touch && !touched;
+    l->touching = false;
     if (v->answer == QUEUE_OUT)
         own_key_gone(l, now);
     else if (l->state == LOCK_HELD)
-        watch_own(l, now);
+        verified_held(l, touched, now);
     else if (v->before.len)
-        wait_for(l, v->before, now);
+        wait_for(l, v, now);
     else if (v->look_at_all)
         verify(l, now);
     else
-        become_first(l, now);
+        verified_first(l, touched, now);
 }
 
 static void on_verified(void *owner, const struct client_result *r)
@@ -420,7 +525,7 @@ static void on_verified(void *owner, const struct client_result *r)
     tn_ms now = client_now(session_client(s));
     struct queue_view v;
     struct tenure_error err;
-    int rc = r->code ? r->code : queue_verified(&l->queue, l->create, r->txn, &v, &err);
+    int rc = r->code ? r->code : queue_verified(&l->queue, l->create, l->touching, r->txn, &v, &err);
     if (rc == 0)
         verified(l, &v, now);
     else if (l->state == LOCK_HELD || (r->code && op_may_retry(r)))
@@ -436,6 +541,10 @@ static int send_verify(struct lock *l, tn_ms now)
     struct client_call_options opt = {.repeatable = true};
     note_whether_early(l);
     queue_verify(&l->queue, l->create, l->look_at_all, &t);
+    l->touching = l->touch;
+    if (l->touch)
+        queue_touch(&l->queue, bytes_of(l->value, l->value_len), &t);
+    l->looks++;
     return op_txn(&l->op, lock_client(l), &t.req, &opt, on_verified, l, now, NULL);
 }
 
@@ -486,6 +595,12 @@ static void refuse_foreign(struct lock *l, tn_ms now)
     end_acquire(l, &why, now);
 }
 
+static void look_at_all(struct lock *l, tn_ms now)
+{
+    l->look_at_all = true;
+    verify(l, now);
+}
+
 static void entered(struct lock *l, const struct queue_view *v, tn_ms now)
 {
     l->create = v->create;
@@ -493,7 +608,9 @@ static void entered(struct lock *l, const struct queue_view *v, tn_ms now)
     if (v->below.len)
         refuse_prefix(l, v->below, now);
     else if (v->before.len)
-        wait_for(l, v->before, now);
+        wait_for(l, v, now);
+    else if (v->look_at_all)
+        look_at_all(l, now);
     else
         become_first(l, now);
 }
@@ -561,7 +678,7 @@ static void on_entered(void *owner, const struct client_result *r)
     struct tenure_error err;
     if (r->code) {
         enter_failed(l, r, now);
-    } else if (queue_entered(&l->queue, r->txn, l->try_only, &v, &err)) {
+    } else if (queue_entered(&l->queue, r->txn, only_first(l), &v, &err)) {
         l->doubtful = true;
         fail_acquire(l, &err, now);
     } else {
@@ -574,10 +691,10 @@ static int send_enter(struct lock *l, tn_ms now)
 {
     tn_lease lease = session_lease_drawn(lock_session(l));
     struct queue_txn t;
-    if (!l->queue.memory && queue_init(&l->queue, lane_path(l->lane), lease))
+    if (!l->queue.memory && queue_init(&l->queue, lane_path(l->lane), &l->rule, lease))
         return TENURE_ENOMEM;
     note_whether_early(l);
-    queue_enter(&l->queue, bytes_of(l->value, l->value_len), lane_fence(l->lane), l->try_only, &t);
+    queue_enter(&l->queue, bytes_of(l->value, l->value_len), lane_fence(l->lane), only_first(l), &t);
     return op_txn(&l->op, lock_client(l), &t.req, NULL, on_entered, l, now, NULL);
 }
 
@@ -617,10 +734,10 @@ static void lock_retry(struct lock *l, tn_ms now)
         enter(l, now);
     else if (l->state == LOCK_VERIFYING)
         verify(l, now);
-    else if (l->state == LOCK_HELD && l->backoff.tries == 0)
+    else if (l->state == LOCK_HELD && l->backoff.tries == 0 && !l->touch)
         watch_own(l, now);
     else if (l->state == LOCK_HELD)
-        verify(l, now); /* a watch ended: what it missed, then a new one */
+        verify(l, now); /* a watch ended: what it missed, then a new one; or the key is to be written */
 }
 
 static void lock_on_timer(struct session_object *o, tn_ms now)
@@ -652,7 +769,7 @@ static void lock_on_left(struct lane_user *u, tn_ms now)
 
 static bool has_news(const struct lock *l)
 {
-    return l->tell_acquired || l->tell_lost || l->tell_released;
+    return l->tell_acquired || l->tell_lost || l->tell_released || l->tell_shared;
 }
 
 static void tell_acquired(struct lock *l)
@@ -676,11 +793,22 @@ static void tell_lost(struct lock *l)
         l->cb.on_lost(l->user, &why);
 }
 
+static void tell_shared(struct lock *l)
+{
+    l->tell_shared = false;
+    if (has_news(l))
+        session_post(&l->object);
+    if (l->cb.on_shared)
+        l->cb.on_shared(l->user, l->shared_code);
+}
+
 static void lock_deliver(struct session_object *o)
 {
     struct lock *l = CONTAINER_OF(o, struct lock, object);
     if (l->tell_acquired) {
         tell_acquired(l);
+    } else if (l->tell_shared) {
+        tell_shared(l);
     } else if (l->tell_lost) {
         tell_lost(l);
     } else if (l->tell_released) {
@@ -709,18 +837,27 @@ static int check_options(struct session *s, const char *prefix, const char *name
     if (opt->wait_ms < 0 || opt->value.len > VALUE_MAX)
         return error_set(err, TENURE_EINVALID, "lock '%.100s': a waiting time below 0, or a value over %d bytes",
                          name ? name : "", VALUE_MAX);
+    if (!rule_is_valid(&opt->rule))
+        return error_set(err, TENURE_EINVALID, "lock '%.100s': a weight below 1 or over the limit, or a limit over %d",
+                         name ? name : "", RULE_LIMIT_MAX);
+    if (rule_is_shared(opt->value))
+        return error_set(err, TENURE_EINVALID, "lock '%.100s': the value says that the lock is shared",
+                         name ? name : "");
     int rc = queue_check_name(prefix, name, err);
     return rc ? error_wrap(err, "lock") : 0;
 }
 
+/* Instead of the one it has. */
 static int copy_value(struct lock *l, bytes value)
 {
     if (value.len == 0)
         return 0;
-    l->value = malloc(value.len);
-    if (!l->value)
+    uint8_t *copy = malloc(value.len);
+    if (!copy)
         return TENURE_ENOMEM;
-    memcpy(l->value, value.data, value.len);
+    memcpy(copy, value.data, value.len);
+    free(l->value);
+    l->value = copy;
     l->value_len = value.len;
     return 0;
 }
@@ -729,7 +866,10 @@ static void lock_init(struct lock *l, struct session *s, const struct lock_optio
 {
     l->try_only = opt->try_only;
     l->wait_ms = opt->wait_ms;
+    l->rule = opt->rule;
     l->broken_skip_verify = opt->broken_skip_verify;
+    l->broken_rule = opt->broken_rule;
+    l->broken_herd = opt->broken_herd;
     l->wait_until = l->retry_at = TN_MS_NEVER;
     l->in_lane.on_turn = lock_on_turn;
     l->in_lane.on_left = lock_on_left;
@@ -745,7 +885,10 @@ static int join_session(struct lock *l, struct session *s, const char *prefix, c
     snprintf(path, sizeof path, "%s%s", prefix, name);
     if (session_attach(s, &l->object, &lock_ops))
         return TENURE_ENOMEM;
-    return lane_use(s, path, &l->lane);
+    if (lane_use(s, path, &l->rule, &l->lane))
+        return TENURE_ENOMEM;
+    l->rule = *lane_rule(l->lane);
+    return 0;
 }
 
 int lock_new(struct session *s, const char *name, const struct lock_options *opt, const struct lock_callbacks *cb,
@@ -804,6 +947,9 @@ static int check_acquire(const struct lock *l, tn_ms now, struct tenure_error *e
 {
     if (l->state == LOCK_LOST || !l->object.session || !session_is_open(lock_session(l), now))
         return error_set(err, TENURE_ELOST, "lock: the session has ended");
+    if (l->is_shared)
+        return error_set(err, TENURE_EINVALID, "lock '%.100s': an object that was shared is not used again",
+                         lane_path(l->lane));
     if (l->state != LOCK_IDLE || has_news(l))
         return error_set(err, TENURE_EBUSY, "lock '%.100s': an acquire or release of the same object is under way",
                          lane_path(l->lane));
@@ -846,9 +992,27 @@ void lock_release(struct lock *l, tn_ms now)
         return;
     }
     lock_move(l, LOCK_RELEASING);
+    post_shared(l, TENURE_ECANCELLED);
     if (give_place_back(l, false, now))
         lock_on_left(&l->in_lane, now);
     lock_arm(l);
+}
+
+int lock_share(struct lock *l, bytes value, tn_ms now, struct tenure_error *err)
+{
+    if (!lock_held(l, now) || l->tell_acquired)
+        return error_set(err, TENURE_ENOTHELD, "share: the lock is not held");
+    if (l->rule.kind != RULE_WHOLE || !rule_is_shared(value) || value.len > VALUE_MAX)
+        return error_set(err, TENURE_EINVALID, "share '%.100s': not a writer's lock, or not such a value",
+                         lane_path(l->lane));
+    if (l->is_shared)
+        return error_set(err, TENURE_EBUSY, "share '%.100s': it is shared already", lane_path(l->lane));
+    if (copy_value(l, value))
+        return error_set(err, TENURE_ENOMEM, "share: out of memory");
+    l->touch = l->sharing = l->is_shared = true;
+    if (!l->op)
+        verify(l, now);
+    return 0;
 }
 
 /* ---- asking ---- */
@@ -871,6 +1035,16 @@ int64_t lock_token(const struct lock *l)
 bytes lock_key(const struct lock *l)
 {
     return l->create ? l->queue.own : bytes_of(NULL, 0);
+}
+
+const struct rule *lock_rule(const struct lock *l)
+{
+    return &l->rule;
+}
+
+uint64_t lock_looks(const struct lock *l)
+{
+    return l->looks;
 }
 
 tn_ms lock_deadline(const struct lock *l)

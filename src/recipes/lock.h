@@ -16,11 +16,16 @@
  * lands later does nothing (queue.h). It is tried until it has an answer, behind the user's back; the name is entered again
  * by this session only after it. If that cannot be had within a TTL the session is given up.
  *
- * Pure. Callbacks come from client_deliver and session_tick, last. Rules M1, M2, M5 to M8, L2, L3.
+ * The same machine holds readers and writers of one name, and permits of a semaphore: they differ in the rule by which a
+ * place may hold beside others, and in whom it waits for (rule.h, queue.h). Readers and permits do not queue inside the
+ * process: each has a key of its own.
+ *
+ * Pure. Callbacks come from client_deliver and session_tick, last. Rules M1, M2, M5 to M9, L2, L3.
  */
 #ifndef RECIPES_LOCK_H
 #define RECIPES_LOCK_H
 
+#include "recipes/rule.h"
 #include "recipes/session.h"
 
 enum lock_state {
@@ -44,6 +49,8 @@ struct lock_callbacks {
     void (*on_lost)(void *user, const struct tenure_error *why);
     /* The release ended: 0 = freed for sure; else it is freed at the latest when the lease ends. */
     void (*on_released)(void *user, int code);
+    /* The lock is a reader's for all to see (lock_share); TENURE_ELOST, TENURE_ECANCELLED when it ended before. */
+    void (*on_shared)(void *user, int code);
 };
 
 struct lock_options {
@@ -51,7 +58,10 @@ struct lock_options {
     bytes value;             /* small JSON saying who waits or holds; may be empty */
     bool try_only;           /* TENURE_EBUSY instead of waiting */
     int64_t wait_ms;         /* 0 = without end */
+    struct rule rule;        /* all zero = the whole: a mutex, a writer; number is chosen */
     bool broken_skip_verify; /* tests only: believes after the wait without asking */
+    bool broken_rule;        /* tests only: readers and permits hold beside anybody */
+    bool broken_herd;        /* tests only: looks again whenever anybody leaves */
 };
 
 /* name without leading slash; the key is prefix + name + "/" + hex. Copies. */
@@ -66,6 +76,11 @@ void lock_cancel(struct lock *l, tn_ms now);
 /* Frees a held lock. From this call on lock_held answers false. Of a LOST one: on_released with TENURE_ELOST. Of one that
  * is not held yet, or whose on_acquired has not come yet: as lock_cancel. */
 void lock_release(struct lock *l, tn_ms now);
+/* Makes a held writer a reader, in its place and with its token: from this call on others may read. value replaces the key's
+ * and begins with RULE_SHARED_VALUE; copied. on_shared follows. The object is not acquired
+ * again (TENURE_EINVALID). TENURE_ENOTHELD, TENURE_EINVALID (not a writer's, or no such
+ * value), TENURE_EBUSY (was called before), TENURE_ENOMEM. */
+int lock_share(struct lock *l, bytes value, tn_ms now, struct tenure_error *err) MUST_USE;
 /* Should not be held or under way, except when the session is gone; if it is, its place is undone without a word. In a
  * callback of its own too. NULL is fine; NULL. */
 struct lock *lock_free(struct lock *l);
@@ -75,6 +90,10 @@ enum lock_state lock_state(const struct lock *l);
 bool lock_held(const struct lock *l, tn_ms now);
 int64_t lock_token(const struct lock *l); /* 0 unless held */
 bytes lock_key(const struct lock *l);     /* the own key; empty before it exists */
+/* As it was asked for, with its number. */
+const struct rule *lock_rule(const struct lock *l);
+/* How often it has asked who is before it, over all acquires. */
+uint64_t lock_looks(const struct lock *l);
 /* The lock's own part of session_deadline and session_tick, which cover all locks of a session: ticking the session is
  * enough. */
 tn_ms lock_deadline(const struct lock *l);

@@ -240,7 +240,7 @@ static int observer_begin(struct observer *o, const char *prefix, const char *na
     size_t prefix_len = strlen(prefix);
     memcpy(path, prefix, prefix_len);
     memcpy(path + prefix_len, name, strlen(name) + 1);
-    if (queue_init(&o->queue, path, 0))
+    if (queue_init(&o->queue, path, NULL, 0))
         return error_set(err, TENURE_ENOMEM, "observe: out of memory");
     return list(o, now, err);
 }

@@ -108,7 +108,7 @@ static struct proclaim *proclaim_new(struct client *c, const struct proclaim_pla
     struct proclaim *p = calloc(1, sizeof *p + value.len);
     if (!p)
         return NULL;
-    if (queue_init(&p->queue, place->path, place->lease)) {
+    if (queue_init(&p->queue, place->path, NULL, place->lease)) {
         free(p);
         return NULL;
     }

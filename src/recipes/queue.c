@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+enum { PERMIT_VIEW_MAX = 1000 };
+
 /* ---- keys ---- */
 
 int queue_check_name(const char *prefix, const char *name, struct tenure_error *err)
@@ -34,21 +36,32 @@ static bytes put_part(uint8_t **at, bytes a, bytes b)
     return part;
 }
 
-int queue_init(struct queue *q, const char *path, tn_lease lease)
+/* The part of a key behind the last slash. */
+static void last_part(const struct rule *rule, tn_lease lease, char out[RULE_TAG_MAX + 17])
 {
-    char hex[17];
-    snprintf(hex, sizeof hex, "%" PRIx64, (uint64_t)lease);
-    bytes p = bytes_str(path), h = bytes_str(hex);
-    uint8_t *at = malloc(4 * (p.len + 1) + 2 * h.len + 1);
+    rule_tag(rule, out);
+    snprintf(out + strlen(out), 17, "%" PRIx64, (uint64_t)lease);
+}
+
+int queue_init(struct queue *q, const char *path, const struct rule *rule, tn_lease lease)
+{
+    static const struct rule whole;
+    char last[RULE_TAG_MAX + 17];
+    rule = rule ? rule : &whole;
+    last_part(rule, lease, last);
+    bytes p = bytes_str(path), h = bytes_str(last);
+    uint8_t *at = malloc(6 * (p.len + 1) + 2 * h.len + 2 * strlen(RULE_READ_BEGIN) + 1);
     if (!at)
         return TENURE_ENOMEM;
-    *q = (struct queue){.memory = at, .lease = lease};
+    *q = (struct queue){.memory = at, .lease = lease, .rule = *rule};
     q->dir = put_part(&at, p, bytes_str("/"));
     q->path = bytes_of(q->dir.data, p.len);
     q->own = put_part(&at, q->dir, h);
     q->fence = put_part(&at, p, bytes_of("\0", 1));
     put_part(&at, h, bytes_of(NULL, 0));
     q->fence.len += h.len;
+    q->readers = put_part(&at, q->dir, bytes_str(RULE_READ_BEGIN));
+    q->readers_end = put_part(&at, q->dir, bytes_str(RULE_READ_END));
     q->dir_end = bytes_of(at, bytes_prefix_end(q->dir, at));
     return 0;
 }
@@ -67,6 +80,11 @@ bool queue_counts(const struct queue *q, bytes key)
     return rest == 0 || !memchr(key.data + q->dir.len, '/', rest);
 }
 
+struct rule queue_rule_of(const struct queue *q, bytes key)
+{
+    return rule_of(bytes_of(key.data + q->dir.len, key.len - q->dir.len));
+}
+
 /* ---- requests ---- */
 
 static struct compare compare_number(bytes key, enum compare_target target, tn_rev number)
@@ -79,11 +97,11 @@ static struct request_op get_one(bytes key)
     return (struct request_op){.kind = OP_RANGE, .range.range.key = key};
 }
 
-/* The newest keys of the queue; before: only those created earlier than that, 0 = whenever; limit 0 = none. */
-static struct request_op get_newest(const struct queue *q, tn_rev before, int64_t limit)
+/* The newest keys of a range; before: only those created earlier than that, 0 = whenever; limit 0 = none. */
+static struct request_op get_newest(bytes from, bytes to, tn_rev before, int64_t limit)
 {
     return (struct request_op){.kind = OP_RANGE,
-                               .range = {.range = {.key = q->dir, .range_end = q->dir_end},
+                               .range = {.range = {.key = from, .range_end = to},
                                          .limit = limit,
                                          .sort_order = SORT_DESCEND,
                                          .sort_target = SORT_CREATE,
@@ -121,6 +139,32 @@ static void txn_else(struct queue_txn *t, struct request_op op)
     t->failure[t->req.n_failure++] = op;
 }
 
+/* A permit that sees as many as the limit allows, and one, knows whether its predecessor waits. */
+static int64_t view_max(const struct queue *q)
+{
+    int64_t most = q->rule.kind == RULE_PERMIT && q->rule.limit >= QUEUE_VIEW_MAX ? q->rule.limit + 1 : QUEUE_VIEW_MAX;
+    return most < PERMIT_VIEW_MAX ? most : PERMIT_VIEW_MAX;
+}
+
+/* Readers are not asked for by a reader: there may be many. The values of the others are, for those that share. */
+static void ask_before(const struct queue *q, tn_rev before, bool all, struct queue_txn *t)
+{
+    int64_t limit = all ? 0 : view_max(q);
+    if (q->rule.kind != RULE_READ) {
+        txn_then(t, get_newest(q->dir, q->dir_end, before, limit));
+        return;
+    }
+    txn_then(t, get_newest(q->dir, q->readers, before, limit));
+    txn_then(t, get_newest(q->readers_end, q->dir_end, before, limit));
+    t->success[0].range.keys_only = t->success[1].range.keys_only = false;
+}
+
+/* How many ranges that is. */
+static size_t n_asked(const struct queue *q)
+{
+    return q->rule.kind == RULE_READ ? 2 : 1;
+}
+
 /* The range comes before the put, so that it shows the others only. */
 void queue_enter(const struct queue *q, bytes value, tn_rev fence, bool only_first, struct queue_txn *ret)
 {
@@ -132,20 +176,25 @@ void queue_enter(const struct queue *q, bytes value, tn_rev fence, bool only_fir
         nobody.range.range_end = q->dir_end;
         txn_if(ret, nobody);
     }
-    txn_then(ret, get_newest(q, 0, QUEUE_VIEW_MAX));
+    ask_before(q, 0, false, ret);
     txn_then(ret, put(q->own, value, q->lease));
     txn_else(ret, get_one(q->own));
     txn_else(ret, get_one(q->fence));
     if (only_first)
-        txn_else(ret, get_newest(q, 0, QUEUE_VIEW_MAX));
+        txn_else(ret, get_newest(q->dir, q->dir_end, 0, QUEUE_VIEW_MAX));
 }
 
 void queue_verify(const struct queue *q, tn_rev create, bool all, struct queue_txn *ret)
 {
     txn_begin(ret);
     txn_if(ret, compare_number(q->own, COMPARE_CREATE, create));
-    txn_then(ret, get_newest(q, create, all ? 0 : QUEUE_VIEW_MAX));
+    ask_before(q, create, all, ret);
     txn_else(ret, get_one(q->own)); /* a branch without a read would not make the transaction linearizable everywhere */
+}
+
+void queue_touch(const struct queue *q, bytes value, struct queue_txn *ret)
+{
+    txn_then(ret, put(q->own, value, q->lease));
 }
 
 void queue_leave(const struct queue *q, tn_rev create, struct queue_txn *ret)
@@ -190,6 +239,16 @@ static bool has_ranges(const struct txn_resp *r, size_t from, size_t to)
     return true;
 }
 
+static bool has_ranges_and_put(const struct txn_resp *r, size_t ranges)
+{
+    if (r->n_responses != ranges + 1 || r->responses[ranges].kind != OP_PUT)
+        return false;
+    for (size_t i = 0; i < ranges; i++)
+        if (r->responses[i].kind != OP_RANGE)
+            return false;
+    return true;
+}
+
 /* The mod_revision of the one key asked for, 0 when it is absent. */
 static tn_rev mod_of(const struct range_resp *r)
 {
@@ -197,7 +256,7 @@ static tn_rev mod_of(const struct range_resp *r)
 }
 
 /* Of the newest first: the first that counts is the one to wait for. */
-static void look(const struct queue *q, const struct range_resp *r, struct queue_view *v)
+static void look_whole(const struct queue *q, const struct range_resp *r, struct queue_view *v)
 {
     for (size_t i = 0; i < r->n_kvs; i++) {
         bytes key = r->kvs[i].key;
@@ -209,6 +268,102 @@ static void look(const struct queue *q, const struct range_resp *r, struct queue
             v->before = key;
     }
     v->look_at_all = v->before.len == 0 && r->more;
+}
+
+/* The newest that counts and does not share. Of two ranges either will do, when the other shows none. */
+static void look_past_readers(const struct queue *q, const struct range_resp *r, struct queue_view *v, tn_rev *newest)
+{
+    bool any = false;
+    for (size_t i = 0; i < r->n_kvs; i++) {
+        const struct kv *kv = &r->kvs[i];
+        if (!queue_counts(q, kv->key)) {
+            v->below = kv->key;
+        } else if (!rule_is_shared(kv->value)) {
+            any = true;
+            if (kv->create_revision > *newest) {
+                v->before = kv->key;
+                *newest = kv->create_revision;
+            }
+        }
+    }
+    v->look_at_all = v->look_at_all || (!any && r->more);
+}
+
+static void look_read(const struct queue *q, const struct response_op *r, struct queue_view *v)
+{
+    tn_rev newest = 0;
+    look_past_readers(q, &r[0].range, v, &newest);
+    look_past_readers(q, &r[1].range, v, &newest);
+    v->wait = QUEUE_WAIT_CHANGED; /* it may begin to share */
+    if (v->before.len)
+        v->look_at_all = false;
+}
+
+struct tally { /* of the keys before a permit */
+    bytes newest;
+    struct rule newest_rule;
+    bool whole; /* one of them is no permit */
+    bool mixed; /* not all of them state the own limit */
+    int64_t taken, limit;
+};
+
+static struct tally count(const struct queue *q, const struct range_resp *r, struct queue_view *v)
+{
+    struct tally t = {.limit = RULE_LIMIT_MAX};
+    tn_rev newest = 0;
+    for (size_t i = 0; i < r->n_kvs; i++) {
+        bytes key = r->kvs[i].key;
+        if (bytes_equal(key, q->own))
+            continue;
+        if (!queue_counts(q, key)) {
+            v->below = key;
+            continue;
+        }
+        struct rule rule = queue_rule_of(q, key);
+        if (r->kvs[i].create_revision > newest) {
+            newest = r->kvs[i].create_revision;
+            t.newest = key;
+            t.newest_rule = rule;
+        }
+        t.whole = t.whole || rule.kind != RULE_PERMIT;
+        t.taken += rule.weight;
+        t.mixed = t.mixed || rule.limit != q->rule.limit;
+        if (rule.kind == RULE_PERMIT && rule.limit < t.limit)
+            t.limit = rule.limit;
+    }
+    return t;
+}
+
+static void look_permit(const struct queue *q, const struct range_resp *r, struct queue_view *v)
+{
+    struct tally t = count(q, r, v);
+    int64_t limit = t.limit < q->rule.limit ? t.limit : q->rule.limit;
+    if (!r->more && !t.whole && t.taken <= limit - q->rule.weight)
+        return; /* it may hold */
+    if (t.newest.len == 0 || (r->more && t.newest_rule.kind == RULE_PERMIT && !t.whole && t.taken <= t.limit)) {
+        v->look_at_all = true;
+        return;
+    }
+    v->before = t.newest;
+    v->taken = t.taken;
+    v->room = limit - q->rule.weight;
+    v->mixed = t.mixed;
+    if (t.newest_rule.kind != RULE_PERMIT)
+        v->wait = QUEUE_WAIT_GONE; /* whatever is before that one, it takes the whole */
+    else if (t.whole || t.taken > t.limit)
+        v->wait = QUEUE_WAIT_CHANGED; /* the predecessor waits */
+    else
+        v->wait = QUEUE_WAIT_ROOM; /* it holds, and with it all before it */
+}
+
+static void look(const struct queue *q, const struct txn_resp *r, struct queue_view *v)
+{
+    if (q->rule.kind == RULE_READ)
+        look_read(q, r->responses, v);
+    else if (q->rule.kind == RULE_PERMIT)
+        look_permit(q, &r->responses[0].range, v);
+    else
+        look_whole(q, &r->responses[0].range, v);
 }
 
 static void enter_refused(const struct queue *q, const struct txn_resp *r, bool only_first, struct queue_view *v)
@@ -223,7 +378,7 @@ static void enter_refused(const struct queue *q, const struct txn_resp *r, bool 
     }
     if (!only_first)
         return;
-    look(q, &r->responses[2].range, v);
+    look_whole(q, &r->responses[2].range, v);
     if (v->before.len || v->below.len)
         v->answer = QUEUE_TAKEN;
 }
@@ -238,25 +393,26 @@ int queue_entered(const struct queue *q, const struct txn_resp *r, bool only_fir
         enter_refused(q, r, only_first, ret);
         return 0;
     }
-    if (r->n_responses != 2 || r->responses[0].kind != OP_RANGE || r->responses[1].kind != OP_PUT || r->revision <= 0)
+    if (!has_ranges_and_put(r, n_asked(q)) || r->revision <= 0)
         return protocol(err, "enter a queue");
     ret->answer = QUEUE_IN;
     ret->create = r->revision;
-    look(q, &r->responses[0].range, ret);
+    look(q, r, ret);
     return 0;
 }
 
-int queue_verified(const struct queue *q, tn_rev create, const struct txn_resp *r, struct queue_view *ret,
+int queue_verified(const struct queue *q, tn_rev create, bool touched, const struct txn_resp *r, struct queue_view *ret,
                    struct tenure_error *err)
 {
     *ret = (struct queue_view){.revision = r->revision};
-    if (!has_ranges(r, 0, 1))
+    size_t ranges = r->succeeded ? n_asked(q) : 1;
+    if (!(r->succeeded && touched ? has_ranges_and_put(r, ranges) : has_ranges(r, 0, ranges)))
         return protocol(err, "verify a place");
     ret->answer = r->succeeded ? QUEUE_IN : QUEUE_OUT;
     if (!r->succeeded)
         return 0;
     ret->create = create;
-    look(q, &r->responses[0].range, ret);
+    look(q, r, ret);
     return 0;
 }
 

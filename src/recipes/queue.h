@@ -11,6 +11,14 @@
  * keys is refused, by the name of one of them. Seen are the newest VIEW_MAX keys; those who were in the queue before the
  * longer name came into use stay and are not disturbed.
  *
+ * Who may hold beside whom is the place's rule (rule.h). A mutex waits for everybody before it, and so do Go's clients, so
+ * whatever else is asked for here, it never holds beside one of those.
+ *
+ * Whom a place watches, so that a release wakes only those that it lets proceed: the whole, the newest key before it; a
+ * reader, the newest writer; a permit that does not fit, its direct predecessor while that one waits too. When it gets in, it
+ * writes its key once more (the touch), and so its successor hears of it. Only the first of those who wait looks at those
+ * who hold, all of them at once, counting what they give back.
+ *
  * The fence. A request to enter whose answer was lost may still be on its way, for as long as the network likes; when it
  * arrives after we have left, it would put a key that nobody removes while the session lives. So each such request holds
  * only while the fence key has not changed, and leaving such a doubtful place changes it: one transaction, after which
@@ -24,6 +32,7 @@
 
 #include "api/kv.h"
 #include "base/error.h"
+#include "recipes/rule.h"
 
 enum { QUEUE_NAME_MAX = 4096, QUEUE_VIEW_MAX = 8 };
 
@@ -34,31 +43,37 @@ struct queue {
     bytes dir_end;
     bytes own;
     bytes fence;
+    bytes readers, readers_end; /* a reader's: the range of readers' keys */
+    struct rule rule;
     tn_lease lease;
     uint8_t *memory;
 };
 
 /* Whether prefix + name can be a path: TENURE_EINVALID says what is wrong with it. */
 int queue_check_name(const char *prefix, const char *name, struct tenure_error *err) MUST_USE;
-/* Copies path. TENURE_ENOMEM. */
-int queue_init(struct queue *q, const char *path, tn_lease lease) MUST_USE;
+/* Copies path. rule NULL = the whole. TENURE_ENOMEM. */
+int queue_init(struct queue *q, const char *path, const struct rule *rule, tn_lease lease) MUST_USE;
 void queue_fini(struct queue *q); /* an all-zero one is fine; zero afterwards */
 /* Whether key is a place in the queue: below dir, without a further slash. */
 bool queue_counts(const struct queue *q, bytes key);
+/* What a key that counts asks for. */
+struct rule queue_rule_of(const struct queue *q, bytes key);
 
 /* A request with the memory of its parts; valid while it stays where it is. Borrows from q and value. */
 struct queue_txn {
     struct txn_req req;
     struct compare compares[3];
-    struct request_op success[2], failure[3];
+    struct request_op success[3], failure[3];
 };
 
-/* Puts the own key if it is absent and the fence stands at `fence` (its mod_revision, 0 = absent); only_first: and if
- * nobody is in the queue. Asks who is before it. */
+/* Puts the own key if it is absent and the fence stands at `fence` (its mod_revision, 0 = absent); only_first (the whole
+ * only): and if nobody is in the queue. Asks who is before it. */
 void queue_enter(const struct queue *q, bytes value, tn_rev fence, bool only_first, struct queue_txn *ret);
 /* Asks whether the own key still stands with this create_revision, and which keys were created before it: the newest, or
  * all of them. One linearizable read. */
 void queue_verify(const struct queue *q, tn_rev create, bool all, struct queue_txn *ret);
+/* Has a request to verify write the own key once more, with this value, if it stands. May be repeated. */
+void queue_touch(const struct queue *q, bytes value, struct queue_txn *ret);
 /* Deletes the own key if its create_revision is `create`. May be repeated. */
 void queue_leave(const struct queue *q, tn_rev create, struct queue_txn *ret);
 /* Deletes the own key, whichever, and moves the fence, if it stands at `fence`. May be repeated. */
@@ -75,22 +90,31 @@ enum queue_answer {
     QUEUE_MOVED /* (enter, leave_fenced, proclaim) not done: the fence, or the value, stands elsewhere: see fence, mod */
 };
 
-struct queue_view {
-    enum queue_answer answer;
-    tn_rev revision;  /* of the answer */
-    tn_rev create;    /* of the own key, when in */
-    tn_rev mod;       /* (proclaim) of the own key */
-    tn_rev fence;     /* the fence as it stands now, when MOVED or after leave_fenced */
-    bytes before;     /* whom to wait for; empty = nobody seen. Borrowed from the answer, as is below */
-    bool look_at_all; /* none of the newest counts, and there are more: verify with `all` */
-    bytes below;      /* a key of a longer name that begins with this path; empty = none seen */
-    bytes value;      /* (proclaim, MOVED) what the own key holds */
+enum queue_wait {
+    QUEUE_WAIT_GONE,    /* until the key `before` is deleted */
+    QUEUE_WAIT_CHANGED, /* until it is deleted or written */
+    QUEUE_WAIT_ROOM     /* until those before have given back enough */
 };
 
-/* What an answer to the request of the same name means. TENURE_EPROTOCOL when it cannot be an answer to it. */
+struct queue_view {
+    enum queue_answer answer;
+    tn_rev revision;      /* of the answer */
+    tn_rev create;        /* of the own key, when in */
+    tn_rev mod;           /* (proclaim) of the own key */
+    tn_rev fence;         /* the fence as it stands now, when MOVED or after leave_fenced */
+    bytes before;         /* whom to wait for; empty = nobody seen. Borrowed from the answer, as is below */
+    enum queue_wait wait; /* what for */
+    int64_t taken, room;  /* (ROOM) the weights before it, and what they have to come down to */
+    bool mixed;           /* (ROOM) they state different limits: any that goes may make room */
+    bool look_at_all;     /* the newest keys do not show whom to wait for, and there are more: verify with `all` */
+    bytes below;          /* a key of a longer name that begins with this path; empty = none seen */
+    bytes value;          /* (proclaim, MOVED) what the own key holds */
+};
+
+/* What an answer to the request of the same name means; touched: queue_touch was called on it. TENURE_EPROTOCOL when it cannot be an answer to it. */
 int queue_entered(const struct queue *q, const struct txn_resp *r, bool only_first, struct queue_view *ret,
                   struct tenure_error *err) MUST_USE;
-int queue_verified(const struct queue *q, tn_rev create, const struct txn_resp *r, struct queue_view *ret,
+int queue_verified(const struct queue *q, tn_rev create, bool touched, const struct txn_resp *r, struct queue_view *ret,
                    struct tenure_error *err) MUST_USE;
 int queue_left_fenced(const struct queue *q, const struct txn_resp *r, struct queue_view *ret, struct tenure_error *err)
     MUST_USE;

@@ -278,11 +278,13 @@ static bool delete_at(tn_rev rev, bytes key)
     struct kv *kv = find(key);
     if (!kv)
         return false;
-    struct kv gone = {.key = kv->key, .mod_revision = rev};
+    struct kv gone = {.key = kv->key, .mod_revision = rev}, before = *kv;
     size_t i = (size_t)(kv - w.keys);
     w.n_keys--;
     memmove(w.keys + i, w.keys + i + 1, (w.n_keys - i) * sizeof w.keys[0]);
     remember(EVENT_DELETE, &gone);
+    w.history[w.n_history - 1].event.has_prev_kv = true;
+    w.history[w.n_history - 1].event.prev_kv = before;
     return true;
 }
 
@@ -954,6 +956,7 @@ static bool deliver_watch(struct client_watch *watch)
             events = take((w.n_history - from) * sizeof *events);
         events[n] = w.history[i].event;
         events[n].kv = copy_kv(&w.history[i].event.kv);
+        events[n].has_prev_kv = events[n].has_prev_kv && watch->req.prev_kv;
         n++;
     }
     watch->next = seen + 1;

@@ -10,12 +10,15 @@
 
 #include <cmocka.h>
 
-enum { ACTORS_MAX = 40, OBJECTS_MAX = 6, NAMES_MAX = 32, WORDS_MAX = 8, TEXT_MAX = 1 << 18 };
+enum { ACTORS_MAX = 40, OBJECTS_MAX = 10, NAMES_MAX = 32, WORDS_MAX = 8, TEXT_MAX = 1 << 18 };
 
 struct object { /* a lock of an actor */
     struct actor *actor;
     char label[64], name[64];
     struct lock *lock;
+    struct rule asked;
+    bool was_shared;
+    struct rule rule;                          /* what was asked for, or is had since it was shared */
     bool acquiring, held, was_lost, releasing; /* what was told, or is owed */
     int last_code;
 };
@@ -35,7 +38,8 @@ struct actor {
 
 struct token_of {
     char name[64];
-    int64_t token;
+    int64_t token;  /* the greatest */
+    int64_t whole;  /* the greatest of those that took the whole */
     tn_lease lease; /* of the holder */
 };
 
@@ -49,7 +53,7 @@ static struct {
     size_t n_words;
     struct actor *faulty;
     enum fake_fault fault;
-    bool skip_verify, tolerate, note_suspensions;
+    bool skip_verify, skip_rule, herd, tolerate, note_suspensions;
     unsigned begun, acquired, ended, violations;
 } st;
 static char text[TEXT_MAX], taken[TEXT_MAX];
@@ -197,8 +201,9 @@ unsigned story_violations(void)
 
 /* ---- what must always be true ---- */
 
-/* A lease that was taken over may find its own key, and goes on with the token of before. */
-static void token_grows(const char *name, int64_t token, tn_lease lease)
+/* A lease that was taken over may find its own key, and goes on with the token of before. Who shares may be told in another
+ * order than he came in. */
+static void token_grows(const char *name, const struct rule *rule, int64_t token, tn_lease lease)
 {
     size_t i = 0;
     while (i < st.n_tokens && strcmp(st.tokens[i].name, name) != 0)
@@ -208,38 +213,64 @@ static void token_grows(const char *name, int64_t token, tn_lease lease)
         snprintf(st.tokens[st.n_tokens++].name, sizeof st.tokens[0].name, "%s", name);
     }
     bool same = token == st.tokens[i].token && lease == st.tokens[i].lease;
-    if (token <= st.tokens[i].token && !same)
-        violated("the token %" PRId64 " of %s is not greater than %" PRId64, token, name, st.tokens[i].token);
-    st.tokens[i].token = token;
+    int64_t floor = rule->kind == RULE_WHOLE ? st.tokens[i].token : st.tokens[i].whole;
+    if (token <= floor && !same)
+        violated("the token %" PRId64 " of %s is not greater than %" PRId64, token, name, floor);
+    if (token > st.tokens[i].token)
+        st.tokens[i].token = token;
+    if (rule->kind == RULE_WHOLE && token > st.tokens[i].whole)
+        st.tokens[i].whole = token;
     st.tokens[i].lease = lease;
 }
 
-static bool holds(const struct actor *a, const char *name)
+static bool leads(const struct actor *a, const char *name)
 {
-    for (size_t i = 0; i < OBJECTS_MAX; i++)
-        if (a->objects[i].lock && strcmp(a->objects[i].name, name) == 0 && lock_held(a->objects[i].lock, fake_now()))
-            return true;
     return a->election && strncmp(name, "election ", 9) == 0 && strcmp(a->election_name, name + 9) == 0 &&
            election_leads(a->election, fake_now());
 }
 
-static void one_holder(const char *name)
+struct holders {
+    unsigned n, n_wholes, n_readers;
+    int64_t taken, limit;
+};
+
+static void add_holder(struct holders *h, const struct rule *rule)
 {
-    const struct actor *first = NULL;
-    for (size_t i = 0; i < st.n_actors; i++) {
-        if (!holds(&st.actors[i], name))
-            continue;
-        if (first)
-            violated("%s and %s hold %s at once", first->name, st.actors[i].name, name);
-        first = &st.actors[i];
+    h->n++;
+    h->n_wholes += rule->kind == RULE_WHOLE;
+    h->n_readers += rule->kind == RULE_READ;
+    h->taken += rule->weight;
+    if (rule->kind == RULE_PERMIT && rule->limit < h->limit)
+        h->limit = rule->limit;
+}
+
+static void add_holders(struct holders *h, const struct actor *a, const char *name)
+{
+    static const struct rule whole;
+    for (size_t i = 0; i < OBJECTS_MAX; i++) {
+        const struct object *o = &a->objects[i];
+        if (o->lock && strcmp(o->name, name) == 0 && lock_held(o->lock, fake_now()))
+            add_holder(h, &o->rule);
     }
+    if (leads(a, name))
+        add_holder(h, &whole);
+}
+
+static void holders_agree(const char *name)
+{
+    struct holders h = {.limit = INT64_MAX};
+    for (size_t i = 0; i < st.n_actors; i++)
+        add_holders(&h, &st.actors[i], name);
+    if (h.n > 1 && (h.n_wholes > 0 || (h.n_readers > 0 && h.n_readers < h.n) || h.taken > h.limit))
+        violated("%u hold %s at once: %u whole, %u readers, weights of %" PRId64, h.n, name, h.n_wholes, h.n_readers,
+                 h.taken);
 }
 
 static void check(void *user)
 {
     (void)user;
     for (size_t i = 0; i < st.n_tokens; i++)
-        one_holder(st.tokens[i].name);
+        holders_agree(st.tokens[i].name);
     for (size_t i = 0; i < st.n_actors; i++)
         for (size_t k = 0; k < OBJECTS_MAX; k++) {
             const struct object *o = &st.actors[i].objects[k];
@@ -298,7 +329,7 @@ static void on_acquired(void *user, int code, int64_t token, const struct tenure
     o->was_lost = false;
     assert_int_equal(token, lock_token(o->lock));
     say("%s holds %s, token %" PRId64, o->actor->name, o->label, token);
-    token_grows(o->name, token, session_lease(o->actor->session));
+    token_grows(o->name, &o->rule, token, session_lease(o->actor->session));
 }
 
 static void on_lost(void *user, const struct tenure_error *why)
@@ -320,6 +351,12 @@ static void on_released(void *user, int code)
     say("%s released %s%s", o->actor->name, o->label, code ? ", perhaps" : "");
 }
 
+static void on_shared(void *user, int code)
+{
+    struct object *o = user;
+    say("%s shares %s%s", o->actor->name, o->label, code ? ", perhaps" : "");
+}
+
 static void on_gained(void *user, int64_t token)
 {
     struct actor *a = user;
@@ -329,7 +366,8 @@ static void on_gained(void *user, int64_t token)
     a->led = true;
     snprintf(name, sizeof name, "election %s", a->election_name);
     say("%s leads %s, token %" PRId64, a->name, a->election_name, token);
-    token_grows(name, token, election_lease(a->election));
+    static const struct rule whole;
+    token_grows(name, &whole, token, election_lease(a->election));
 }
 
 static void on_leadership_lost(void *user, const struct tenure_error *why)
@@ -478,20 +516,47 @@ static void beats(struct actor *a)
         session_beat(a->session, fake_now(), fake_now());
 }
 
+static struct rule asked_rule(void)
+{
+    struct rule rule = {.kind = is(1, "reads") ? RULE_READ : is(1, "takes") ? RULE_PERMIT : RULE_WHOLE};
+    if (rule.kind == RULE_PERMIT) {
+        rule.weight = number(3);
+        rule.limit = number(4);
+    }
+    return rule;
+}
+
+static void shares(struct object *o)
+{
+    struct tenure_error err;
+    if (lock_share(o->lock, bytes_str(RULE_SHARED_VALUE), fake_now(), &err))
+        say_refused(o->actor, &err);
+    else
+        o->was_shared = true;
+    if (o->was_shared)
+        o->rule.kind = RULE_READ;
+}
+
 static struct object *locks_object(struct actor *a, const char *label)
 {
-    static const struct lock_callbacks cb = {on_acquired, on_lost, on_released};
+    static const struct lock_callbacks cb = {on_acquired, on_lost, on_released, on_shared};
     struct tenure_error err;
     struct object *o = find_object(a, label);
-    if (o && lock_state(o->lock) != LOCK_LOST)
+    struct rule rule = asked_rule();
+    if (o && lock_state(o->lock) != LOCK_LOST && rule_same(&o->asked, &rule) && !o->was_shared)
         return o;
     if (o)
         o->lock = lock_free(o->lock);
     o = object_slot(a, label);
-    struct lock_options opt = {
-        .value = bytes_str(a->name), .try_only = is(1, "tries"), .broken_skip_verify = st.skip_verify};
-    if (is(3, "within"))
-        opt.wait_ms = number(4);
+    o->rule = o->asked = rule;
+    struct lock_options opt = {.value = bytes_str(a->name),
+                               .rule = rule,
+                               .try_only = is(1, "tries") || is(3, "try") || is(5, "try"),
+                               .broken_skip_verify = st.skip_verify,
+                               .broken_rule = st.skip_rule,
+                               .broken_herd = st.herd};
+    if (is(3, "within") || is(5, "within"))
+        opt.wait_ms = number(is(3, "within") ? 4 : 6);
     if (lock_new(a->session, o->name, &opt, &cb, o, &o->lock, &err) == 0)
         return o;
     say_refused(a, &err);
@@ -665,8 +730,12 @@ static bool world_sentence(void)
         fault(FAKE_DENIED);
     else if (is(0, "note"))
         st.note_suspensions = true;
+    else if (is(0, "skip") && is(1, "rule"))
+        st.skip_rule = true;
     else if (is(0, "skip"))
         st.skip_verify = true;
+    else if (is(0, "be"))
+        st.herd = true;
     else if (is(0, "queue"))
         queue(st.words[1]);
     else if (is(0, "keys"))
@@ -687,11 +756,13 @@ static void releases(struct object *o)
 static bool lock_sentence(struct actor *a)
 {
     struct object *o = st.n_words > 2 ? find_object(a, st.words[2]) : NULL;
-    bool known = is(1, "releases") || is(1, "cancels") || is(1, "frees");
-    if (is(1, "locks") || is(1, "tries"))
+    bool known = is(1, "shares") || is(1, "releases") || is(1, "cancels") || is(1, "frees");
+    if (is(1, "locks") || is(1, "tries") || is(1, "reads") || is(1, "takes"))
         locks(a);
     else if (!known || !o)
         return known;
+    else if (is(1, "shares"))
+        shares(o);
     else if (is(1, "releases"))
         releases(o);
     else if (is(1, "cancels"))

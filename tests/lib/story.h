@@ -8,14 +8,16 @@
  *     story_end();
  *
  * Underneath are the recipes on fake_client.h. After every moment the story checks what must always be true, in stopped
- * and cut off processes too: at most one answers that it holds a lock or leads (M1, L2), tokens grow from holder to
- * holder (M2), nobody who was told of a loss answers "held" (L3), and callbacks come as often as promised.
+ * and cut off processes too: at most one answers that it holds a lock or leads (M1, L2), or it shares it with readers, or
+ * permits that fit under the limit of each (M9); tokens grow from holder to holder (M2), nobody who was told of a loss answers "held" (L3), and callbacks come as often as promised.
  *
  * Sentences; A is any name that begins with a capital letter, x is a lock, `x#2` another object for the same lock x:
  *
  *     A opens TTL            A opens TTL lease HEX (resumes)     A closes       A drops (frees the session as it is)
  *     A opens TTL heartbeat MS                   A beats         A leaves (keeps its lease)
  *     A locks x              A locks x within MS                 A tries x
+ *     A reads x              A reads x within MS                 A shares x (a writer becomes a reader)
+ *     A takes x W L          A takes x W L within MS | try       (a permit of weight W, limit L)
  *     A releases x           A cancels x                         A frees x
  *     A campaigns n VALUE    A campaigns n VALUE once | within MS | here (on its session)
  *     A proclaims VALUE      A resigns
@@ -27,7 +29,8 @@
  *     lose request of A      lose reply of A      delay request of A      refuse request of A      deny request of A
  *     garble reply of A       refuse all of A        least TTL S    slow A MS (its answers)
  *     note suspensions (they are told from here on)
- *     skip verify            wait MS              queue x                 keys
+ *     skip verify            skip rule            be a herd
+ *     wait MS                queue x              keys
  */
 #ifndef TESTS_LIB_STORY_H
 #define TESTS_LIB_STORY_H

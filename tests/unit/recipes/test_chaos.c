@@ -21,6 +21,7 @@ struct chaos {
     struct rng rng;
     unsigned percent; /* of calls that fail */
     bool operators;   /* keys and leases are removed by force: exclusion cannot hold then */
+    bool shared;      /* readers, writers and permits of all sizes */
 };
 
 static bool chance(struct chaos *c, unsigned percent)
@@ -72,18 +73,35 @@ static bool is_quiet(const struct lock *l)
     return !l || lock_deadline(l) == TN_MS_NEVER;
 }
 
+/* How it is asked for. */
+static void ask(struct chaos *c, const char *who, const char *label, const char *how)
+{
+    unsigned limit = 1 + (unsigned)rng_below(&c->rng, 4);
+    if (c->shared && label[0] == 'y' && chance(c, 85))
+        tell("%s takes %s %u %u%s", who, label, 1 + (unsigned)rng_below(&c->rng, limit),
+             chance(c, 70) && limit < 4 ? limit + 1 : limit, how);
+    else if (c->shared && chance(c, 60))
+        tell("%s reads %s%s", who, label, how);
+    else
+        tell("%s locks %s%s", who, label, how);
+}
+
 static void lock_step(struct chaos *c, const char *who, const char *label)
 {
     struct lock *l = story_lock(who, label);
     enum lock_state state = l ? lock_state(l) : LOCK_IDLE;
-    if (state == LOCK_HELD)
+    char within[32];
+    if (state == LOCK_HELD && c->shared && chance(c, 30))
+        tell("%s shares %s", who, label); /* refused where it cannot be */
+    else if (state == LOCK_HELD)
         tell("%s releases %s", who, label);
     else if (state == LOCK_IDLE && is_quiet(l) && chance(c, 20))
         tell("%s tries %s", who, label);
-    else if (state == LOCK_IDLE && is_quiet(l) && chance(c, 50))
-        tell("%s locks %s within %d", who, label, (int)rng_below(&c->rng, 3000) + 1);
-    else if (state == LOCK_IDLE && is_quiet(l))
-        tell("%s locks %s", who, label);
+    else if (state == LOCK_IDLE && is_quiet(l) && chance(c, 50)) {
+        snprintf(within, sizeof within, " within %d", (int)rng_below(&c->rng, 3000) + 1);
+        ask(c, who, label, within);
+    } else if (state == LOCK_IDLE && is_quiet(l))
+        ask(c, who, label, "");
     else if (state != LOCK_LOST && state != LOCK_RELEASING && chance(c, 30))
         tell("%s cancels %s", who, label);
     else if (l && chance(c, 15))
@@ -180,6 +198,46 @@ static void calm_down(struct chaos *c)
     tell("wait 10");
 }
 
+/* By the keys that there are, by nothing that the engine thinks. */
+static bool might_hold(const char *name, const struct rule *rule, bytes own_key)
+{
+    char dir[80];
+    struct kv own, kv;
+    int64_t taken = rule->weight, limit = rule->kind == RULE_PERMIT ? rule->limit : 1;
+    snprintf(dir, sizeof dir, "/locks/%.60s/", name);
+    if (!fake_get(own_key, &own))
+        return false;
+    for (size_t i = 0; fake_key(i, &kv); i++) {
+        if (!bytes_has_prefix(kv.key, bytes_str(dir)) || kv.create_revision >= own.create_revision)
+            continue;
+        struct rule other = rule_of(bytes_of(kv.key.data + strlen(dir), kv.key.len - strlen(dir)));
+        if (other.kind == RULE_WHOLE && rule_is_shared(kv.value))
+            other.kind = RULE_READ;
+        if (rule->kind == RULE_WHOLE || other.kind != rule->kind)
+            return false;
+        taken += other.weight;
+        if (other.kind == RULE_PERMIT && other.limit < limit)
+            limit = other.limit;
+    }
+    return taken <= limit;
+}
+
+/* No wake was lost: whoever waits has a reason to. */
+static void nobody_waits_in_vain(void)
+{
+    tell("wait 3000");
+    for (size_t i = 0; i < ACTORS; i++)
+        for (size_t k = 0; k < LABELS; k++) {
+            struct lock *l = story_lock(actors[i], labels[k]);
+            char name[8];
+            if (!l || lock_state(l) != LOCK_WAITING)
+                continue;
+            snprintf(name, sizeof name, "%.*s", (int)strcspn(labels[k], "#"), labels[k]);
+            if (might_hold(name, lock_rule(l), lock_key(l)))
+                fail_msg("%s waits for %s, which it might hold", actors[i], labels[k]);
+        }
+}
+
 /* Everybody gives up what it has, but keeps its session. */
 static void all_let_go(void)
 {
@@ -217,9 +275,9 @@ static void nothing_is_left(void)
     assert_int_equal(fake_leases(), 0);
 }
 
-static void run_seed(uint64_t seed, bool operators)
+static void run_seed(uint64_t seed, bool operators, bool shared)
 {
-    struct chaos c = {.operators = operators};
+    struct chaos c = {.operators = operators, .shared = shared};
     rng_init(&c.rng, seed);
     c.percent = (unsigned)rng_below(&c.rng, 40);
     story_begin();
@@ -231,19 +289,20 @@ static void run_seed(uint64_t seed, bool operators)
     for (int i = 0; i < STEPS; i++)
         one_step(&c);
     calm_down(&c);
+    nobody_waits_in_vain();
     all_let_go();
     nothing_is_in_the_way();
     nothing_is_left();
     story_end();
 }
 
-static void run_seeds(bool operators)
+static void run_seeds(bool operators, bool shared)
 {
     const char *one = getenv("TENURE_TEST_SEED");
     for (uint64_t seed = 1; seed <= SEEDS; seed++) {
         uint64_t which = one ? strtoull(one, NULL, 10) : seed;
         story_note_seed(which);
-        run_seed(which, operators);
+        run_seed(which, operators, shared);
         if (one)
             return;
     }
@@ -252,19 +311,27 @@ static void run_seeds(bool operators)
 static void exclusion_and_order_hold_in_any_chaos_M1_M2_M7_L2_L3(void **state)
 {
     (void)state;
-    run_seeds(false);
+    run_seeds(false, false);
+}
+
+static void readers_writers_and_permits_agree_in_any_chaos_M9_M2_M7_L2_L3(void **state)
+{
+    (void)state;
+    run_seeds(false, true);
 }
 
 static void keys_and_leases_removed_by_force_leave_nothing_stuck(void **state)
 {
     (void)state;
-    run_seeds(true);
+    run_seeds(true, false);
+    run_seeds(true, true);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(exclusion_and_order_hold_in_any_chaos_M1_M2_M7_L2_L3),
+        cmocka_unit_test(readers_writers_and_permits_agree_in_any_chaos_M9_M2_M7_L2_L3),
         cmocka_unit_test(keys_and_leases_removed_by_force_leave_nothing_stuck),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

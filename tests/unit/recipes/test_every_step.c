@@ -28,6 +28,18 @@ static const struct scene scenes[] = {
     {"behind a client of etcd", {"A opens 4", "etcdctl locks x", "wait 5"}, {"A locks x"}, "etcdctl leaves x"},
     {"behind one of its own", {"A opens 4", "A locks x#2", "wait 5"}, {"A locks x"}, "A releases x#2"},
     {"trying", {"A opens 4", "wait 5"}, {"A tries x"}, NULL},
+    {"reading alone", {"A opens 4", "wait 5"}, {"A reads x"}, NULL},
+    {"reading behind a writer", {"A opens 4", "B opens 4", "B locks x", "wait 5"}, {"A reads x"}, "B releases x"},
+    {"reading behind one who shares", {"A opens 4", "B opens 4", "B locks x", "wait 5"}, {"A reads x"}, "B shares x"},
+    {"taking what fits", {"A opens 4", "B opens 4", "B takes x 1 2", "wait 5"}, {"A takes x 1 2"}, "B releases x"},
+    {"taking what does not fit",
+     {"A opens 4", "B opens 4", "B takes x 1 2", "wait 5"},
+     {"A takes x 2 2"},
+     "B releases x"},
+    {"taking behind one who waits",
+     {"A opens 4", "B opens 4", "C opens 4", "B takes x 2 3", "C takes x 3 3", "wait 5"},
+     {"A takes x 1 3"},
+     "C cancels x"},
     {"trying in vain", {"A opens 4", "B opens 4", "B locks x", "wait 5"}, {"A tries x"}, "B releases x"},
 };
 
@@ -130,6 +142,8 @@ static void run(struct plan *p)
     undisturbed_it_is_held(p);
     let_go("A", "x");
     let_go("A", "x#2");
+    let_go("B", "x");
+    let_go("C", "x");
     fake_run(100);
     is_told_once(p);
     another_can_have_it();
@@ -192,7 +206,23 @@ static void a_lock_that_is_only_tried(void **state)
 {
     (void)state;
     disturb(&scenes[5]);
+    disturb(&scenes[12]);
+}
+
+static void a_readers_lock(void **state)
+{
+    (void)state;
     disturb(&scenes[6]);
+    disturb(&scenes[7]);
+    disturb(&scenes[8]);
+}
+
+static void a_permit(void **state)
+{
+    (void)state;
+    disturb(&scenes[9]);
+    disturb(&scenes[10]);
+    disturb(&scenes[11]);
 }
 
 int main(void)
@@ -204,6 +234,8 @@ int main(void)
         cmocka_unit_test(a_lock_that_a_client_of_etcd_has),
         cmocka_unit_test(a_lock_that_another_object_of_the_session_has),
         cmocka_unit_test(a_lock_that_is_only_tried),
+        cmocka_unit_test(a_readers_lock),
+        cmocka_unit_test(a_permit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -13,7 +13,7 @@ static struct queue q;
 static int begin(void **state)
 {
     (void)state;
-    return queue_init(&q, "/locks/x", 0x2a);
+    return queue_init(&q, "/locks/x", NULL, 0x2a);
 }
 
 static int end(void **state)
@@ -183,9 +183,107 @@ static void only_keys_that_do_not_count_and_more_of_them_is_no_answer_yet(void *
     struct kv kvs[] = {kv_of("/locks/x/y/1", 30, 1)};
     struct response_op ops[] = {range_of(kvs, 1, true)};
     struct txn_resp r = {.revision = 50, .succeeded = true, .responses = ops, .n_responses = 1};
-    assert_int_equal(queue_verified(&q, 40, &r, &v, NULL), 0);
+    assert_int_equal(queue_verified(&q, 40, false, &r, &v, NULL), 0);
     assert_int_equal(v.answer, QUEUE_IN);
     assert_true(v.look_at_all);
+}
+
+/* A permit of weight 2 and limit 5 among the keys given, newest first. */
+static struct queue_view permit_sees(struct kv *kvs, size_t n, bool more)
+{
+    struct rule rule = {RULE_PERMIT, 2, 5, 1};
+    struct queue permit;
+    struct queue_view v;
+    struct response_op ops[] = {range_of(kvs, n, more)};
+    struct txn_resp r = {.revision = 50, .succeeded = true, .responses = ops, .n_responses = 1};
+    assert_int_equal(queue_init(&permit, "/locks/x", &rule, 0x2a), 0);
+    assert_int_equal(queue_verified(&permit, 40, false, &r, &v, NULL), 0);
+    queue_fini(&permit);
+    return v;
+}
+
+static void a_permit_holds_when_all_fit_waits_for_room_or_for_one_who_waits(void **state)
+{
+    (void)state;
+    struct kv fit[] = {kv_of("/locks/x/permit.1.5.1.7", 20, 7), kv_of("/locks/x/permit.2.5.1.8", 10, 8)};
+    struct kv full[] = {kv_of("/locks/x/permit.2.5.1.7", 20, 7), kv_of("/locks/x/permit.2.5.1.8", 10, 8)};
+    struct kv over[] = {kv_of("/locks/x/permit.4.5.1.7", 20, 7), kv_of("/locks/x/permit.2.5.1.8", 10, 8)};
+    struct queue_view v = permit_sees(fit, 2, false);
+    assert_int_equal(v.before.len, 0);
+    assert_false(v.look_at_all);
+    v = permit_sees(full, 2, false);
+    assert_int_equal(v.wait, QUEUE_WAIT_ROOM);
+    assert_int_equal(v.taken, 4);
+    assert_int_equal(v.room, 3);
+    v = permit_sees(over, 2, false);
+    assert_int_equal(v.wait, QUEUE_WAIT_CHANGED);
+    is_text(v.before, "/locks/x/permit.4.5.1.7");
+}
+
+static void a_permit_that_does_not_see_all_concludes_only_what_is_sure(void **state)
+{
+    (void)state;
+    struct kv few[] = {kv_of("/locks/x/permit.1.5.1.7", 20, 7)};
+    struct kv over[] = {kv_of("/locks/x/permit.3.5.1.7", 20, 7), kv_of("/locks/x/permit.3.5.1.8", 10, 8)};
+    struct kv mutex[] = {kv_of("/locks/x/7", 20, 7)};
+    struct kv behind_mutex[] = {kv_of("/locks/x/permit.1.5.1.7", 20, 7), kv_of("/locks/x/8", 10, 8)};
+    struct queue_view v = permit_sees(few, 1, true);
+    assert_true(v.look_at_all);
+    assert_int_equal(v.before.len, 0);
+    v = permit_sees(over, 2, true);
+    assert_false(v.look_at_all);
+    assert_int_equal(v.wait, QUEUE_WAIT_CHANGED);
+    v = permit_sees(mutex, 1, true);
+    assert_false(v.look_at_all);
+    assert_int_equal(v.wait, QUEUE_WAIT_GONE);
+    v = permit_sees(behind_mutex, 2, true);
+    assert_false(v.look_at_all);
+    assert_int_equal(v.wait, QUEUE_WAIT_CHANGED);
+}
+
+/* Readers are not among what a reader asks for. */
+static void a_reader_waits_for_the_newest_that_does_not_share(void **state)
+{
+    (void)state;
+    struct rule rule = {.kind = RULE_READ, .number = 1};
+    struct queue reader;
+    struct queue_view v;
+    struct kv low[] = {kv_of("/locks/x/7", 30, 7), kv_of("/locks/x/8", 10, 8)};
+    struct kv high[] = {kv_of("/locks/x/s", 20, 9)};
+    struct response_op ops[] = {range_of(low, 2, false), range_of(high, 1, false)};
+    struct txn_resp r = {.revision = 50, .succeeded = true, .responses = ops, .n_responses = 2};
+    assert_int_equal(queue_init(&reader, "/locks/x", &rule, 0x2a), 0);
+    is_text(reader.own, "/locks/x/read.1.2a");
+    assert_int_equal(queue_verified(&reader, 40, false, &r, &v, NULL), 0);
+    is_text(v.before, "/locks/x/7");
+    assert_int_equal(v.wait, QUEUE_WAIT_CHANGED);
+    low[0].value = bytes_str(RULE_SHARED_VALUE "}");
+    assert_int_equal(queue_verified(&reader, 40, false, &r, &v, NULL), 0);
+    is_text(v.before, "/locks/x/s");
+    ops[0].range.more = ops[1].range.more = true;
+    low[1].value = high[0].value = bytes_str(RULE_SHARED_VALUE "}");
+    assert_int_equal(queue_verified(&reader, 40, false, &r, &v, NULL), 0);
+    assert_true(v.look_at_all);
+    ops[0].range.more = ops[1].range.more = false;
+    assert_int_equal(queue_verified(&reader, 40, false, &r, &v, NULL), 0);
+    assert_false(v.look_at_all);
+    assert_int_equal(v.before.len, 0);
+    assert_int_equal(queue_verified(&reader, 40, true, &r, &v, NULL), TENURE_EPROTOCOL);
+    queue_fini(&reader);
+}
+
+static void a_touch_writes_the_own_key_if_it_stands(void **state)
+{
+    (void)state;
+    struct queue_txn t;
+    queue_verify(&q, 7, false, &t);
+    queue_touch(&q, bytes_str("me"), &t);
+    assert_int_equal(t.req.n_success, 2);
+    assert_int_equal(t.success[1].kind, OP_PUT);
+    assert_true(bytes_equal(t.success[1].put.key, q.own));
+    assert_int_equal(t.success[1].put.lease, 0x2a);
+    assert_int_equal(t.compares[0].target, COMPARE_CREATE);
+    assert_int_equal(t.compares[0].number, 7);
 }
 
 static void what_else_an_enter_may_be_told(void **state)
@@ -230,13 +328,13 @@ static void answers_to_something_else_are_protocol_errors(void **state)
             bool ranges = n >= 1 && ops[0].kind == OP_RANGE;
             assert_int_equal(queue_entered(&q, &r, false, &v, &err),
                              n == 2 && ranges && ops[1].kind == OP_RANGE ? 0 : TENURE_EPROTOCOL);
-            assert_int_equal(queue_verified(&q, 1, &r, &v, &err), n == 1 && ranges ? 0 : TENURE_EPROTOCOL);
+            assert_int_equal(queue_verified(&q, 1, false, &r, &v, &err), n == 1 && ranges ? 0 : TENURE_EPROTOCOL);
             assert_int_equal(queue_left_fenced(&q, &r, &v, &err), n == 1 && ranges ? 0 : TENURE_EPROTOCOL);
             assert_int_equal(queue_proclaimed(&q, 1, &r, &v, &err), n == 1 && ranges ? 0 : TENURE_EPROTOCOL);
             r.succeeded = true;
             assert_int_equal(queue_entered(&q, &r, false, &v, &err),
                              n == 2 && ranges && ops[1].kind == OP_PUT ? 0 : TENURE_EPROTOCOL);
-            assert_int_equal(queue_verified(&q, 1, &r, &v, &err), n == 1 && ranges ? 0 : TENURE_EPROTOCOL);
+            assert_int_equal(queue_verified(&q, 1, false, &r, &v, &err), n == 1 && ranges ? 0 : TENURE_EPROTOCOL);
         }
 }
 
@@ -256,6 +354,10 @@ int main(void)
         TEST(who_enters_an_empty_queue_is_first),
         TEST(who_enters_behind_others_waits_for_the_newest_that_counts),
         TEST(only_keys_that_do_not_count_and_more_of_them_is_no_answer_yet),
+        TEST(a_permit_holds_when_all_fit_waits_for_room_or_for_one_who_waits),
+        TEST(a_permit_that_does_not_see_all_concludes_only_what_is_sure),
+        TEST(a_reader_waits_for_the_newest_that_does_not_share),
+        TEST(a_touch_writes_the_own_key_if_it_stands),
         TEST(what_else_an_enter_may_be_told),
         TEST(answers_to_something_else_are_protocol_errors),
     };
