@@ -73,7 +73,14 @@ void tenure_unlock_start(tenure_lock *lock);
 int tenure_with_lock(tenure_client *c, const char *name, const struct tenure_lock_options *o,
                      int (*work)(tenure_lock *lock, void *arg), void *arg, struct tenure_error *err);
 
-/* Who holds and who waits, in order; entry 0 is the holder. */
+/* What a participant of a queue asks for: see rwlock.h and semaphore.h. */
+enum tenure_lock_mode {
+    TENURE_LOCK_WHOLE = 0, /* a mutex, a writer, a client of etcd */
+    TENURE_LOCK_READ,
+    TENURE_LOCK_PERMIT
+};
+
+/* Who holds and who waits, in order. Of a mutex entry 0 is the holder; of others shares[i].holds says. */
 struct tenure_lock_entry {
     const char *key;
     tenure_token token; /* it will have, or has */
@@ -82,12 +89,18 @@ struct tenure_lock_entry {
     int64_t pid;                /* 0 where unknown */
     int64_t since_ms;           /* Unix time in milliseconds; 0 where unknown */
 };
+struct tenure_lock_share {
+    enum tenure_lock_mode mode;
+    bool holds;            /* by the queue's rule, whether it knows it yet or not */
+    int64_t weight, limit; /* of a permit; else 0 */
+};
 struct tenure_lock_list {
     int64_t revision;
     size_t n;
     const struct tenure_lock_entry *entries;
+    const struct tenure_lock_share *shares; /* shares[i] belongs to entries[i] */
 };
-/* Reads them at one revision. prefix as in the options. Nobody there is success with n 0. Blocking handles. */
+/* Reads them at one revision, whatever they ask for: locks, read-write locks and semaphores of one name are one queue. prefix as in the options. Nobody there is success with n 0. Blocking handles. */
 int tenure_lock_list(tenure_client *c, const char *name, const char *prefix, struct tenure_lock_list **ret,
                      struct tenure_error *err);
 void tenure_lock_list_free(struct tenure_lock_list *r);

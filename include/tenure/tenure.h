@@ -19,6 +19,9 @@
 #include <tenure/kv.h>
 #include <tenure/lock.h>
 #include <tenure/maintenance.h>
+#include <tenure/multilock.h>
+#include <tenure/rwlock.h>
+#include <tenure/semaphore.h>
 #include <tenure/stm.h>
 #include <tenure/session.h>
 #include <tenure/wait.h>

@@ -11,12 +11,13 @@
  * yet is replaced, and the wait begins again at the end of the queue; it is lost (on_lost, at safe-until or when the key
  * was seen deleted); a waiter whose time was up before the loop answered leaves, and what he would have got is let go.
  */
+#include "lib/lock.h"
+
 #include <stdlib.h>
 
 #include "lib/lock_value.h"
 #include "lib/post.h"
 #include "lib/session.h"
-#include "recipes/lock.h"
 
 enum state { ACQUIRING, HELD, LOST, FAILED, RELEASING, OVER };
 
@@ -29,6 +30,7 @@ struct tenure_lock {
     struct object object;
     char *name;
     struct tenure_lock_options o; /* its strings: owned */
+    struct rule rule;
     tn_ms wait_until;
     struct lib_session_user on; /* no session and engine NULL: it could not begin again */
     struct lock *engine;
@@ -39,6 +41,8 @@ struct tenure_lock {
     struct post *acquire;  /* the waiter for the acquire; NULL = none, or he was answered */
     struct unlock *unlock; /* made with the lock, so that letting go cannot fail */
     bool unlock_is_sent, unlock_is_told, tell_released;
+    void (*on_shared)(tenure_lock *l, int code, void *user); /* who waits for a downgrade; NULL = nobody */
+    void *on_shared_user;
 
     /* any thread */
     atomic_bool held;
@@ -99,17 +103,18 @@ static bool own_string(const char **s)
     return !from || *s;
 }
 
-static tenure_lock *lock_alloc(tenure_client *c, const char *name, const struct tenure_lock_options *o,
-                               struct tenure_error *err)
+static tenure_lock *lock_alloc(tenure_client *c, const char *name, const struct rule *rule,
+                               const struct tenure_lock_options *o, struct tenure_error *err)
 {
     size_t prefix_len = o->prefix ? strlen(o->prefix) : sizeof "/locks/";
-    tenure_lock *l = calloc(1, sizeof *l + prefix_len + strlen(name) + sizeof "/0123456789abcdef");
+    tenure_lock *l = calloc(1, sizeof *l + prefix_len + strlen(name) + RULE_TAG_MAX + sizeof "/0123456789abcdef");
     if (!l) {
         error_set(err, TENURE_ENOMEM, "lock: out of memory");
         return NULL;
     }
     l->object.handle = c;
     l->o = *o;
+    l->rule = *rule;
     atomic_init(&l->key, "");
     bool prefix = own_string(&l->o.prefix), purpose = own_string(&l->o.purpose); /* each, so that none stays borrowed */
     l->name = strdup(name);
@@ -235,10 +240,20 @@ static void on_released(void *user, int code)
     object_changed(&l->object);
 }
 
+static void on_shared(void *user, int code)
+{
+    tenure_lock *l = user;
+    void (*tell)(tenure_lock *, int, void *) = l->on_shared;
+    l->on_shared = NULL;
+    if (tell)
+        tell(l, code, l->on_shared_user);
+}
+
 static const struct lock_callbacks callbacks = {
     .on_acquired = on_acquired,
     .on_lost = on_lost,
     .on_released = on_released,
+    .on_shared = on_shared,
 };
 
 /* ---- the object ---- */
@@ -272,6 +287,7 @@ static void lock_object_free(struct object *o)
 {
     tenure_lock *l = lock_of(o);
     leave_session(l);
+    on_shared(l, TENURE_ECLOSED);
     if (l->acquire)
         post_done(l->acquire, TENURE_ECLOSED, NULL);
     if (l->unlock_is_sent && !l->unlock_is_told)
@@ -288,13 +304,20 @@ static const struct object_type lock_type = {
 
 /* ---- making one, on the loop ---- */
 
+static char *value_new(const tenure_lock *l, bool shared)
+{
+    const char *purpose = l->o.purpose ? l->o.purpose : l->object.handle->purpose;
+    return lock_value_new_share(purpose, &l->rule, shared);
+}
+
 static int engine_new(tenure_lock *l, tn_ms now, struct tenure_error *err)
 {
-    char *value = lock_value_new(l->o.purpose ? l->o.purpose : l->object.handle->purpose);
+    char *value = value_new(l, false);
     if (!value)
         return error_set(err, TENURE_ENOMEM, "lock: out of memory");
     struct lock_options opt = {
         .prefix = l->o.prefix,
+        .rule = l->rule,
         .value = bytes_str(value),
         .try_only = l->o.wait_ms<0, .wait_ms = l->o.wait_ms> 0 ? l->wait_until - now : 0,
     };
@@ -374,13 +397,13 @@ static void start_run(void *arg)
     s->code = lock_enter(s->lock, s->err);
 }
 
-tenure_lock *tenure_lock_start(tenure_client *c, const char *name, const struct tenure_lock_options *o,
-                               struct tenure_error *err)
+tenure_lock *lib_lock_start(tenure_client *c, const char *name, const struct rule *rule,
+                            const struct tenure_lock_options *o, struct tenure_error *err)
 {
     struct tenure_lock_options own;
     if (handle_enter(c, err) < 0 || options_check(name, o, &own, err) < 0)
         return NULL;
-    struct start s = {.lock = lock_alloc(c, name, &own, err), .err = err};
+    struct start s = {.lock = lock_alloc(c, name, rule, &own, err), .err = err};
     if (!s.lock)
         return NULL;
     if (handle_sync(c, start_run, &s))
@@ -388,6 +411,13 @@ tenure_lock *tenure_lock_start(tenure_client *c, const char *name, const struct 
     lock_dealloc(s.lock);
     error_set(err, TENURE_ECLOSED, "lock '%.100s': the handle is closed", name);
     return NULL;
+}
+
+tenure_lock *tenure_lock_start(tenure_client *c, const char *name, const struct tenure_lock_options *o,
+                               struct tenure_error *err)
+{
+    static const struct rule whole;
+    return lib_lock_start(c, name, &whole, o, err);
 }
 
 /* ---- acquiring, blocking ---- */
@@ -420,8 +450,8 @@ static void acquire_run(struct post *p, tn_ms now)
         post_done(p, rc, &err);
 }
 
-static struct acquire *acquire_new(tenure_client *c, const char *name, const struct tenure_lock_options *o,
-                                   struct tenure_error *err)
+static struct acquire *acquire_new(tenure_client *c, const char *name, const struct rule *rule,
+                                   const struct tenure_lock_options *o, struct tenure_error *err)
 {
     struct acquire *a = calloc(1, sizeof *a);
     if (!a || post_init(&a->post, acquire_run, acquire_free, err) < 0) {
@@ -429,7 +459,7 @@ static struct acquire *acquire_new(tenure_client *c, const char *name, const str
         error_set(err, TENURE_ENOMEM, "lock: out of memory");
         return NULL;
     }
-    a->lock = lock_alloc(c, name, o, err);
+    a->lock = lock_alloc(c, name, rule, o, err);
     if (a->lock)
         return a;
     post_unref(&a->post);
@@ -454,8 +484,8 @@ static tenure_lock *acquired(tenure_lock *l, struct tenure_error *err)
     return NULL;
 }
 
-tenure_lock *tenure_lock_acquire(tenure_client *c, const char *name, const struct tenure_lock_options *o,
-                                 struct tenure_error *err)
+tenure_lock *lib_lock_acquire(tenure_client *c, const char *name, const struct rule *rule,
+                              const struct tenure_lock_options *o, struct tenure_error *err)
 {
     struct tenure_lock_options own;
     if (handle_enter_blocking(c, "lock", err) < 0 || options_check(name, o, &own, err) < 0)
@@ -463,7 +493,7 @@ tenure_lock *tenure_lock_acquire(tenure_client *c, const char *name, const struc
     own.on_acquired = NULL;
     own.on_released = NULL;
     tn_ms until = acquire_until(c, own.wait_ms);
-    struct acquire *a = acquire_new(c, name, &own, err);
+    struct acquire *a = acquire_new(c, name, rule, &own, err);
     if (!a)
         return NULL;
     tenure_lock *l = NULL;
@@ -477,6 +507,37 @@ tenure_lock *tenure_lock_acquire(tenure_client *c, const char *name, const struc
     }
     post_unref(&a->post);
     return l;
+}
+
+tenure_lock *tenure_lock_acquire(tenure_client *c, const char *name, const struct tenure_lock_options *o,
+                                 struct tenure_error *err)
+{
+    static const struct rule whole;
+    return lib_lock_acquire(c, name, &whole, o, err);
+}
+
+/* ---- sharing ---- */
+
+int lib_lock_share(tenure_lock *l, void (*on_done)(tenure_lock *l, int code, void *user), void *user,
+                   struct tenure_error *err)
+{
+    if (l->state != HELD || !l->engine || l->is_stopped)
+        return error_set(err, TENURE_ENOTHELD, "downgrade: the lock is not held");
+    char *value = value_new(l, true);
+    if (!value)
+        return error_set(err, TENURE_ENOMEM, "downgrade: out of memory");
+    int rc = lock_share(l->engine, bytes_str(value), handle_now(l->object.handle), err);
+    free(value);
+    if (rc == 0) {
+        l->on_shared = on_done;
+        l->on_shared_user = user;
+    }
+    return rc;
+}
+
+tenure_client *lib_lock_handle(const tenure_lock *l)
+{
+    return l->object.handle;
 }
 
 /* ---- any thread ---- */

@@ -1,4 +1,5 @@
-/* Who stands in a lock's queue: the keys right below its path, oldest first, with what their values say. */
+/* Who stands in a lock's queue: the keys right below its path, oldest first, with what their values say, and who of them
+ * holds: the first so and so many that may hold together (recipes/rule.h). */
 #include <stdlib.h>
 
 #include "lib/handle.h"
@@ -75,20 +76,62 @@ static void write_entry(struct tenure_lock_entry *e, const struct tenure_kv *kv,
     };
 }
 
+struct tally {
+    size_t n;
+    bool readers_only, permits_only;
+    int64_t taken, limit;
+};
+
+static bool may_hold(const struct tally *t, const struct rule *r)
+{
+    if (r->kind == RULE_READ)
+        return t->readers_only;
+    if (r->kind == RULE_PERMIT)
+        return t->permits_only && t->taken <= (t->limit < r->limit ? t->limit : r->limit) - r->weight;
+    return t->n == 0;
+}
+
+static void add(struct tally *t, const struct rule *r)
+{
+    t->n++;
+    t->readers_only = t->readers_only && r->kind == RULE_READ;
+    t->permits_only = t->permits_only && r->kind == RULE_PERMIT;
+    t->taken += r->weight;
+    if (r->kind == RULE_PERMIT && r->limit < t->limit)
+        t->limit = r->limit;
+}
+
+static void write_share(struct tenure_lock_share *s, const struct tenure_kv *kv, size_t path_len, struct tally *t)
+{
+    struct rule r = rule_of(bytes_of((const uint8_t *)kv->key.data + path_len, kv->key.len - path_len));
+    if (r.kind == RULE_WHOLE && rule_is_shared(bytes_of(kv->value.data, kv->value.len)))
+        r.kind = RULE_READ;
+    s->mode = r.kind == RULE_READ ? TENURE_LOCK_READ : r.kind == RULE_PERMIT ? TENURE_LOCK_PERMIT : TENURE_LOCK_WHOLE;
+    s->holds = may_hold(t, &r);
+    s->weight = r.weight;
+    s->limit = r.limit;
+    add(t, &r);
+}
+
 static struct tenure_lock_list *list_new(const struct tenure_get_result *r, size_t path_len, struct lock_words *words)
 {
     struct room room = measure(r, path_len, words);
-    struct tenure_lock_list *list = calloc(1, sizeof *list + room.n * sizeof *list->entries + room.bytes);
+    struct tenure_lock_list *list =
+        calloc(1, sizeof *list + room.n * (sizeof *list->entries + sizeof *list->shares) + room.bytes);
     if (!list)
         return NULL;
     struct tenure_lock_entry *entries = (struct tenure_lock_entry *)(list + 1);
-    char *at = (char *)(entries + room.n);
+    struct tenure_lock_share *shares = (struct tenure_lock_share *)(entries + room.n);
+    struct tally tally = {.readers_only = true, .permits_only = true, .limit = RULE_LIMIT_MAX};
+    char *at = (char *)(shares + room.n);
     list->revision = r->revision;
     list->entries = entries;
+    list->shares = shares;
     for (size_t i = 0; i < r->n_kvs; i++) {
         if (!counts(&r->kvs[i], path_len))
             continue;
         write_entry(&entries[list->n], &r->kvs[i], &words[list->n], &at);
+        write_share(&shares[list->n], &r->kvs[i], path_len, &tally);
         list->n++;
     }
     return list;

@@ -25,13 +25,35 @@ static json_t *text(const char *s, size_t max)
     return json_stringn(s ? s : "", len);
 }
 
+/* In the order in which they are set: the mark of who shares is first. */
+static int set_share(json_t *o, const struct rule *rule, bool shared)
+{
+    int rc = 0;
+    if (shared)
+        rc |= json_object_set_new(o, "tenure", json_string("shared"));
+    if (shared || rule->kind == RULE_READ)
+        rc |= json_object_set_new(o, "mode", json_string("read"));
+    if (rule->kind != RULE_PERMIT)
+        return rc;
+    rc |= json_object_set_new(o, "mode", json_string("permit"));
+    rc |= json_object_set_new(o, "weight", json_integer(rule->weight));
+    rc |= json_object_set_new(o, "limit", json_integer(rule->limit));
+    return rc;
+}
+
 char *lock_value_new(const char *purpose)
+{
+    static const struct rule whole;
+    return lock_value_new_share(purpose, &whole, false);
+}
+
+char *lock_value_new_share(const char *purpose, const struct rule *rule, bool shared)
 {
     char host[256] = "";
     char *out = NULL;
     gethostname(host, sizeof host - 1);
     json_t *o = json_object();
-    int rc = 0;
+    int rc = set_share(o, rule, shared);
     rc |= json_object_set_new(o, "host", text(host, sizeof host));
     rc |= json_object_set_new(o, "pid", json_integer(getpid()));
     rc |= json_object_set_new(o, "since", json_integer(io_wall_ms()));

@@ -1,11 +1,15 @@
-/* What a lock's key says of who stands there: small JSON, {"host": …, "pid": …, "since": …, "purpose": …}. */
+/* What a lock's key says of who stands there: small JSON, {"host": …, "pid": …, "since": …, "purpose": …}; a reader's begins
+ * with "mode", a permit's with "mode", "weight", "limit", for people to read: what counts is in the key (recipes/rule.h). */
 #ifndef LIB_LOCK_VALUE_H
 #define LIB_LOCK_VALUE_H
 
 #include "base/bytes.h"
+#include "recipes/rule.h"
 
 /* Of this process, now. Malloc'd, 0-terminated; NULL when out of memory. Text that is no UTF-8 is cut where it ends to be. */
 char *lock_value_new(const char *purpose) MUST_USE;
+/* The same for one that shares. shared: of a writer that has become a reader, for rule_is_shared. */
+char *lock_value_new_share(const char *purpose, const struct rule *rule, bool shared) MUST_USE;
 
 struct lock_words {
     char *host, *purpose; /* malloc'd; NULL where nothing is said */

@@ -42,6 +42,33 @@ static void what_is_written_is_read_again(void **state)
     free(value);
 }
 
+static void a_reader_and_a_permit_say_so(void **state)
+{
+    (void)state;
+    static const struct rule read = {.kind = RULE_READ}, permit = {RULE_PERMIT, 2, 5, 0};
+    char *value = lock_value_new_share("p", &read, false);
+    assert_ptr_equal(strstr(value, "{\"mode\":\"read\",\"host\":"), value);
+    free(value);
+    value = lock_value_new_share("p", &permit, false);
+    assert_ptr_equal(strstr(value, "{\"mode\":\"permit\",\"weight\":2,\"limit\":5,"), value);
+    struct lock_words w = read_text(value);
+    assert_string_equal(w.purpose, "p");
+    lock_words_fini(&w);
+    free(value);
+}
+
+static void a_writer_that_reads_is_told_by_the_beginning_and_by_nothing_that_a_purpose_says(void **state)
+{
+    (void)state;
+    static const struct rule whole;
+    char *value = lock_value_new_share("p", &whole, true);
+    assert_true(rule_is_shared(bytes_str(value)));
+    free(value);
+    value = lock_value_new("{\"tenure\":\"shared\"}");
+    assert_false(rule_is_shared(bytes_str(value)));
+    free(value);
+}
+
 static void a_purpose_is_cut_where_it_is_no_text_or_too_long(void **state)
 {
     (void)state;
@@ -89,6 +116,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_written_is_read_again),
+        cmocka_unit_test(a_reader_and_a_permit_say_so),
+        cmocka_unit_test(a_writer_that_reads_is_told_by_the_beginning_and_by_nothing_that_a_purpose_says),
         cmocka_unit_test(a_purpose_is_cut_where_it_is_no_text_or_too_long),
         cmocka_unit_test(values_of_others_say_nothing_and_do_no_harm),
     };

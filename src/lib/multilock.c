@@ -1,0 +1,640 @@
+/* Several locks as one: each a lock of the handle (lock.c), started one after the other in the order of their keys.
+ *
+ *     ACQUIRING (at part `at`) -> HELD -> LOST                     Next: RETREATING from each, when the program lets go
+ *          |    ^                                                   or a part fails, and then OVER or FAILED -> OVER
+ *          +-> RETREATING (parts are being let go, in reverse)
+ *
+ * A part that is lost before all are held (their session went) leads to RETREATING and ACQUIRING from the beginning.
+ * Held is what the atomics say, of this and of each part; they only ever err towards "no".
+ *
+ * The parts belong to the handle's list of objects like any other; a handle that closes ends this and them in any order, and
+ * frees none before the end of the turn. Loop thread, but for what the header says.
+ */
+#include <stdlib.h>
+
+#include "lib/lock.h"
+#include "lib/post.h"
+#include "recipes/queue.h"
+
+#define PREFIX_DEFAULT "/locks/"
+
+enum state { ACQUIRING, RETREATING, HELD, LOST, FAILED, OVER };
+
+struct part {
+    tenure_multilock *all;
+    size_t index; /* in the program's array */
+    char *name, *prefix;
+    struct rule rule;
+    tenure_lock *lock; /* NULL = let go, or not begun */
+};
+
+struct unlock {
+    struct post post;
+    tenure_multilock *all;
+};
+
+/* What other threads read of a part, by the program's index. The lock stays until the program lets go of all. */
+struct seen {
+    _Atomic(tenure_lock *) lock;
+    _Atomic(tenure_token) token;
+};
+
+struct tenure_multilock {
+    struct object object;
+    struct tenure_multilock_options o; /* purpose: owned */
+    tn_ms wait_until;
+    enum state state;
+    bool is_stopped; /* the program let go of it */
+    bool is_told;    /* how the acquire ended */
+    bool again;      /* the retreat leads to another try */
+    size_t at;       /* the part that is being acquired */
+    size_t n_leaving;
+    int code; /* of the release */
+    struct tenure_error why;
+    struct post *acquire;  /* who waits for the acquire */
+    struct unlock *unlock; /* made at the beginning, so that letting go cannot fail */
+    bool unlock_is_sent, unlock_is_told, tell_released;
+    size_t n;
+    struct part *parts; /* in the order of their keys */
+    atomic_bool held;   /* any thread */
+    struct seen seen[];
+};
+
+static tenure_multilock *multi_of(const struct object *o)
+{
+    return CONTAINER_OF(o, tenure_multilock, object);
+}
+
+/* ---- memory ---- */
+
+static void stop(tenure_multilock *m);
+
+static void unlock_run(struct post *p, tn_ms now)
+{
+    tenure_multilock *m = CONTAINER_OF(p, struct unlock, post)->all;
+    (void)now;
+    m->unlock_is_sent = true;
+    stop(m);
+}
+
+static void unlock_free(struct post *p)
+{
+    free(CONTAINER_OF(p, struct unlock, post));
+}
+
+static struct unlock *unlock_new(tenure_multilock *m)
+{
+    struct unlock *u = calloc(1, sizeof *u);
+    if (!u || post_init(&u->post, unlock_run, unlock_free, NULL) < 0) {
+        free(u);
+        return NULL;
+    }
+    u->post.must_run = true;
+    u->all = m;
+    return u;
+}
+
+static void multi_dealloc(tenure_multilock *m)
+{
+    if (m->unlock && !m->unlock_is_sent)
+        post_unref(&m->unlock->post);
+    for (size_t i = 0; m->parts && i < m->n; i++) {
+        free(m->parts[i].name);
+        free(m->parts[i].prefix);
+    }
+    free(m->parts);
+    free((char *)m->o.purpose);
+    free(m);
+}
+
+/* ---- what is asked for ---- */
+
+static enum rule_kind kind_of(enum tenure_lock_mode mode)
+{
+    return mode == TENURE_LOCK_READ ? RULE_READ : mode == TENURE_LOCK_PERMIT ? RULE_PERMIT : RULE_WHOLE;
+}
+
+static const struct tenure_multilock_part *part_at(const struct tenure_multilock_part *parts, size_t i)
+{
+    return (const struct tenure_multilock_part *)(const void *)((const char *)parts + i * parts->size);
+}
+
+static int part_take(struct part *p, const struct tenure_multilock_part *from, struct tenure_error *err)
+{
+    struct tenure_multilock_part own;
+    int rc = options_take(&own, sizeof own, from, "multilock", err);
+    if (rc < 0)
+        return rc;
+    rc = queue_check_name(own.prefix ? own.prefix : PREFIX_DEFAULT, own.name, err);
+    if (rc < 0)
+        return error_wrap(err, "multilock");
+    p->rule.kind = kind_of(own.mode);
+    if (p->rule.kind == RULE_PERMIT) {
+        p->rule.weight = own.weight;
+        p->rule.limit = own.limit;
+    }
+    if (!rule_is_valid(&p->rule) || (own.mode != TENURE_LOCK_WHOLE && p->rule.kind == RULE_WHOLE))
+        return error_set(err, TENURE_EINVALID, "multilock '%.100s': a mode or weight that cannot be", own.name);
+    p->name = strdup(own.name);
+    p->prefix = strdup(own.prefix ? own.prefix : PREFIX_DEFAULT);
+    return p->name && p->prefix ? 0 : error_set(err, TENURE_ENOMEM, "multilock: out of memory");
+}
+
+/* By the byte order of prefix and name together. */
+static int by_key(const void *a, const void *b)
+{
+    const struct part *x = a, *y = b;
+    const char *p = x->prefix, *q = y->prefix;
+    bool p_name = false, q_name = false;
+    for (;;) {
+        if (!*p && !p_name) {
+            p = x->name;
+            p_name = true;
+        }
+        if (!*q && !q_name) {
+            q = y->name;
+            q_name = true;
+        }
+        if (*p != *q || !*p)
+            return (unsigned char)*p - (unsigned char)*q;
+        p++, q++;
+    }
+}
+
+static int parts_take(tenure_multilock *m, const struct tenure_multilock_part *parts, struct tenure_error *err)
+{
+    for (size_t i = 0; i < m->n; i++) {
+        m->parts[i].all = m;
+        m->parts[i].index = i;
+        int rc = part_take(&m->parts[i], part_at(parts, i), err);
+        if (rc < 0)
+            return rc;
+    }
+    qsort(m->parts, m->n, sizeof *m->parts, by_key);
+    for (size_t i = 1; i < m->n; i++)
+        if (by_key(&m->parts[i - 1], &m->parts[i]) == 0)
+            return error_set(err, TENURE_EINVALID, "multilock: '%.100s' is named twice", m->parts[i].name);
+    return 0;
+}
+
+static int options_check(struct tenure_multilock_options *o, const struct tenure_multilock_options *from,
+                         const struct tenure_multilock_part *parts, size_t n, struct tenure_error *err)
+{
+    int rc = options_take(o, sizeof *o, from, "multilock", err);
+    if (rc == 0 && (!parts || n == 0 || n > TENURE_MULTILOCK_MAX || parts->size < sizeof parts->size))
+        rc = error_set(err, TENURE_EINVALID, "multilock: between 1 and %d parts, with their size set",
+                       TENURE_MULTILOCK_MAX);
+    if (rc == 0 && (o->wait_ms < -1 || o->ttl_s < 0))
+        rc = error_set(err, TENURE_EINVALID, "multilock: a negative time");
+    return rc;
+}
+
+static tenure_multilock *multi_new(tenure_client *c, const struct tenure_multilock_part *parts, size_t n,
+                                   const struct tenure_multilock_options *o, struct tenure_error *err)
+{
+    struct tenure_multilock_options own;
+    if (options_check(&own, o, parts, n, err) < 0)
+        return NULL;
+    tenure_multilock *m = calloc(1, sizeof *m + n * sizeof m->seen[0]);
+    if (!m) {
+        error_set(err, TENURE_ENOMEM, "multilock: out of memory");
+        return NULL;
+    }
+    m->object.handle = c;
+    m->o = own;
+    m->o.purpose = own.purpose ? strdup(own.purpose) : NULL;
+    m->n = n;
+    m->parts = calloc(n, sizeof *m->parts);
+    m->unlock = unlock_new(m);
+    if (!m->parts || !m->unlock || (own.purpose && !m->o.purpose))
+        error_set(err, TENURE_ENOMEM, "multilock: out of memory");
+    else if (parts_take(m, parts, err) == 0)
+        return m;
+    multi_dealloc(m);
+    return NULL;
+}
+
+/* ---- the end of the acquire ---- */
+
+/* A waiter who has failed, or is not there any more, leaves all to us. */
+static void tell_acquired(tenure_multilock *m, int code)
+{
+    struct post *p = m->acquire;
+    m->acquire = NULL;
+    if (m->is_told)
+        return;
+    m->is_told = true;
+    if (!p) {
+        if (m->o.on_acquired)
+            m->o.on_acquired(m, code, code ? &m->why : NULL, m->o.user);
+    } else if (!post_done(p, code, &m->why) || code != 0) {
+        stop(m);
+    }
+}
+
+static void over(tenure_multilock *m)
+{
+    m->state = OVER;
+    object_changed(&m->object);
+}
+
+/* ---- letting go ---- */
+
+static void start_part(tenure_multilock *m);
+
+/* Nothing is left of it at the servers, as far as can be known. */
+static void retreated(tenure_multilock *m)
+{
+    tn_ms now = handle_now(m->object.handle);
+    bool in_time = m->o.wait_ms == 0 || m->wait_until > now;
+    if (m->is_stopped) {
+        if (!m->is_told && m->why.code != TENURE_ECLOSED)
+            error_set(&m->why, TENURE_ECANCELLED, "multilock: given up");
+        tell_acquired(m, m->why.code);
+        over(m);
+    } else if (m->again && in_time) {
+        m->again = false;
+        m->at = 0;
+        m->code = 0;
+        m->state = ACQUIRING;
+        start_part(m);
+    } else {
+        m->state = FAILED;
+        m->code = 0;
+        tell_acquired(m, m->why.code ? m->why.code : TENURE_ELOST);
+        if (m->is_stopped && m->state == FAILED)
+            over(m);
+    }
+}
+
+static void on_part_released(int code, void *user)
+{
+    tenure_multilock *m = ((struct part *)user)->all;
+    m->code = m->code ? m->code : code;
+    if (--m->n_leaving == 0)
+        retreated(m);
+}
+
+/* In reverse: one turn's requests leave in the order in which they were made. */
+static void retreat(tenure_multilock *m)
+{
+    m->state = RETREATING;
+    m->n_leaving = 1; /* until all have been told */
+    for (size_t i = m->n; i-- > 0;) {
+        tenure_lock *l = m->parts[i].lock;
+        m->parts[i].lock = NULL;
+        m->n_leaving += l != NULL;
+        tenure_unlock_start(l);
+    }
+    if (--m->n_leaving == 0)
+        retreated(m);
+}
+
+static void stop(tenure_multilock *m)
+{
+    atomic_store(&m->held, false);
+    if (m->is_stopped)
+        return;
+    m->is_stopped = true;
+    if (m->state == LOST)
+        m->code = TENURE_ELOST;
+    if (m->state == FAILED)
+        over(m);
+    else if (m->state != RETREATING)
+        retreat(m);
+}
+
+/* ---- what the parts say ---- */
+
+static void part_failed(tenure_multilock *m, int code, const struct tenure_error *err)
+{
+    if (err)
+        m->why = *err;
+    else
+        error_set(&m->why, code, "multilock: %s", tenure_error_string(code));
+    retreat(m);
+}
+
+static void all_held(tenure_multilock *m)
+{
+    m->state = HELD;
+    for (size_t i = 0; i < m->n; i++)
+        atomic_store(&m->seen[m->parts[i].index].lock, m->parts[i].lock);
+    atomic_store(&m->held, true);
+    tell_acquired(m, 0);
+}
+
+static void on_part_acquired(tenure_lock *l, int code, tenure_token token, const struct tenure_error *err, void *user)
+{
+    struct part *p = user;
+    tenure_multilock *m = p->all;
+    if (m->state != ACQUIRING || p->lock != l)
+        return; /* it was let go meanwhile */
+    if (code) {
+        m->again = code == TENURE_ELOST;
+        part_failed(m, code, err);
+        return;
+    }
+    atomic_store(&m->seen[p->index].token, token);
+    if (++m->at == m->n)
+        all_held(m);
+    else
+        start_part(m);
+}
+
+static void on_part_lost(tenure_lock *l, const struct tenure_error *why, void *user)
+{
+    struct part *p = user;
+    tenure_multilock *m = p->all;
+    (void)l;
+    if (m->state == ACQUIRING) {
+        m->again = true;
+        part_failed(m, TENURE_ELOST, why);
+    } else if (m->state == HELD) {
+        atomic_store(&m->held, false);
+        m->state = LOST;
+        m->why = *why;
+        if (m->o.on_lost)
+            m->o.on_lost(m, p->index, &m->why, m->o.user);
+    }
+}
+
+static int64_t wait_left(const tenure_multilock *m)
+{
+    tn_ms left = m->wait_until - handle_now(m->object.handle);
+    if (m->o.wait_ms <= 0)
+        return m->o.wait_ms;
+    return left > 1 ? left : 1;
+}
+
+static bool start_part_or_say(tenure_multilock *m, struct tenure_error *err)
+{
+    struct part *p = &m->parts[m->at];
+    struct tenure_lock_options o = {.size = sizeof o,
+                                    .prefix = p->prefix,
+                                    .ttl_s = m->o.ttl_s,
+                                    .wait_ms = wait_left(m),
+                                    .purpose = m->o.purpose,
+                                    .on_lost = on_part_lost,
+                                    .on_acquired = on_part_acquired,
+                                    .on_released = on_part_released,
+                                    .user = p};
+    p->lock = lib_lock_start(m->object.handle, p->name, &p->rule, &o, err);
+    return p->lock != NULL;
+}
+
+static void start_part(tenure_multilock *m)
+{
+    struct tenure_error err = {0};
+    if (!start_part_or_say(m, &err))
+        part_failed(m, err.code, &err);
+}
+
+/* ---- the object ---- */
+
+static void multi_close(struct object *o, tn_ms now)
+{
+    tenure_multilock *m = multi_of(o);
+    (void)now;
+    if (!m->is_told)
+        error_set(&m->why, TENURE_ECLOSED, "multilock: the handle was closed");
+    stop(m);
+}
+
+static bool is_over(const struct object *o)
+{
+    return multi_of(o)->is_stopped && multi_of(o)->state == OVER;
+}
+
+static void last_word(struct object *o)
+{
+    tenure_multilock *m = multi_of(o);
+    struct tenure_error err = {0};
+    if (m->code)
+        error_set(&err, m->code, "multilock: %s", tenure_error_string(m->code));
+    if (m->unlock_is_sent) {
+        m->unlock_is_told = true;
+        post_done(&m->unlock->post, m->code, &err);
+    } else if (m->tell_released && m->o.on_released) {
+        m->o.on_released(m->code, m->o.user);
+    }
+}
+
+static void multi_free(struct object *o)
+{
+    tenure_multilock *m = multi_of(o);
+    if (m->acquire)
+        post_done(m->acquire, TENURE_ECLOSED, NULL);
+    if (m->unlock_is_sent && !m->unlock_is_told)
+        post_done(&m->unlock->post, TENURE_ECLOSED, NULL);
+    multi_dealloc(m);
+}
+
+static const struct object_type multi_type = {
+    .close = multi_close,
+    .is_over = is_over,
+    .last_word = last_word,
+    .free = multi_free,
+};
+
+/* ---- beginning, on the loop ---- */
+
+struct start {
+    tenure_multilock *all;
+    struct post *waiter;
+    bool began;
+    struct tenure_error *err;
+};
+
+static void begin(void *arg)
+{
+    struct start *s = arg;
+    tenure_multilock *m = s->all;
+    tenure_client *c = m->object.handle;
+    if (c->state != HANDLE_OPEN) {
+        error_set(s->err, TENURE_ECLOSED, "multilock: the handle is closed");
+        return;
+    }
+    tn_ms now = handle_now(c);
+    m->wait_until = m->o.wait_ms < TIMEOUT_MAX_MS ? now + m->o.wait_ms : TN_MS_NEVER;
+    if (!start_part_or_say(m, s->err))
+        return;
+    s->began = true;
+    m->acquire = s->waiter;
+    object_init(&m->object, c, &multi_type);
+}
+
+tenure_multilock *tenure_multilock_start(tenure_client *c, const struct tenure_multilock_part *parts, size_t n,
+                                         const struct tenure_multilock_options *o, struct tenure_error *err)
+{
+    if (handle_enter(c, err) < 0)
+        return NULL;
+    struct start s = {.all = multi_new(c, parts, n, o, err), .err = err};
+    if (!s.all)
+        return NULL;
+    if (!handle_sync(c, begin, &s))
+        error_set(err, TENURE_ECLOSED, "multilock: the handle is closed");
+    if (s.began)
+        return s.all;
+    multi_dealloc(s.all);
+    return NULL;
+}
+
+/* ---- blocking ---- */
+
+struct acquire {
+    struct post post;
+    tenure_multilock *all; /* NULL once the loop has it */
+    tenure_multilock *got;
+};
+
+static void acquire_free(struct post *p)
+{
+    struct acquire *a = CONTAINER_OF(p, struct acquire, post);
+    if (a->all)
+        multi_dealloc(a->all);
+    free(a);
+}
+
+static void acquire_run(struct post *p, tn_ms now)
+{
+    struct acquire *a = CONTAINER_OF(p, struct acquire, post);
+    struct tenure_error err = {0};
+    struct start s = {.all = a->all, .waiter = p, .err = &err};
+    (void)now;
+    a->got = a->all;
+    a->all = NULL;
+    begin(&s);
+    if (s.began)
+        return;
+    a->all = a->got;
+    a->got = NULL;
+    post_done(p, err.code, &err);
+}
+
+static struct acquire *acquire_new(tenure_multilock *m, struct tenure_error *err)
+{
+    struct acquire *a = calloc(1, sizeof *a);
+    if (!a || post_init(&a->post, acquire_run, acquire_free, err) < 0) {
+        free(a);
+        multi_dealloc(m);
+        error_set(err, TENURE_ENOMEM, "multilock: out of memory");
+        return NULL;
+    }
+    a->all = m;
+    return a;
+}
+
+static tn_ms acquire_until(const tenure_client *c, size_t n, int64_t wait_ms)
+{
+    if (wait_ms == 0 || wait_ms > TIMEOUT_MAX_MS)
+        return TN_MS_NEVER;
+    return io_clock() + (wait_ms > 0 ? wait_ms : 2 * (int64_t)n * c->call_timeout_ms) + LATE_MS;
+}
+
+static tenure_multilock *acquired(tenure_multilock *m, struct tenure_error *err)
+{
+    if (tenure_multilock_held(m))
+        return m;
+    error_set(err, TENURE_ELOST, "multilock: lost before it could be used");
+    tenure_multilock_unlock(m, NULL);
+    return NULL;
+}
+
+tenure_multilock *tenure_multilock_acquire(tenure_client *c, const struct tenure_multilock_part *parts, size_t n,
+                                           const struct tenure_multilock_options *o, struct tenure_error *err)
+{
+    if (handle_enter_blocking(c, "multilock", err) < 0)
+        return NULL;
+    tenure_multilock *m = multi_new(c, parts, n, o, err);
+    if (!m)
+        return NULL;
+    m->o.on_acquired = NULL;
+    m->o.on_released = NULL;
+    tn_ms until = acquire_until(c, n, m->o.wait_ms);
+    struct acquire *a = acquire_new(m, err);
+    if (!a)
+        return NULL;
+    m = NULL;
+    if (post_send(c, &a->post, err) == 0) {
+        if (post_wait(&a->post, until) != POST_DONE)
+            error_set(err, TENURE_ETIMEOUT, "multilock: not acquired in time");
+        else if (a->post.code == 0)
+            m = acquired(a->got, err);
+        else if (err)
+            *err = a->post.error;
+    }
+    post_unref(&a->post);
+    return m;
+}
+
+/* ---- any thread ---- */
+
+int64_t tenure_multilock_remaining_ms(const tenure_multilock *all)
+{
+    tenure_multilock *m = (tenure_multilock *)all;
+    int64_t least = INT64_MAX;
+    if (handle_is_forked(m->object.handle) || !atomic_load(&m->held))
+        return 0;
+    for (size_t i = 0; i < m->n; i++) {
+        int64_t left = tenure_lock_remaining_ms(atomic_load(&m->seen[i].lock));
+        least = left < least ? left : least;
+    }
+    return least;
+}
+
+bool tenure_multilock_held(const tenure_multilock *m)
+{
+    return tenure_multilock_remaining_ms(m) > 0;
+}
+
+tenure_token tenure_multilock_token(const tenure_multilock *m, size_t index)
+{
+    return index < m->n ? atomic_load(&((tenure_multilock *)m)->seen[index].token) : 0;
+}
+
+const char *tenure_multilock_key(const tenure_multilock *m, size_t index)
+{
+    tenure_lock *l = index < m->n ? atomic_load(&((tenure_multilock *)m)->seen[index].lock) : NULL;
+    return l ? tenure_lock_key(l) : "";
+}
+
+/* ---- letting go, for the program ---- */
+
+int tenure_multilock_unlock(tenure_multilock *m, struct tenure_error *err)
+{
+    if (!m)
+        return 0;
+    tenure_client *c = m->object.handle;
+    int rc = handle_enter_blocking(c, "multilock unlock", err);
+    if (rc < 0)
+        return rc;
+    atomic_store(&m->held, false);
+    struct post *p = &m->unlock->post;
+    tn_ms until = io_clock() + c->call_timeout_ms + LATE_MS;
+    rc = post_send(c, p, err);
+    if (rc < 0)
+        return rc;
+    /* From here on m may be gone; the post is ours. */
+    if (post_wait(p, until) != POST_DONE)
+        rc = error_set(err, TENURE_ETIMEOUT, "multilock unlock: no answer in time; it is freed when its leases end");
+    else if ((rc = p->code) < 0 && err)
+        *err = p->error;
+    post_unref(p);
+    return rc;
+}
+
+static void unlock_start_run(void *arg)
+{
+    tenure_multilock *m = arg;
+    m->tell_released = true;
+    stop(m);
+}
+
+void tenure_multilock_unlock_start(tenure_multilock *m)
+{
+    if (!m || handle_is_forked(m->object.handle))
+        return;
+    atomic_store(&m->held, false);
+    handle_sync(m->object.handle, unlock_start_run, m);
+}
