@@ -401,6 +401,10 @@ void actor_lease_ended(struct actor *a, tn_lease id)
         session_valid(a->session, w->now))
         world_fail(w, "L2: lease %llx ended at the server, client %d believes in it for %lld ms more",
                    (unsigned long long)id, a->index, (long long)(session_safe_until(a->session) - w->now));
+    if (a->share_session && !a->share_session_ended && session_lease(a->share_session) == id &&
+        session_valid(a->share_session, w->now))
+        world_fail(w, "L2: lease %llx of places ended at the server, client %d believes in it for %lld ms more",
+                   (unsigned long long)id, a->index, (long long)(session_safe_until(a->share_session) - w->now));
 }
 
 void actor_key_deleted(struct actor *a, bytes key)
@@ -408,6 +412,7 @@ void actor_key_deleted(struct actor *a, bytes key)
     if ((actor_holds_lock(a) && bytes_equal(lock_key(a->lock), key)) ||
         (actor_leads(a) && bytes_equal(election_key(a->election), key)))
         world_fail(a->world, "M5: %.*s was deleted while client %d holds by it", (int)key.len, key.data, a->index);
+    share_key_deleted(a, key);
 }
 
 /* ---- the candidacy ---- */
@@ -497,6 +502,10 @@ void actor_start(struct actor *a)
     a->election_start_at = w->now + sim_between(w, 0, 2000);
     a->cancel_at = a->release_at = a->election_stop_at = a->watch_restart_at = TN_MS_NEVER;
     start_watch(a, sim_chance(w, 50) ? 0 : 1);
+    if (w->config.share)
+        share_start(a);
+    if (w->config.calm)
+        a->next_op_at = a->next_lock_at = a->election_start_at = TN_MS_NEVER;
 }
 
 static void drain(struct actor *a)
@@ -518,12 +527,14 @@ void actor_kill(struct actor *a)
     }
     if (a->session && session_state(a->session) != SESSION_LOST)
         session_give_up(a->session, &why, w->now);
+    share_kill(a);
     client_watch_stop(a->client, a->watch, w->now);
     a->watch = NULL;
     if (a->election)
         election_stop(a->election, w->now);
     client_close(a->client, w->now);
     drain(a);
+    share_free(a);
     a->lock = lock_free(a->lock);
     a->session = session_free(a->session);
     a->election = election_free(a->election);
@@ -568,7 +579,11 @@ void actor_turn(struct actor *a)
         lock_tick(a->lock, w->now);
     if (a->election)
         election_tick(a->election, w->now);
+    if (a->share_session)
+        session_tick(a->share_session, w->now);
     drain(a);
+    if (w->config.share)
+        share_step(a);
     lock_step(a);
     election_step(a);
     if (!w->finishing && a->next_op_at <= w->now) {
@@ -595,7 +610,8 @@ tn_ms actor_next(const struct actor *a)
                            a->cancel_at,
                            a->release_at,
                            a->election_stop_at,
-                           a->watch_restart_at};
+                           a->watch_restart_at,
+                           a->world->config.share ? share_next(a) : TN_MS_NEVER};
     tn_ms at = TN_MS_NEVER;
     for (size_t i = 0; i < ARRAY_LEN(times); i++)
         if (times[i] < at)
@@ -613,9 +629,11 @@ void actor_finish(struct actor *a)
     if (a->election && !a->election_stopped)
         election_stop(a->election, w->now);
     a->election_stop_at = TN_MS_NEVER;
+    if (w->config.share)
+        share_finish(a);
 }
 
 bool actor_idle(const struct actor *a)
 {
-    return !a->lock && !a->election && a->ops_running == 0;
+    return !a->lock && !a->election && a->ops_running == 0 && share_idle(a);
 }

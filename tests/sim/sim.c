@@ -1,6 +1,7 @@
 /* The simulation from the command line:
  *
- *     sim [--seed N] [--count N] [--length SECONDS] [--trace] [--broken skip-verify|skip-gate|renew-from-receipt|blind-retry]
+ *     sim [--seed N] [--count N] [--length SECONDS] [--trace] [--share] [--calm]
+ *         [--broken skip-verify|skip-gate|renew-from-receipt|blind-retry|skip-rule|herd]
  *
  * Runs `count` seeds from `seed` on. Prints a line for each that fails, with the command that replays it, and a summary;
  * exits 1 when any failed (with --broken: when none did, for then the checkers are blind).
@@ -18,13 +19,16 @@ static bool set_broken(struct sim_broken *b, const char *name)
     b->skip_gate = strcmp(name, "skip-gate") == 0;
     b->renew_from_receipt = strcmp(name, "renew-from-receipt") == 0;
     b->blind_retry = strcmp(name, "blind-retry") == 0;
-    return b->skip_verify || b->skip_gate || b->renew_from_receipt || b->blind_retry;
+    b->skip_rule = strcmp(name, "skip-rule") == 0;
+    b->herd = strcmp(name, "herd") == 0;
+    return b->skip_verify || b->skip_gate || b->renew_from_receipt || b->blind_retry || b->skip_rule || b->herd;
 }
 
 int main(int argc, char **argv)
 {
     static const struct option table[] = {{"seed", 1, 0, 's'},  {"count", 1, 0, 'n'},  {"length", 1, 0, 'l'},
-                                          {"trace", 0, 0, 't'}, {"broken", 1, 0, 'b'}, {0, 0, 0, 0}};
+                                          {"trace", 0, 0, 't'}, {"broken", 1, 0, 'b'}, {"share", 0, 0, 'S'},
+                                          {"calm", 0, 0, 'c'},  {0, 0, 0, 0}};
     struct sim_config c = {.seed = 1};
     uint64_t count = 1, failures = 0;
     struct sim_result total = {0};
@@ -44,11 +48,18 @@ int main(int argc, char **argv)
         case 't':
             c.trace = true;
             break;
+        case 'S':
+            c.share = true;
+            break;
+        case 'c':
+            c.share = c.calm = true;
+            break;
         case 'b':
             broken = optarg;
             if (set_broken(&c.broken, broken))
                 break;
-            fprintf(stderr, "sim: --broken: expected skip-verify, skip-gate, renew-from-receipt or blind-retry\n");
+            fprintf(stderr, "sim: --broken: expected skip-verify, skip-gate, renew-from-receipt, blind-retry, skip-rule "
+                            "or herd\n");
             return 2;
         default:
             return 2;
@@ -58,20 +69,25 @@ int main(int argc, char **argv)
         sim_run(&c, &r);
         if (r.failed) {
             failures++;
-            printf("seed %llu %s\n  replay: sim --seed %llu --trace%s%s\n", (unsigned long long)c.seed, r.text,
-                   (unsigned long long)c.seed, broken ? " --broken " : "", broken ? broken : "");
+            printf("seed %llu %s\n  replay: sim --seed %llu --trace%s%s%s\n", (unsigned long long)c.seed, r.text,
+                   (unsigned long long)c.seed,
+                   c.calm    ? " --calm"
+                   : c.share ? " --share"
+                             : "",
+                   broken ? " --broken " : "", broken ? broken : "");
         }
         total.events += r.events;
         total.calls += r.calls;
         total.acquisitions += r.acquisitions;
         total.revisions += r.revisions;
+        total.looks += r.looks;
         total.exact += r.exact;
         total.exact_maybe += r.exact_maybe;
     }
-    printf(
-        "%llu seeds, %llu failed; %llu events, %llu calls, %llu acquisitions, %llu revisions; %llu exact, %llu maybe\n",
-        (unsigned long long)count, (unsigned long long)failures, (unsigned long long)total.events,
-        (unsigned long long)total.calls, (unsigned long long)total.acquisitions, (unsigned long long)total.revisions,
-        (unsigned long long)total.exact, (unsigned long long)total.exact_maybe);
+    printf("%llu seeds, %llu failed; %llu events, %llu calls, %llu acquisitions, %llu looks, %llu revisions; "
+           "%llu exact, %llu maybe\n",
+           (unsigned long long)count, (unsigned long long)failures, (unsigned long long)total.events,
+           (unsigned long long)total.calls, (unsigned long long)total.acquisitions, (unsigned long long)total.looks,
+           (unsigned long long)total.revisions, (unsigned long long)total.exact, (unsigned long long)total.exact_maybe);
     return (failures > 0) != (broken != NULL);
 }

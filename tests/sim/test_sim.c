@@ -40,6 +40,36 @@ static void all_seeds_hold(void **state)
     assert_true(acquisitions > seeds()); /* the worlds did something */
 }
 
+/* Readers, writers and permits. */
+static void all_seeds_hold_with_shared_queues(void **state)
+{
+    (void)state;
+    uint64_t acquisitions = 0;
+    for (uint64_t seed = 1; seed <= seeds() / 4; seed++) {
+        struct sim_config c = {.seed = seed, .share = true};
+        struct sim_result r;
+        sim_run(&c, &r);
+        if (r.failed)
+            fail_msg("seed %llu (--share) %s", (unsigned long long)seed, r.text);
+        acquisitions += r.acquisitions;
+    }
+    assert_true(acquisitions > 10 * (seeds() / 4));
+}
+
+/* Where nothing fails it can be counted what a release costs (M8). */
+static void nobody_looks_again_without_need(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= seeds() / 20; seed++) {
+        struct sim_config c = {.seed = seed, .share = true, .calm = true};
+        struct sim_result r;
+        sim_run(&c, &r);
+        if (r.failed)
+            fail_msg("seed %llu (--calm) %s", (unsigned long long)seed, r.text);
+        assert_true(r.looks > 0);
+    }
+}
+
 /* 972: the server turned without end while a batch was under way on a full disk. 16860: a lease that had run out was granted
  * again under its id by a request whose answer had been lost, and a lock believed in the key of the first one. */
 static void seeds_that_once_failed_hold(void **state)
@@ -69,10 +99,9 @@ static void the_same_seed_gives_the_same_run(void **state)
 }
 
 /* The first of at most `most` seeds that fails with the text of one of the invariants; the test fails when none does. */
-static void must_find(struct sim_broken broken, uint64_t most, const char *const *invariants)
+static void must_find_in(struct sim_config c, uint64_t most, const char *const *invariants)
 {
-    for (uint64_t seed = 1; seed <= most; seed++) {
-        struct sim_config c = {.seed = seed, .broken = broken};
+    for (c.seed = 1; c.seed <= most; c.seed++) {
         struct sim_result r;
         sim_run(&c, &r);
         for (size_t i = 0; r.failed && invariants[i]; i++)
@@ -80,6 +109,11 @@ static void must_find(struct sim_broken broken, uint64_t most, const char *const
                 return;
     }
     fail_msg("%llu seeds, and none found what was broken", (unsigned long long)most);
+}
+
+static void must_find(struct sim_broken broken, uint64_t most, const char *const *invariants)
+{
+    must_find_in((struct sim_config){.broken = broken}, most, invariants);
 }
 
 static void believing_after_the_wait_without_asking_is_found(void **state)
@@ -110,6 +144,27 @@ static void sending_a_write_again_blindly_is_found(void **state)
     must_find((struct sim_broken){.blind_retry = true}, 50, invariants);
 }
 
+static void holding_beside_those_who_exclude_it_is_found(void **state)
+{
+    static const char *const invariants[] = {"M9:", NULL};
+    (void)state;
+    must_find_in((struct sim_config){.share = true, .broken.skip_rule = true}, 20, invariants);
+}
+
+static void believing_after_the_wait_is_found_in_shared_queues(void **state)
+{
+    static const char *const invariants[] = {"M6:", "M9:", NULL};
+    (void)state;
+    must_find_in((struct sim_config){.share = true, .broken.skip_verify = true}, 50, invariants);
+}
+
+static void a_herd_is_found(void **state)
+{
+    static const char *const invariants[] = {"M8:", NULL};
+    (void)state;
+    must_find_in((struct sim_config){.share = true, .calm = true, .broken.herd = true}, 20, invariants);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -119,6 +174,11 @@ int main(void)
         cmocka_unit_test(answering_before_it_is_durable_is_found),
         cmocka_unit_test(counting_the_lease_from_receipt_is_found),
         cmocka_unit_test(sending_a_write_again_blindly_is_found),
+        cmocka_unit_test(holding_beside_those_who_exclude_it_is_found),
+        cmocka_unit_test(believing_after_the_wait_is_found_in_shared_queues),
+        cmocka_unit_test(a_herd_is_found),
+        cmocka_unit_test(nobody_looks_again_without_need),
+        cmocka_unit_test(all_seeds_hold_with_shared_queues),
         cmocka_unit_test(all_seeds_hold),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

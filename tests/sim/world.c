@@ -80,6 +80,7 @@ static void check_exclusion(struct world *w)
             leader = i;
         }
     }
+    check_shares(w);
 }
 
 /* L1: no lease outlives its deadline by more than a second while the server runs freely and the disk has room. */
@@ -125,6 +126,9 @@ static void delete_queue_key(struct world *w)
 {
     struct actor *a = &w->actors[rng_below(&w->rng, (uint64_t)w->n_actors)];
     bytes key = a->lock ? lock_key(a->lock) : bytes_of(NULL, 0);
+    int place = w->config.share && sim_chance(w, 60) ? (int)rng_below(&w->rng, PLACES) : -1;
+    if (place >= 0)
+        key = share_key(a, place);
     struct arena arena;
     struct delete_resp resp;
     tn_seq seq;
@@ -133,8 +137,8 @@ static void delete_queue_key(struct world *w)
     arena_init(&arena, 0);
     struct delete_req req = {.range.key = key};
     if (store_delete(w->server.store, &req, &arena, &resp, &seq) == ETCD_OK) {
-        a->broken_into = true;
-        SIM_TRACE(w, "somebody deletes the lock key of client %d", a->index);
+        *(place < 0 ? &a->broken_into : &a->places[place].broken_into) = true;
+        SIM_TRACE(w, "somebody deletes a lock key of client %d", a->index);
     }
     arena_fini(&arena);
 }
@@ -202,6 +206,8 @@ static void tick_sessions(struct world *w)
             continue;
         if (a->session && session_deadline(a->session) <= w->now)
             session_tick(a->session, w->now);
+        if (a->share_session && session_deadline(a->share_session) <= w->now)
+            session_tick(a->share_session, w->now);
         if (a->election && election_deadline(a->election) <= w->now)
             election_tick(a->election, w->now);
     }
@@ -278,6 +284,10 @@ static void finish(struct world *w)
     }
     if (!w->result.failed && (history_live(&w->history, LOCK_KEYS) || history_live(&w->history, ELECTION_KEYS)))
         world_fail(w, "M7: keys are left in a queue that nobody stands in");
+    if (!w->result.failed && (history_live(&w->history, SHARE_RW_KEYS) || history_live(&w->history, SHARE_SEM_KEYS)))
+        world_fail(w, "M7: keys are left in a shared queue that nobody stands in");
+    if (!w->result.failed)
+        check_herd(w);
     if (!w->result.failed) {
         check_refused(w);
         check_once(w);
@@ -309,7 +319,7 @@ void sim_run(const struct sim_config *config, struct sim_result *ret)
     list_init(&w->links);
     w->history.revision = 1; /* where an empty store stands */
     w->now = 1000;
-    w->fault_at = w->now + 1000;
+    w->fault_at = config->calm ? TN_MS_NEVER : w->now + 1000;
     server_start(w);
     w->n_actors = 2 + (int)rng_below(&w->rng, CLIENTS_MAX - 1);
     for (int i = 0; i < w->n_actors; i++) {

@@ -20,31 +20,36 @@
 #include "recipes/lock.h"
 #include "store/store.h"
 
-#define CLIENTS_MAX   5
-#define ENDPOINTS     2 /* two ways to the one server, which fail apart */
-#define LOCK_NAME     "x"
-#define LOCK_KEYS     "/locks/x/"
-#define ELECTION_NAME "e"
-#define ELECTION_KEYS "/election/e/"
+#define CLIENTS_MAX    5
+#define ENDPOINTS      2 /* two ways to the one server, which fail apart */
+#define LOCK_NAME      "x"
+#define LOCK_KEYS      "/locks/x/"
+#define ELECTION_NAME  "e"
+#define ELECTION_KEYS  "/election/e/"
+#define SHARE_RW_KEYS  "/locks/rw/"
+#define SHARE_SEM_KEYS "/locks/sem/"
+#define PLACES         2
 
 struct world;
 
 /* Rules that a test breaks on purpose, to show that the checkers find it. */
 struct sim_broken {
-    bool skip_verify, skip_gate, renew_from_receipt, blind_retry;
+    bool skip_verify, skip_gate, renew_from_receipt, blind_retry, skip_rule, herd;
 };
 
 struct sim_config {
     uint64_t seed;
     tn_ms length_ms; /* of the part with faults; 0 = 30 s */
     bool trace;
+    bool share; /* readers, writers and permits too */
+    bool calm;  /* nothing fails and nobody gives up: for counting; and only those */
     struct sim_broken broken;
 };
 
 struct sim_result {
     bool failed;
     char text[512]; /* "M1: …" */
-    uint64_t events, calls, acquisitions, revisions;
+    uint64_t events, calls, acquisitions, revisions, looks;
     uint64_t exact, exact_maybe; /* exact transactions that ended, and those of them that nobody answered in time */
 };
 
@@ -188,6 +193,16 @@ struct op {
     struct op *next;
 };
 
+/* A place in a shared queue: see share.c. */
+struct place {
+    struct actor *actor;
+    int number, queue;
+    struct rule rule;
+    struct lock *lock;
+    bool acquiring, done, broken_into;
+    tn_ms next_at, release_at, cancel_at, share_at;
+};
+
 struct actor {
     struct world *world;
     int index;
@@ -215,6 +230,10 @@ struct actor {
     struct election *election;
     bool election_stopped;
     tn_ms election_stop_at, election_start_at;
+
+    struct session *share_session;
+    bool share_session_ended;
+    struct place places[PLACES];
 };
 
 void actor_start(struct actor *a);
@@ -233,6 +252,19 @@ void actor_lease_ended(struct actor *a, tn_lease id);
 void actor_key_deleted(struct actor *a, bytes key);
 void actor_check_watch_end(struct actor *a);
 
+/* ---- share.c ---- */
+void share_start(struct actor *a);
+void share_step(struct actor *a);
+tn_ms share_next(const struct actor *a);
+void share_kill(struct actor *a); /* its session is gone */
+void share_free(struct actor *a);
+void share_finish(struct actor *a);
+bool share_idle(const struct actor *a);
+bytes share_key(const struct actor *a, int number);
+void share_key_deleted(struct actor *a, bytes key);
+void check_shares(struct world *w); /* M9 */
+void check_herd(struct world *w);   /* M8 */
+
 /* ---- world.c ---- */
 struct world {
     struct sim_config config;
@@ -247,8 +279,9 @@ struct world {
     struct actor actors[CLIENTS_MAX];
     int n_actors;
     tn_ms fault_at;
-    tn_rev told;          /* the newest revision that any finished call has shown */
-    tn_rev last_token[2]; /* of the lock and of the election */
+    tn_rev told;                         /* the newest revision that any finished call has shown */
+    tn_rev last_token[2];                /* of the lock and of the election */
+    tn_rev last_share[2], last_whole[2]; /* of the shared queues: of all, of those that took the whole */
     uint64_t next_value;
     struct op *refused; /* writes that were reported as not applied: looked for at the end */
     struct sim_result result;
