@@ -12,6 +12,18 @@
 
 #define TEXT_MAX 256
 
+/* Only of those that do not take the whole. */
+static void set_share(json_t *entry, const struct tenure_lock_share *s)
+{
+    if (s->mode == TENURE_LOCK_READ)
+        json_object_set_new(entry, "mode", json_string("read"));
+    if (s->mode != TENURE_LOCK_PERMIT)
+        return;
+    json_object_set_new(entry, "mode", json_string("permit"));
+    json_object_set_new(entry, "weight", json_integer(s->weight));
+    json_object_set_new(entry, "limit", json_integer(s->limit));
+}
+
 static void print_json(const char *name, const struct tenure_lock_list *r)
 {
     json_t *o = json_object(), *list = json_array();
@@ -20,7 +32,8 @@ static void print_json(const char *name, const struct tenure_lock_list *r)
     for (size_t i = 0; i < r->n; i++) {
         const struct tenure_lock_entry *e = &r->entries[i];
         json_t *entry = json_object();
-        json_object_set_new(entry, "holds", json_boolean(i == 0));
+        json_object_set_new(entry, "holds", json_boolean(r->shares[i].holds));
+        set_share(entry, &r->shares[i]);
         output_set_bytes(entry, "key", tenure_str(e->key));
         json_object_set_new(entry, "token", json_integer(e->token));
         json_object_set_new(entry, "lease", output_lease(e->lease));
@@ -72,8 +85,9 @@ static void print_text(const struct tenure_lock_list *r)
         token_width = widest(token_width, pid);
         host_width = widest(host_width, printable(r->entries[i].host, host));
     }
-    if (r->n && !r->entries[0].host[0])
-        host_width = widest(host_width, "0123456789abcdef");
+    for (size_t i = 0; i < r->n; i++)
+        if (r->shares[i].holds && !r->entries[i].host[0])
+            host_width = widest(host_width, "0123456789abcdef");
     printf("%-*s  %-*s  %-7s  %-9s  %-*s  %s\n", host_width, "HOLDER", host_width, "HOST", "PID", "SINCE", token_width,
            "TOKEN", "PURPOSE");
     for (size_t i = 0; i < r->n; i++) {
@@ -81,9 +95,9 @@ static void print_text(const struct tenure_lock_list *r)
         snprintf(lease, sizeof lease, "%" PRIx64, (uint64_t)e->lease);
         snprintf(pid, sizeof pid, e->pid ? "%" PRId64 : "-", e->pid);
         printf("%-*s  %-*s  %-7s  %-9s  %-*" PRId64 "  %s\n", host_width,
-               i > 0        ? "waiting"
-               : e->host[0] ? printable(e->host, host)
-                            : lease,
+               !r->shares[i].holds ? "waiting"
+               : e->host[0]        ? printable(e->host, host)
+                                   : lease,
                host_width, printable(e->host, host), pid, since_text(e->since_ms, since, sizeof since), token_width,
                e->token, printable(e->purpose, purpose));
     }

@@ -112,6 +112,23 @@ static void the_example_of_a_counter_counts(void **state)
     ends_well(&e);
 }
 
+static void the_examples_of_shared_locks_go_through(void **state)
+{
+    struct example e = start(*state, "rwlock");
+    says(&e, "reading, beside anybody");
+    says(&e, "writing alone, under token ");
+    says(&e, "reading what was written");
+    ends_well(&e);
+    e = start(*state, "semaphore");
+    says(&e, "a page with 1 of 3");
+    says(&e, "a film with 2 of 3");
+    ends_well(&e);
+    e = start(*state, "multilock");
+    says(&e, "from account/1 to account/2 under tokens ");
+    says(&e, "from account/2 to account/1 under tokens ");
+    ends_well(&e);
+}
+
 static void the_example_of_an_election_leads_until_it_is_told_to_stop(void **state)
 {
     struct example e = start(*state, "election");
@@ -138,6 +155,7 @@ int main(void)
         cmocka_unit_test(the_example_of_a_lock_writes_its_rows),
         cmocka_unit_test(the_example_of_a_transaction_keeps_the_sum),
         cmocka_unit_test(the_example_of_a_counter_counts),
+        cmocka_unit_test(the_examples_of_shared_locks_go_through),
         cmocka_unit_test(the_example_of_an_election_leads_until_it_is_told_to_stop),
         cmocka_unit_test(the_example_of_a_session_does_its_jobs),
     };
