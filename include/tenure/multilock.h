@@ -46,6 +46,7 @@ struct tenure_multilock_options {
      * leases end. */
     void (*on_released)(int code, void *user);
     void *user;
+    tenure_session *session; /* the session that all of them hang on; with it ttl_s must be 0; NULL = as ttl_s says */
 };
 
 /* Waits for all of them. parts is copied. NULL on failure: as tenure_lock_acquire for the first that fails, and TENURE_EINVALID

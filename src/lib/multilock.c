@@ -378,7 +378,8 @@ static bool start_part_or_say(tenure_multilock *m, struct tenure_error *err)
                                     .on_lost = on_part_lost,
                                     .on_acquired = on_part_acquired,
                                     .on_released = on_part_released,
-                                    .user = p};
+                                    .user = p,
+                                    .session = m->o.session};
     p->lock = lib_lock_start(m->object.handle, p->name, &p->rule, &o, err);
     return p->lock != NULL;
 }
