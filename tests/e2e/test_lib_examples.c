@@ -78,6 +78,21 @@ static void the_example_of_keys_finishes_its_job(void **state)
     tenure_close(c);
 }
 
+/* Not built where there is no compiler of C++. */
+static void the_tour_in_cplusplus_goes_round(void **state)
+{
+    char path[4096];
+    snprintf(path, sizeof path, "%s/example-tour", getenv("EXAMPLES"));
+    if (access(path, X_OK) != 0)
+        skip();
+    struct example e = start(*state, "tour");
+    says(&e, "watched: tour/a\n");
+    says(&e, "guarded: written\n");
+    says(&e, "leads: with a greater token\n");
+    says(&e, "keys: 3\n");
+    ends_well(&e);
+}
+
 static void the_example_of_a_lock_writes_its_rows(void **state)
 {
     struct example e = start(*state, "lock");
@@ -152,6 +167,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_example_of_barriers_lets_all_through),
         cmocka_unit_test(the_example_of_keys_finishes_its_job),
+        cmocka_unit_test(the_tour_in_cplusplus_goes_round),
         cmocka_unit_test(the_example_of_a_lock_writes_its_rows),
         cmocka_unit_test(the_example_of_a_transaction_keeps_the_sum),
         cmocka_unit_test(the_example_of_a_counter_counts),

@@ -1,0 +1,466 @@
+/* RAII over libtenure for C++17: handles, locks, elections, watches and results that end with their scope. Header only; errors
+ * are thrown as tenure::error; everything else is as the C headers say. Blocking handles.
+ *
+ *     tenure::client c("http://10.0.0.1:2379");
+ *     c.put("config/a", "1");
+ *     std::optional<std::string> a = c.get("config/a");
+ *     {
+ *         tenure::lock l(c, "order-123", std::chrono::seconds(5));
+ *         while (l.held() && more())
+ *             write_row(l.fencing_token());
+ *     }   // released
+ *
+ * What wraps a C object can be moved, not copied, and must not outlive its client. get() is the C object, for calls that have no
+ * wrapper here; it stays the wrapper's.
+ */
+#ifndef TENURE_TENURE_HPP
+#define TENURE_TENURE_HPP
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <tenure/tenure.h>
+
+namespace tenure
+{
+
+using token = std::int64_t;
+using milliseconds = std::chrono::milliseconds;
+
+/* What a call failed with. what() is the sentence for a person. */
+class error : public std::runtime_error
+{
+  public:
+    explicit error(const tenure_error &e) : std::runtime_error(e.text), error_(e)
+    {
+    }
+    /* A TENURE_E… code. */
+    int code() const noexcept
+    {
+        return error_.code;
+    }
+    /* What a caller can do about it. */
+    tenure_kind kind() const noexcept
+    {
+        return error_.kind;
+    }
+    /* Of a failed write: whether it took effect. */
+    tenure_applied applied() const noexcept
+    {
+        return error_.applied;
+    }
+    const tenure_error &get() const noexcept
+    {
+        return error_;
+    }
+
+  private:
+    tenure_error error_;
+};
+
+/* Throws when rc says that a call failed. */
+inline void check(int rc, const tenure_error &e)
+{
+    if (rc < 0)
+        throw error(e);
+}
+
+inline tenure_bytes bytes(std::string_view s) noexcept
+{
+    return {s.data(), s.size()};
+}
+
+inline std::string_view view(const tenure_bytes &b) noexcept
+{
+    return {static_cast<const char *>(b.data), b.len};
+}
+
+namespace detail
+{
+template <typename T, void (*Free)(T *)> struct freer {
+    void operator()(T *object) const noexcept
+    {
+        Free(object);
+    }
+};
+template <typename T, void (*Free)(T *)> using owned = std::unique_ptr<T, freer<T, Free>>;
+
+template <typename T> T *made(T *object, const tenure_error &e)
+{
+    if (!object)
+        throw error(e);
+    return object;
+}
+} // namespace detail
+
+using get_result = detail::owned<tenure_get_result, tenure_get_free>;
+using txn_result = detail::owned<tenure_txn_result, tenure_txn_result_free>;
+using lock_list = detail::owned<struct ::tenure_lock_list, tenure_lock_list_free>;
+
+/* One key as it stood. */
+struct key_value {
+    std::string key, value;
+    std::int64_t create_revision, mod_revision, version, lease;
+
+    explicit key_value(const tenure_kv &kv)
+        : key(view(kv.key)), value(view(kv.value)), create_revision(kv.create_revision), mod_revision(kv.mod_revision),
+          version(kv.version), lease(kv.lease)
+    {
+    }
+};
+
+/* A blocking handle, closed with its scope: what is held is released, bounded by close_timeout_ms. */
+class client
+{
+  public:
+    /* endpoints as of tenure_open; nullptr = the environment's, else the default. */
+    explicit client(const char *endpoints = nullptr, const tenure_options *options = nullptr)
+    {
+        tenure_error e = {};
+        client_.reset(detail::made(tenure_open(endpoints, options, &e), e));
+    }
+
+    tenure_client *get() const noexcept
+    {
+        return client_.get();
+    }
+
+    /* The value of a key, or nothing. */
+    std::optional<std::string> get(std::string_view key) const
+    {
+        get_result r = range(key, nullptr);
+        if (r->n_kvs == 0)
+            return std::nullopt;
+        return std::string(view(r->kvs[0].value));
+    }
+
+    /* All keys that begin with prefix, in order. */
+    std::vector<key_value> get_prefix(std::string_view prefix) const
+    {
+        tenure_get_options o = {};
+        o.size = sizeof o;
+        o.prefix = true;
+        get_result r = range(prefix, &o);
+        return {r->kvs, r->kvs + r->n_kvs};
+    }
+
+    /* tenure_get with all its options. */
+    get_result range(std::string_view key, const tenure_get_options *options) const
+    {
+        tenure_error e = {};
+        tenure_get_result *r = nullptr;
+        check(tenure_get(client_.get(), bytes(key), options, &r, &e), e);
+        return get_result(r);
+    }
+
+    /* The revision at which it was written. */
+    std::int64_t put(std::string_view key, std::string_view value, std::int64_t lease = 0) const
+    {
+        tenure_error e = {};
+        tenure_put_options o = {};
+        tenure_put_result *r = nullptr;
+        o.size = sizeof o;
+        o.lease = lease;
+        check(tenure_put(client_.get(), bytes(key), bytes(value), &o, &r, &e), e);
+        detail::owned<tenure_put_result, tenure_put_free> owned(r);
+        return r->revision;
+    }
+
+    /* Whether the key was there. */
+    bool del(std::string_view key) const
+    {
+        tenure_error e = {};
+        tenure_delete_result *r = nullptr;
+        check(tenure_delete(client_.get(), bytes(key), nullptr, &r, &e), e);
+        detail::owned<tenure_delete_result, tenure_delete_free> owned(r);
+        return r->deleted > 0;
+    }
+
+  private:
+    detail::owned<tenure_client, tenure_close> client_;
+};
+
+/* A lock, held from the constructor's end until the scope's, or until it is lost: ask held(). */
+class lock
+{
+  public:
+    /* Waits without end. Throws TENURE_E… as tenure_lock_acquire. */
+    lock(const client &c, const char *name) : lock(c, name, nullptr)
+    {
+    }
+    /* Waits at most so long (0: does not wait, TENURE_EBUSY). */
+    lock(const client &c, const char *name, milliseconds wait)
+    {
+        tenure_lock_options o = {};
+        o.size = sizeof o;
+        o.wait_ms = wait.count() > 0 ? wait.count() : -1;
+        acquire(c, name, &o);
+    }
+    lock(const client &c, const char *name, const tenure_lock_options *options)
+    {
+        acquire(c, name, options);
+    }
+    lock(lock &&other) noexcept : lock_(std::exchange(other.lock_, nullptr))
+    {
+    }
+    lock &operator=(lock &&other) noexcept
+    {
+        std::swap(lock_, other.lock_);
+        return *this;
+    }
+    ~lock()
+    {
+        tenure_unlock(lock_, nullptr);
+    }
+
+    /* True only while nobody else can hold it. No I/O; any thread. */
+    bool held() const noexcept
+    {
+        return lock_ && tenure_lock_held(lock_);
+    }
+    explicit operator bool() const noexcept
+    {
+        return held();
+    }
+    token fencing_token() const noexcept
+    {
+        return lock_ ? tenure_lock_token(lock_) : 0;
+    }
+    milliseconds remaining() const noexcept
+    {
+        return milliseconds(lock_ ? tenure_lock_remaining_ms(lock_) : 0);
+    }
+    std::string key() const
+    {
+        return lock_ ? tenure_lock_key(lock_) : "";
+    }
+    /* Releases now; throws when it had been lost, or is not known to be free. */
+    void unlock()
+    {
+        tenure_error e = {};
+        check(tenure_unlock(std::exchange(lock_, nullptr), &e), e);
+    }
+    tenure_lock *get() const noexcept
+    {
+        return lock_;
+    }
+
+  private:
+    void acquire(const client &c, const char *name, const tenure_lock_options *options)
+    {
+        tenure_error e = {};
+        lock_ = detail::made(tenure_lock_acquire(c.get(), name, options, &e), e);
+    }
+
+    tenure_lock *lock_ = nullptr;
+};
+
+/* A candidacy: campaigns from the constructor on, again after each loss, until the scope's end, which resigns. The functions
+ * run on the handle's thread and must not throw. */
+class election
+{
+  public:
+    struct callbacks {
+        std::function<void(token)> gained;
+        std::function<void(tenure_loss)> lost;
+        std::function<void(int code)> stopped;
+    };
+
+    election(const client &c, const char *name, std::string_view proposal, callbacks functions,
+             std::chrono::seconds ttl = std::chrono::seconds(0))
+        : functions_(std::make_unique<callbacks>(std::move(functions)))
+    {
+        tenure_error e = {};
+        tenure_election_options o = {};
+        o.size = sizeof o;
+        o.proposal = bytes(proposal);
+        o.ttl_s = ttl.count();
+        o.on_gained = [](tenure_election *, tenure_token t, void *user) { call(of(user).gained, t); };
+        o.on_lost = [](tenure_election *, tenure_loss why, void *user) { call(of(user).lost, why); };
+        o.on_stopped = [](tenure_election *, int code, const tenure_error *, void *user) {
+            call(of(user).stopped, code);
+        };
+        o.user = functions_.get();
+        election_.reset(detail::made(tenure_election_start(c.get(), name, &o, &e), e));
+    }
+
+    /* True only while nobody else can lead. No I/O; any thread. */
+    bool leads() const noexcept
+    {
+        return tenure_election_leads(election_.get());
+    }
+    token fencing_token() const noexcept
+    {
+        return tenure_election_token(election_.get());
+    }
+    milliseconds remaining() const noexcept
+    {
+        return milliseconds(tenure_election_remaining_ms(election_.get()));
+    }
+    void proclaim(std::string_view proposal)
+    {
+        tenure_error e = {};
+        check(tenure_election_proclaim(election_.get(), bytes(proposal), &e), e);
+    }
+    tenure_election *get() const noexcept
+    {
+        return election_.get();
+    }
+
+  private:
+    static const callbacks &of(void *user) noexcept
+    {
+        return *static_cast<const callbacks *>(user);
+    }
+    template <typename F, typename A> static void call(const F &function, A argument)
+    {
+        if (function)
+            function(argument);
+    }
+
+    std::unique_ptr<callbacks> functions_; /* freed after the election */
+    detail::owned<tenure_election, tenure_election_stop> election_;
+};
+
+/* A watch of a key or a prefix, from its constructor to its scope's end. The functions run on the handle's thread and must not
+ * throw. */
+class watch
+{
+  public:
+    struct callbacks {
+        /* Whole revisions, in order, each once; borrowed for the call. */
+        std::function<void(std::int64_t revision, const tenure_event *events, std::size_t n)> events;
+        /* It ended by itself; compact_revision: where to read again from, when its past was compacted. */
+        std::function<void(int code, std::int64_t compact_revision)> end;
+    };
+
+    /* revision: the first wanted; 0 = from now on. */
+    watch(const client &c, std::string_view key, bool prefix, callbacks functions, std::int64_t revision = 0)
+        : functions_(std::make_unique<callbacks>(std::move(functions)))
+    {
+        tenure_error e = {};
+        tenure_watch_options o = {};
+        o.size = sizeof o;
+        o.prefix = prefix;
+        o.revision = revision;
+        o.on_events = [](void *user, std::int64_t at, const tenure_event *events, std::size_t n) {
+            if (n > 0 && of(user).events)
+                of(user).events(at, events, n);
+        };
+        o.on_end = [](void *user, int code, std::int64_t compact_revision, const tenure_error *) {
+            if (of(user).end)
+                of(user).end(code, compact_revision);
+        };
+        o.user = functions_.get();
+        watch_.reset(detail::made(tenure_watch_start(c.get(), bytes(key), &o, &e), e));
+    }
+    tenure_watch *get() const noexcept
+    {
+        return watch_.get();
+    }
+
+  private:
+    static const callbacks &of(void *user) noexcept
+    {
+        return *static_cast<const callbacks *>(user);
+    }
+
+    std::unique_ptr<callbacks> functions_; /* freed after the watch */
+    detail::owned<tenure_watch, tenure_watch_stop> watch_;
+};
+
+/* A transaction: txn(c).if_version("a", TENURE_EQ, 0).then_put("a", "1").commit() */
+class txn
+{
+  public:
+    explicit txn(const client &c) : txn_(tenure_txn_new(c.get()))
+    {
+    }
+    txn &if_version(std::string_view key, tenure_cmp cmp, std::int64_t version)
+    {
+        tenure_if_version(txn_.get(), bytes(key), cmp, version);
+        return *this;
+    }
+    txn &if_create_revision(std::string_view key, tenure_cmp cmp, std::int64_t revision)
+    {
+        tenure_if_create_revision(txn_.get(), bytes(key), cmp, revision);
+        return *this;
+    }
+    txn &if_mod_revision(std::string_view key, tenure_cmp cmp, std::int64_t revision)
+    {
+        tenure_if_mod_revision(txn_.get(), bytes(key), cmp, revision);
+        return *this;
+    }
+    txn &if_value(std::string_view key, tenure_cmp cmp, std::string_view value)
+    {
+        tenure_if_value(txn_.get(), bytes(key), cmp, bytes(value));
+        return *this;
+    }
+    /* Only while the lock stands at the server: the guard of writes into the same store. */
+    txn &if_holds(const lock &l)
+    {
+        return if_create_revision(l.key(), TENURE_EQ, l.fencing_token());
+    }
+    txn &then_put(std::string_view key, std::string_view value, std::int64_t lease = 0)
+    {
+        tenure_then_put(txn_.get(), bytes(key), bytes(value), lease);
+        return *this;
+    }
+    txn &then_get(std::string_view key, const tenure_get_options *options = nullptr)
+    {
+        tenure_then_get(txn_.get(), bytes(key), options);
+        return *this;
+    }
+    txn &then_delete(std::string_view key, const tenure_delete_options *options = nullptr)
+    {
+        tenure_then_delete(txn_.get(), bytes(key), options);
+        return *this;
+    }
+    txn &else_put(std::string_view key, std::string_view value, std::int64_t lease = 0)
+    {
+        tenure_else_put(txn_.get(), bytes(key), bytes(value), lease);
+        return *this;
+    }
+    txn &else_get(std::string_view key, const tenure_get_options *options = nullptr)
+    {
+        tenure_else_get(txn_.get(), bytes(key), options);
+        return *this;
+    }
+    txn &else_delete(std::string_view key, const tenure_delete_options *options = nullptr)
+    {
+        tenure_else_delete(txn_.get(), bytes(key), options);
+        return *this;
+    }
+    tenure_txn *get() const noexcept
+    {
+        return txn_.get();
+    }
+
+    /* Which branch was taken; the answers in ret. Throws for neither outcome. */
+    tenure_txn_outcome commit(txn_result *ret = nullptr, milliseconds timeout = milliseconds(0))
+    {
+        tenure_error e = {};
+        tenure_txn_result *r = nullptr;
+        check(tenure_txn_commit(txn_.get(), timeout.count(), &r, &e), e);
+        txn_result owned(r);
+        tenure_txn_outcome outcome = r->outcome;
+        if (ret)
+            *ret = std::move(owned);
+        return outcome;
+    }
+
+  private:
+    detail::owned<tenure_txn, tenure_txn_free> txn_;
+};
+
+} // namespace tenure
+
+#endif
