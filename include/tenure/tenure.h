@@ -22,6 +22,7 @@
 #include <tenure/multilock.h>
 #include <tenure/rwlock.h>
 #include <tenure/semaphore.h>
+#include <tenure/services.h>
 #include <tenure/stm.h>
 #include <tenure/session.h>
 #include <tenure/wait.h>

@@ -133,6 +133,8 @@ static void call_move(struct client *c, struct client_call *call, enum call_stat
 
 static bool may_repeat(const struct client_call *call)
 {
+    if (call->kind->pieces_join && call->has_reply)
+        return false;
     return !call->is_write || call->repeatable;
 }
 
@@ -672,16 +674,13 @@ static uint32_t length_at(const uint8_t *p)
     return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
 }
 
-/* A piece that cannot be read is left out: the sum behind them all will not fit then. */
 static void deliver_pieces(struct client *c, struct client_call *call)
 {
     struct buf all = call->reply;
     buf_init(&call->reply); /* the callback may cancel the call */
     for (size_t at = 0; at + 4 <= all.len;) {
-        struct snapshot_resp piece;
         size_t len = length_at(all.data + at);
-        if (decode_snapshot_resp(bytes_of(all.data + at + 4, len), &c->deliver_arena, &piece) == 0)
-            call->on_piece(call->user, &piece);
+        call->kind->deliver_piece(call, bytes_of(all.data + at + 4, len), &c->deliver_arena);
         at += 4 + len;
     }
     buf_fini(&all);

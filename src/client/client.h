@@ -125,6 +125,9 @@ struct client_result {
         const struct alarm_resp *alarms;
         uint32_t hash;
         const struct hash_kv_resp *hash_kv;
+        const struct lock_resp *lock;
+        const struct campaign_resp *campaign;
+        const struct leader_resp *leader;
         bytes version;
     };
 };
@@ -236,6 +239,36 @@ struct client_admin_req {
 struct client_call *client_admin(struct client *c, const struct client_admin_req *req,
                                  const struct client_call_options *opt, client_done_cb cb, void *user, tn_ms now,
                                  struct tenure_error *err) MUST_USE;
+
+/* ---- calls to the server's own locks and elections ---- */
+enum client_service_kind {
+    CLIENT_V3_LOCK, /* answers lock, when it is held */
+    CLIENT_V3_UNLOCK,
+    CLIENT_V3_CAMPAIGN, /* answers campaign, when it leads */
+    CLIENT_V3_PROCLAIM,
+    CLIENT_V3_LEADER, /* answers leader */
+    CLIENT_V3_RESIGN  /* once or twice is the same */
+};
+struct client_service_req {
+    enum client_service_kind kind;
+    union {
+        struct lock_req lock;
+        bytes key;  /* of Unlock */
+        bytes name; /* of Leader */
+        struct campaign_req campaign;
+        struct proclaim_req proclaim;
+        struct resign_req resign;
+    };
+};
+struct client_call *client_service(struct client *c, const struct client_service_req *req,
+                                   const struct client_call_options *opt, client_done_cb cb, void *user, tn_ms now,
+                                   struct tenure_error *err) MUST_USE;
+/* Every leader from the present one on, as a server tells them; begun again on another endpoint when a connection is lost, so
+ * that one may be told twice. cb says how it ended. */
+typedef void (*client_leader_cb)(void *user, const struct leader_resp *leader);
+struct client_call *client_observe(struct client *c, bytes name, const struct client_call_options *opt,
+                                   client_leader_cb on_leader, client_done_cb cb, void *user, tn_ms now,
+                                   struct tenure_error *err) MUST_USE;
 
 void client_cancel(struct client *c, struct client_call *call, tn_ms now);
 

@@ -219,6 +219,9 @@ struct call_kind {
     bool is_stream;        /* the method is a stream: the first message is the answer */
     bool gone_is_done;     /* repeated, and the lease is not found: the copy before did it */
     bool is_login;         /* goes before all others, without a token, over the bounds */
+    bool pieces_join;      /* its pieces are parts of one whole: not begun again once one came */
+    /* Streams: gives one message to call->on_piece. One that cannot be read is left out. */
+    void (*deliver_piece)(const struct client_call *call, bytes message, struct arena *a);
     /* Fills the header and its field of r. 0, TENURE_EPROTOCOL, TENURE_ENOMEM. */
     int (*decode)(bytes in, struct arena *a, struct client_result *r);
 };
@@ -246,8 +249,9 @@ struct client_call {
     int code;
     enum etcd_error etcd;
     struct tenure_error error;
-    client_piece_cb
-        on_piece; /* then reply holds the messages that came, each with its length, until they are delivered */
+    /* Of streams, cast by kind->deliver_piece; then reply holds the messages that came, each with its length, until they are
+     * delivered. */
+    void (*on_piece)(void);
     client_done_cb cb;
     void *user;
 };

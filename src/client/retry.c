@@ -123,6 +123,7 @@ static const struct {
 } by_text[] = {
     {"not a primary lessor", {ETCD_OK, TENURE_EUNAVAILABLE, NO, true, true}},
     {"waiting for node to catch up its applied index", {ETCD_OK, TENURE_EUNAVAILABLE, MAYBE, true, true}},
+    {"election: no leader", {ETCD_OK, TENURE_ENOTFOUND, NO, false, false}},
     {"grpc: out of memory", {ETCD_OK, TENURE_ENOMEM, MAYBE, true, false}}, /* our own wire engine's */
     {"grpc: received message larger than max", {ETCD_OK, TENURE_ETOOLARGE, MAYBE, false, false}},
     {"grpc: trying to send message larger than max", {ETCD_OK, TENURE_ETOOLARGE, MAYBE, false, false}},

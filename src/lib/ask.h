@@ -43,6 +43,7 @@ struct ask {
         struct lease_ttl_req ttl;
         struct client_auth_req auth;
         struct client_admin_req admin;
+        struct client_service_req service;
         bool serializable;
         const struct txn_req *txn;
         size_t endpoint;

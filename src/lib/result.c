@@ -437,6 +437,37 @@ struct tenure_permissions *result_permissions(const struct role_get_resp *r)
     return out;
 }
 
+/* ---- the server's locks and elections ---- */
+
+struct tenure_v3_lock *result_v3_lock(const struct lock_resp *r)
+{
+    struct pen p = {0};
+    need(&p, 1, sizeof(struct tenure_v3_lock));
+    need_bytes(&p, r->key);
+    if (!pen_begin(&p))
+        return NULL;
+    struct tenure_v3_lock *out = put_structs(&p, 1, sizeof *out);
+    out->key = put_bytes(&p, r->key);
+    out->revision = r->revision;
+    return out;
+}
+
+struct tenure_v3_leader *result_v3_leader(const struct leader_key *r)
+{
+    struct pen p = {0};
+    need(&p, 1, sizeof(struct tenure_v3_leader));
+    need_bytes(&p, r->name);
+    need_bytes(&p, r->key);
+    if (!pen_begin(&p))
+        return NULL;
+    struct tenure_v3_leader *out = put_structs(&p, 1, sizeof *out);
+    out->name = put_bytes(&p, r->name);
+    out->key = put_bytes(&p, r->key);
+    out->revision = r->rev;
+    out->lease = r->lease;
+    return out;
+}
+
 /* ---- freeing: one allocation each ---- */
 
 void tenure_get_free(struct tenure_get_result *r)

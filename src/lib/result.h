@@ -7,11 +7,13 @@
 #include <tenure/cluster.h>
 #include <tenure/kv.h>
 #include <tenure/maintenance.h>
+#include <tenure/services.h>
 
 #include "api/auth.h"
 #include "api/cluster.h"
 #include "api/kv.h"
 #include "api/lease.h"
+#include "api/lock.h"
 #include "api/maintenance.h"
 
 struct tenure_get_result *result_get(const struct range_resp *r) MUST_USE;
@@ -30,6 +32,9 @@ struct tenure_status *result_status(const struct status_resp *r, const struct re
 
 struct tenure_names *result_names(const bytes *names, size_t n) MUST_USE;
 struct tenure_permissions *result_permissions(const struct role_get_resp *r) MUST_USE;
+
+struct tenure_v3_lock *result_v3_lock(const struct lock_resp *r) MUST_USE;
+struct tenure_v3_leader *result_v3_leader(const struct leader_key *r) MUST_USE;
 
 /* Borrows. */
 static inline struct tenure_bytes result_bytes(bytes s)

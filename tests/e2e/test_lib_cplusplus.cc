@@ -9,6 +9,7 @@
 #include <tenure/kv.h>
 #include <tenure/lock.h>
 #include <tenure/maintenance.h>
+#include <tenure/services.h>
 #include <tenure/stm.h>
 #include <tenure/tenure.h>
 
