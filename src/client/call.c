@@ -131,11 +131,15 @@ static void call_move(struct client *c, struct client_call *call, enum call_stat
     list_push_back(home_of(c, call), &call->link);
 }
 
+/* Parts of one whole have come: another copy would begin it anew. */
+static bool has_begun(const struct client_call *call)
+{
+    return call->kind->pieces_join && call->has_reply;
+}
+
 static bool may_repeat(const struct client_call *call)
 {
-    if (call->kind->pieces_join && call->has_reply)
-        return false;
-    return !call->is_write || call->repeatable;
+    return (!call->is_write || call->repeatable) && !has_begun(call);
 }
 
 static tn_ms earlier(tn_ms a, tn_ms b)
@@ -414,7 +418,8 @@ static void call_refused(struct client *c, struct client_call *call, const struc
     if (token_was_refused(c, call))
         return;
     doubt_endpoint(c, call, end);
-    if (!v.retry || call->endpoint != SIZE_MAX || (!may_repeat(call) && v.applied != TENURE_APPLIED_NO)) {
+    if (!v.retry || call->endpoint != SIZE_MAX || has_begun(call) ||
+        (!may_repeat(call) && v.applied != TENURE_APPLIED_NO)) {
         call_fail(c, call, v.applied);
         return;
     }
@@ -680,7 +685,10 @@ static void deliver_pieces(struct client *c, struct client_call *call)
     buf_init(&call->reply); /* the callback may cancel the call */
     for (size_t at = 0; at + 4 <= all.len;) {
         size_t len = length_at(all.data + at);
+        if (len > all.len - at - 4)
+            break; /* memory was short for it */
         call->kind->deliver_piece(call, bytes_of(all.data + at + 4, len), &c->deliver_arena);
+        arena_reset(&c->deliver_arena);
         at += 4 + len;
     }
     buf_fini(&all);

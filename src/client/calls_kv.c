@@ -31,3 +31,26 @@ struct client_call *client_txn(struct client *c, const struct txn_req *req, cons
         encode_txn_req(opt->again, &call->again);
     return call_submit(c, call, now, err);
 }
+
+static void range_chunk(const struct client_call *call, bytes message, struct arena *a)
+{
+    struct response_header h;
+    struct range_resp chunk;
+    int rc = decode_range_stream_resp(message, a, &h, &chunk);
+    ((client_chunk_cb)call->on_piece)(call->user, rc, rc ? NULL : &chunk);
+}
+
+static const struct call_kind range_stream = {
+    .path = "/etcdserverpb.KV/RangeStream", .pieces_join = true, .deliver_piece = range_chunk};
+
+struct client_call *client_range_stream(struct client *c, const struct range_req *req,
+                                        const struct client_call_options *opt, client_chunk_cb on_chunk,
+                                        client_done_cb cb, void *user, tn_ms now, struct tenure_error *err)
+{
+    struct client_call *call = client_call_new(c, &range_stream, opt, cb, user, err);
+    if (!call)
+        return NULL;
+    call->on_piece = (void (*)(void))on_chunk;
+    encode_range_req(req, &call->request);
+    return call_submit(c, call, now, err);
+}

@@ -160,6 +160,13 @@ CLIENT_CALL(lease_ttl, struct lease_ttl_req);
 #undef CLIENT_CALL
 struct client_call *client_lease_list(struct client *c, const struct client_call_options *opt, client_done_cb cb,
                                       void *user, tn_ms now, struct tenure_error *err) MUST_USE;
+/* A range in chunks as they come, all of one revision, in order (sort and revision filters must be 0). A chunk that cannot be
+ * read has a code, and no others should be believed. Sent again only while no chunk has come. TENURE_EUNIMPLEMENTED before
+ * etcd 3.7. cb says how it ended. */
+typedef void (*client_chunk_cb)(void *user, int code, const struct range_resp *chunk);
+struct client_call *client_range_stream(struct client *c, const struct range_req *req,
+                                        const struct client_call_options *opt, client_chunk_cb on_chunk,
+                                        client_done_cb cb, void *user, tn_ms now, struct tenure_error *err) MUST_USE;
 /* serializable: what the asked member knows, also without a quorum. */
 struct client_call *client_member_list(struct client *c, bool serializable, const struct client_call_options *opt,
                                        client_done_cb cb, void *user, tn_ms now, struct tenure_error *err) MUST_USE;

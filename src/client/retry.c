@@ -123,6 +123,8 @@ static const struct {
 } by_text[] = {
     {"not a primary lessor", {ETCD_OK, TENURE_EUNAVAILABLE, NO, true, true}},
     {"waiting for node to catch up its applied index", {ETCD_OK, TENURE_EUNAVAILABLE, MAYBE, true, true}},
+    {"context deadline exceeded", {ETCD_OK, TENURE_ETIMEOUT, MAYBE, false, false}}, /* of a lock or a campaign */
+    {"context canceled", {ETCD_OK, TENURE_EUNAVAILABLE, MAYBE, true, false}},
     {"election: no leader", {ETCD_OK, TENURE_ENOTFOUND, NO, false, false}},
     {"grpc: out of memory", {ETCD_OK, TENURE_ENOMEM, MAYBE, true, false}}, /* our own wire engine's */
     {"grpc: received message larger than max", {ETCD_OK, TENURE_ETOOLARGE, MAYBE, false, false}},

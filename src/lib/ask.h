@@ -44,6 +44,7 @@ struct ask {
         struct client_auth_req auth;
         struct client_admin_req admin;
         struct client_service_req service;
+        tenure_range_iter *iter;
         bool serializable;
         const struct txn_req *txn;
         size_t endpoint;

@@ -6,6 +6,7 @@
 #include <tenure/election.h>
 #include <tenure/error.h>
 #include <tenure/id.h>
+#include <tenure/iterator.h>
 #include <tenure/kv.h>
 #include <tenure/lock.h>
 #include <tenure/maintenance.h>

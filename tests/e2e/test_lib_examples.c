@@ -102,6 +102,13 @@ static void the_example_of_a_lock_writes_its_rows(void **state)
     ends_well(&e);
 }
 
+static void the_example_of_a_range_counts_its_keys(void **state)
+{
+    struct example e = start(*state, "range");
+    says(&e, "250 keys");
+    ends_well(&e);
+}
+
 static void the_example_of_a_transaction_keeps_the_sum(void **state)
 {
     struct example e = start(*state, "stm");
@@ -169,6 +176,7 @@ int main(void)
         cmocka_unit_test(the_example_of_keys_finishes_its_job),
         cmocka_unit_test(the_tour_in_cplusplus_goes_round),
         cmocka_unit_test(the_example_of_a_lock_writes_its_rows),
+        cmocka_unit_test(the_example_of_a_range_counts_its_keys),
         cmocka_unit_test(the_example_of_a_transaction_keeps_the_sum),
         cmocka_unit_test(the_example_of_a_counter_counts),
         cmocka_unit_test(the_examples_of_shared_locks_go_through),

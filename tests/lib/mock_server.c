@@ -306,13 +306,42 @@ static enum etcd_error kv_put(struct world *w, bytes in, struct arena *a, struct
     return ETCD_OK;
 }
 
+static int by_key(const void *a, const void *b)
+{
+    return bytes_compare(((const struct kv *)a)->key, ((const struct kv *)b)->key);
+}
+
+static int by_key_down(const void *a, const void *b)
+{
+    return by_key(b, a);
+}
+
+/* The newest of what lies in a range, whatever revision is asked for. */
+static struct range_resp range(const struct world *w, const struct range_req *r, struct arena *a)
+{
+    struct kv *kvs = arena_array(a, w->n_events + 1, sizeof *kvs);
+    struct range_resp p = {.revision = w->revision, .kvs = kvs};
+    for (size_t i = 0; i < w->n_events; i++) {
+        const struct event *e = &w->events[i];
+        bool in_range = key_range_is_single(r->range) ? bytes_equal(e->kv.key, r->range.key)
+                                                      : key_range_contains(r->range, e->kv.key);
+        if (in_range && newest(w, e->kv.key) == e)
+            kvs[p.n_kvs++] = e->kv;
+    }
+    qsort(kvs, p.n_kvs, sizeof *kvs, r->sort_order == SORT_DESCEND ? by_key_down : by_key);
+    p.count = (int64_t)p.n_kvs;
+    p.more = r->limit > 0 && p.count > r->limit;
+    p.n_kvs = p.more ? (size_t)r->limit : p.n_kvs;
+    return p;
+}
+
 static enum etcd_error kv_range(struct world *w, bytes in, struct arena *a, struct buf *out)
 {
     struct range_req r;
     assert_int_equal(decode_range_req(in, a, &r), 0);
-    const struct event *e = newest(w, r.range.key);
-    struct kv kv = e ? e->kv : (struct kv){0};
-    struct range_resp p = {.revision = w->revision, .kvs = &kv, .n_kvs = e != NULL, .count = e != NULL};
+    if (r.revision > 0 && r.revision < w->compacted)
+        return ETCD_COMPACTED;
+    struct range_resp p = range(w, &r, a);
     struct response_header h = header_of(w);
     encode_range_resp(&h, &p, out);
     return ETCD_OK;
@@ -583,11 +612,50 @@ static bool refuse(struct server_stream *s)
     return true;
 }
 
+/* Chunks of two keys; the last one has all else. */
+static void range_stream(struct server_stream *s, bytes message)
+{
+    struct world *w = s->conn->w;
+    struct arena a;
+    struct range_req r;
+    arena_init(&a, 0);
+    assert_int_equal(decode_range_req(message, &a, &r), 0);
+    struct range_resp all = range(w, &r, &a);
+    struct response_header h = header_of(w);
+    size_t chunks = 0;
+    for (size_t at = 0;; at += 2) {
+        bool last = at + 2 >= all.n_kvs;
+        struct range_resp p = {.kvs = all.kvs + at, .n_kvs = last ? all.n_kvs - at : 2};
+        if (w->chunks_max && chunks++ == w->chunks_max) {
+            finish(s, GRPC_UNAVAILABLE, "the server goes away");
+            break;
+        }
+        if (last) {
+            p.revision = all.revision;
+            p.count = all.count;
+            p.more = all.more;
+        }
+        struct buf out;
+        buf_init(&out);
+        encode_range_stream_resp(last ? &h : NULL, &p, 64, &out);
+        answer(s, &out);
+        if (last) {
+            finish(s, GRPC_OK, "");
+            break;
+        }
+    }
+    arena_fini(&a);
+}
+
 static void handle(struct server_stream *s, bytes message)
 {
     struct buf out;
     if (refuse(s))
         return;
+    if (ends_with(s->path, "/RangeStream")) {
+        range_stream(s, message);
+        return;
+    }
     if (ends_with(s->path, "/Watch")) {
         handle_watch(s, message);
         return;

@@ -109,9 +109,10 @@ struct world {
     unsigned n_tokens;   /* given so far; the newest is "token-N" */
     bool tokens_expired; /* until the next one is given */
 
-    bool fragment;    /* watch answers come in fragments of one event */
-    bool no_progress; /* turns run */
-    tn_rev lag;       /* watches start with so many older events than asked for: a member that lags */
+    size_t chunks_max; /* of a RangeStream, then it fails with UNAVAILABLE; 0 = all */
+    bool fragment;     /* watch answers come in fragments of one event */
+    bool no_progress;  /* turns run */
+    tn_rev lag;        /* watches start with so many older events than asked for: a member that lags */
 
     size_t turns;              /* client turns so far */
     void (*enter)(void *user); /* around each call of the client; may be NULL */

@@ -162,6 +162,9 @@ static void texts_without_a_name_are_known_too(void **state)
 {
     (void)state;
     check(GRPC_UNKNOWN, "not a primary lessor", TENURE_EUNAVAILABLE, NO, true);
+    check(GRPC_UNKNOWN, "context deadline exceeded", TENURE_ETIMEOUT, MAYBE, false);
+    check(GRPC_UNKNOWN, "context canceled", TENURE_EUNAVAILABLE, MAYBE, true);
+    check(GRPC_UNKNOWN, "election: no leader", TENURE_ENOTFOUND, NO, false);
     check(GRPC_RESOURCE_EXHAUSTED, "grpc: out of memory", TENURE_ENOMEM, MAYBE, true);
     check(GRPC_RESOURCE_EXHAUSTED, "grpc: received message larger than max (3 vs. 2)", TENURE_ETOOLARGE, MAYBE, false);
 }
