@@ -24,8 +24,8 @@
 #include <tenure/rwlock.h>
 #include <tenure/semaphore.h>
 #include <tenure/services.h>
-#include <tenure/stm.h>
 #include <tenure/session.h>
+#include <tenure/stm.h>
 #include <tenure/wait.h>
 
 #endif
