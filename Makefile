@@ -37,7 +37,7 @@ sim: all        ## the simulation over many seeds
 flows: deps     ## the flows by other people's clients in every mode: plain, TLS, client certificates, users
 	@scripts/flows
 
-interop:        ## current etcd beside tenure serve, and clients that Debian does not have (needs Go)
+interop:        ## current etcd beside tenure serve, clients that Debian does not have, moves (needs Go, Maven, PyPI)
 	@scripts/interop
 
 reference:      ## the reference of the public headers, by doxygen: build/reference/html

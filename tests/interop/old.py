@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Snapshots of older etcd into `tenure serve`: the last 3.5 and 3.6, and Debian's 3.4 where it is on this machine.
+"""Snapshots of older etcd into `tenure serve`: the last 3.5 and 3.6, and Debian's 3.4 where it is on this machine. And back.
 
     old.py --built DIR [NAME…]     DIR has etcd-3.5 and etcd-3.6 as well
 """
@@ -19,18 +19,23 @@ def stock(w, url):
     return json.loads(w.run([STOCK, "take", "--endpoints", url], check=True, timeout=120).stdout)
 
 
-def asked_today(wanted, got):
-    """What the same state answers since 3.6: the role root has its permission; since 3.5 AuthStatus is there."""
-    equal(got["Roles"]["root"], 'READWRITE "" "\\x00"; ', "the role root")
-    return {**wanted, "Roles": {**wanted["Roles"], "root": got["Roles"]["root"]},
-            "Auth": got["Auth"] if wanted["Auth"] == "unknown" else wanted["Auth"]}
+def fill(w, url):
+    w.run([STOCK, "fill", "--endpoints", url, "--keys", "2000", "--revisions", "3000", "--leases", "20", "--users", "5"],
+          check=True, timeout=120)
+
+
+def in_terms_of(today, old):
+    """What the older one says when the same state is asked today: the role root shows its permission since 3.6, and
+    AuthStatus is there since 3.5."""
+    equal(today["Roles"]["root"], 'READWRITE "" "\\x00"; ', "the role root")
+    return {**old, "Roles": {**old["Roles"], "root": today["Roles"]["root"]},
+            "Auth": today["Auth"] if old["Auth"] == "unknown" else old["Auth"]}
 
 
 def taken_over(w, program):
     """A history with leases, users and roles of that etcd: by snapshot, and as the file lies in its directory."""
     w._server = etcd = Old(w.folder / "old", program).start()
-    w.run([STOCK, "fill", "--endpoints", etcd.url, "--keys", "2000", "--revisions", "3000", "--leases", "20", "--users", "5"],
-          check=True, timeout=120)
+    fill(w, etcd.url)
     wanted = stock(w, etcd.url)
     w.tenure("--endpoints", etcd.url, "--user", ROOT_USER, "snapshot", "save", w.path("a.db"), check=True)
     w.run([CHECK, w.path("a.db")], check=True)
@@ -40,11 +45,22 @@ def taken_over(w, program):
         ours = to_tenure(w, path, name, "--keep-revisions", *more)
         try:
             got = stock(w, ours.url)
-            same(got, asked_today(wanted, got))
+            same(got, in_terms_of(got, wanted))
             w.tenure("--endpoints", ours.url, "--user", ROOT_USER, "snapshot", "save", w.path(f"{name}.db"), check=True)
             w.run([CHECK, w.path(f"{name}.db")], check=True)
         finally:
             ours.end()
+
+
+def restored(w):
+    """The stock of a `tenure serve`, and the folder into which etcdutl has restored its snapshot."""
+    fill(w, w.server.url)
+    wanted = stock(w, w.server.url)
+    w.tenure("--endpoints", w.server.url, "--user", ROOT_USER, "snapshot", "save", w.path("a.db"), check=True)
+    folder = w.folder / "etcd"
+    folder.mkdir()
+    w.run([UTL, "snapshot", "restore", w.path("a.db"), "--data-dir", str(folder / "data")], check=True)
+    return wanted, folder
 
 
 def series_3_4(w):
@@ -65,4 +81,30 @@ def series_3_6(w):
     taken_over(w, str(BUILT / "etcd-3.6"))
 
 
-main([series_3_4, series_3_5, series_3_6])
+def back_to_3_5(w):
+    """etcd 3.5 takes everything of tenure serve"""
+    wanted, folder = restored(w)
+    etcd = Old(folder, str(BUILT / "etcd-3.5"))
+    try:
+        got = stock(w, etcd.start().url)
+        same(wanted, in_terms_of(wanted, got))
+    finally:
+        etcd.end()
+
+
+def back_to_3_6(w):
+    """etcd 3.6, which takes no file of 3.7, has everything of tenure serve by way of a 3.7 that is downgraded"""
+    wanted, folder = restored(w)
+    etcd = Current("etcd", folder).start()
+    try:
+        ctl(w, etcd.url, "downgrade", "enable", "3.6", user=ROOT_USER)
+        status = lambda: json.loads(ctl(w, etcd.url, "endpoint", "status", "-w", "json", user=ROOT_USER))[0]["Status"]
+        await_(lambda: status().get("storageVersion") == "3.6.0", "the storage is of 3.6", 60)
+        etcd.stop()
+        etcd.program = str(BUILT / "etcd-3.6")
+        same(stock(w, etcd.start().url), wanted)
+    finally:
+        etcd.end()
+
+
+main([series_3_4, series_3_5, series_3_6, back_to_3_5, back_to_3_6])

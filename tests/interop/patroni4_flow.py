@@ -22,6 +22,7 @@ def with_authentication(w):
     if not os.path.exists("/usr/bin/python3") or shutil.which("patroni") is None:
         raise Skip("Debian's patroni, whose libraries it uses, is not on this machine")
     code = shutil.copytree(PACKAGES, w.folder / "packages")  # PostgreSQL's user may not be able to read where they are
+    w.run(["chmod", "-R", "a+rX", str(code)], env=dict(os.environ), check=True)
     python = ["/usr/bin/env", f"PYTHONPATH={code}", "/usr/bin/python3"]
     debian.PATRONI, debian.FORMER = [*python, "-m", "patroni"], "--leader"
     debian.PATRONICTL = [*python, "-c", "import sys; from patroni.ctl import ctl; sys.exit(ctl())"]
