@@ -468,6 +468,16 @@ static int check_not_lost(const struct backend *b, struct tenure_error *err)
                      (long long)known);
 }
 
+/* What a migration has brought so far is no state to serve. */
+static int check_finished(const struct backend *b, struct tenure_error *err)
+{
+    if (b->config.allow_unfinished || !dir_has(&b->dir, BACKEND_UNFINISHED))
+        return 0;
+    return error_set(err, TENURE_ECONFLICT,
+                     "data directory %s: a migration into it is not finished; run `tenure migrate` again, or remove it",
+                     b->config.dir);
+}
+
 int backend_open(const struct backend_config *config, struct backend **ret, struct tenure_error *err)
 {
     struct backend *b = calloc(1, sizeof *b);
@@ -480,6 +490,8 @@ int backend_open(const struct backend_config *config, struct backend **ret, stru
     int code = config_copy(b, config, err);
     if (!code)
         code = dir_open(&b->dir, b->config.dir, err);
+    if (!code)
+        code = check_finished(b, err);
     if (!code)
         code = leases_open(&b->dir, &b->config.log, &b->leases, err);
     if (!code)

@@ -22,6 +22,9 @@
 
 struct backend;
 
+/* A file in a directory that another server's data still go into; while it is there the directory opens only for who allows it. */
+#define BACKEND_UNFINISHED "migrating"
+
 struct backend_config {
     const char *dir;         /* created with mode 0700 when absent */
     const char *vfs;         /* SQLite VFS name; NULL = the system's (tests put their own below) */
@@ -30,6 +33,7 @@ struct backend_config {
     unsigned wal_grow_after; /* commits before it is grown ahead to its normal size; 0 = 64 */
     int64_t ballast_bytes;   /* 0 = 512 KiB; -1 = none */
     bool allow_sealed;       /* a sealed directory may be opened: to be read */
+    bool allow_unfinished;   /* and one that a migration into is not finished */
     bool no_sync;            /* tests only: synchronous=OFF, to show that the power-loss tests bite */
     struct log log;
     void (*on_done)(void *user); /* a batch ended; called on the writer thread: only wakes the loop */

@@ -66,6 +66,7 @@ enum {
     EXIT_FAILED = 1,         /* the server or the state said no */
     EXIT_USAGE = 2,          /* the command line is wrong */
     EXIT_UNAVAILABLE = 3,    /* no server answered in time */
+    EXIT_AGAIN = 4,          /* migrate: stopped before the end that was asked for: run it again */
     EXIT_LOCK_LOST = 121,    /* lock, elect: the lease was lost, the command was ended */
     EXIT_LOCK_TIMEOUT = 124, /* lock, elect: not acquired in time */
     EXIT_LOCK_FAILED = 125,  /* lock, elect: tenure's own failure */

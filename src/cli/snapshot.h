@@ -3,7 +3,10 @@
 #ifndef CLI_SNAPSHOT_H
 #define CLI_SNAPSHOT_H
 
+#include <tenure/tenure.h>
+
 #include "cli/command.h"
+#include "snapshot/export.h"
 
 struct snapshot_options {
     const char *data_dir, *name, *successor;
@@ -16,5 +19,18 @@ int snapshot_save(const struct snapshot_options *o, const struct global_options 
 int snapshot_save_offline(const struct snapshot_options *o, const struct global_options *g, const char *path);
 int snapshot_show_status(const struct snapshot_options *o, const struct global_options *g, const char *path);
 int snapshot_restore(const struct snapshot_options *o, const struct global_options *g, const char *path);
+
+/* The same without a word, for other commands: 0 or TENURE_E… with err filled. on_bytes (NULL = none) is told on the handle's
+ * thread how much has come. */
+int snapshot_fetch(tenure_client *c, size_t endpoint, const char *path, void (*on_bytes)(void *user, uint64_t bytes),
+                   void *user, struct tenure_error *err);
+struct snapshot_into {
+    const char *dir, *name; /* the new directory, which becomes one as the last step; of the member, NULL = "default" */
+    bool skip_hash_check;
+    tn_rev bump;            /* 0 = every revision stays */
+    const char *unfinished; /* NULL, or the text of BACKEND_UNFINISHED, which the directory gets */
+};
+int snapshot_restore_into(const struct snapshot_into *o, const char *path, struct snapshot_summary *ret,
+                          struct tenure_error *err);
 
 #endif

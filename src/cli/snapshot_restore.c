@@ -56,7 +56,7 @@ static bool is_empty(const char *path)
 static void remove_directory(const char *path)
 {
     static const char *const names[] = {"tenure.db", "tenure.db-wal", "tenure.db.new", "tenure.db.new-wal",
-                                        "lock",      "leases",        "ballast"};
+                                        "lock",      "leases",        "ballast",       BACKEND_UNFINISHED};
     char file[4096];
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         if (snprintf(file, sizeof file, "%s/%s", path, names[i]) < (int)sizeof file)
@@ -78,6 +78,25 @@ static int open_directory(struct restore *r, const char *dir)
     }
     remove_directory(r->dir);
     return 0;
+}
+
+static int write_unfinished(struct restore *r, const char *text)
+{
+    char path[4096];
+    if (snprintf(path, sizeof path, "%s/%s", r->dir, BACKEND_UNFINISHED) >= (int)sizeof path)
+        return error_set(&r->error, TENURE_EINVALID, "%s: the name is too long", r->dir);
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    ssize_t len = (ssize_t)strlen(text);
+    bool ok = fd >= 0 && write(fd, text, (size_t)len) == len && fsync(fd) == 0;
+    int rc = ok ? 0 : error_errno(&r->error, errno, "%s", path);
+    if (fd >= 0)
+        close(fd);
+    fd = rc ? -1 : open(r->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (rc == 0 && (fd < 0 || fsync(fd) < 0))
+        rc = error_errno(&r->error, errno, "%s", r->dir);
+    if (fd >= 0)
+        close(fd);
+    return rc;
 }
 
 static int name_directory(struct restore *r, const char *dir)
@@ -216,9 +235,8 @@ static bool options_fit(const struct snapshot_options *o)
     return !wrong;
 }
 
-static void say(const struct restore *r, const struct snapshot_options *o, const struct global_options *g)
+static void say(const struct snapshot_summary *s, const struct snapshot_options *o, const struct global_options *g)
 {
-    const struct snapshot_summary *s = &r->summary;
     if (output_is_json(g)) {
         json_t *j = json_object();
         json_object_set_new(j, "data_dir", json_string(o->data_dir));
@@ -234,16 +252,14 @@ static void say(const struct restore *r, const struct snapshot_options *o, const
            o->data_dir, s->revision, s->compacted, s->rows, s->leases);
 }
 
-static int restore_file(struct restore *r, const struct snapshot_options *o, const char *path)
+static int restore_file(struct restore *r, const struct snapshot_into *o, const char *path)
 {
     struct snapshot_file file;
     struct snapshot_import_options options = {
         .member_name = bytes_str(o->name ? o->name : "default"),
-        .bump = o->keep_revisions ? 0
-                : o->bump > 0     ? o->bump
-                                  : BUMP_DEFAULT,
+        .bump = o->bump,
     };
-    int rc = open_directory(r, o->data_dir);
+    int rc = open_directory(r, o->dir);
     if (rc == 0)
         rc = draw_ids(&options, &r->error);
     if (rc == 0)
@@ -254,22 +270,45 @@ static int restore_file(struct restore *r, const struct snapshot_options *o, con
     snapshot_file_close(&file);
     if (rc == 0)
         rc = read_back(r);
+    if (rc == 0 && o->unfinished)
+        rc = write_unfinished(r, o->unfinished);
     if (rc == 0)
-        rc = name_directory(r, o->data_dir);
+        rc = name_directory(r, o->dir);
     if (rc)
         remove_directory(r->dir);
     return rc;
 }
 
-int snapshot_restore(const struct snapshot_options *o, const struct global_options *g, const char *path)
+int snapshot_restore_into(const struct snapshot_into *o, const char *path, struct snapshot_summary *ret,
+                          struct tenure_error *err)
 {
     struct restore r = {0};
-    if (!options_fit(o))
-        return EXIT_USAGE;
     int rc = restore_file(&r, o, path);
-    if (rc == 0)
-        say(&r, o, g);
+    if (rc)
+        *err = r.error;
+    else
+        *ret = r.summary;
     free(r.dir);
     free(r.rows);
-    return rc == 0 ? EXIT_OK : connect_failed("snapshot", g, &r.error);
+    return rc;
+}
+
+int snapshot_restore(const struct snapshot_options *o, const struct global_options *g, const char *path)
+{
+    struct tenure_error err = {0};
+    struct snapshot_summary summary;
+    if (!options_fit(o))
+        return EXIT_USAGE;
+    struct snapshot_into into = {
+        .dir = o->data_dir,
+        .name = o->name,
+        .skip_hash_check = o->skip_hash_check,
+        .bump = o->keep_revisions ? 0
+                : o->bump > 0     ? o->bump
+                                  : BUMP_DEFAULT,
+    };
+    if (snapshot_restore_into(&into, path, &summary, &err) < 0)
+        return connect_failed("snapshot", g, &err);
+    say(&summary, o, g);
+    return EXIT_OK;
 }

@@ -36,6 +36,8 @@ struct part {
     /* By the call: the last 32 bytes are the sum, and which are the last is known behind them. */
     uint8_t tail[IO_SHA256_LEN];
     size_t tail_len;
+    void (*on_bytes)(void *user, uint64_t bytes); /* how many have come; NULL = nobody asks */
+    void *on_bytes_user;
 };
 
 /* ---- the file ---- */
@@ -157,6 +159,8 @@ static void on_piece(void *user, const struct snapshot_resp *piece)
     if (keep)
         memcpy(p->tail + p->tail_len, in.data + in.len - keep, keep);
     p->tail_len += keep;
+    if (p->on_bytes)
+        p->on_bytes(p->on_bytes_user, p->size);
 }
 
 static int check_sum(struct part *p)
@@ -174,27 +178,47 @@ static int check_sum(struct part *p)
     return part_flush(p);
 }
 
+/* Into p, which is open. */
+static int fetch(struct part *p, tenure_client *c, size_t endpoint)
+{
+    struct tenure_error err = {0};
+    if (lib_snapshot(c, endpoint, on_piece, p, &err) < 0) {
+        p->error = err;
+        return err.code;
+    }
+    int rc = p->rc;
+    if (rc == 0)
+        rc = check_sum(p);
+    return rc ? rc : part_name(p);
+}
+
+int snapshot_fetch(tenure_client *c, size_t endpoint, const char *path, void (*on_bytes)(void *user, uint64_t bytes),
+                   void *user, struct tenure_error *err)
+{
+    struct part p;
+    int rc = part_open(&p, path);
+    p.on_bytes = on_bytes;
+    p.on_bytes_user = user;
+    if (rc == 0)
+        rc = fetch(&p, c, endpoint);
+    if (rc)
+        *err = p.error;
+    part_close(&p);
+    return rc;
+}
+
 int snapshot_save(const struct snapshot_options *o, const struct global_options *g, const char *path)
 {
     struct part p;
-    struct tenure_error err = {0};
     (void)o;
     tenure_client *c = connect_open("snapshot", g);
     if (!c)
         return EXIT_USAGE;
-    int rc = part_open(&p, path), call = 0;
+    int rc = part_open(&p, path);
     if (rc == 0)
-        call = lib_snapshot(c, 0, on_piece, &p, &err);
+        rc = fetch(&p, c, 0);
     tenure_close(c);
-    if (rc == 0)
-        rc = p.rc;
-    if (rc == 0 && call == 0)
-        rc = check_sum(&p);
-    if (rc == 0 && call == 0)
-        rc = part_name(&p);
-    int code = call < 0 ? connect_failed("snapshot", g, &err)
-               : rc < 0 ? connect_failed("snapshot", g, &p.error)
-                        : EXIT_OK;
+    int code = rc < 0 ? connect_failed("snapshot", g, &p.error) : EXIT_OK;
     part_close(&p);
     return code == EXIT_OK ? said(&p, g) : code;
 }
@@ -275,7 +299,8 @@ int snapshot_save_offline(const struct snapshot_options *o, const struct global_
 {
     struct part p;
     struct backend *b = NULL;
-    struct backend_config config = {.dir = o->data_dir, .allow_sealed = true, .ballast_bytes = -1};
+    struct backend_config config = {
+        .dir = o->data_dir, .allow_sealed = true, .allow_unfinished = true, .ballast_bytes = -1};
     int rc = part_open(&p, path);
     if (rc == 0)
         rc = seal_open(&config, &b, &p.error);

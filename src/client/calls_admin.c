@@ -31,6 +31,7 @@ static const struct call_kind kinds[] = {
     [CLIENT_MEMBER_UPDATE] = {CLUSTER("MemberUpdate"), .is_write = true, .decode = members_answer},
     [CLIENT_MEMBER_PROMOTE] = {CLUSTER("MemberPromote"), .is_write = true, .decode = members_answer},
     [CLIENT_ALARM_LIST] = {MAINTENANCE("Alarm"), .decode = alarms_answer},
+    [CLIENT_ALARM_RAISE] = {MAINTENANCE("Alarm"), .is_write = true, .decode = alarms_answer},
     [CLIENT_ALARM_DISARM] = {MAINTENANCE("Alarm"), .is_write = true, .decode = alarms_answer},
     [CLIENT_DEFRAGMENT] = {MAINTENANCE("Defragment"), .no_leader_needed = true, .decode = header_answer},
     [CLIENT_HASH] = {MAINTENANCE("Hash"), .no_leader_needed = true, .decode = hash_answer},
@@ -42,7 +43,9 @@ static const struct call_kind kinds[] = {
 static void encode_alarm(const struct client_admin_req *r, struct buf *out)
 {
     struct alarm_req req = {.alarm = r->alarm};
-    req.action = r->kind == CLIENT_ALARM_LIST ? ALARM_GET : ALARM_DEACTIVATE;
+    req.action = r->kind == CLIENT_ALARM_LIST    ? ALARM_GET
+                 : r->kind == CLIENT_ALARM_RAISE ? ALARM_ACTIVATE
+                                                 : ALARM_DEACTIVATE;
     encode_alarm_req(&req, out);
 }
 
@@ -60,6 +63,7 @@ static void encode(const struct client_admin_req *r, struct buf *out)
         encode_member_id_req(r->id, out);
         break;
     case CLIENT_ALARM_LIST:
+    case CLIENT_ALARM_RAISE:
     case CLIENT_ALARM_DISARM:
         encode_alarm(r, out);
         break;
@@ -86,7 +90,7 @@ struct client_call *client_admin(struct client *c, const struct client_admin_req
     struct client_call *call = client_call_new_at(c, req->endpoint, &kinds[req->kind], opt, cb, user, err);
     if (!call)
         return NULL;
-    if (req->kind == CLIENT_ALARM_DISARM)
+    if (req->kind == CLIENT_ALARM_RAISE || req->kind == CLIENT_ALARM_DISARM)
         call->repeatable = true;
     if (req->kind == CLIENT_DOWNGRADE)
         call->is_write = req->downgrade.action != DOWNGRADE_VALIDATE;

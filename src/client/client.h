@@ -223,8 +223,9 @@ enum client_admin_kind {
     CLIENT_MEMBER_REMOVE, /* this and the next two answer members */
     CLIENT_MEMBER_UPDATE,
     CLIENT_MEMBER_PROMOTE,
-    CLIENT_ALARM_LIST,   /* answers alarms */
-    CLIENT_ALARM_DISARM, /* answers alarms; once or twice is the same */
+    CLIENT_ALARM_LIST,  /* answers alarms */
+    CLIENT_ALARM_RAISE, /* this and the next answer alarms; once or twice is the same */
+    CLIENT_ALARM_DISARM,
     CLIENT_DEFRAGMENT,
     CLIENT_HASH,    /* answers hash */
     CLIENT_HASH_KV, /* answers hash_kv */

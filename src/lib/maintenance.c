@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "lib/alarm.h"
 #include "lib/ask.h"
 #include "lib/result.h"
 
@@ -111,6 +112,7 @@ static const struct ask_type health_type = {
     }
 static const struct ask_type types[] = {
     [CLIENT_ALARM_LIST] = TYPE("alarm list", false, alarms_convert, alarms_complete),
+    [CLIENT_ALARM_RAISE] = TYPE("alarm raise", true, alarms_convert, alarms_complete),
     [CLIENT_ALARM_DISARM] = TYPE("alarm disarm", true, alarms_convert, alarms_complete),
     [CLIENT_DEFRAGMENT] = TYPE("defragment", false, NULL, ask_complete_done),
     [CLIENT_HASH] = TYPE("hash", false, hash_convert, hash_complete),
@@ -215,10 +217,10 @@ int tenure_alarm_list_start(tenure_client *c, int64_t timeout_ms, tenure_alarm_l
     return ask_go(admin_new(c, false, CLIENT_ALARM_LIST, timeout_ms, err), (void (*)(void))cb, user, err);
 }
 
-static struct ask *disarm_new(tenure_client *c, bool blocks, const struct tenure_alarm *alarm, int64_t timeout_ms,
-                              struct tenure_error *err)
+static struct ask *change_new(tenure_client *c, bool blocks, enum client_admin_kind kind,
+                              const struct tenure_alarm *alarm, int64_t timeout_ms, struct tenure_error *err)
 {
-    struct ask *k = admin_new(c, blocks, CLIENT_ALARM_DISARM, timeout_ms, err);
+    struct ask *k = admin_new(c, blocks, kind, timeout_ms, err);
     if (!k)
         return NULL;
     if (!alarm || alarm->type == TENURE_ALARM_NONE) {
@@ -234,7 +236,12 @@ int tenure_alarm_disarm(tenure_client *c, const struct tenure_alarm *alarm, int6
 {
     struct tenure_error own = {0};
     err = err ? err : &own;
-    return ask_finish(disarm_new(c, true, alarm, timeout_ms, err), ret, err);
+    return ask_finish(change_new(c, true, CLIENT_ALARM_DISARM, alarm, timeout_ms, err), ret, err);
+}
+
+int lib_alarm_raise(tenure_client *c, const struct tenure_alarm *alarm, int64_t timeout_ms, struct tenure_error *err)
+{
+    return ask_finish(change_new(c, true, CLIENT_ALARM_RAISE, alarm, timeout_ms, err), NULL, err);
 }
 
 int tenure_alarm_disarm_start(tenure_client *c, const struct tenure_alarm *alarm, int64_t timeout_ms,
@@ -242,7 +249,7 @@ int tenure_alarm_disarm_start(tenure_client *c, const struct tenure_alarm *alarm
 {
     struct tenure_error own = {0};
     err = err ? err : &own;
-    return ask_go(disarm_new(c, false, alarm, timeout_ms, err), (void (*)(void))cb, user, err);
+    return ask_go(change_new(c, false, CLIENT_ALARM_DISARM, alarm, timeout_ms, err), (void (*)(void))cb, user, err);
 }
 
 /* ---- space and hashes ---- */

@@ -482,6 +482,31 @@ static void a_sealed_log_is_refused_and_can_still_be_read(void **state)
     rig_fini(&r);
 }
 
+static void a_directory_that_is_being_filled_opens_only_for_who_fills_it(void **state)
+{
+    (void)state;
+    struct rig r;
+    rig_init(&r, NULL);
+    assert_int_equal(rig_open(&r), 0);
+    rig_append(&r, 2);
+    rig_close(&r);
+    char path[4200];
+    snprintf(path, sizeof path, "%s/%s", r.config.dir, BACKEND_UNFINISHED);
+    FILE *f = fopen(path, "w");
+    assert_non_null(f);
+    fclose(f);
+    assert_int_equal(rig_open(&r), TENURE_ECONFLICT);
+    assert_non_null(strstr(r.error.text, "not finished"));
+    r.config.allow_unfinished = true;
+    assert_int_equal(rig_open(&r), 0);
+    assert_int_equal(r.replayed, 2);
+    rig_close(&r);
+    r.config.allow_unfinished = false;
+    unlink(path);
+    assert_int_equal(rig_open(&r), 0);
+    rig_fini(&r);
+}
+
 int main(void)
 {
 #define T(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
@@ -517,6 +542,7 @@ int main(void)
         T(the_ballast_can_be_let_go_once_and_comes_back),
         T(no_ballast_is_kept_where_none_is_wanted),
         cmocka_unit_test(a_sealed_log_is_refused_and_can_still_be_read),
+        cmocka_unit_test(a_directory_that_is_being_filled_opens_only_for_who_fills_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

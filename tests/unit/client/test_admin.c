@@ -33,6 +33,20 @@ static void a_disarm_whose_answer_was_cut_is_sent_again(void **state)
     assert_int_equal(mock_count_requests(&w, "/Alarm", -1), 2);
 }
 
+static void an_alarm_whose_answer_was_cut_is_raised_again(void **state)
+{
+    struct told t;
+    (void)state;
+    struct client_admin_req req = {
+        .kind = CLIENT_ALARM_RAISE, .endpoint = SIZE_MAX, .alarm = {.member_id = 7, .type = ALARM_CORRUPT}};
+    mock_on(&w, "/Alarm", 1, MOCK_APPLY_CUT);
+    ask(&t, &req, on_alarms);
+    assert_true(world_until(&w, &t.done, 4000));
+    assert_int_equal(t.code, 0);
+    assert_int_equal(t.number, ALARM_CORRUPT);
+    assert_int_equal(mock_count_requests(&w, "/Alarm", -1), 2);
+}
+
 static void a_member_whose_addition_was_cut_is_maybe_there(void **state)
 {
     struct told t;
@@ -93,8 +107,9 @@ static void a_downgrade_that_is_only_validated_changes_nothing(void **state)
 static void what_cannot_be_read_is_told(void **state)
 {
     static const enum client_admin_kind kinds[] = {
-        CLIENT_MEMBER_ADD, CLIENT_MEMBER_REMOVE, CLIENT_MEMBER_UPDATE, CLIENT_MEMBER_PROMOTE, CLIENT_ALARM_LIST,
-        CLIENT_DEFRAGMENT, CLIENT_HASH,          CLIENT_HASH_KV,       CLIENT_MOVE_LEADER,    CLIENT_DOWNGRADE,
+        CLIENT_MEMBER_ADD, CLIENT_MEMBER_REMOVE, CLIENT_MEMBER_UPDATE, CLIENT_MEMBER_PROMOTE,
+        CLIENT_ALARM_LIST, CLIENT_ALARM_RAISE,   CLIENT_DEFRAGMENT,    CLIENT_HASH,
+        CLIENT_HASH_KV,    CLIENT_MOVE_LEADER,   CLIENT_DOWNGRADE,
     };
     struct told t;
     (void)state;
@@ -111,6 +126,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         CASE_1(a_disarm_whose_answer_was_cut_is_sent_again),
+        CASE_1(an_alarm_whose_answer_was_cut_is_raised_again),
         CASE_2(a_member_whose_addition_was_cut_is_maybe_there),
         CASE_2(a_named_endpoint_is_asked_alone),
         CASE_2(an_endpoint_that_is_not_there_is_refused),
