@@ -15,6 +15,7 @@
 #include <tenure/counter.h>
 #include <tenure/election.h>
 #include <tenure/error.h>
+#include <tenure/group.h>
 #include <tenure/id.h>
 #include <tenure/iterator.h>
 #include <tenure/kv.h>

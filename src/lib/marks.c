@@ -51,12 +51,13 @@ static const struct object_type marks_type = {
     .free = marks_object_free,
 };
 
-static struct lib_marks *find(tenure_client *c, const char *prefix)
+/* on NULL: on any session. */
+static struct lib_marks *find(tenure_client *c, const char *prefix, const struct lib_session *on)
 {
     LIST_FOREACH(it, &c->marks)
     {
         struct lib_marks *m = LIST_ENTRY(it, struct lib_marks, in_marks);
-        if (strcmp(m->prefix, prefix) == 0 && usable(m))
+        if (strcmp(m->prefix, prefix) == 0 && (!on || m->on.session == on) && usable(m))
             return m;
     }
     return NULL;
@@ -76,10 +77,11 @@ static int begin(struct lib_marks *m, tenure_client *c, const char *prefix, stru
     return error_set(err, TENURE_ENOMEM, "marks: out of memory");
 }
 
-int lib_marks_use(tenure_client *c, const char *prefix, struct marks **ret, struct tenure_error *err)
+static int use(tenure_client *c, const char *prefix, const struct lib_session *on, struct marks **ret,
+               struct tenure_error *err)
 {
     prefix = prefix ? prefix : "/marks/";
-    struct lib_marks *m = find(c, prefix);
+    struct lib_marks *m = find(c, prefix, on);
     if (m) {
         *ret = m->engine;
         return 0;
@@ -96,4 +98,18 @@ int lib_marks_use(tenure_client *c, const char *prefix, struct marks **ret, stru
     list_push_back(&c->marks, &m->in_marks);
     *ret = m->engine;
     return 0;
+}
+
+int lib_marks_use(tenure_client *c, const char *prefix, struct marks **ret, struct tenure_error *err)
+{
+    return use(c, prefix, NULL, ret, err);
+}
+
+/* The session is in use, so it is what a new user of the shared one gets as well, unless it has just ended. */
+int lib_marks_beside(const struct lib_session_user *u, const char *prefix, struct marks **ret, struct tenure_error *err)
+{
+    tenure_client *c = u->session->object.handle;
+    if (c->shared != u->session)
+        return error_set(err, TENURE_ELOST, "the session has ended");
+    return use(c, prefix, u->session, ret, err);
 }

@@ -328,6 +328,13 @@ static void moved(struct commit *t, const struct txn_resp *r, tn_rev mod, tn_ms 
         end_failed(t, err.code, TENURE_APPLIED_NO, err.text);
 }
 
+/* The lease has ended; if it lives all the same, it was granted anew under its id, and the mark begins anew as well. */
+static void vanished(struct commit *t)
+{
+    t->mark->mod = 0;
+    end_lost(t);
+}
+
 static const struct range_resp *mark_seen(const struct commit *t, const struct txn_resp *r)
 {
     if (r->n_responses != t->req.n_failure + 1 || r->responses[t->req.n_failure].kind != OP_RANGE)
@@ -349,7 +356,7 @@ static void refused(struct commit *t, const struct txn_resp *r, tn_ms now)
         t->mark->mod = mod;
         conflict(t, r);
     } else if (mod == 0 && t->mark->mod)
-        end_lost(t);
+        vanished(t);
     else if (mod != t->mark->mod)
         moved(t, r, mod, now);
     else if (t->doubtful)

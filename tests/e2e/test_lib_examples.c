@@ -151,6 +151,21 @@ static void the_examples_of_shared_locks_go_through(void **state)
     ends_well(&e);
 }
 
+static void the_example_of_a_group_says_who_comes_and_goes(void **state)
+{
+    struct example first = start(*state, "group"), second = {0};
+    says(&first, "here: ");
+    second = start(*state, "group");
+    says(&second, "here: ");
+    says(&second, "here: ");
+    says(&first, "joined: ");
+    kill(second.pid, SIGTERM);
+    says(&first, "left: ");
+    kill(first.pid, SIGTERM);
+    ends_well(&second);
+    ends_well(&first);
+}
+
 static void the_example_of_an_election_leads_until_it_is_told_to_stop(void **state)
 {
     struct example e = start(*state, "election");
@@ -180,6 +195,7 @@ int main(void)
         cmocka_unit_test(the_example_of_a_transaction_keeps_the_sum),
         cmocka_unit_test(the_example_of_a_counter_counts),
         cmocka_unit_test(the_examples_of_shared_locks_go_through),
+        cmocka_unit_test(the_example_of_a_group_says_who_comes_and_goes),
         cmocka_unit_test(the_example_of_an_election_leads_until_it_is_told_to_stop),
         cmocka_unit_test(the_example_of_a_session_does_its_jobs),
     };

@@ -58,8 +58,9 @@ int main(int argc, char **argv)
             broken = optarg;
             if (set_broken(&c.broken, broken))
                 break;
-            fprintf(stderr, "sim: --broken: expected skip-verify, skip-gate, renew-from-receipt, blind-retry, skip-rule "
-                            "or herd\n");
+            fprintf(stderr,
+                    "sim: --broken: expected skip-verify, skip-gate, renew-from-receipt, blind-retry, skip-rule "
+                    "or herd\n");
             return 2;
         default:
             return 2;

@@ -1,0 +1,475 @@
+/* Presences: the engine's presence as an object of a handle, which finds it a session, and another one after a loss.
+ *
+ * Whether it stands is what one atomic says, stands_until: the session's safe-until while the key stands with the newest
+ * value, published at the end of each turn; it only ever errs towards "no".
+ *
+ * The end: by itself (on_ended says why) or by tenure_presence_stop; freed when both have happened.
+ */
+#include "lib/presence.h"
+
+#include <stdlib.h>
+
+#include "lib/marks.h"
+#include "lib/post.h"
+#include "lib/result.h"
+#include "recipes/presence.h"
+
+enum { ATTACH_AGAIN_MS = 1000, KEY_MAX_LEN = 65536, VALUE_MAX_LEN = 64 << 20 };
+
+struct stop {
+    struct post post;
+    tenure_presence *presence;
+};
+
+/* Who waits for the key to stand. */
+struct waiter {
+    struct post post;
+    struct list in_presence;
+    tenure_presence *presence;
+};
+
+struct tenure_presence {
+    struct object object;
+    struct presence *engine; /* NULL when it has ended */
+    struct lib_session_user on;
+    struct marks *own_marks; /* on a session of its own */
+    struct tenure_presence_options o;
+    char *marks;
+    int64_t since_ms;
+    tn_ms attach_at; /* TN_MS_NEVER = it is on a session, or has ended */
+    bool has_ended, is_stopped;
+    int code;
+    struct tenure_error why; /* of the end, or of the last absence */
+    struct list waiters;
+    struct stop *stop; /* made with it, so that stopping cannot fail */
+    bool stop_is_sent, stop_is_told;
+    _Atomic(tn_ms) stands_until; /* any thread */
+};
+
+static tenure_presence *presence_of_object(const struct object *o)
+{
+    return CONTAINER_OF(o, tenure_presence, object);
+}
+
+static void publish(struct object *o)
+{
+    tenure_presence *p = presence_of_object(o);
+    bool stands = p->engine && p->on.session && presence_stands(p->engine, handle_now(o->handle));
+    atomic_store(&p->stands_until, stands ? session_safe_until(p->on.session->engine) : 0);
+}
+
+/* ---- those who wait ---- */
+
+static void answer_waiters(tenure_presence *p, int code, const struct tenure_error *err)
+{
+    while (!list_empty(&p->waiters)) {
+        struct waiter *w = LIST_ENTRY(p->waiters.next, struct waiter, in_presence);
+        list_remove(&w->in_presence);
+        post_done(&w->post, code, err);
+    }
+}
+
+static void waiter_run(struct post *post, tn_ms now)
+{
+    struct waiter *w = CONTAINER_OF(post, struct waiter, post);
+    tenure_presence *p = w->presence;
+    if (p->has_ended)
+        post_done(post, p->code ? p->code : TENURE_ECLOSED, &p->why);
+    else if (p->engine && presence_stands(p->engine, now))
+        post_done(post, 0, NULL);
+    else
+        list_push_back(&p->waiters, &w->in_presence);
+}
+
+static void waiter_free(struct post *post)
+{
+    free(CONTAINER_OF(post, struct waiter, post));
+}
+
+int tenure_presence_await(tenure_presence *p, int64_t timeout_ms, struct tenure_error *err)
+{
+    tenure_client *c = p->object.handle;
+    int rc = handle_enter_blocking(c, "presence", err);
+    if (rc == 0 && timeout_ms < 0)
+        rc = error_set(err, TENURE_EINVALID, "presence: a timeout below 0");
+    if (rc < 0)
+        return rc;
+    timeout_ms = timeout_ms ? timeout_ms : c->call_timeout_ms;
+    struct waiter *w = calloc(1, sizeof *w);
+    if (!w || post_init(&w->post, waiter_run, waiter_free, NULL) < 0) {
+        free(w);
+        return error_set(err, TENURE_ENOMEM, "presence: out of memory");
+    }
+    list_init(&w->in_presence);
+    w->presence = p;
+    rc = post_send(c, &w->post, err);
+    if (rc == 0 &&
+        post_wait(&w->post, io_clock() + (timeout_ms < TIMEOUT_MAX_MS ? timeout_ms : TIMEOUT_MAX_MS)) != POST_DONE) {
+        rc = error_set(err, TENURE_ETIMEOUT, "presence: the key does not stand yet");
+    } else if (rc == 0) {
+        rc = w->post.code;
+        if (rc != 0 && err)
+            *err = w->post.error;
+    }
+    post_unref(&w->post);
+    return rc;
+}
+
+/* ---- sessions ---- */
+
+static void leave_session(tenure_presence *p)
+{
+    p->own_marks = marks_free(p->own_marks);
+    lib_session_unuse(&p->on);
+}
+
+static int marks_for(tenure_presence *p, struct marks **ret, struct tenure_error *err)
+{
+    if (p->o.ttl_s == 0)
+        return lib_marks_beside(&p->on, p->marks, ret, err);
+    if (marks_new(p->on.session->engine, p->marks, &p->own_marks))
+        return error_set(err, TENURE_ENOMEM, "presence: out of memory");
+    *ret = p->own_marks;
+    return 0;
+}
+
+static int attach(tenure_presence *p, tn_ms now, struct tenure_error *err)
+{
+    struct marks *m = NULL;
+    int rc = lib_session_use(p->object.handle, p->o.ttl_s, &p->on, err);
+    if (rc < 0)
+        return rc;
+    rc = marks_for(p, &m, err);
+    if (rc == 0) {
+        rc = presence_attach(p->engine, p->on.session->engine, m, now);
+        if (rc)
+            error_set(err, rc, "presence: %s", tenure_error_string(rc));
+    }
+    if (rc < 0)
+        leave_session(p);
+    return rc;
+}
+
+static void attach_or_later(tenure_presence *p, tn_ms now)
+{
+    struct tenure_error err;
+    p->attach_at = attach(p, now, &err) < 0 ? now + ATTACH_AGAIN_MS : TN_MS_NEVER;
+}
+
+/* ---- what the engine says ---- */
+
+static void on_present(void *user, tn_rev create)
+{
+    tenure_presence *p = user;
+    publish(&p->object);
+    answer_waiters(p, 0, NULL);
+    if (p->o.on_present)
+        p->o.on_present(p, create, p->o.user);
+}
+
+static void on_absent(void *user, const struct tenure_error *why)
+{
+    tenure_presence *p = user;
+    atomic_store(&p->stands_until, 0);
+    if (p->o.on_absent)
+        p->o.on_absent(p, why, p->o.user);
+}
+
+static void over(tenure_presence *p, int code, const struct tenure_error *why)
+{
+    if (p->has_ended)
+        return;
+    p->has_ended = true;
+    p->code = code;
+    p->attach_at = TN_MS_NEVER;
+    if (code && why)
+        p->why = *why;
+    else
+        error_set(&p->why, TENURE_ECLOSED, "presence: it was stopped");
+    atomic_store(&p->stands_until, 0);
+    object_changed(&p->object);
+    answer_waiters(p, code ? code : TENURE_ECLOSED, &p->why);
+    if (p->o.on_ended)
+        p->o.on_ended(p, code, code ? &p->why : NULL, p->o.user);
+}
+
+/* A session that could not begin ends at its own time, and one that is denied for good is denied the next time, too. */
+static void on_adrift(void *user, const struct tenure_error *why)
+{
+    tenure_presence *p = user;
+    leave_session(p);
+    if (why->code == TENURE_EDENIED || p->is_stopped) {
+        presence_stop(p->engine, handle_now(p->object.handle));
+        over(p, p->is_stopped ? 0 : why->code, why);
+        return;
+    }
+    attach_or_later(p, handle_now(p->object.handle));
+}
+
+static void on_ended(void *user, int code, const struct tenure_error *why)
+{
+    over(user, code, why);
+}
+
+static const struct presence_callbacks callbacks = {
+    .on_present = on_present, .on_absent = on_absent, .on_adrift = on_adrift, .on_ended = on_ended};
+
+/* ---- the object ---- */
+
+static tn_ms presence_object_deadline(const struct object *o)
+{
+    return presence_of_object(o)->attach_at;
+}
+
+static void presence_object_tick(struct object *o, tn_ms now)
+{
+    tenure_presence *p = presence_of_object(o);
+    if (p->attach_at <= now)
+        attach_or_later(p, now);
+}
+
+static void stop(tenure_presence *p, tn_ms now)
+{
+    bool was_stopped = p->is_stopped;
+    p->is_stopped = true;
+    object_changed(&p->object);
+    atomic_store(&p->stands_until, 0);
+    if (!was_stopped && !p->has_ended && presence_stop(p->engine, now))
+        over(p, 0, NULL);
+}
+
+static void presence_object_close(struct object *o, tn_ms now)
+{
+    stop(presence_of_object(o), now);
+}
+
+static void presence_object_abort(struct object *o, tn_ms now)
+{
+    tenure_presence *p = presence_of_object(o);
+    stop(p, now);
+    over(p, 0, NULL);
+}
+
+static bool is_over(const struct object *o)
+{
+    return presence_of_object(o)->has_ended && presence_of_object(o)->is_stopped;
+}
+
+static void last_word(struct object *o)
+{
+    tenure_presence *p = presence_of_object(o);
+    if (!p->stop_is_sent)
+        return;
+    p->stop_is_told = true;
+    post_done(&p->stop->post, 0, NULL);
+}
+
+static void dealloc(tenure_presence *p)
+{
+    if (p->stop && !p->stop_is_sent)
+        post_unref(&p->stop->post);
+    else if (p->stop && !p->stop_is_told)
+        post_done(&p->stop->post, TENURE_ECLOSED, NULL);
+    free(p->marks);
+    free(p);
+}
+
+static void presence_object_free(struct object *o)
+{
+    tenure_presence *p = presence_of_object(o);
+    struct tenure_error why;
+    error_set(&why, TENURE_ECLOSED, "presence: the handle was closed");
+    answer_waiters(p, TENURE_ECLOSED, &why);
+    p->engine = presence_free(p->engine);
+    leave_session(p);
+    dealloc(p);
+}
+
+static const struct object_type presence_type = {
+    .deadline = presence_object_deadline,
+    .tick = presence_object_tick,
+    .publish = publish,
+    .close = presence_object_close,
+    .abort = presence_object_abort,
+    .is_over = is_over,
+    .last_word = last_word,
+    .free = presence_object_free,
+};
+
+/* ---- starting ---- */
+
+static void stop_run(struct post *post, tn_ms now)
+{
+    tenure_presence *p = CONTAINER_OF(post, struct stop, post)->presence;
+    p->stop_is_sent = true;
+    stop(p, now);
+}
+
+static void stop_free(struct post *post)
+{
+    free(CONTAINER_OF(post, struct stop, post));
+}
+
+static struct stop *stop_new(tenure_presence *p)
+{
+    struct stop *s = calloc(1, sizeof *s);
+    if (!s || post_init(&s->post, stop_run, stop_free, NULL) < 0) {
+        free(s);
+        return NULL;
+    }
+    s->post.must_run = true;
+    s->presence = p;
+    return s;
+}
+
+static tenure_presence *presence_alloc(tenure_client *c, bytes key, bytes value,
+                                       const struct tenure_presence_options *o)
+{
+    struct presence_options opt = {.conflict = (enum presence_conflict)o->conflict,
+                                   .yield_to_delete = o->yield_to_delete};
+    tenure_presence *p = calloc(1, sizeof *p);
+    if (!p)
+        return NULL;
+    list_init(&p->waiters);
+    p->o = *o;
+    p->attach_at = TN_MS_NEVER;
+    p->since_ms = io_wall_ms();
+    p->marks = o->marks ? strdup(o->marks) : NULL;
+    p->stop = stop_new(p);
+    if ((o->marks && !p->marks) || !p->stop || presence_new(c->engine, key, value, &opt, &callbacks, p, &p->engine)) {
+        dealloc(p);
+        return NULL;
+    }
+    return p;
+}
+
+struct start {
+    tenure_client *handle;
+    bytes key, value;
+    const struct tenure_presence_options *o;
+    tenure_presence *presence;
+    struct tenure_error *err;
+};
+
+static void start_run(void *arg)
+{
+    struct start *s = arg;
+    if (s->handle->state != HANDLE_OPEN) {
+        error_set(s->err, TENURE_ECLOSED, "presence: the handle is closed");
+        return;
+    }
+    tenure_presence *p = presence_alloc(s->handle, s->key, s->value, s->o);
+    if (!p) {
+        error_set(s->err, TENURE_ENOMEM, "presence: out of memory");
+        return;
+    }
+    object_init(&p->object, s->handle, &presence_type);
+    attach_or_later(p, handle_now(s->handle));
+    s->presence = p;
+}
+
+static int check(bytes key, bytes value, const struct tenure_presence_options *o, struct tenure_error *err)
+{
+    if (key.len == 0 || key.len > KEY_MAX_LEN || value.len > VALUE_MAX_LEN)
+        return error_set(err, TENURE_EINVALID, "presence: a key that is empty, or a key or value that is too long");
+    if (o->ttl_s < 0 || o->ttl_s == 1 || (unsigned)o->conflict > TENURE_CONFLICT_WAIT)
+        return error_set(err, TENURE_EINVALID, "presence: a TTL below 2 s, or a conflict rule that there is none of");
+    return 0;
+}
+
+tenure_presence *lib_presence_start(tenure_client *c, bytes key, bytes value,
+                                    const struct tenure_presence_options *options, struct tenure_error *err)
+{
+    struct tenure_error own = {0};
+    struct tenure_presence_options o;
+    struct start s = {.handle = c, .key = key, .value = value, .o = &o, .err = err ? err : &own};
+    if (options_take(&o, sizeof o, options, "presence", err) < 0 || check(key, value, &o, err) < 0)
+        return NULL;
+    if (!handle_sync(c, start_run, &s))
+        error_set(err, TENURE_ECLOSED, "presence: the handle is closed");
+    return s.presence;
+}
+
+tenure_presence *tenure_presence_start(tenure_client *c, struct tenure_bytes key, struct tenure_bytes value,
+                                       const struct tenure_presence_options *o, struct tenure_error *err)
+{
+    if (handle_enter(c, err) < 0)
+        return NULL;
+    return lib_presence_start(c, result_bytes_in(key), result_bytes_in(value), o, err);
+}
+
+int64_t lib_presence_since(const tenure_presence *p)
+{
+    return p->since_ms;
+}
+
+tenure_client *lib_presence_handle(const tenure_presence *p)
+{
+    return p->object.handle;
+}
+
+/* ---- another value ---- */
+
+struct set {
+    tenure_presence *presence;
+    bytes value;
+    int code;
+};
+
+static void set_run(void *arg)
+{
+    struct set *s = arg;
+    tenure_presence *p = s->presence;
+    if (p->has_ended || p->is_stopped) {
+        s->code = TENURE_ECLOSED;
+        return;
+    }
+    s->code = presence_set(p->engine, s->value, handle_now(p->object.handle));
+    publish(&p->object);
+}
+
+int tenure_presence_set(tenure_presence *p, struct tenure_bytes value, struct tenure_error *err)
+{
+    tenure_client *c = p->object.handle;
+    struct set s = {.presence = p, .value = result_bytes_in(value), .code = TENURE_ECLOSED};
+    int rc = handle_enter(c, err);
+    if (rc < 0)
+        return rc;
+    if (value.len > VALUE_MAX_LEN)
+        return error_set(err, TENURE_EINVALID, "presence: the value is too long");
+    handle_sync(c, set_run, &s);
+    return s.code ? error_set(err, s.code, "presence: %s", tenure_error_string(s.code)) : 0;
+}
+
+/* ---- any thread ---- */
+
+bool tenure_presence_stands(const tenure_presence *p)
+{
+    tn_ms until = atomic_load(&((tenure_presence *)p)->stands_until);
+    return !handle_is_forked(p->object.handle) && io_clock() < until;
+}
+
+/* ---- stopping ---- */
+
+static void stop_elsewhere(tenure_presence *p, tenure_client *c)
+{
+    struct post *post = &p->stop->post;
+    tn_ms until = io_clock() + c->call_timeout_ms + LATE_MS;
+    if (post_send(c, post, NULL) < 0)
+        return; /* closing, and that stops it */
+    post_wait(post, until);
+    post_unref(post);
+}
+
+void tenure_presence_stop(tenure_presence *p)
+{
+    if (!p || handle_is_forked(p->object.handle))
+        return;
+    tenure_client *c = p->object.handle;
+    if (!handle_on_loop(c)) {
+        stop_elsewhere(p, c);
+        return;
+    }
+    stop(p, handle_now(c));
+    handle_wants_turn(c);
+}

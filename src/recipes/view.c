@@ -1,0 +1,380 @@
+/* See view.h. Entries are one block each, sorted by key. What a change replaces is kept until the user has been told. */
+#include "recipes/view.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include "recipes/op.h"
+
+enum view_state { VIEW_LISTING, VIEW_WATCHING, VIEW_ENDED };
+enum { CAP_MIN = 16 };
+
+struct entry {
+    struct kv kv;
+    uint8_t data[];
+};
+
+struct view {
+    struct client *client;
+    struct view_callbacks cb;
+    void *user;
+    enum view_state state;
+    bytes key, range_end; /* owned, one block with the view */
+    struct entry **entries;
+    size_t len, cap, bytes;
+    tn_rev revision;
+    bool listed;
+    struct op *op;
+    struct client_watch *watch;
+
+    struct view_change *changes; /* of the revision being applied */
+    struct entry **old;          /* what they replaced, to be freed when they were told */
+    size_t n_changes, n_old, cap_changes;
+    bool busy, stop_later;
+};
+
+/* ---- entries ---- */
+
+static size_t entry_size(const struct kv *kv)
+{
+    return sizeof(struct entry) + kv->key.len + kv->value.len;
+}
+
+static struct entry *entry_new(const struct kv *kv)
+{
+    struct entry *e = malloc(entry_size(kv));
+    if (!e)
+        return NULL;
+    e->kv = *kv;
+    e->kv.key = bytes_of(e->data, kv->key.len);
+    e->kv.value = bytes_of(e->data + kv->key.len, kv->value.len);
+    if (kv->key.len)
+        memcpy(e->data, kv->key.data, kv->key.len);
+    if (kv->value.len)
+        memcpy(e->data + kv->key.len, kv->value.data, kv->value.len);
+    return e;
+}
+
+/* The first place that is not before key. */
+static size_t place_of(const struct view *v, bytes key)
+{
+    size_t low = 0, high = v->len;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (bytes_compare(v->entries[middle]->kv.key, key) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+static bool is_at(const struct view *v, size_t at, bytes key)
+{
+    return at < v->len && bytes_equal(v->entries[at]->kv.key, key);
+}
+
+static int make_room(struct view *v)
+{
+    if (v->len < v->cap)
+        return 0;
+    size_t cap = v->cap ? 2 * v->cap : CAP_MIN;
+    struct entry **entries = realloc(v->entries, cap * sizeof(struct entry *));
+    if (!entries)
+        return TENURE_ENOMEM;
+    v->entries = entries;
+    v->cap = cap;
+    return 0;
+}
+
+static int room_for_changes(struct view *v, size_t n)
+{
+    if (n <= v->cap_changes)
+        return 0;
+    struct view_change *changes = realloc(v->changes, n * sizeof *changes);
+    if (changes)
+        v->changes = changes;
+    struct entry **old = changes ? realloc(v->old, n * sizeof(struct entry *)) : NULL;
+    if (!old)
+        return TENURE_ENOMEM;
+    v->old = old;
+    v->cap_changes = n;
+    return 0;
+}
+
+/* ---- changes ---- */
+
+static void note_change(struct view *v, const struct kv *now, struct entry *was)
+{
+    v->changes[v->n_changes++] = (struct view_change){now, was ? &was->kv : NULL};
+    if (was)
+        v->old[v->n_old++] = was;
+}
+
+static void forget_changes(struct view *v)
+{
+    for (size_t i = 0; i < v->n_old; i++) {
+        v->bytes -= entry_size(&v->old[i]->kv);
+        free(v->old[i]);
+    }
+    v->n_changes = v->n_old = 0;
+}
+
+static int put(struct view *v, const struct kv *kv)
+{
+    size_t at = place_of(v, kv->key);
+    bool same = is_at(v, at, kv->key);
+    if ((!same && v->len >= VIEW_KEYS_MAX) || entry_size(kv) > VIEW_BYTES_MAX - v->bytes)
+        return TENURE_ELIMIT;
+    struct entry *e = make_room(v) ? NULL : entry_new(kv);
+    if (!e)
+        return TENURE_ENOMEM;
+    v->bytes += entry_size(kv);
+    note_change(v, &e->kv, same ? v->entries[at] : NULL);
+    if (!same) {
+        memmove(v->entries + at + 1, v->entries + at, (v->len - at) * sizeof(struct entry *));
+        v->len++;
+    }
+    v->entries[at] = e;
+    return 0;
+}
+
+static void delete_at(struct view *v, size_t at)
+{
+    note_change(v, NULL, v->entries[at]);
+    v->len--;
+    memmove(v->entries + at, v->entries + at + 1, (v->len - at) * sizeof(struct entry *));
+}
+
+/* ---- telling ---- */
+
+static void stop_work(struct view *v, tn_ms now)
+{
+    op_drop(&v->op, now);
+    if (v->watch)
+        client_watch_stop(v->client, v->watch, now);
+    v->watch = NULL;
+}
+
+static void view_end(struct view *v, int code, const struct tenure_error *error)
+{
+    struct tenure_error why = *error;
+    stop_work(v, client_now(v->client));
+    v->state = VIEW_ENDED;
+    forget_changes(v);
+    v->cb.on_end(v->user, code, &why);
+}
+
+static void end_with(struct view *v, int code)
+{
+    struct tenure_error why;
+    error_set(&why, code, "%s", code == TENURE_ELIMIT ? "too many keys, or too large ones" : tenure_error_string(code));
+    view_end(v, code, &why);
+}
+
+static void tell(struct view *v)
+{
+    if (v->n_changes > 0 || !v->listed) {
+        v->listed = true;
+        v->cb.on_change(v->user, v->revision, v->changes, v->n_changes);
+    }
+    forget_changes(v);
+}
+
+static void busy_end(struct view *v)
+{
+    v->busy = false;
+    if (v->stop_later)
+        view_stop(v, client_now(v->client));
+}
+
+/* ---- watching ---- */
+
+static int list(struct view *v, tn_ms now, struct tenure_error *err);
+
+static int apply(struct view *v, const struct event *e)
+{
+    size_t at = place_of(v, e->kv.key);
+    if (e->type == EVENT_PUT)
+        return put(v, &e->kv);
+    if (is_at(v, at, e->kv.key))
+        delete_at(v, at);
+    return 0;
+}
+
+/* A revision changes a key once, so what it replaced is older. */
+static bool ends_revision(const struct client_watch_events *e, size_t i)
+{
+    return i + 1 == e->n_events || e->events[i + 1].kv.mod_revision != e->events[i].kv.mod_revision;
+}
+
+static void apply_all(struct view *v, const struct client_watch_events *e)
+{
+    int rc = room_for_changes(v, e->n_events);
+    for (size_t i = 0; rc == 0 && i < e->n_events && !v->stop_later; i++) {
+        rc = apply(v, &e->events[i]);
+        v->revision = e->events[i].kv.mod_revision;
+        if (rc == 0 && ends_revision(e, i))
+            tell(v);
+    }
+    if (rc)
+        end_with(v, rc);
+    else if (v->revision < e->revision)
+        v->revision = e->revision;
+}
+
+static void on_events(void *user, const struct client_watch_events *e)
+{
+    struct view *v = user;
+    v->busy = true;
+    apply_all(v, e);
+    busy_end(v);
+}
+
+static void on_watch_end(void *user, int code, tn_rev compact_revision, const struct tenure_error *error)
+{
+    (void)compact_revision;
+    struct view *v = user;
+    struct tenure_error err = {0};
+    bool missed =
+        code == TENURE_ECOMPACTED || code == TENURE_ELIMIT || code == TENURE_EUNAVAILABLE || code == TENURE_ETIMEOUT;
+    tn_ms now = client_now(v->client);
+    client_watch_stop(v->client, v->watch, now);
+    v->watch = NULL;
+    v->busy = true;
+    v->state = VIEW_LISTING;
+    if (!missed)
+        view_end(v, code, error);
+    else if (list(v, now, &err))
+        view_end(v, err.code, &err);
+    busy_end(v);
+}
+
+static int watch(struct view *v, struct tenure_error *err)
+{
+    static const struct client_watch_callbacks cb = {.on_events = on_events, .on_end = on_watch_end};
+    struct watch_create_req req = {.range = {v->key, v->range_end}, .start_revision = v->revision + 1};
+    v->watch = client_watch_start(v->client, &req, &cb, v, client_now(v->client), err);
+    v->state = v->watch ? VIEW_WATCHING : v->state;
+    return v->watch ? 0 : err->code;
+}
+
+/* ---- listing ---- */
+
+/* Both are in byte order. What is the same is not told. */
+static int merge(struct view *v, const struct range_resp *r)
+{
+    size_t at = 0;
+    int rc = room_for_changes(v, v->len + r->n_kvs);
+    for (size_t i = 0; rc == 0 && i < r->n_kvs; i++, at++) {
+        const struct kv *kv = &r->kvs[i];
+        while (at < v->len && bytes_compare(v->entries[at]->kv.key, kv->key) < 0)
+            delete_at(v, at);
+        if (!is_at(v, at, kv->key) || v->entries[at]->kv.mod_revision != kv->mod_revision)
+            rc = put(v, kv);
+    }
+    while (rc == 0 && at < v->len)
+        delete_at(v, at);
+    return rc;
+}
+
+static void listed(struct view *v, const struct client_result *r)
+{
+    struct tenure_error err = {0};
+    bool lags = r->code == 0 && r->range->revision < v->revision;
+    int rc = lags || op_may_retry(r) ? list(v, client_now(v->client), &err) : r->code;
+    if (rc) {
+        view_end(v, rc, r->code && rc == r->code ? r->error : &err);
+        return;
+    }
+    if (r->code || lags)
+        return;
+    rc = merge(v, r->range);
+    v->revision = r->range->revision;
+    if (rc)
+        end_with(v, rc);
+    else if (watch(v, &err))
+        view_end(v, err.code, &err);
+    else
+        tell(v);
+}
+
+static void on_listed(void *owner, const struct client_result *r)
+{
+    struct view *v = owner;
+    v->busy = true;
+    listed(v, r);
+    busy_end(v);
+}
+
+static int list(struct view *v, tn_ms now, struct tenure_error *err)
+{
+    struct range_req req = {.range = {v->key, v->range_end}, .sort_order = SORT_ASCEND, .sort_target = SORT_KEY};
+    return op_range(&v->op, v->client, &req, NULL, on_listed, v, now, err);
+}
+
+/* ---- life ---- */
+
+int view_start(struct client *c, struct key_range range, const struct view_callbacks *cb, void *user, tn_ms now,
+               struct view **ret, struct tenure_error *err)
+{
+    struct view *v = calloc(1, sizeof *v + range.key.len + range.range_end.len);
+    if (!v)
+        return error_set(err, TENURE_ENOMEM, "out of memory");
+    uint8_t *memory = (uint8_t *)(v + 1);
+    v->client = c;
+    v->cb = *cb;
+    v->user = user;
+    v->key = bytes_of(memory, range.key.len);
+    v->range_end = bytes_of(memory + range.key.len, range.range_end.len);
+    if (range.key.len)
+        memcpy(memory, range.key.data, range.key.len);
+    if (range.range_end.len)
+        memcpy(memory + range.key.len, range.range_end.data, range.range_end.len);
+    int rc = list(v, now, err);
+    if (rc) {
+        view_stop(v, now);
+        return rc;
+    }
+    *ret = v;
+    return 0;
+}
+
+struct view *view_stop(struct view *v, tn_ms now)
+{
+    if (!v)
+        return NULL;
+    stop_work(v, now);
+    v->stop_later = v->busy;
+    if (v->busy)
+        return NULL;
+    forget_changes(v);
+    for (size_t i = 0; i < v->len; i++)
+        free(v->entries[i]);
+    free(v->entries);
+    free(v->changes);
+    free(v->old);
+    free(v);
+    return NULL;
+}
+
+tn_rev view_revision(const struct view *v)
+{
+    return v->revision;
+}
+
+size_t view_count(const struct view *v)
+{
+    return v->len;
+}
+
+const struct kv *view_at(const struct view *v, size_t i)
+{
+    return &v->entries[i]->kv;
+}
+
+const struct kv *view_find(const struct view *v, bytes key)
+{
+    size_t at = place_of(v, key);
+    return is_at(v, at, key) ? &v->entries[at]->kv : NULL;
+}

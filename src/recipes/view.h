@@ -1,0 +1,44 @@
+/* An exact copy of a range of keys, and each change of it: listed at a revision, watched from the next one on.
+ *
+ *   LISTING --listed--> WATCHING --the watch cannot go on--> LISTING    and from both: ENDED
+ *
+ * A watch that ends by compaction, or because too many events wait, is replaced by a new list; what lies between is told as
+ * the difference, so applying all changes to the first list always gives what the servers hold (W16). Lost connections are
+ * the client's business. An end is: denied, closed, no memory, more than VIEW_KEYS_MAX keys or VIEW_BYTES_MAX bytes.
+ *
+ * Pure; thread: the client's. Callbacks come from client_deliver; each may stop the view.
+ */
+#ifndef RECIPES_VIEW_H
+#define RECIPES_VIEW_H
+
+#include "client/client.h"
+
+enum { VIEW_KEYS_MAX = 100000, VIEW_BYTES_MAX = 64 * 1024 * 1024 };
+
+struct view;
+
+struct view_change {
+    const struct kv *now; /* NULL = deleted */
+    const struct kv *was; /* NULL = new */
+};
+
+struct view_callbacks {
+    /* The copy is that of `revision` now, and these keys have changed, in byte order for a list and in the order of events
+     * otherwise. The first call tells all keys, and comes when there are none; later ones have at least one change. */
+    void (*on_change)(void *user, tn_rev revision, const struct view_change *changes, size_t n);
+    void (*on_end)(void *user, int code, const struct tenure_error *error); /* the last call */
+};
+
+/* Copies range. TENURE_ENOMEM, TENURE_ELIMIT. */
+int view_start(struct client *c, struct key_range range, const struct view_callbacks *cb, void *user, tn_ms now,
+               struct view **ret, struct tenure_error *err) MUST_USE;
+/* No callback comes after it. NULL is fine; NULL. */
+struct view *view_stop(struct view *v, tn_ms now);
+
+tn_rev view_revision(const struct view *v); /* 0 = nothing was listed yet */
+size_t view_count(const struct view *v);
+/* In byte order; borrowed until the next change. */
+const struct kv *view_at(const struct view *v, size_t i);
+const struct kv *view_find(const struct view *v, bytes key); /* NULL = absent */
+
+#endif
