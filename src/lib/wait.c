@@ -129,6 +129,8 @@ static void wait_free(struct object *o)
 {
     tenure_wait *w = wait_of(o);
     w->task = task_free(w->task, handle_now(w->handle));
+    if (w->type->gone)
+        w->type->gone(w);
     if (w->is_blocking)
         post_done(&w->post, w->code, &w->error);
     else

@@ -21,6 +21,7 @@ struct wait_type {
      * task. May be NULL. */
     bool (*ended)(tenure_wait *w, struct task *t, tn_ms now);
     void (*complete)(tenure_wait *w); /* calls the program; NULL where there is only a blocking form */
+    void (*gone)(tenure_wait *w);     /* off the handle, on the loop; may be NULL */
     void (*free)(tenure_wait *w);     /* what the kind owns, and w */
 };
 

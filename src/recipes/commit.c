@@ -299,11 +299,17 @@ static void rest(struct commit *t, tn_ms now)
 
 /* ---- answers ---- */
 
-static void applied(struct commit *t, tn_rev at)
+static void applied(struct commit *t, tn_rev at, const struct response_op *answers, size_t n)
 {
     if (t->mark)
         t->mark->mod = at;
-    end(t, &(struct commit_result){.outcome = COMMIT_APPLIED, .revision = at});
+    end(t, &(struct commit_result){.outcome = COMMIT_APPLIED, .revision = at, .answers = answers, .n_answers = n});
+}
+
+static void applied_now(struct commit *t, const struct txn_resp *r)
+{
+    bool fits = r->n_responses == t->req.n_success + (t->mark != NULL);
+    applied(t, r->revision, fits ? r->responses : NULL, fits ? t->req.n_success : 0);
 }
 
 static void conflict(struct commit *t, const struct txn_resp *r)
@@ -351,7 +357,7 @@ static void refused(struct commit *t, const struct txn_resp *r, tn_ms now)
     if (!seen || absurd)
         end_failed(t, TENURE_EPROTOCOL, TENURE_APPLIED_MAYBE, "the answer is not one to this request");
     else if (mod && bytes_equal(seen->kvs[0].value, mark_value(t, false)))
-        applied(t, mod);
+        applied(t, mod, NULL, 0);
     else if (mod && bytes_equal(seen->kvs[0].value, mark_value(t, true))) {
         t->mark->mod = mod;
         conflict(t, r);
@@ -398,7 +404,7 @@ static void on_answer(void *owner, const struct client_result *r)
     else if (r->txn->succeeded && t->state == COMMIT_FENCING)
         fenced(t, r->txn);
     else if (r->txn->succeeded)
-        applied(t, r->txn->revision);
+        applied_now(t, r->txn);
     else if (t->mark)
         refused(t, r->txn, now);
     else

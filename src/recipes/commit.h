@@ -45,7 +45,10 @@ enum commit_outcome {
 
 struct commit_result {
     enum commit_outcome outcome;
-    tn_rev revision;                  /* APPLIED: where; CONFLICT: of the answer */
+    tn_rev revision; /* APPLIED: where; CONFLICT: of the answer */
+    /* APPLIED: what the request's success branch was answered; NULL when that answer was lost. Borrowed */
+    const struct response_op *answers;
+    size_t n_answers;
     const struct response_op *others; /* CONFLICT: what the request's failure branch was answered; borrowed */
     size_t n_others;
     int code; /* FAILED: TENURE_ELOST when the lease of the marks has ended */

@@ -17,6 +17,7 @@ struct barrier_pass {
     struct task task;
     struct double_barrier *barrier;
     int quit_code; /* (enter) gives up, for this reason; 0 = it does not */
+    tn_ms quit_until;
 };
 
 struct double_barrier {
@@ -315,17 +316,21 @@ static void quit(struct task *t, int code, tn_ms now)
     task_txn(t, &q.req, true, on_quit, now);
 }
 
-/* The second time, or when nothing of it can be at the server, it simply ends. */
+/* When its time to give up is over, or nothing of it can be at the server, it simply ends. */
 static bool on_enter_stop(struct task *t, tn_ms now)
 {
     struct double_barrier *b = barrier_of(t);
     struct barrier_pass *pass = pass_of(t);
+    if (pass->quit_code && pass->quit_until > now) {
+        t->until = pass->quit_until;
+        return true;
+    }
     if (pass->quit_code || !b->asked || !b->object.session || !session_valid(b->object.session, now))
         return false;
     op_drop(&t->op, now);
     task_unwatch(t, now);
     t->retry_at = TN_MS_NEVER;
-    t->until = now + QUIT_MS;
+    t->until = pass->quit_until = now + QUIT_MS;
     quit(t, t->error.code, now);
     return true;
 }

@@ -198,6 +198,16 @@ void task_grant(struct task *t, const struct lease_grant_req *req, task_answer a
     begun(t, op_lease_grant(&t->op, t->client, req, &opt, on_answer, t, now, &err), &err, now);
 }
 
+void task_keepalive(struct task *t, const struct lease_keepalive_req *req, task_answer answer, tn_ms now)
+{
+    struct tenure_error err = {0};
+    struct client_call_options opt = call_options(t, false, now);
+    if (t->over)
+        return;
+    begin(t, false, answer);
+    begun(t, op_lease_keepalive_once(&t->op, t->client, req, &opt, on_answer, t, now, &err), &err, now);
+}
+
 /* ---- the watch ---- */
 
 static void on_watch_events(void *user, const struct client_watch_events *e)

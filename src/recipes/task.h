@@ -72,6 +72,7 @@ struct task *task_free(struct task *t, tn_ms now);
 void task_txn(struct task *t, const struct txn_req *req, bool writes, task_answer answer, tn_ms now);
 void task_range(struct task *t, const struct range_req *req, task_answer answer, tn_ms now);
 void task_grant(struct task *t, const struct lease_grant_req *req, task_answer answer, tn_ms now);
+void task_keepalive(struct task *t, const struct lease_keepalive_req *req, task_answer answer, tn_ms now);
 /* Events behind `seen`; replaces the watch there was. */
 void task_watch(struct task *t, struct key_range range, tn_rev seen, bool deletes_only, bool puts_only, tn_ms now);
 void task_unwatch(struct task *t, tn_ms now);

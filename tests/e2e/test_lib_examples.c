@@ -66,6 +66,15 @@ static void the_example_of_barriers_lets_all_through(void **state)
     ends_well(&e);
 }
 
+static void the_example_of_a_queue_does_its_work(void **state)
+{
+    struct example e = start(*state, "queue");
+    says(&e, "delivery 1 of 'invoice 1'");
+    says(&e, "delivery 1 of 'letter 2'");
+    says(&e, "delivery 2 of 'invoice 1'");
+    ends_well(&e);
+}
+
 static void the_example_of_keys_finishes_its_job(void **state)
 {
     struct example e = start(*state, "kv");
@@ -188,6 +197,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_example_of_barriers_lets_all_through),
+        cmocka_unit_test(the_example_of_a_queue_does_its_work),
         cmocka_unit_test(the_example_of_keys_finishes_its_job),
         cmocka_unit_test(the_tour_in_cplusplus_goes_round),
         cmocka_unit_test(the_example_of_a_lock_writes_its_rows),

@@ -1,0 +1,436 @@
+/* Queues on real servers: several threads, handles and processes, over kill -9 of workers and of the server. */
+#include "lib.h"
+
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { ITEMS = 60, TAKERS = 4 };
+
+static tenure_queue *open_queue(tenure_client *c, const char *name, const struct tenure_queue_options *o)
+{
+    struct tenure_error err = {0};
+    tenure_queue *q = tenure_queue_open(c, name, o, &err);
+    if (!q)
+        fail_msg("%s", err.text);
+    return q;
+}
+
+static void put_item(tenure_queue *q, const char *value)
+{
+    struct tenure_error err = {0};
+    no_error(tenure_queue_put(q, S(value), NULL, &err), &err);
+}
+
+static struct tenure_queue_item *take_item(tenure_queue *q, int64_t wait_ms)
+{
+    struct tenure_queue_item *item = NULL;
+    struct tenure_error err = {0};
+    no_error(tenure_queue_take(q, wait_ms, &item, &err), &err);
+    return item;
+}
+
+static void takes(tenure_queue *q, const char *value)
+{
+    struct tenure_queue_item *item = take_item(q, 10000);
+    assert_string_equal(item->value.data, value);
+    tenure_queue_item_free(item);
+}
+
+static size_t keys_under(tenure_client *c, const char *prefix)
+{
+    struct tenure_get_options o = {.size = sizeof o, .prefix = true, .keys_only = true};
+    struct tenure_get_result *r;
+    struct tenure_error err = {0};
+    no_error(tenure_get(c, S(prefix), &o, &r, &err), &err);
+    size_t n = r->n_kvs;
+    tenure_get_free(r);
+    return n;
+}
+
+static void items_come_out_in_order(void **state)
+{
+    tenure_client *c = open_on(*state);
+    tenure_queue *q = open_queue(c, "order", NULL);
+    struct tenure_queue_item *item = NULL;
+    struct tenure_error err = {0};
+    int64_t length = -1;
+    assert_int_equal(tenure_queue_take(q, -1, &item, &err), TENURE_ENOTFOUND);
+    assert_int_equal(tenure_queue_take(q, 50, &item, &err), TENURE_ETIMEOUT);
+    put_item(q, "one");
+    put_item(q, "");
+    put(c, "/queues/order/by-hand", "three");
+    no_error(tenure_queue_length(q, &length, &err), &err);
+    assert_int_equal(length, 3);
+    no_error(tenure_queue_peek(q, &item, &err), &err);
+    assert_string_equal(item->value.data, "one");
+    tenure_queue_item_free(item);
+    takes(q, "one");
+    takes(q, "");
+    takes(q, "three");
+    assert_int_equal(keys_under(c, "/queues/order/"), 0);
+    tenure_queue_close(q);
+    tenure_close(c);
+}
+
+static void what_is_wrong_is_refused(void **state)
+{
+    tenure_client *c = open_on(*state);
+    struct tenure_error err = {0};
+    struct tenure_queue_options o = {.size = sizeof o, .kind = (enum tenure_queue_kind)9};
+    assert_null(tenure_queue_open(c, "", NULL, &err));
+    assert_int_equal(err.code, TENURE_EINVALID);
+    assert_null(tenure_queue_open(c, "a", &o, &err));
+    assert_int_equal(err.code, TENURE_EINVALID);
+    o = (struct tenure_queue_options){.size = sizeof o, .claim_ms = 2500};
+    assert_null(tenure_queue_open(c, "a", &o, &err));
+    assert_null(tenure_queue_open(c, "a/", NULL, &err));
+    o = (struct tenure_queue_options){.size = sizeof o, .length_max = 1};
+    tenure_queue *q = open_queue(c, "full", &o);
+    struct tenure_queue_put_options p = {.size = sizeof p, .priority = 70000};
+    assert_int_equal(tenure_queue_put(q, S("x"), &p, &err), TENURE_EINVALID);
+    put_item(q, "x");
+    assert_int_equal(tenure_queue_put(q, S("y"), NULL, &err), TENURE_ELIMIT);
+    struct tenure_queue_item *item = take_item(q, 0);
+    assert_int_equal(tenure_queue_ack(q, item, &err), TENURE_EINVALID);
+    tenure_queue_item_free(item);
+    char *large = calloc(1, 4 << 20);
+    assert_non_null(large);
+    assert_int_equal(tenure_queue_put(q, (struct tenure_bytes){large, 4 << 20}, NULL, &err), TENURE_ETOOLARGE);
+    free(large);
+    tenure_queue_close(q);
+    tenure_close(c);
+}
+
+static void the_lowest_number_comes_first(void **state)
+{
+    tenure_client *c = open_on(*state);
+    struct tenure_error err = {0};
+    struct tenure_queue_options o = {.size = sizeof o, .kind = TENURE_QUEUE_PRIORITY};
+    tenure_queue *q = open_queue(c, "priority", &o);
+    static const struct {
+        int64_t priority;
+        const char *value;
+    } puts[] = {{5, "five a"}, {5, "five b"}, {1, "one"}, {300, "300"}};
+    for (size_t i = 0; i < 4; i++) {
+        struct tenure_queue_put_options p = {.size = sizeof p, .priority = puts[i].priority};
+        no_error(tenure_queue_put(q, S(puts[i].value), &p, &err), &err);
+    }
+    takes(q, "one");
+    takes(q, "five a");
+    takes(q, "five b");
+    takes(q, "300");
+    tenure_queue_close(q);
+    tenure_close(c);
+}
+
+static void an_item_comes_when_it_is_due(void **state)
+{
+    tenure_client *c = open_on(*state);
+    struct tenure_error err = {0};
+    struct tenure_queue_options o = {.size = sizeof o, .kind = TENURE_QUEUE_DELAY};
+    tenure_queue *q = open_queue(c, "delay", &o);
+    struct tenure_queue_put_options p = {.size = sizeof p, .delay_ms = 300};
+    int64_t before = test_now();
+    no_error(tenure_queue_put(q, S("later"), &p, &err), &err);
+    p.delay_ms = 0;
+    no_error(tenure_queue_put(q, S("now"), &p, &err), &err);
+    takes(q, "now");
+    takes(q, "later");
+    assert_true(test_now() - before >= 300);
+    tenure_queue_close(q);
+    tenure_close(c);
+}
+
+/* ---- many takers, and a server that is killed ---- */
+
+struct taker {
+    const struct server *server;
+    const struct tenure_queue_options *o;
+    pthread_t thread;
+    int failures;
+};
+
+static atomic_int had[ITEMS], total;
+
+static void *take_many(void *arg)
+{
+    struct taker *t = arg;
+    tenure_client *c = open_on(t->server);
+    tenure_queue *q = open_queue(c, "many", t->o);
+    struct tenure_error err = {0};
+    for (;;) {
+        struct tenure_queue_item *item = NULL;
+        if (tenure_queue_take(q, 0, &item, &err) < 0) {
+            fprintf(stderr, "take: %s\n", err.text);
+            t->failures++;
+            break;
+        }
+        int number = atoi(item->value.data);
+        if (number >= 0 && item->token && tenure_queue_ack(q, item, &err) < 0) {
+            fprintf(stderr, "ack: %s\n", err.text);
+            t->failures++;
+        }
+        if (number < 0 && item->token)
+            tenure_queue_ack(q, item, NULL);
+        tenure_queue_item_free(item);
+        if (number < 0)
+            break;
+        atomic_fetch_add(&had[number], 1);
+        atomic_fetch_add(&total, 1);
+    }
+    tenure_queue_close(q);
+    tenure_close(c);
+    return NULL;
+}
+
+static void each_item_is_had_once(struct server *server, enum tenure_queue_kind kind)
+{
+    struct tenure_queue_options o = {.size = sizeof o, .kind = kind};
+    struct taker takers[TAKERS] = {{0}};
+    memset(had, 0, sizeof had);
+    for (int i = 0; i < TAKERS; i++) {
+        takers[i].server = server;
+        takers[i].o = &o;
+        assert_int_equal(pthread_create(&takers[i].thread, NULL, take_many, &takers[i]), 0);
+    }
+    tenure_client *c = open_on(server);
+    tenure_queue *q = open_queue(c, "many", &o);
+    for (int i = 0; i < ITEMS; i++) {
+        char value[16];
+        snprintf(value, sizeof value, "%d", i);
+        if (i == ITEMS / 2) {
+            server_kill(server);
+            server_restart(server);
+        }
+        put_item(q, value);
+    }
+    for (int i = 0; i < TAKERS; i++)
+        put_item(q, "-1");
+    for (int i = 0; i < TAKERS; i++) {
+        pthread_join(takers[i].thread, NULL);
+        assert_int_equal(takers[i].failures, 0);
+    }
+    for (int i = 0; i < ITEMS; i++)
+        if (atomic_load(&had[i]) != 1)
+            fail_msg("item %d was had %d times", i, atomic_load(&had[i]));
+    assert_int_equal(keys_under(c, "/queues/many/"), 0);
+    tenure_queue_close(q);
+    tenure_close(c);
+}
+
+static void each_item_is_had_once_over_a_restart_of_the_server(void **state)
+{
+    each_item_is_had_once(*state, TENURE_QUEUE_FIFO);
+}
+
+static void work_is_acknowledged_once_over_a_restart_of_the_server(void **state)
+{
+    each_item_is_had_once(*state, TENURE_QUEUE_WORK);
+}
+
+/* ---- work ---- */
+
+static const struct tenure_queue_options work = {
+    .size = sizeof work, .kind = TENURE_QUEUE_WORK, .ttl_s = 2, .deliveries_max = 2};
+
+/* Another process that takes one item and stays until it is killed. */
+static pid_t worker(const char *url, int *ret_fd)
+{
+    int fds[2];
+    assert_int_equal(pipe(fds), 0);
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        struct tenure_queue_item *item = NULL;
+        tenure_client *c = tenure_open(url, NULL, NULL);
+        tenure_queue *q = c ? tenure_queue_open(c, "jobs", &work, NULL) : NULL;
+        bool got = q && tenure_queue_take(q, 0, &item, NULL) == 0;
+        if (write(fds[1], got ? "t" : "f", 1) != 1)
+            _exit(1);
+        pause();
+        _exit(0);
+    }
+    close(fds[1]);
+    *ret_fd = fds[0];
+    return pid;
+}
+
+static void kill_worker(pid_t pid, int fd)
+{
+    int status;
+    char said = 0;
+    assert_int_equal(read(fd, &said, 1), 1);
+    assert_int_equal(said, 't');
+    kill(pid, SIGKILL);
+    waitpid(pid, &status, 0);
+    close(fd);
+}
+
+static void work_of_a_killed_worker_comes_again_and_is_buried_in_the_end(void **state)
+{
+    int fds[2];
+    pid_t pid = worker(server_url(*state), &fds[0]); /* before any thread of ours */
+    pid_t second = worker(server_url(*state), &fds[1]);
+    tenure_client *c = open_on(*state);
+    tenure_queue *q = open_queue(c, "jobs", &work);
+    struct tenure_error err = {0};
+    put_item(q, "poison");
+    put_item(q, "other");
+    kill_worker(pid, fds[0]);
+    kill_worker(second, fds[1]);
+    for (int i = 0; i < 2; i++) { /* both come again, in either order: the workers died at the same time */
+        struct tenure_queue_item *item = take_item(q, 0);
+        assert_int_equal(item->deliveries, 2);
+        assert_true(item->token > 0);
+        if (strcmp(item->value.data, "poison") == 0) {
+            no_error(tenure_queue_nack(q, item, 0, &err), &err); /* as often as may be */
+        } else {
+            no_error(tenure_queue_extend(q, item, &err), &err);
+            no_error(tenure_queue_ack(q, item, &err), &err);
+            assert_int_equal(tenure_queue_ack(q, item, &err), TENURE_ELOST);
+        }
+        tenure_queue_item_free(item);
+    }
+    assert_int_equal(keys_under(c, "/queues/jobs/dead/"), 1);
+    assert_int_equal(keys_under(c, "/queues/jobs/"), 1);
+    tenure_queue_close(q);
+    tenure_close(c);
+}
+
+static void a_claim_runs_out_unless_it_is_extended(void **state)
+{
+    tenure_client *c = open_on(*state);
+    struct tenure_error err = {0};
+    struct tenure_queue_options o = {.size = sizeof o, .kind = TENURE_QUEUE_WORK, .claim_ms = 2000};
+    tenure_queue *q = open_queue(c, "claims", &o);
+    put_item(q, "job");
+    struct tenure_queue_item *first = take_item(q, 0);
+    no_error(tenure_queue_extend(q, first, &err), &err);
+    struct tenure_queue_item *again = take_item(q, 0);
+    assert_string_equal(again->value.data, "job");
+    assert_int_equal(again->deliveries, 2);
+    assert_true(again->token > first->token);
+    assert_int_equal(tenure_queue_extend(q, first, &err), TENURE_ELOST);
+    assert_int_equal(tenure_queue_ack(q, first, &err), TENURE_ELOST);
+    no_error(tenure_queue_nack(q, again, 100, &err), &err);
+    tenure_queue_item_free(again);
+    again = take_item(q, 0);
+    assert_int_equal(again->deliveries, 3);
+    no_error(tenure_queue_ack(q, again, &err), &err);
+    tenure_queue_item_free(again);
+    tenure_queue_item_free(first);
+    assert_int_equal(keys_under(c, "/queues/claims/"), 0);
+    tenure_queue_close(q);
+    tenure_close(c);
+}
+
+static void closing_a_queue_gives_its_claims_back(void **state)
+{
+    tenure_client *c = open_on(*state);
+    struct tenure_error err = {0};
+    struct tenure_queue_options o = {.size = sizeof o, .kind = TENURE_QUEUE_WORK, .ttl_s = 60};
+    tenure_queue *q = open_queue(c, "back", &o), *other = open_queue(c, "back", &o);
+    put_item(q, "job");
+    struct tenure_queue_item *item = take_item(q, 0);
+    tenure_queue_close(q);
+    tenure_queue_item_free(item);
+    item = take_item(other, 0);
+    assert_int_equal(item->deliveries, 2);
+    no_error(tenure_queue_ack(other, item, &err), &err);
+    tenure_queue_item_free(item);
+    tenure_queue_close(other);
+    tenure_close(c);
+}
+
+/* ---- without waiting ---- */
+
+struct told {
+    atomic_int done;
+    int code;
+    struct tenure_queue_item *item;
+};
+
+static void on_done(void *user, int code, const struct tenure_error *err)
+{
+    struct told *t = user;
+    (void)err;
+    t->code = code;
+    atomic_store(&t->done, 1);
+}
+
+static void on_item(void *user, int code, struct tenure_queue_item *item, const struct tenure_error *err)
+{
+    struct told *t = user;
+    t->item = item;
+    on_done(user, code, err);
+}
+
+static void all_of_it_can_be_started(void **state)
+{
+    tenure_client *c = open_on(*state);
+    struct tenure_error err = {0};
+    struct tenure_queue_options o = {.size = sizeof o, .kind = TENURE_QUEUE_WORK};
+    tenure_queue *q = open_queue(c, "started", &o);
+    struct told taken = {0}, given_up = {0}, put_told = {0}, settled[3] = {{0}}, closed = {0};
+    tenure_wait *w = tenure_queue_take_start(q, 0, on_item, &given_up, &err);
+    tenure_wait_stop(w);
+    await_flag(&given_up.done);
+    assert_int_equal(given_up.code, TENURE_ECANCELLED);
+    assert_null(given_up.item);
+    w = tenure_queue_take_start(q, 0, on_item, &taken, &err);
+    assert_int_equal(tenure_queue_put_start(q, S("job"), NULL, on_done, &put_told, &err), 0);
+    await_flag(&put_told.done);
+    assert_int_equal(put_told.code, 0);
+    await_flag(&taken.done);
+    assert_int_equal(taken.code, 0);
+    assert_string_equal(taken.item->value.data, "job");
+    tenure_wait_stop(w);
+    assert_int_equal(tenure_queue_extend_start(q, taken.item, on_done, &settled[0], &err), 0);
+    await_flag(&settled[0].done);
+    assert_int_equal(tenure_queue_ack_start(q, taken.item, on_done, &settled[1], &err), 0);
+    await_flag(&settled[1].done);
+    assert_int_equal(tenure_queue_nack_start(q, taken.item, 0, on_done, &settled[2], &err), 0);
+    await_flag(&settled[2].done);
+    assert_int_equal(settled[0].code, 0);
+    assert_int_equal(settled[1].code, 0);
+    assert_int_equal(settled[2].code, TENURE_ELOST);
+    tenure_queue_item_free(taken.item);
+    w = tenure_queue_take_start(q, 0, on_item, &closed, &err);
+    tenure_queue_close(q);
+    await_flag(&closed.done);
+    assert_int_equal(closed.code, TENURE_ECANCELLED);
+    tenure_wait_stop(w);
+    tenure_close(c);
+}
+
+static void a_close_ends_a_take(void **state)
+{
+    tenure_client *c = open_on(*state);
+    struct told told = {0};
+    tenure_queue *q = open_queue(c, "closed", NULL);
+    assert_non_null(tenure_queue_take_start(q, 0, on_item, &told, NULL));
+    tenure_close(c);
+    assert_int_equal(atomic_load(&told.done), 1);
+    assert_int_equal(told.code, TENURE_ECLOSED);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(work_of_a_killed_worker_comes_again_and_is_buried_in_the_end),
+        cmocka_unit_test(items_come_out_in_order),
+        cmocka_unit_test(what_is_wrong_is_refused),
+        cmocka_unit_test(the_lowest_number_comes_first),
+        cmocka_unit_test(an_item_comes_when_it_is_due),
+        cmocka_unit_test(each_item_is_had_once_over_a_restart_of_the_server),
+        cmocka_unit_test(work_is_acknowledged_once_over_a_restart_of_the_server),
+        cmocka_unit_test(a_claim_runs_out_unless_it_is_extended),
+        cmocka_unit_test(closing_a_queue_gives_its_claims_back),
+        cmocka_unit_test(all_of_it_can_be_started),
+        cmocka_unit_test(a_close_ends_a_take),
+    };
+    return cmocka_run_group_tests(tests, setup_server, teardown_server);
+}
