@@ -772,7 +772,9 @@ static void chaos_step(struct chaos *k)
 static void drain(struct chaos *k)
 {
     fake_set_judge(NULL, NULL);
-    for (int round = 0; round < 4000 && (round < 50 || keys_under("/queues/q/")); round++) {
+    int quiet = 0; /* what was taken last must be told, too */
+    for (int round = 0; round < 4000 && quiet < 50; round++) {
+        quiet = keys_under("/queues/q/") ? 0 : quiet + 1;
         for (int i = 0; i < k->end_of_takers; i++) {
             struct asker *who = &askers[i];
             if (!who->task && who->ended == 1 && who->what == TAKES && who->code == 0) {
