@@ -22,6 +22,7 @@
 #include <tenure/lock.h>
 #include <tenure/maintenance.h>
 #include <tenure/multilock.h>
+#include <tenure/namespace.h>
 #include <tenure/queue.h>
 #include <tenure/rwlock.h>
 #include <tenure/semaphore.h>

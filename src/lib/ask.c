@@ -11,6 +11,8 @@
 
 #include <stdlib.h>
 
+#include "lib/view.h"
+
 #define INPUT_MAX ((size_t)256 << 20)
 
 static void ask_run(struct post *p, tn_ms now);
@@ -59,8 +61,14 @@ bytes ask_keep(struct ask *k, bytes s)
 struct ask *ask_enter(tenure_client *c, const struct ask_type *type, bool blocks, int64_t timeout_ms,
                       struct tenure_error *err)
 {
+    bytes ns = type->in_namespace ? view_of(&c) : bytes_of(NULL, 0);
     int rc = blocks ? handle_enter_blocking(c, type->what, err) : handle_enter(c, err);
-    return rc < 0 ? NULL : ask_new(c, type, timeout_ms, err);
+    struct ask *k = rc < 0 ? NULL : ask_new(c, type, timeout_ms, err);
+    if (k) {
+        k->ns = ns;
+        k->strip = ns.len;
+    }
+    return k;
 }
 
 bool ask_keep_string(struct ask *k, const char *s, bytes *ret, struct tenure_error *err)

@@ -13,9 +13,10 @@
 struct ask;
 
 struct ask_type {
-    const char *what; /* "get": in error texts */
-    bool writes;      /* whether a lost answer leaves a doubt */
-    bool is_awaited;  /* a waiter stays until it has ended, because what its callbacks reach for is his */
+    const char *what;  /* "get": in error texts */
+    bool writes;       /* whether a lost answer leaves a doubt */
+    bool in_namespace; /* may be made on a view; the rest of the file sees to its keys */
+    bool is_awaited;   /* a waiter stays until it has ended, because what its callbacks reach for is his */
     /* Hands it to an engine; its end comes by ask_ended(user = the call). 0, or a code with err filled. */
     int (*begin)(struct ask *k, const struct client_call_options *opt, tn_ms now, struct tenure_error *err);
     /* From the engine's answer (code 0) to result, a or b. 0 or TENURE_ENOMEM. May be NULL. */
@@ -32,6 +33,8 @@ struct ask {
     tn_ms deadline;
     bool keeps;         /* inputs must be copied: the call is begun on another thread than it was made on */
     struct arena arena; /* of the copies */
+    bytes ns;           /* of the view it was made on; borrowed while the request is made */
+    size_t strip;       /* how much of the keys answered is not shown */
     union {
         struct range_req range;
         struct put_req put;

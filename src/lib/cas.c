@@ -79,7 +79,7 @@ static int put_request(struct ask *k, struct tenure_bytes key, struct tenure_byt
     if (mod_revision < 0)
         return error_set(err, TENURE_EINVALID, "mod_revision %lld is below 0", (long long)mod_revision);
     struct put_req *put = &c->then.put;
-    int rc = request_put(key, value, o, put, err);
+    int rc = request_put(bytes_of(NULL, 0), key, value, o, &k->arena, put, err);
     if (rc < 0)
         return rc;
     put->key = ask_keep(k, put->key);
@@ -103,7 +103,7 @@ static int delete_request(struct ask *k, struct tenure_bytes key, int64_t mod_re
     if (o->prefix || o->from_key || o->range_end.len > 0)
         return error_set(err, TENURE_EINVALID, "more than one key");
     struct delete_req *del = &c->then.del;
-    int rc = request_delete(key, o, &k->arena, del, err);
+    int rc = request_delete(bytes_of(NULL, 0), key, o, &k->arena, del, err);
     if (rc < 0)
         return rc;
     del->range.key = ask_keep(k, del->range.key);

@@ -13,11 +13,13 @@
 
 #include "lib/handle.h"
 #include "lib/post.h"
+#include "lib/view.h"
 
 #define DELIVER_ROUNDS_MAX 100
 
 void handle_free(tenure_client *c)
 {
+    views_free(c);
     posts_fini(&c->posts);
     buf_fini(&c->out);
     lib_secure_close(c);
@@ -119,6 +121,12 @@ static void close_start_run(void *arg)
 
 void tenure_close_start(tenure_client *c, void (*on_closed)(void *user), void *user)
 {
+    if (c && c->kind == HANDLE_VIEW) {
+        view_close(c);
+        if (on_closed)
+            on_closed(user);
+        return;
+    }
     struct close_start s = {c, on_closed, user};
     if (c && !handle_is_forked(c))
         handle_sync(c, close_start_run, &s);
@@ -179,7 +187,9 @@ void tenure_close(tenure_client *c)
 {
     if (!c)
         return;
-    if (handle_is_forked(c))
+    if (c->kind == HANDLE_VIEW)
+        view_close(c);
+    else if (handle_is_forked(c))
         handle_close_forked(c);
     else if (must_not_wait(c))
         tenure_close_start(c, NULL, NULL);

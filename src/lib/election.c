@@ -11,6 +11,7 @@
 #include "lib/ask.h"
 #include "lib/result.h"
 #include "lib/session.h"
+#include "lib/view.h"
 #include "recipes/election.h"
 
 #define KEY_MAX 8192 /* prefix, name and lease are shorter */
@@ -25,6 +26,7 @@ struct tenure_election {
     struct election *engine;
     struct lib_session_user on; /* no session: the engine has one of its own */
     bool has_ended, is_stopped;
+    size_t strip;      /* of a view: how much of the key is not shown */
     struct stop *stop; /* made with it, so that stopping cannot fail */
     bool stop_is_sent, stop_is_told;
     void (*on_gained)(tenure_election *e, tenure_token token, void *user);
@@ -51,7 +53,7 @@ static tenure_election *election_of(const struct object *o)
 /* A key that there is no memory for is shown as none. */
 static void note_key(tenure_election *e)
 {
-    bytes key = election_key(e->engine);
+    bytes key = view_strip(election_key(e->engine), e->strip);
     char *copy = key.len > 0 && key.len < KEY_MAX ? strndup((const char *)key.data, key.len) : NULL;
     pthread_mutex_lock(&e->key_mutex);
     free(e->key);
@@ -245,6 +247,7 @@ static tenure_election *election_alloc(const struct tenure_election_options *o, 
 
 struct start {
     tenure_client *handle;
+    bytes ns;
     const char *name;
     struct tenure_election_options o;
     tenure_election *election;
@@ -270,7 +273,15 @@ static int begin(struct start *s, tenure_election *e)
             return rc;
         opt.session = e->on.session->engine;
     }
-    return election_start(s->handle->engine, s->name, &opt, &callbacks, e, handle_now(s->handle), &e->engine, s->err);
+    char *prefix = s->ns.len > 0 ? view_recipe_prefix(s->ns, s->o.prefix, "/election/", s->err) : NULL;
+    if (s->ns.len > 0 && !prefix)
+        return TENURE_ENOMEM;
+    if (prefix)
+        opt.prefix = prefix;
+    e->strip = s->ns.len;
+    int rc = election_start(s->handle->engine, s->name, &opt, &callbacks, e, handle_now(s->handle), &e->engine, s->err);
+    free(prefix);
+    return rc;
 }
 
 static void start_run(void *arg)
@@ -307,7 +318,8 @@ tenure_election *tenure_election_start(tenure_client *c, const char *name, const
                                        struct tenure_error *err)
 {
     struct tenure_error own = {0};
-    struct start s = {.handle = c, .name = name, .err = err ? err : &own};
+    bytes ns = view_of(&c);
+    struct start s = {.handle = c, .ns = ns, .name = name, .err = err ? err : &own};
     if (handle_enter(c, err) < 0 || options_check(name, o, &s.o, err) < 0)
         return NULL;
     if (!handle_sync(c, start_run, &s))

@@ -20,6 +20,8 @@ int handle_enter(const tenure_client *c, struct tenure_error *err)
     if (handle_is_forked(c))
         return error_set(err, TENURE_EFORKED, "the handle belongs to process %d; open one of this process's own",
                          (int)c->pid);
+    if (c->kind == HANDLE_VIEW)
+        return error_set(err, TENURE_EINVALID, "a namespace has no such call: make it on the handle itself");
     return 0;
 }
 

@@ -34,7 +34,7 @@
 #define LATE_MS        80     /* a blocked caller goes on by itself so long after its deadline */
 #define TIMEOUT_MAX_MS (INT64_C(1) << 52)
 
-enum handle_kind { HANDLE_BLOCKING, HANDLE_UV, HANDLE_POLL };
+enum handle_kind { HANDLE_BLOCKING, HANDLE_UV, HANDLE_POLL, HANDLE_VIEW /* of another: view.h */ };
 
 /* OPEN -> CLOSING (objects end, no new work) -> CLOSED (nothing of it is left on the loop) */
 enum handle_state { HANDLE_OPEN, HANDLE_CLOSING, HANDLE_CLOSED };
@@ -74,6 +74,11 @@ struct tenure_client {
     void (*log)(void *user, int level, const char *line);
     void *log_user;
 
+    struct list views;    /* of it, under the mutex of posts */
+    struct list in_views; /* this and the next two: of a view alone */
+    tenure_client *root;
+    bytes ns; /* what its keys lie below; behind the struct */
+
     struct posts posts;
 
     enum handle_state state;
@@ -106,7 +111,7 @@ struct tenure_client {
 
 /* ---- at the door of each public function ---- */
 
-/* 0, or TENURE_EFORKED in a child, TENURE_EINVALID for NULL. Any thread. */
+/* 0, or TENURE_EFORKED in a child, TENURE_EINVALID for NULL and for a view. Any thread. */
 int handle_enter(const tenure_client *c, struct tenure_error *err) MUST_USE;
 /* The same, and TENURE_EINVALID where blocking would be for ever: another kind of handle, or the loop's own thread. */
 int handle_enter_blocking(const tenure_client *c, const char *what, struct tenure_error *err) MUST_USE;

@@ -7,11 +7,13 @@
 #include "lib/ask.h"
 #include "lib/range.h"
 #include "lib/result.h"
+#include "lib/view.h"
 
 struct tenure_range_iter {
     struct object object;
     struct client_pager *pager; /* NULL once it was freed */
     int64_t timeout_ms;
+    size_t strip; /* of a view: how much of the keys is not shown */
 };
 
 static tenure_range_iter *iter_of(const struct object *o)
@@ -53,6 +55,7 @@ static const struct object_type iter_type = {
 
 struct start {
     tenure_client *handle;
+    bytes ns;
     struct tenure_bytes key;
     struct tenure_range_options o;
     tenure_range_iter *iter;
@@ -62,7 +65,7 @@ struct start {
 static int make_pager(struct start *s, struct client_pager **ret)
 {
     struct arena a;
-    struct range_words words = {s->key, s->o.prefix, s->o.from_key, s->o.range_end};
+    struct range_words words = {s->key, s->o.prefix, s->o.from_key, s->o.range_end, s->ns};
     struct client_pager_options opt = {
         .range = {.limit = s->o.limit,
                   .revision = s->o.revision,
@@ -99,6 +102,7 @@ static void start_run(void *arg)
         return;
     }
     it->timeout_ms = s->o.timeout_ms;
+    it->strip = s->ns.len;
     object_init(&it->object, s->handle, &iter_type);
     s->iter = it;
 }
@@ -107,7 +111,8 @@ tenure_range_iter *tenure_range_iter_new(tenure_client *c, struct tenure_bytes k
                                          const struct tenure_range_options *o, struct tenure_error *err)
 {
     struct tenure_error own = {0};
-    struct start s = {.handle = c, .key = key, .err = err ? err : &own};
+    bytes ns = view_of(&c);
+    struct start s = {.handle = c, .ns = ns, .key = key, .err = err ? err : &own};
     if (handle_enter(c, err) < 0 || options_take(&s.o, sizeof s.o, o, "range", err) < 0)
         return NULL;
     if (s.o.revision < 0 || s.o.limit < 0 || s.o.timeout_ms < 0) {
@@ -142,6 +147,7 @@ static int page_begin(struct ask *k, const struct client_call_options *opt, tn_m
 
 static int page_convert(struct ask *k, const struct client_result *r)
 {
+    view_strip_kvs(r->range->kvs, r->range->n_kvs, k->strip);
     k->result = result_get(r->range);
     return k->result ? 0 : TENURE_ENOMEM;
 }
@@ -165,7 +171,7 @@ static struct ask *page_new(tenure_range_iter *it, bool blocks, struct tenure_er
     }
     struct ask *k = ask_enter(it->object.handle, &page_type, blocks, it->timeout_ms, err);
     if (k)
-        k->req.iter = it;
+        k->req.iter = it, k->strip = it->strip;
     return k;
 }
 

@@ -4,6 +4,7 @@
 #include "lib/ask.h"
 #include "lib/request.h"
 #include "lib/result.h"
+#include "lib/view.h"
 
 struct tenure_bytes tenure_str(const char *s)
 {
@@ -35,6 +36,7 @@ BEGIN(compact, compact)
 
 static int get_convert(struct ask *k, const struct client_result *r)
 {
+    view_strip_kvs(r->range->kvs, r->range->n_kvs, k->strip);
     k->result = result_get(r->range);
     return k->result ? 0 : TENURE_ENOMEM;
 }
@@ -43,22 +45,23 @@ ASK_COMPLETE(get_complete, tenure_get_cb, struct tenure_get_result)
 
 static const struct ask_type get_type = {
     .what = "get",
+    .in_namespace = true,
     .begin = range_begin,
     .convert = get_convert,
     .result_free = free,
     .complete = get_complete,
 };
 
-static struct ask *get_new(tenure_client *c, struct tenure_bytes key, const struct tenure_get_options *options,
-                           struct tenure_error *err)
+static struct ask *get_new(tenure_client *c, bool blocks, struct tenure_bytes key,
+                           const struct tenure_get_options *options, struct tenure_error *err)
 {
     struct tenure_get_options o;
     if (options_take(&o, sizeof o, options, "get", err) < 0)
         return NULL;
-    struct ask *k = ask_new(c, &get_type, o.timeout_ms, err);
+    struct ask *k = ask_enter(c, &get_type, blocks, o.timeout_ms, err);
     if (!k)
         return NULL;
-    if (request_get(key, &o, &k->arena, &k->req.range, err) < 0 || keep_range(k, &k->req.range.range, err) < 0)
+    if (request_get(k->ns, key, &o, &k->arena, &k->req.range, err) < 0 || keep_range(k, &k->req.range.range, err) < 0)
         return ask_drop(k, err);
     return k;
 }
@@ -69,9 +72,7 @@ int tenure_get(tenure_client *c, struct tenure_bytes key, const struct tenure_ge
     struct tenure_error own = {0};
     void *result = NULL;
     err = err ? err : &own;
-    int rc = handle_enter_blocking(c, "get", err);
-    if (rc == 0)
-        rc = ask_finish(get_new(c, key, o, err), &result, err);
+    int rc = ask_finish(get_new(c, true, key, o, err), &result, err);
     if (rc == 0 && ret)
         *ret = result;
     else
@@ -84,15 +85,16 @@ int tenure_get_start(tenure_client *c, struct tenure_bytes key, const struct ten
 {
     struct tenure_error own = {0};
     err = err ? err : &own;
-    int rc = handle_enter(c, err);
-    return rc < 0 ? rc : ask_go(get_new(c, key, o, err), (void (*)(void))cb, user, err);
+    return ask_go(get_new(c, false, key, o, err), (void (*)(void))cb, user, err);
 }
 
 /* ---- put ---- */
 
 static int put_convert(struct ask *k, const struct client_result *r)
 {
-    k->result = result_put(r->put);
+    struct put_resp put = *r->put;
+    put.prev_kv.key = view_strip(put.prev_kv.key, k->strip);
+    k->result = result_put(&put);
     return k->result ? 0 : TENURE_ENOMEM;
 }
 
@@ -100,6 +102,7 @@ ASK_COMPLETE(put_complete, tenure_put_cb, struct tenure_put_result)
 
 static const struct ask_type put_type = {
     .what = "put",
+    .in_namespace = true,
     .writes = true,
     .begin = put_begin,
     .convert = put_convert,
@@ -117,16 +120,16 @@ static int keep_put(struct ask *k, struct put_req *r, struct tenure_error *err)
     return 0;
 }
 
-static struct ask *put_new(tenure_client *c, struct tenure_bytes key, struct tenure_bytes value,
+static struct ask *put_new(tenure_client *c, bool blocks, struct tenure_bytes key, struct tenure_bytes value,
                            const struct tenure_put_options *options, struct tenure_error *err)
 {
     struct tenure_put_options o;
     if (options_take(&o, sizeof o, options, "put", err) < 0)
         return NULL;
-    struct ask *k = ask_new(c, &put_type, o.timeout_ms, err);
+    struct ask *k = ask_enter(c, &put_type, blocks, o.timeout_ms, err);
     if (!k)
         return NULL;
-    if (request_put(key, value, &o, &k->req.put, err) < 0 || keep_put(k, &k->req.put, err) < 0)
+    if (request_put(k->ns, key, value, &o, &k->arena, &k->req.put, err) < 0 || keep_put(k, &k->req.put, err) < 0)
         return ask_drop(k, err);
     return k;
 }
@@ -137,9 +140,7 @@ int tenure_put(tenure_client *c, struct tenure_bytes key, struct tenure_bytes va
     struct tenure_error own = {0};
     void *result = NULL;
     err = err ? err : &own;
-    int rc = handle_enter_blocking(c, "put", err);
-    if (rc == 0)
-        rc = ask_finish(put_new(c, key, value, o, err), &result, err);
+    int rc = ask_finish(put_new(c, true, key, value, o, err), &result, err);
     if (rc == 0 && ret)
         *ret = result;
     else
@@ -152,14 +153,14 @@ int tenure_put_start(tenure_client *c, struct tenure_bytes key, struct tenure_by
 {
     struct tenure_error own = {0};
     err = err ? err : &own;
-    int rc = handle_enter(c, err);
-    return rc < 0 ? rc : ask_go(put_new(c, key, value, o, err), (void (*)(void))cb, user, err);
+    return ask_go(put_new(c, false, key, value, o, err), (void (*)(void))cb, user, err);
 }
 
 /* ---- delete ---- */
 
 static int delete_convert(struct ask *k, const struct client_result *r)
 {
+    view_strip_kvs(r->del->prev_kvs, r->del->n_prev_kvs, k->strip);
     k->result = result_delete(r->del);
     return k->result ? 0 : TENURE_ENOMEM;
 }
@@ -168,6 +169,7 @@ ASK_COMPLETE(delete_complete, tenure_delete_cb, struct tenure_delete_result)
 
 static const struct ask_type delete_type = {
     .what = "delete",
+    .in_namespace = true,
     .writes = true,
     .begin = delete_begin,
     .convert = delete_convert,
@@ -175,16 +177,16 @@ static const struct ask_type delete_type = {
     .complete = delete_complete,
 };
 
-static struct ask *delete_new(tenure_client *c, struct tenure_bytes key, const struct tenure_delete_options *options,
-                              struct tenure_error *err)
+static struct ask *delete_new(tenure_client *c, bool blocks, struct tenure_bytes key,
+                              const struct tenure_delete_options *options, struct tenure_error *err)
 {
     struct tenure_delete_options o;
     if (options_take(&o, sizeof o, options, "delete", err) < 0)
         return NULL;
-    struct ask *k = ask_new(c, &delete_type, o.timeout_ms, err);
+    struct ask *k = ask_enter(c, &delete_type, blocks, o.timeout_ms, err);
     if (!k)
         return NULL;
-    if (request_delete(key, &o, &k->arena, &k->req.del, err) < 0 || keep_range(k, &k->req.del.range, err) < 0)
+    if (request_delete(k->ns, key, &o, &k->arena, &k->req.del, err) < 0 || keep_range(k, &k->req.del.range, err) < 0)
         return ask_drop(k, err);
     return k;
 }
@@ -195,9 +197,7 @@ int tenure_delete(tenure_client *c, struct tenure_bytes key, const struct tenure
     struct tenure_error own = {0};
     void *result = NULL;
     err = err ? err : &own;
-    int rc = handle_enter_blocking(c, "delete", err);
-    if (rc == 0)
-        rc = ask_finish(delete_new(c, key, o, err), &result, err);
+    int rc = ask_finish(delete_new(c, true, key, o, err), &result, err);
     if (rc == 0 && ret)
         *ret = result;
     else
@@ -210,14 +210,14 @@ int tenure_delete_start(tenure_client *c, struct tenure_bytes key, const struct 
 {
     struct tenure_error own = {0};
     err = err ? err : &own;
-    int rc = handle_enter(c, err);
-    return rc < 0 ? rc : ask_go(delete_new(c, key, o, err), (void (*)(void))cb, user, err);
+    return ask_go(delete_new(c, false, key, o, err), (void (*)(void))cb, user, err);
 }
 
 /* ---- compact ---- */
 
 static const struct ask_type compact_type = {
     .what = "compact",
+    .in_namespace = true,
     .writes = true,
     .begin = compact_begin,
     .result_free = free,

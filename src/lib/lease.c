@@ -3,6 +3,7 @@
 
 #include "lib/ask.h"
 #include "lib/result.h"
+#include "lib/view.h"
 
 #define BEGIN(name, field)                                                                                             \
     static int name##_begin(struct ask *k, const struct client_call_options *opt, tn_ms now, struct tenure_error *err) \
@@ -35,6 +36,8 @@ static int keepalive_convert(struct ask *k, const struct client_result *r)
 
 static int ttl_convert(struct ask *k, const struct client_result *r)
 {
+    for (size_t i = 0; i < r->ttl->n_keys; i++)
+        r->ttl->keys[i] = view_strip(r->ttl->keys[i], k->strip);
     k->result = result_lease(r->ttl);
     return k->result ? 0 : TENURE_ENOMEM;
 }
@@ -73,6 +76,7 @@ ASK_COMPLETE(list_complete, tenure_lease_list_cb, struct tenure_lease_list)
 
 static const struct ask_type grant_type = {
     .what = "lease grant",
+    .in_namespace = true,
     .writes = true,
     .begin = grant_begin,
     .convert = grant_convert,
@@ -81,6 +85,7 @@ static const struct ask_type grant_type = {
 };
 static const struct ask_type revoke_type = {
     .what = "lease revoke",
+    .in_namespace = true,
     .writes = true,
     .begin = revoke_begin,
     .result_free = free,
@@ -88,6 +93,7 @@ static const struct ask_type revoke_type = {
 };
 static const struct ask_type keepalive_type = {
     .what = "lease keepalive",
+    .in_namespace = true,
     .begin = keepalive_once_begin,
     .convert = keepalive_convert,
     .result_free = free,
@@ -95,6 +101,7 @@ static const struct ask_type keepalive_type = {
 };
 static const struct ask_type ttl_type = {
     .what = "lease ttl",
+    .in_namespace = true,
     .begin = ttl_begin,
     .convert = ttl_convert,
     .result_free = free,
@@ -102,6 +109,7 @@ static const struct ask_type ttl_type = {
 };
 static const struct ask_type list_type = {
     .what = "lease list",
+    .in_namespace = true,
     .begin = list_begin,
     .convert = list_convert,
     .result_free = free,

@@ -18,6 +18,7 @@
 #include "lib/lock_value.h"
 #include "lib/post.h"
 #include "lib/session.h"
+#include "lib/view.h"
 
 enum state { ACQUIRING, HELD, LOST, FAILED, RELEASING, OVER };
 
@@ -30,6 +31,7 @@ struct tenure_lock {
     struct object object;
     char *name;
     struct tenure_lock_options o; /* its strings: owned */
+    size_t strip;                 /* of a view: how much of the key is not shown */
     struct rule rule;
     tn_ms wait_until;
     struct lib_session_user on; /* no session and engine NULL: it could not begin again */
@@ -168,7 +170,7 @@ static void note_key(tenure_lock *l)
     bytes key = lock_key(l->engine);
     memcpy(l->key_text, key.data, key.len); /* prefix, name, slash and 16 digits: it has room for that */
     l->key_text[key.len] = 0;
-    atomic_store(&l->key, l->key_text);
+    atomic_store(&l->key, l->key_text + l->strip);
 }
 
 static void note_held(tenure_lock *l, int64_t token)
@@ -357,6 +359,23 @@ static bool begin_again(tenure_lock *l)
     return begin(l, now, &ignored) == 0;
 }
 
+/* lock_alloc with the prefix below ns. */
+static tenure_lock *alloc_below(tenure_client *c, bytes ns, const char *name, const struct rule *rule,
+                                const struct tenure_lock_options *o, struct tenure_error *err)
+{
+    struct tenure_lock_options below = *o;
+    char *prefix = ns.len > 0 ? view_recipe_prefix(ns, o->prefix, "/locks/", err) : NULL;
+    if (ns.len > 0 && !prefix)
+        return NULL;
+    if (prefix)
+        below.prefix = prefix;
+    tenure_lock *l = lock_alloc(c, name, rule, &below, err);
+    if (l)
+        l->strip = ns.len;
+    free(prefix);
+    return l;
+}
+
 /* Takes l, also on failure. */
 static int lock_enter(tenure_lock *l, struct tenure_error *err)
 {
@@ -401,9 +420,10 @@ tenure_lock *lib_lock_start(tenure_client *c, const char *name, const struct rul
                             const struct tenure_lock_options *o, struct tenure_error *err)
 {
     struct tenure_lock_options own;
+    bytes ns = view_of(&c);
     if (handle_enter(c, err) < 0 || options_check(name, o, &own, err) < 0)
         return NULL;
-    struct start s = {.lock = lock_alloc(c, name, rule, &own, err), .err = err};
+    struct start s = {.lock = alloc_below(c, ns, name, rule, &own, err), .err = err};
     if (!s.lock)
         return NULL;
     if (handle_sync(c, start_run, &s))
@@ -450,7 +470,7 @@ static void acquire_run(struct post *p, tn_ms now)
         post_done(p, rc, &err);
 }
 
-static struct acquire *acquire_new(tenure_client *c, const char *name, const struct rule *rule,
+static struct acquire *acquire_new(tenure_client *c, bytes ns, const char *name, const struct rule *rule,
                                    const struct tenure_lock_options *o, struct tenure_error *err)
 {
     struct acquire *a = calloc(1, sizeof *a);
@@ -459,7 +479,7 @@ static struct acquire *acquire_new(tenure_client *c, const char *name, const str
         error_set(err, TENURE_ENOMEM, "lock: out of memory");
         return NULL;
     }
-    a->lock = lock_alloc(c, name, rule, o, err);
+    a->lock = alloc_below(c, ns, name, rule, o, err);
     if (a->lock)
         return a;
     post_unref(&a->post);
@@ -488,12 +508,13 @@ tenure_lock *lib_lock_acquire(tenure_client *c, const char *name, const struct r
                               const struct tenure_lock_options *o, struct tenure_error *err)
 {
     struct tenure_lock_options own;
+    bytes ns = view_of(&c);
     if (handle_enter_blocking(c, "lock", err) < 0 || options_check(name, o, &own, err) < 0)
         return NULL;
     own.on_acquired = NULL;
     own.on_released = NULL;
     tn_ms until = acquire_until(c, own.wait_ms);
-    struct acquire *a = acquire_new(c, name, rule, &own, err);
+    struct acquire *a = acquire_new(c, ns, name, rule, &own, err);
     if (!a)
         return NULL;
     tenure_lock *l = NULL;

@@ -4,6 +4,7 @@
 
 #include "lib/handle.h"
 #include "lib/lock_value.h"
+#include "lib/view.h"
 #include "recipes/queue.h"
 
 #define PREFIX_DEFAULT "/locks/"
@@ -169,7 +170,9 @@ int tenure_lock_list(tenure_client *c, const char *name, const char *prefix, str
     char *memory = NULL;
     struct tenure_lock_list *list = NULL;
     prefix = prefix ? prefix : PREFIX_DEFAULT;
-    int rc = handle_enter_blocking(c, "lock list", err);
+    tenure_client *root = c;
+    view_of(&root); /* the keys are read, and shown, as the view has them */
+    int rc = handle_enter_blocking(root, "lock list", err);
     if (rc == 0)
         rc = queue_check_name(prefix, name, err);
     if (rc < 0)

@@ -3,12 +3,14 @@
 
 #include "lib/post.h"
 #include "lib/result.h"
+#include "lib/view.h"
 #include "recipes/election.h"
 
 struct tenure_observer {
     struct object object;
     struct observer *engine;
     bool is_stopped;
+    size_t strip; /* of a view: how much of the key is not shown */
     void (*on_leader)(tenure_observer *o, const struct tenure_kv *kv, int64_t revision, void *user);
     void (*on_end)(tenure_observer *o, int code, const struct tenure_error *err, void *user);
     void *user;
@@ -24,6 +26,8 @@ static void on_leader(void *user, const struct kv *kv, tn_rev revision)
     tenure_observer *o = user;
     bool somebody = kv && kv->key.len > 0;
     struct tenure_kv leader = somebody ? result_kv(kv) : (struct tenure_kv){0};
+    if (somebody)
+        leader.key = result_bytes(view_strip(kv->key, o->strip));
     if (o->on_leader)
         o->on_leader(o, somebody ? &leader : NULL, revision, o->user);
 }
@@ -77,6 +81,7 @@ static const struct object_type observer_type = {
 
 struct start {
     tenure_client *handle;
+    bytes ns;
     const char *name;
     struct tenure_observer_options o;
     tenure_observer *observer;
@@ -87,8 +92,14 @@ static int begin(struct start *s, tenure_observer *o)
 {
     if (s->handle->state != HANDLE_OPEN)
         return error_set(s->err, TENURE_ECLOSED, "observe '%.100s': the handle is closed", s->name);
-    return observer_start(s->handle->engine, s->name, s->o.prefix, &callbacks, o, handle_now(s->handle), &o->engine,
-                          s->err);
+    char *prefix = s->ns.len > 0 ? view_recipe_prefix(s->ns, s->o.prefix, "/election/", s->err) : NULL;
+    if (s->ns.len > 0 && !prefix)
+        return TENURE_ENOMEM;
+    o->strip = s->ns.len;
+    int rc = observer_start(s->handle->engine, s->name, prefix ? prefix : s->o.prefix, &callbacks, o,
+                            handle_now(s->handle), &o->engine, s->err);
+    free(prefix);
+    return rc;
 }
 
 static void start_run(void *arg)
@@ -114,7 +125,8 @@ tenure_observer *tenure_observer_start(tenure_client *c, const char *name, const
                                        struct tenure_error *err)
 {
     struct tenure_error own = {0};
-    struct start s = {.handle = c, .name = name, .err = err ? err : &own};
+    bytes ns = view_of(&c);
+    struct start s = {.handle = c, .ns = ns, .name = name, .err = err ? err : &own};
     if (handle_enter(c, err) < 0)
         return NULL;
     if (!name || !name[0]) {

@@ -189,6 +189,7 @@ static tenure_client *alloc(enum handle_kind kind, struct tenure_error *err)
     for (size_t i = 0; i < SOCKETS_MAX; i++)
         c->sockets[i].fd = -1;
     list_init(&c->conns);
+    list_init(&c->views);
     list_init(&c->objects);
     list_init(&c->timed);
     list_init(&c->marks);

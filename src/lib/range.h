@@ -12,9 +12,10 @@ struct range_words {
     struct tenure_bytes key;
     bool prefix, from_key;
     struct tenure_bytes range_end;
+    bytes ns; /* what all keys lie below; empty = nothing */
 };
 
-/* Borrows key and range_end; what is made new is in a. TENURE_EINVALID: no key, or two of the three at once.
+/* Borrows key and range_end, or copies them below ns; what is made new is in a. from_key goes to the end of ns. TENURE_EINVALID: no key, or two of the three at once.
  * TENURE_ENOMEM. */
 int range_of(const struct range_words *w, struct arena *a, struct key_range *ret, struct tenure_error *err) MUST_USE;
 

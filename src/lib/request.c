@@ -4,10 +4,10 @@
 #include "lib/range.h"
 #include "lib/result.h"
 
-int request_get(struct tenure_bytes key, const struct tenure_get_options *o, struct arena *a, struct range_req *ret,
-                struct tenure_error *err)
+int request_get(bytes ns, struct tenure_bytes key, const struct tenure_get_options *o, struct arena *a,
+                struct range_req *ret, struct tenure_error *err)
 {
-    struct range_words words = {key, o->prefix, o->from_key, o->range_end};
+    struct range_words words = {key, o->prefix, o->from_key, o->range_end, ns};
     if (o->order < TENURE_ORDER_NONE || o->order > TENURE_ORDER_DESCEND)
         return error_set(err, TENURE_EINVALID, "order %d: unknown", (int)o->order);
     if (o->sort < TENURE_SORT_KEY || o->sort > TENURE_SORT_VALUE)
@@ -28,17 +28,20 @@ int request_get(struct tenure_bytes key, const struct tenure_get_options *o, str
     return range_of(&words, a, &ret->range, err);
 }
 
-int request_put(struct tenure_bytes key, struct tenure_bytes value, const struct tenure_put_options *o,
-                struct put_req *ret, struct tenure_error *err)
+int request_put(bytes ns, struct tenure_bytes key, struct tenure_bytes value, const struct tenure_put_options *o,
+                struct arena *a, struct put_req *ret, struct tenure_error *err)
 {
-    if (key.len == 0)
-        return error_set(err, TENURE_EINVALID, "the key is empty");
+    struct range_words words = {.key = key, .ns = ns};
+    struct key_range one;
     if (o->ignore_value && value.len > 0)
         return error_set(err, TENURE_EINVALID, "a value together with ignore_value");
     if (o->ignore_lease && o->lease != 0)
         return error_set(err, TENURE_EINVALID, "a lease together with ignore_lease");
+    int rc = range_of(&words, a, &one, err);
+    if (rc < 0)
+        return rc;
     *ret = (struct put_req){
-        .key = result_bytes_in(key),
+        .key = one.key,
         .value = result_bytes_in(value),
         .lease = o->lease,
         .prev_kv = o->prev_kv,
@@ -48,10 +51,10 @@ int request_put(struct tenure_bytes key, struct tenure_bytes value, const struct
     return 0;
 }
 
-int request_delete(struct tenure_bytes key, const struct tenure_delete_options *o, struct arena *a,
+int request_delete(bytes ns, struct tenure_bytes key, const struct tenure_delete_options *o, struct arena *a,
                    struct delete_req *ret, struct tenure_error *err)
 {
-    struct range_words words = {key, o->prefix, o->from_key, o->range_end};
+    struct range_words words = {key, o->prefix, o->from_key, o->range_end, ns};
     *ret = (struct delete_req){.prev_kv = o->prev_kv};
     return range_of(&words, a, &ret->range, err);
 }

@@ -10,6 +10,7 @@
 #include "lib/request.h"
 #include "lib/result.h"
 #include "lib/txn_copy.h"
+#include "lib/view.h"
 
 #define TXN_BYTES_MAX ((size_t)64 << 20)
 #define TXN_DEPTH_MAX 16    /* of transactions within each other; servers of etcd's take more */
@@ -22,6 +23,7 @@ struct tenure_txn {
     struct arena arena;
     struct txn_req req;
     size_t cap_compares, cap_success, cap_failure;
+    bytes ns;       /* what its keys lie below */
     unsigned depth; /* of the transactions within it; 0 = none */
     bool exact;
 };
@@ -31,6 +33,7 @@ tenure_txn *tenure_txn_new(tenure_client *c)
     tenure_txn *t = calloc(1, sizeof *t);
     if (!t)
         return NULL;
+    t->ns = view_of(&c);
     t->handle = c;
     arena_init(&t->arena, TXN_BYTES_MAX);
     return t;
@@ -110,7 +113,7 @@ static bool taken(tenure_txn *t, int rc)
 
 static void add_compare(tenure_txn *t, const struct tenure_compare *given)
 {
-    struct range_words words = {given->key, given->prefix, given->from_key, given->range_end};
+    struct range_words words = {given->key, given->prefix, given->from_key, given->range_end, t->ns};
     struct compare c = {
         .result = (int32_t)given->cmp,
         .target = (int32_t)given->target,
@@ -205,7 +208,7 @@ static void add_put(tenure_txn *t, bool success, struct tenure_bytes key, struct
     struct request_op op = {.kind = OP_PUT};
     int rc = options_take(&o, sizeof o, options, "put", &t->why);
     if (rc == 0)
-        rc = request_put(key, value, &o, &op.put, &t->why);
+        rc = request_put(t->ns, key, value, &o, &t->arena, &op.put, &t->why);
     if (rc == 0) {
         op.put.key = keep(t, op.put.key);
         op.put.value = keep(t, op.put.value);
@@ -252,7 +255,7 @@ static void add_get(tenure_txn *t, bool success, struct tenure_bytes key, const 
     struct request_op op = {.kind = OP_RANGE};
     int rc = options_take(&o, sizeof o, options, "get", &t->why);
     if (rc == 0)
-        rc = request_get(key, &o, &t->arena, &op.range, &t->why);
+        rc = request_get(t->ns, key, &o, &t->arena, &op.range, &t->why);
     if (rc == 0)
         keep_range(t, &op.range.range);
     add_op(t, success, rc, &op);
@@ -267,7 +270,7 @@ static void add_delete(tenure_txn *t, bool success, struct tenure_bytes key,
     struct request_op op = {.kind = OP_DELETE};
     int rc = options_take(&o, sizeof o, options, "delete", &t->why);
     if (rc == 0)
-        rc = request_delete(key, &o, &t->arena, &op.del, &t->why);
+        rc = request_delete(t->ns, key, &o, &t->arena, &op.del, &t->why);
     if (rc == 0)
         keep_range(t, &op.del.range);
     add_op(t, success, rc, &op);
@@ -334,6 +337,7 @@ static int txn_begin(struct ask *k, const struct client_call_options *opt, tn_ms
 
 static int txn_convert(struct ask *k, const struct client_result *r)
 {
+    view_strip_txn(r->txn, k->strip);
     k->result = result_txn(r->txn);
     if (k->result)
         ((struct tenure_txn_result *)k->result)->ops_unknown = k->a != 0;
@@ -403,6 +407,7 @@ static const struct ask_type *type_of(const tenure_txn *t)
 /* Answers whether there was memory. */
 static bool set_request(struct ask *k, const tenure_txn *t)
 {
+    k->strip = t->ns.len;
     k->req.txn = k->keeps ? txn_copy(&k->arena, &t->req) : &t->req;
     return k->req.txn != NULL;
 }

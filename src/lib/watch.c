@@ -4,6 +4,7 @@
 #include "lib/post.h"
 #include "lib/range.h"
 #include "lib/result.h"
+#include "lib/view.h"
 
 struct tenure_watch {
     struct object object;
@@ -11,6 +12,7 @@ struct tenure_watch {
     bool is_stopped;
     struct tenure_event *events; /* of the batch being told; kept for the next */
     size_t events_cap;
+    size_t strip; /* of a view: how much of the keys is not shown */
     void (*on_created)(void *user, int64_t revision);
     void (*on_events)(void *user, int64_t revision, const struct tenure_event *events, size_t n);
     void (*on_end)(void *user, int code, int64_t compact_revision, const struct tenure_error *err);
@@ -45,13 +47,20 @@ static void on_created(void *user, tn_rev revision)
         w->on_created(w->user, revision);
 }
 
-static struct tenure_event event_of(const struct event *e)
+static struct kv shown(struct kv kv, size_t strip)
 {
+    kv.key = view_strip(kv.key, strip);
+    return kv;
+}
+
+static struct tenure_event event_of(const struct event *e, size_t strip)
+{
+    struct kv kv = shown(e->kv, strip), prev_kv = shown(e->prev_kv, strip);
     return (struct tenure_event){
         .type = e->type == EVENT_DELETE ? TENURE_EVENT_DELETE : TENURE_EVENT_PUT,
-        .kv = result_kv(&e->kv),
+        .kv = result_kv(&kv),
         .has_prev_kv = e->has_prev_kv,
-        .prev_kv = result_kv(&e->prev_kv),
+        .prev_kv = result_kv(&prev_kv),
     };
 }
 
@@ -87,7 +96,7 @@ static void on_events(void *user, const struct client_watch_events *e)
         return;
     }
     for (size_t i = 0; i < e->n_events; i++)
-        w->events[i] = event_of(&e->events[i]);
+        w->events[i] = event_of(&e->events[i], w->strip);
     if (w->on_events)
         w->on_events(w->user, e->revision, w->events, e->n_events);
 }
@@ -151,6 +160,7 @@ static const struct object_type watch_type = {
 
 struct start {
     tenure_client *handle;
+    bytes ns;
     struct tenure_bytes key;
     struct tenure_watch_options o;
     tenure_watch *watch;
@@ -160,7 +170,7 @@ struct start {
 static int begin(struct start *s, tenure_watch *w)
 {
     struct arena a;
-    struct range_words words = {s->key, s->o.prefix, s->o.from_key, s->o.range_end};
+    struct range_words words = {s->key, s->o.prefix, s->o.from_key, s->o.range_end, s->ns};
     struct watch_create_req req = {
         .start_revision = s->o.revision,
         .progress_notify = s->o.progress_notify,
@@ -191,6 +201,7 @@ static void start_run(void *arg)
     w->on_events = s->o.on_events;
     w->on_end = s->o.on_end;
     w->user = s->o.user;
+    w->strip = s->ns.len;
     if (begin(s, w) < 0) {
         free(w);
         return;
@@ -203,7 +214,8 @@ tenure_watch *tenure_watch_start(tenure_client *c, struct tenure_bytes key, cons
                                  struct tenure_error *err)
 {
     struct tenure_error own = {0};
-    struct start s = {.handle = c, .key = key, .err = err ? err : &own};
+    bytes ns = view_of(&c);
+    struct start s = {.handle = c, .ns = ns, .key = key, .err = err ? err : &own};
     if (handle_enter(c, err) < 0 || options_take(&s.o, sizeof s.o, o, "watch", err) < 0)
         return NULL;
     if (s.o.revision < 0) {

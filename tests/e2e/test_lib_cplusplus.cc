@@ -11,6 +11,7 @@
 #include <tenure/kv.h>
 #include <tenure/lock.h>
 #include <tenure/maintenance.h>
+#include <tenure/namespace.h>
 #include <tenure/services.h>
 #include <tenure/stm.h>
 #include <tenure/tenure.h>

@@ -85,12 +85,34 @@ static void contradictions_and_no_key_are_refused(void **state)
     is_refused((struct range_words){.key = b("k"), .from_key = true, .range_end = b("m")});
 }
 
+static void is_below(struct range_words w, const char *key, const char *end)
+{
+    struct key_range r;
+    w.ns = bytes_str("ns/");
+    assert_int_equal(range_of(&w, &arena, &r, NULL), 0);
+    assert_true(bytes_equal(r.key, bytes_str(key)));
+    assert_true(bytes_equal(r.range_end, bytes_str(end)));
+}
+
+static void everything_stays_below_a_namespace(void **state)
+{
+    (void)state;
+    is_below((struct range_words){.key = b("k")}, "ns/k", "");
+    is_below((struct range_words){.key = b("k"), .prefix = true}, "ns/k", "ns/l");
+    is_below((struct range_words){.key = b(""), .prefix = true}, "ns/", "ns0");
+    is_below((struct range_words){.key = b("k"), .from_key = true}, "ns/k", "ns0");
+    is_below((struct range_words){.key = b("k"), .range_end = b("m")}, "ns/k", "ns/m");
+    is_below((struct range_words){.key = b("k"), .range_end = {"", 1}}, "ns/k", "ns0");
+    is_refused((struct range_words){.key = b(""), .ns = bytes_str("ns/")});
+}
+
 static int make_a_prefix(void *user)
 {
     struct arena a;
     struct key_range r;
     struct range_words words = {.key = b("abc"), .prefix = true};
-    (void)user;
+    if (user)
+        words.ns = bytes_str(user);
     arena_init(&a, 0);
     int rc = range_of(&words, &a, &r, NULL);
     arena_fini(&a);
@@ -101,6 +123,7 @@ static void a_prefix_needs_memory_for_its_end(void **state)
 {
     (void)state;
     assert_true(failmalloc_sweep(make_a_prefix, NULL) > 0);
+    assert_true(failmalloc_sweep(make_a_prefix, "ns/") > 0);
 }
 
 int main(void)
@@ -111,6 +134,7 @@ int main(void)
         cmocka_unit_test(an_empty_prefix_is_all_keys),
         cmocka_unit_test(from_a_key_on_has_etcds_sign_for_no_end),
         cmocka_unit_test(contradictions_and_no_key_are_refused),
+        cmocka_unit_test(everything_stays_below_a_namespace),
         cmocka_unit_test(a_prefix_needs_memory_for_its_end),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

@@ -1,0 +1,114 @@
+/* See view.h. A view is a handle's struct of which only a few fields mean something; its handle knows all its views, so that
+ * those which were not closed go with it. */
+#include "lib/view.h"
+
+#include <stdlib.h>
+
+#include <tenure/namespace.h>
+
+bytes view_of(tenure_client **c)
+{
+    tenure_client *view = *c;
+    if (!view || view->kind != HANDLE_VIEW)
+        return bytes_of(NULL, 0);
+    *c = view->root;
+    return view->ns;
+}
+
+char *view_recipe_prefix(bytes ns, const char *prefix, const char *fallback, struct tenure_error *err)
+{
+    const char *own = prefix ? prefix : fallback;
+    char *whole = malloc(ns.len + strlen(own) + 1);
+    if (!whole) {
+        error_set(err, TENURE_ENOMEM, "out of memory");
+        return NULL;
+    }
+    if (ns.len > 0)
+        memcpy(whole, ns.data, ns.len);
+    memcpy(whole + ns.len, own, strlen(own) + 1);
+    return whole;
+}
+
+/* ---- answers ---- */
+
+void view_strip_kvs(struct kv *kvs, size_t n_kvs, size_t n)
+{
+    for (size_t i = 0; n > 0 && i < n_kvs; i++)
+        kvs[i].key = view_strip(kvs[i].key, n);
+}
+
+/* Depth: what the codec lets through. */
+void view_strip_txn(const struct txn_resp *r, size_t n)
+{
+    for (size_t i = 0; n > 0 && i < r->n_responses; i++) {
+        struct response_op *op = &r->responses[i];
+        if (op->kind == OP_RANGE)
+            view_strip_kvs(op->range.kvs, op->range.n_kvs, n);
+        else if (op->kind == OP_PUT)
+            op->put.prev_kv.key = view_strip(op->put.prev_kv.key, n);
+        else if (op->kind == OP_DELETE)
+            view_strip_kvs(op->del.prev_kvs, op->del.n_prev_kvs, n);
+        else if (op->kind == OP_TXN)
+            view_strip_txn(op->txn, n);
+    }
+}
+
+/* ---- life ---- */
+
+static tenure_client *view_new(tenure_client *root, bytes outer, struct tenure_bytes prefix)
+{
+    tenure_client *view = calloc(1, sizeof *view + outer.len + prefix.len);
+    if (!view)
+        return NULL;
+    uint8_t *at = (uint8_t *)(view + 1);
+    if (outer.len > 0)
+        memcpy(at, outer.data, outer.len);
+    memcpy(at + outer.len, prefix.data, prefix.len);
+    view->ns = bytes_of(at, outer.len + prefix.len);
+    view->kind = HANDLE_VIEW;
+    view->pid = root->pid;
+    view->root = root;
+    list_init(&view->in_views);
+    return view;
+}
+
+tenure_client *tenure_namespace(tenure_client *c, struct tenure_bytes prefix, struct tenure_error *err)
+{
+    bytes outer = view_of(&c);
+    if (handle_enter(c, err) < 0)
+        return NULL;
+    if (prefix.len == 0 || memchr(prefix.data, 0, prefix.len)) {
+        error_set(err, TENURE_EINVALID, "namespace: the prefix is empty, or has a byte 0 in it");
+        return NULL;
+    }
+    tenure_client *view = view_new(c, outer, prefix);
+    if (!view) {
+        error_set(err, TENURE_ENOMEM, "namespace: out of memory");
+        return NULL;
+    }
+    pthread_mutex_lock(&c->posts.mutex);
+    list_push_back(&c->views, &view->in_views);
+    pthread_mutex_unlock(&c->posts.mutex);
+    return view;
+}
+
+/* In a child of fork the handle's mutex may be held for ever, and its list is the parent's copy. */
+void view_close(tenure_client *view)
+{
+    tenure_client *root = view->root;
+    if (handle_is_forked(root))
+        return;
+    pthread_mutex_lock(&root->posts.mutex);
+    list_remove(&view->in_views);
+    pthread_mutex_unlock(&root->posts.mutex);
+    free(view);
+}
+
+void views_free(tenure_client *c)
+{
+    while (!list_empty(&c->views)) {
+        tenure_client *view = LIST_ENTRY(c->views.next, tenure_client, in_views);
+        list_remove(&view->in_views);
+        free(view);
+    }
+}
