@@ -98,11 +98,10 @@ static bool is_for(const struct lane *lane, const char *path, const struct rule 
 {
     if (strcmp(lane->path, path) != 0 || !rule_same(&lane->rule, rule))
         return false;
-    return rule->kind == RULE_WHOLE || rule->number == lane->rule.number ||
-           (rule->number == 0 && lane->users == 0 && lane->state == LANE_FREE);
+    return rule->kind == RULE_WHOLE || (lane->users == 0 && lane->state == LANE_FREE);
 }
 
-/* rule->number 0 = whichever nobody uses. */
+/* The one, or of those that readers and permits have one that nobody uses. */
 static struct lane *lane_find(struct session *s, const char *path, const struct rule *rule)
 {
     LIST_FOREACH(it, session_objects(s))
@@ -115,11 +114,19 @@ static struct lane *lane_find(struct session *s, const char *path, const struct 
     return NULL;
 }
 
+/* Behind those that there are, from 1 on: a program that takes a lease over and asks for what it had finds its keys. */
 static struct rule numbered(struct session *s, const char *path, const struct rule *rule)
 {
     struct rule own = *rule;
-    while (own.kind != RULE_WHOLE && (own.number == 0 || lane_find(s, path, &own)))
-        own.number = (uint32_t)client_random(session_client(s));
+    LIST_FOREACH(it, session_objects(s))
+    {
+        struct session_object *o = LIST_ENTRY(it, struct session_object, in_session);
+        struct lane *lane = CONTAINER_OF(o, struct lane, object);
+        if (o->ops == &lane_ops && lane->rule.number > own.number && rule_same(&lane->rule, rule) &&
+            strcmp(lane->path, path) == 0)
+            own.number = lane->rule.number;
+    }
+    own.number += own.kind != RULE_WHOLE;
     return own;
 }
 
@@ -143,11 +150,11 @@ static struct lane *lane_new(struct session *s, const char *path, const struct r
 
 int lane_use(struct session *s, const char *path, const struct rule *rule, struct lane **ret)
 {
-    struct rule any = *rule;
-    any.number = 0;
-    struct lane *lane = lane_find(s, path, &any);
+    struct rule plain = *rule;
+    plain.number = 0;
+    struct lane *lane = lane_find(s, path, &plain);
     if (!lane)
-        lane = lane_new(s, path, &any);
+        lane = lane_new(s, path, &plain);
     if (!lane)
         return TENURE_ENOMEM;
     lane->users++;

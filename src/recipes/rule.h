@@ -5,8 +5,8 @@
  *     read.<number>.<lease hex>                                a reader
  *     permit.<weight>.<limit>.<number>.<lease hex>             a permit of a semaphore
  *
- * What is not one of the latter two takes the whole. Number (hex) tells several of one session apart, which each have a key
- * of their own. One exception is in a value: a whole place that was made a reader's keeps its key, and so its place and
+ * What is not one of the latter two takes the whole. Number (hex, from 1 on) tells several of one session apart, which each
+ * have a key of their own. One exception is in a value: a whole place that was made a reader's keeps its key, and so its place and
  * token; its value begins with RULE_SHARED_VALUE.
  *
  * A place may hold when those before it allow it, whether they hold or wait, so that nobody is overtaken:

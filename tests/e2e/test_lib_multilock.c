@@ -1,6 +1,8 @@
 /* Several locks at once on a real server: all or nothing, no circle, losses. */
 #include "others.h"
 
+#include <poll.h>
+
 #define THREADS 4
 #define TURNS   8
 
@@ -277,6 +279,50 @@ static void a_session_lost_while_waiting_is_no_loss(void **state)
     tenure_close(b);
 }
 
+/* ---- on a foreign loop ---- */
+
+/* Turns the handle until the flag is set. */
+static void turn_until(tenure_client *c, atomic_int *flag)
+{
+    int64_t until = test_now() + 20000;
+    while (!atomic_load(flag)) {
+        struct pollfd fd = {.fd = tenure_fd(c), .events = POLLIN};
+        int ms = tenure_timeout_ms(c);
+        assert_true(test_now() < until);
+        assert_true(poll(&fd, 1, ms < 0 || ms > 1000 ? 1000 : ms) >= 0);
+        assert_int_equal(tenure_turn(c), 0);
+    }
+}
+
+static void it_works_on_a_foreign_loop(void **state)
+{
+    tenure_client *c = tenure_open_poll(server_url(*state), NULL, NULL), *other = open_on(*state);
+    struct started s = {0};
+    struct waiting reader = {0};
+    struct tenure_multilock_part parts[] = {PART("f/1", TENURE_LOCK_WHOLE), PART("f/2", TENURE_LOCK_READ)};
+    struct tenure_multilock_options o = callbacks(&s);
+    struct tenure_lock_options ro = waiting_options(&reader);
+    tenure_multilock *m = tenure_multilock_start(c, parts, 2, &o, NULL);
+    assert_non_null(m);
+    turn_until(c, &s.acquired);
+    assert_int_equal(s.code, 0);
+    assert_true(tenure_multilock_held(m));
+    assert_false(is_free(other, "f/1"));
+    reader.lock = tenure_rwlock_read_start(c, "f/2", &ro, NULL);
+    assert_non_null(reader.lock);
+    turn_until(c, &reader.acquired);
+    assert_true(tenure_lock_held(reader.lock));
+    assert_null(tenure_multilock_acquire(c, parts, 2, NULL, NULL)); /* blocking, here, would be for ever */
+    tenure_multilock_unlock_start(m);
+    turn_until(c, &s.released);
+    assert_int_equal(s.released_code, 0);
+    assert_true(is_free(other, "f/1"));
+    tenure_unlock_start(reader.lock);
+    turn_until(c, &reader.released);
+    tenure_close(c);
+    tenure_close(other);
+}
+
 static void a_close_lets_go_of_all(void **state)
 {
     tenure_client *a = open_on(*state), *b = open_on(*state);
@@ -306,6 +352,7 @@ int main(void)
         cmocka_unit_test(the_loss_of_one_is_the_loss_of_all),
         cmocka_unit_test(waiting_can_be_given_up),
         cmocka_unit_test(a_session_lost_while_waiting_is_no_loss),
+        cmocka_unit_test(it_works_on_a_foreign_loop),
         cmocka_unit_test(a_close_lets_go_of_all),
     };
     return cmocka_run_group_tests(tests, setup_server, teardown_server);

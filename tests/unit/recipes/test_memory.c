@@ -42,6 +42,40 @@ static int two_locks_change_hands(void *user)
     return verdict(fine);
 }
 
+static int readers_writers_and_permits_come_and_go(void *user)
+{
+    (void)user;
+    bool fine;
+    story_begin();
+    story("A opens 10");
+    story("B opens 10");
+    story("C opens 10");
+    story("A locks x");
+    story("B reads x");
+    story("C locks x");
+    story("wait 300");
+    fine = held("A");
+    if (fine)
+        story("A shares x");
+    story("wait 1000");
+    fine = fine && held("B");
+    story("A releases x");
+    story("B releases x");
+    story("wait 1000");
+    fine = fine && held("C");
+    story("C releases x");
+    story("A takes x 2 3");
+    story("B takes x 2 3");
+    story("C takes x 1 3");
+    story("wait 1000");
+    fine = fine && held("A");
+    story("A releases x");
+    story("wait 1500");
+    fine = fine && held("B") && held("C");
+    story_end();
+    return verdict(fine);
+}
+
 static int an_enter_in_doubt_is_undone(void *user)
 {
     (void)user;
@@ -94,6 +128,12 @@ static void locks_survive_the_failure_of_any_allocation(void **state)
     assert_true(failmalloc_sweep(two_locks_change_hands, NULL) > 20);
 }
 
+static void shared_locks_survive_the_failure_of_any_allocation(void **state)
+{
+    (void)state;
+    assert_true(failmalloc_sweep(readers_writers_and_permits_come_and_go, NULL) > 20);
+}
+
 static void the_undoing_of_places_survives_the_failure_of_any_allocation(void **state)
 {
     (void)state;
@@ -110,6 +150,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(locks_survive_the_failure_of_any_allocation),
+        cmocka_unit_test(shared_locks_survive_the_failure_of_any_allocation),
         cmocka_unit_test(the_undoing_of_places_survives_the_failure_of_any_allocation),
         cmocka_unit_test(elections_survive_the_failure_of_any_allocation),
     };

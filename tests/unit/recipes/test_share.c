@@ -145,6 +145,28 @@ static void readers_of_one_session_have_keys_of_their_own(void **state)
     assert_true(lock_held(story_lock("A", "x#3"), fake_now()));
 }
 
+/* As of a mutex: a program that begins again on the lease of its predecessor. */
+static void a_lease_that_is_taken_over_brings_the_places_that_are_asked_for_again(void **state)
+{
+    (void)state;
+    char sentence[64];
+    story("A opens 1000");
+    then("A reads x");
+    then("A reads x#2");
+    int64_t token = lock_token(story_lock("A", "x"));
+    snprintf(sentence, sizeof sentence, "B opens 1000 lease %llx",
+             (unsigned long long)session_lease(story_session("A")));
+    story("A drops"); /* as it is */
+    then("%s", sentence);
+    then("B reads x");
+    assert_int_equal(lock_token(story_lock("B", "x")), token);
+    then("B reads x#2");
+    then("B releases x");
+    then("B releases x#2");
+    story_take();
+    assert_non_null(strstr(story_tell("queue x"), "nobody"));
+}
+
 static void the_writers_token_is_greater_than_those_of_the_readers_before(void **state)
 {
     (void)state;
@@ -570,6 +592,7 @@ int main(void)
         SHARE_TEST(a_writer_waits_for_readers_and_later_readers_for_it),
         SHARE_TEST(a_reader_and_a_client_of_etcd_exclude_each_other),
         SHARE_TEST(readers_of_one_session_have_keys_of_their_own),
+        SHARE_TEST(a_lease_that_is_taken_over_brings_the_places_that_are_asked_for_again),
         SHARE_TEST(the_writers_token_is_greater_than_those_of_the_readers_before),
         SHARE_TEST(a_reader_costs_what_a_mutex_costs),
         SHARE_TEST(many_readers_are_not_read_by_the_next),
