@@ -93,6 +93,7 @@ struct tenure_lock_share {
     enum tenure_lock_mode mode;
     bool holds;            /* by the queue's rule, whether it knows it yet or not */
     int64_t weight, limit; /* of a permit; else 0 */
+    const char *says;      /* of a place with a rule of its own (place.h); else "" */
 };
 struct tenure_lock_list {
     int64_t revision;

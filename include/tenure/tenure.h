@@ -23,6 +23,7 @@
 #include <tenure/maintenance.h>
 #include <tenure/multilock.h>
 #include <tenure/namespace.h>
+#include <tenure/place.h>
 #include <tenure/queue.h>
 #include <tenure/rwlock.h>
 #include <tenure/semaphore.h>

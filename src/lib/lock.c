@@ -91,6 +91,8 @@ static void lock_dealloc(tenure_lock *l)
 {
     if (l->unlock && !l->unlock_is_sent)
         post_unref(&l->unlock->post);
+    if (l->rule.kind == RULE_CUSTOM)
+        free(l->rule.user);
     free(l->name);
     free((char *)l->o.prefix);
     free((char *)l->o.purpose);
@@ -105,6 +107,19 @@ static bool own_string(const char **s)
     return !from || *s;
 }
 
+/* With a copy of what the program's own rule needs. */
+static bool own_rule(tenure_lock *l, const struct rule *rule)
+{
+    l->rule = *rule;
+    if (rule->kind != RULE_CUSTOM)
+        return true;
+    size_t size = sizeof(struct lib_place) + strlen(((const struct lib_place *)rule->user)->says) + 1;
+    l->rule.user = malloc(size);
+    if (l->rule.user)
+        memcpy(l->rule.user, rule->user, size);
+    return l->rule.user != NULL;
+}
+
 static tenure_lock *lock_alloc(tenure_client *c, const char *name, const struct rule *rule,
                                const struct tenure_lock_options *o, struct tenure_error *err)
 {
@@ -116,12 +131,12 @@ static tenure_lock *lock_alloc(tenure_client *c, const char *name, const struct 
     }
     l->object.handle = c;
     l->o = *o;
-    l->rule = *rule;
+    bool ruled = own_rule(l, rule);
     atomic_init(&l->key, "");
     bool prefix = own_string(&l->o.prefix), purpose = own_string(&l->o.purpose); /* each, so that none stays borrowed */
     l->name = strdup(name);
     l->unlock = unlock_new(l);
-    if (prefix && purpose && l->name && l->unlock)
+    if (ruled && prefix && purpose && l->name && l->unlock)
         return l;
     lock_dealloc(l);
     error_set(err, TENURE_ENOMEM, "lock: out of memory");
@@ -309,6 +324,8 @@ static const struct object_type lock_type = {
 static char *value_new(const tenure_lock *l, bool shared)
 {
     const char *purpose = l->o.purpose ? l->o.purpose : l->object.handle->purpose;
+    if (l->rule.kind == RULE_CUSTOM)
+        return lock_value_new_custom(purpose, ((const struct lib_place *)l->rule.user)->says);
     return lock_value_new_share(purpose, &l->rule, shared);
 }
 

@@ -13,6 +13,17 @@ tenure_lock *lib_lock_start(tenure_client *c, const char *name, const struct rul
 /* Makes a held writer a reader. on_done (may be NULL) comes once when this answers 0, never within it. Loop thread. */
 int lib_lock_share(tenure_lock *l, void (*on_done)(tenure_lock *l, int code, void *user), void *user,
                    struct tenure_error *err) MUST_USE;
+/* The keys of a queue as its list; those of longer names left out. path_len: with the slash behind the name. NULL when out of
+ * memory. tenure_lock_list_free. */
+struct tenure_lock_list *lib_lock_list_of(const struct tenure_get_result *r, size_t path_len) MUST_USE;
+
+/* A rule of the program's (place.c). One block of memory. */
+struct lib_place {
+    size_t (*wait_for)(const struct tenure_lock_list *before, void *user);
+    void *user;
+    size_t path_len;
+    char says[];
+};
 tenure_client *lib_lock_handle(const tenure_lock *l);
 
 #endif

@@ -2,7 +2,7 @@
  * holds: the first so and so many that may hold together (recipes/rule.h). */
 #include <stdlib.h>
 
-#include "lib/handle.h"
+#include "lib/lock.h"
 #include "lib/lock_value.h"
 #include "lib/view.h"
 #include "recipes/queue.h"
@@ -58,8 +58,8 @@ static struct room measure(const struct tenure_get_result *r, size_t path_len, s
             continue;
         struct lock_words *w = &words[room.n++];
         lock_value_read(bytes_of(r->kvs[i].value.data, r->kvs[i].value.len), w);
-        room.bytes +=
-            r->kvs[i].key.len + 1 + (w->host ? strlen(w->host) : 0) + 1 + (w->purpose ? strlen(w->purpose) : 0) + 1;
+        room.bytes += r->kvs[i].key.len + 1 + (w->says ? strlen(w->says) : 0) + 1 + (w->host ? strlen(w->host) : 0) +
+                      1 + (w->purpose ? strlen(w->purpose) : 0) + 1;
     }
     return room;
 }
@@ -133,12 +133,13 @@ static struct tenure_lock_list *list_new(const struct tenure_get_result *r, size
             continue;
         write_entry(&entries[list->n], &r->kvs[i], &words[list->n], &at);
         write_share(&shares[list->n], &r->kvs[i], path_len, &tally);
+        shares[list->n].says = put_word(&at, words[list->n].says);
         list->n++;
     }
     return list;
 }
 
-static struct tenure_lock_list *list_of(const struct tenure_get_result *r, size_t path_len)
+struct tenure_lock_list *lib_lock_list_of(const struct tenure_get_result *r, size_t path_len)
 {
     struct lock_words *words = calloc(r->n_kvs + 1, sizeof *words);
     if (!words)
@@ -159,7 +160,7 @@ static int read_queue(tenure_client *c, struct tenure_bytes path, struct tenure_
     int rc = tenure_get(c, path, &o, &r, err);
     if (rc < 0)
         return rc;
-    *ret = list_of(r, path.len);
+    *ret = lib_lock_list_of(r, path.len);
     tenure_get_free(r);
     return *ret ? 0 : error_set(err, TENURE_ENOMEM, "lock list: out of memory");
 }

@@ -41,19 +41,12 @@ static int set_share(json_t *o, const struct rule *rule, bool shared)
     return rc;
 }
 
-char *lock_value_new(const char *purpose)
-{
-    static const struct rule whole;
-    return lock_value_new_share(purpose, &whole, false);
-}
-
-char *lock_value_new_share(const char *purpose, const struct rule *rule, bool shared)
+/* Takes o, which holds what comes first; rc: whether that went well. */
+static char *with_words(json_t *o, int rc, const char *purpose)
 {
     char host[256] = "";
     char *out = NULL;
     gethostname(host, sizeof host - 1);
-    json_t *o = json_object();
-    int rc = set_share(o, rule, shared);
     rc |= json_object_set_new(o, "host", text(host, sizeof host));
     rc |= json_object_set_new(o, "pid", json_integer(getpid()));
     rc |= json_object_set_new(o, "since", json_integer(io_wall_ms()));
@@ -62,6 +55,24 @@ char *lock_value_new_share(const char *purpose, const struct rule *rule, bool sh
         out = json_dumps(o, JSON_COMPACT);
     json_decref(o);
     return out;
+}
+
+char *lock_value_new(const char *purpose)
+{
+    static const struct rule whole;
+    return lock_value_new_share(purpose, &whole, false);
+}
+
+char *lock_value_new_share(const char *purpose, const struct rule *rule, bool shared)
+{
+    json_t *o = json_object();
+    return with_words(o, set_share(o, rule, shared), purpose);
+}
+
+char *lock_value_new_custom(const char *purpose, const char *says)
+{
+    json_t *o = json_object();
+    return with_words(o, json_object_set_new(o, "says", text(says, PURPOSE_MAX)), purpose);
 }
 
 static char *string_at(const json_t *o, const char *name)
@@ -78,6 +89,7 @@ void lock_value_read(bytes value, struct lock_words *ret)
     json_t *o = json_loadb((const char *)value.data, value.len, 0, NULL);
     ret->host = string_at(o, "host");
     ret->purpose = string_at(o, "purpose");
+    ret->says = string_at(o, "says");
     ret->pid = json_integer_value(json_object_get(o, "pid"));
     ret->since_ms = json_integer_value(json_object_get(o, "since"));
     json_decref(o);
@@ -87,5 +99,6 @@ void lock_words_fini(struct lock_words *w)
 {
     free(w->host);
     free(w->purpose);
+    free(w->says);
     *w = (struct lock_words){0};
 }

@@ -10,12 +10,14 @@
 char *lock_value_new(const char *purpose) MUST_USE;
 /* The same for one that shares. shared: of a writer that has become a reader, for rule_is_shared. */
 char *lock_value_new_share(const char *purpose, const struct rule *rule, bool shared) MUST_USE;
+/* The same with what a place with a rule of its own says to others like it. */
+char *lock_value_new_custom(const char *purpose, const char *says) MUST_USE;
 
 struct lock_words {
-    char *host, *purpose; /* malloc'd; NULL where nothing is said */
+    char *host, *purpose, *says; /* malloc'd; NULL where nothing is said */
     int64_t pid, since_ms;
 };
-/* Reads what it finds of these four; anything else (etcdctl's empty value, other programs' text) leaves them empty. */
+/* Reads what it finds of these; anything else (etcdctl's empty value, other programs' text) leaves them empty. */
 void lock_value_read(bytes value, struct lock_words *ret);
 void lock_words_fini(struct lock_words *w);
 

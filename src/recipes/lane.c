@@ -150,8 +150,7 @@ static struct lane *lane_new(struct session *s, const char *path, const struct r
 
 int lane_use(struct session *s, const char *path, const struct rule *rule, struct lane **ret)
 {
-    struct rule plain = *rule;
-    plain.number = 0;
+    struct rule plain = {.kind = rule->kind, .weight = rule->weight, .limit = rule->limit};
     struct lane *lane = lane_find(s, path, &plain);
     if (!lane)
         lane = lane_new(s, path, &plain);
@@ -331,7 +330,7 @@ static void on_enter_ended(void *owner, const struct client_result *r)
     struct lane *lane = owner;
     struct session *s = lane->object.session;
     tn_ms now = client_now(session_client(s));
-    struct queue none = {.rule = lane->rule};
+    struct queue none = {.rule = {.kind = lane->rule.kind}};
     struct queue_view v = {0};
     if (r->code)
         lane->doubtful = lane->doubtful || op_may_be_applied(r);

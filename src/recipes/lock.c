@@ -887,7 +887,7 @@ static int join_session(struct lock *l, struct session *s, const char *prefix, c
         return TENURE_ENOMEM;
     if (lane_use(s, path, &l->rule, &l->lane))
         return TENURE_ENOMEM;
-    l->rule = *lane_rule(l->lane);
+    l->rule.number = lane_rule(l->lane)->number;
     return 0;
 }
 

@@ -149,9 +149,13 @@ static int64_t view_max(const struct queue *q)
 /* Readers are not asked for by a reader: there may be many. The values of the others are, for those that share. */
 static void ask_before(const struct queue *q, tn_rev before, bool all, struct queue_txn *t)
 {
-    int64_t limit = all ? 0 : view_max(q);
+    int64_t limit = all || q->rule.kind == RULE_CUSTOM ? 0 : view_max(q);
     if (q->rule.kind != RULE_READ) {
         txn_then(t, get_newest(q->dir, q->dir_end, before, limit));
+        if (q->rule.kind == RULE_CUSTOM) {
+            t->success[0].range.sort_order = SORT_ASCEND;
+            t->success[0].range.keys_only = false;
+        }
         return;
     }
     txn_then(t, get_newest(q->dir, q->readers, before, limit));
@@ -356,12 +360,24 @@ static void look_permit(const struct queue *q, const struct range_resp *r, struc
         v->wait = QUEUE_WAIT_ROOM; /* it holds, and with it all before it */
 }
 
+static void look_custom(const struct queue *q, const struct range_resp *r, struct queue_view *v)
+{
+    for (size_t i = 0; i < r->n_kvs; i++)
+        if (!queue_counts(q, r->kvs[i].key))
+            v->below = r->kvs[i].key;
+    size_t i = q->rule.wait_for ? q->rule.wait_for(q->rule.user, r->kvs, r->n_kvs) : r->n_kvs;
+    if (i < r->n_kvs)
+        v->before = r->kvs[i].key;
+}
+
 static void look(const struct queue *q, const struct txn_resp *r, struct queue_view *v)
 {
     if (q->rule.kind == RULE_READ)
         look_read(q, r->responses, v);
     else if (q->rule.kind == RULE_PERMIT)
         look_permit(q, &r->responses[0].range, v);
+    else if (q->rule.kind == RULE_CUSTOM)
+        look_custom(q, &r->responses[0].range, v);
     else
         look_whole(q, &r->responses[0].range, v);
 }

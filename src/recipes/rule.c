@@ -9,7 +9,7 @@
 bool rule_is_valid(const struct rule *r)
 {
     if (r->kind != RULE_PERMIT)
-        return r->kind == RULE_WHOLE || r->kind == RULE_READ;
+        return r->kind == RULE_WHOLE || r->kind == RULE_READ || (r->kind == RULE_CUSTOM && r->wait_for);
     return r->weight >= 1 && r->weight <= r->limit && r->limit <= RULE_LIMIT_MAX;
 }
 
@@ -51,6 +51,8 @@ void rule_tag(const struct rule *r, char out[RULE_TAG_MAX])
         snprintf(out, RULE_TAG_MAX, RULE_READ_BEGIN "%" PRIx32 ".", r->number);
     else if (r->kind == RULE_PERMIT)
         snprintf(out, RULE_TAG_MAX, PERMIT "%" PRId64 ".%" PRId64 ".%" PRIx32 ".", r->weight, r->limit, r->number);
+    else if (r->kind == RULE_CUSTOM)
+        snprintf(out, RULE_TAG_MAX, "custom.%" PRIx32 ".", r->number);
 }
 
 bool rule_same(const struct rule *a, const struct rule *b)

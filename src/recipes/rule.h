@@ -5,7 +5,9 @@
  *     read.<number>.<lease hex>                                a reader
  *     permit.<weight>.<limit>.<number>.<lease hex>             a permit of a semaphore
  *
- * What is not one of the latter two takes the whole. Number (hex, from 1 on) tells several of one session apart, which each
+ *     custom.<number>.<lease hex>                              the whole to all others, and holds by a rule of its own
+ *
+ * What is not a reader's or a permit's takes the whole. Number (hex, from 1 on) tells several of one session apart, which each
  * have a key of their own. One exception is in a value: a whole place that was made a reader's keeps its key, and so its place and
  * token; its value begins with RULE_SHARED_VALUE.
  *
@@ -21,9 +23,9 @@
 #ifndef RECIPES_RULE_H
 #define RECIPES_RULE_H
 
-#include "base/bytes.h"
+#include "api/kv.h"
 
-enum rule_kind { RULE_WHOLE, RULE_READ, RULE_PERMIT };
+enum rule_kind { RULE_WHOLE, RULE_READ, RULE_PERMIT, RULE_CUSTOM };
 
 enum { RULE_LIMIT_MAX = 1000000000, RULE_TAG_MAX = 48 };
 
@@ -35,6 +37,10 @@ struct rule {
     enum rule_kind kind;
     int64_t weight, limit; /* of a permit: 1 <= weight <= limit <= RULE_LIMIT_MAX */
     uint32_t number;
+    /* Of a custom one: given the keys before it, oldest first (also of longer names), the index of the one whose end it waits
+     * for before it is asked again; n = it may hold. A function of its arguments only. */
+    size_t (*wait_for)(void *user, const struct kv *before, size_t n);
+    void *user;
 };
 
 bool rule_is_valid(const struct rule *r);

@@ -45,7 +45,8 @@ static void what_is_written_is_read_again(void **state)
 static void a_reader_and_a_permit_say_so(void **state)
 {
     (void)state;
-    static const struct rule read = {.kind = RULE_READ}, permit = {RULE_PERMIT, 2, 5, 0};
+    static const struct rule read = {.kind = RULE_READ},
+                             permit = {.kind = RULE_PERMIT, .weight = 2, .limit = 5, .number = 0};
     char *value = lock_value_new_share("p", &read, false);
     assert_ptr_equal(strstr(value, "{\"mode\":\"read\",\"host\":"), value);
     free(value);

@@ -191,7 +191,7 @@ static void only_keys_that_do_not_count_and_more_of_them_is_no_answer_yet(void *
 /* A permit of weight 2 and limit 5 among the keys given, newest first. */
 static struct queue_view permit_sees(struct kv *kvs, size_t n, bool more)
 {
-    struct rule rule = {RULE_PERMIT, 2, 5, 1};
+    struct rule rule = {.kind = RULE_PERMIT, .weight = 2, .limit = 5, .number = 1};
     struct queue permit;
     struct queue_view v;
     struct response_op ops[] = {range_of(kvs, n, more)};
@@ -270,6 +270,40 @@ static void a_reader_waits_for_the_newest_that_does_not_share(void **state)
     assert_int_equal(v.before.len, 0);
     assert_int_equal(queue_verified(&reader, 40, true, &r, &v, NULL), TENURE_EPROTOCOL);
     queue_fini(&reader);
+}
+
+static size_t the_second(void *user, const struct kv *before, size_t n)
+{
+    (void)before;
+    *(size_t *)user = n;
+    return n < 2 ? n : 1;
+}
+
+static void a_place_with_a_rule_of_its_own_is_shown_all_and_waits_for_whom_it_says(void **state)
+{
+    (void)state;
+    size_t shown = 0;
+    struct rule rule = {.kind = RULE_CUSTOM, .number = 1, .wait_for = the_second, .user = &shown};
+    struct queue place;
+    struct queue_view v;
+    struct queue_txn t;
+    struct kv kvs[] = {kv_of("/locks/x/7", 10, 7), kv_of("/locks/x/custom.1.8", 20, 8), kv_of("/locks/x/9", 30, 9)};
+    struct response_op ops[] = {range_of(kvs, 3, false)};
+    struct txn_resp r = {.revision = 50, .succeeded = true, .responses = ops, .n_responses = 1};
+    assert_int_equal(queue_init(&place, "/locks/x", &rule, 0x2a), 0);
+    is_text(place.own, "/locks/x/custom.1.2a");
+    queue_verify(&place, 40, false, &t);
+    assert_int_equal(t.success[0].range.limit, 0);
+    assert_int_equal(t.success[0].range.sort_order, SORT_ASCEND);
+    assert_false(t.success[0].range.keys_only);
+    assert_int_equal(queue_verified(&place, 40, false, &r, &v, NULL), 0);
+    assert_int_equal(shown, 3);
+    is_text(v.before, "/locks/x/custom.1.8");
+    assert_int_equal(v.wait, QUEUE_WAIT_GONE);
+    ops[0].range.n_kvs = 1;
+    assert_int_equal(queue_verified(&place, 40, false, &r, &v, NULL), 0);
+    assert_int_equal(v.before.len, 0);
+    queue_fini(&place);
 }
 
 static void a_touch_writes_the_own_key_if_it_stands(void **state)
@@ -357,6 +391,7 @@ int main(void)
         TEST(a_permit_holds_when_all_fit_waits_for_room_or_for_one_who_waits),
         TEST(a_permit_that_does_not_see_all_concludes_only_what_is_sure),
         TEST(a_reader_waits_for_the_newest_that_does_not_share),
+        TEST(a_place_with_a_rule_of_its_own_is_shown_all_and_waits_for_whom_it_says),
         TEST(a_touch_writes_the_own_key_if_it_stands),
         TEST(what_else_an_enter_may_be_told),
         TEST(answers_to_something_else_are_protocol_errors),

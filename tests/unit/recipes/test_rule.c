@@ -52,7 +52,8 @@ static void a_tag_is_read_as_what_it_was_made_of(void **state)
 {
     (void)state;
     char tag[RULE_TAG_MAX];
-    struct rule permit = {RULE_PERMIT, 999999999, RULE_LIMIT_MAX, 0xffffffff}, read = {.kind = RULE_READ, .number = 7};
+    struct rule permit = {.kind = RULE_PERMIT, .weight = 999999999, .limit = RULE_LIMIT_MAX, .number = 0xffffffff},
+                read = {.kind = RULE_READ, .number = 7};
     struct rule whole = {0};
     rule_tag(&permit, tag);
     is_permit(tag, 999999999, RULE_LIMIT_MAX);
@@ -67,10 +68,11 @@ static void weights_are_from_one_to_the_limit(void **state)
     (void)state;
     assert_true(rule_is_valid(&(struct rule){0}));
     assert_true(rule_is_valid(&(struct rule){.kind = RULE_READ}));
-    assert_true(rule_is_valid(&(struct rule){RULE_PERMIT, 3, 3, 0}));
-    assert_false(rule_is_valid(&(struct rule){RULE_PERMIT, 0, 3, 0}));
-    assert_false(rule_is_valid(&(struct rule){RULE_PERMIT, 4, 3, 0}));
-    assert_false(rule_is_valid(&(struct rule){RULE_PERMIT, 1, RULE_LIMIT_MAX + INT64_C(1), 0}));
+    assert_true(rule_is_valid(&(struct rule){.kind = RULE_PERMIT, .weight = 3, .limit = 3, .number = 0}));
+    assert_false(rule_is_valid(&(struct rule){.kind = RULE_PERMIT, .weight = 0, .limit = 3, .number = 0}));
+    assert_false(rule_is_valid(&(struct rule){.kind = RULE_PERMIT, .weight = 4, .limit = 3, .number = 0}));
+    assert_false(rule_is_valid(
+        &(struct rule){.kind = RULE_PERMIT, .weight = 1, .limit = RULE_LIMIT_MAX + INT64_C(1), .number = 0}));
     assert_false(rule_is_valid(&(struct rule){.kind = (enum rule_kind)9}));
 }
 
