@@ -236,6 +236,16 @@ struct tenure_event {
     bool has_prev_kv;
     struct tenure_kv prev_kv;
 };
+/* A watch that resyncs (option `resync`) begins with all keys of its range, as puts, and then tells the events behind them. Where
+ * the servers have compacted what it missed, or more events wait than the handle holds, it does not end: it lists the range again
+ * and tells the exact difference to what it told before, as puts (with the revisions that the keys have) and deletes (with the
+ * revision of the list). So whoever applies what on_events brings has an exact copy of the range at the revision told, whenever he
+ * is not between BEGIN and END. */
+enum tenure_resync_mark {
+    TENURE_RESYNC_BEGIN, /* why: 0 the first list, TENURE_ECOMPACTED, TENURE_ELIMIT; revision: told up to there, 0 = nothing yet.
+                            May come again before END: a list had to be begun anew */
+    TENURE_RESYNC_END /* revision: what was told is the range at that one */
+};
 struct tenure_watch_options {
     size_t size;
     bool prefix, from_key;
@@ -248,6 +258,11 @@ struct tenure_watch_options {
     /* The watch ended by itself (compacted: read again from compact_revision; limit; denied; closed). */
     void (*on_end)(void *user, int code, int64_t compact_revision, const struct tenure_error *err);
     void *user;
+    bool resync; /* see above; not with revision, no_put, no_delete; on_created does not come */
+    /* What a watch that resyncs remembers of what it told, at most: keys, and bytes of keys, about 100 for each, and with prev_kv
+     * of values. 0 = 1,000,000; 256 MiB. When there is more, it ends: on_end with TENURE_ELIMIT. */
+    size_t keys_max, bytes_max;
+    void (*on_resync)(void *user, enum tenure_resync_mark mark, int why, int64_t revision); /* may be NULL */
 };
 /* Lost connections are resumed behind the last revision seen, nothing missed, nothing twice. Any handle; callbacks on the
  * loop's thread. NULL on failure. */

@@ -1,21 +1,24 @@
-/* Watches: the engine's watch as an object of a handle. */
+/* Watches: the engine's watch, or one that resyncs, as an object of a handle. */
 #include <stdlib.h>
 
 #include "lib/post.h"
 #include "lib/range.h"
 #include "lib/result.h"
 #include "lib/view.h"
+#include "recipes/follow.h"
 
 struct tenure_watch {
     struct object object;
     struct client_watch *engine;
-    bool is_stopped;
+    struct follow *follow; /* or this; freed with the object: its events may be being told when it is stopped */
+    bool is_stopped, has_ended;
     struct tenure_event *events; /* of the batch being told; kept for the next */
     size_t events_cap;
     size_t strip; /* of a view: how much of the keys is not shown */
     void (*on_created)(void *user, int64_t revision);
     void (*on_events)(void *user, int64_t revision, const struct tenure_event *events, size_t n);
     void (*on_end)(void *user, int code, int64_t compact_revision, const struct tenure_error *err);
+    void (*on_resync)(void *user, enum tenure_resync_mark mark, int why, int64_t revision);
     void *user;
 };
 
@@ -37,7 +40,7 @@ static void watch_end(tenure_watch *w)
  * then only ends. */
 static bool tells(const tenure_watch *w)
 {
-    return w->object.handle->state == HANDLE_OPEN;
+    return w->object.handle->state == HANDLE_OPEN && !w->is_stopped && !w->has_ended;
 }
 
 static void on_created(void *user, tn_rev revision)
@@ -76,14 +79,22 @@ static bool make_room(tenure_watch *w, size_t n)
     return true;
 }
 
+static void tell_end(tenure_watch *w, int code, tn_rev compact_revision, const struct tenure_error *error)
+{
+    if (w->is_stopped || w->has_ended)
+        return;
+    w->has_ended = true;
+    if (w->on_end)
+        w->on_end(w->user, code, compact_revision, error);
+}
+
 /* A gap must not go unnoticed: a watch that cannot tell an event ends. */
 static void end_without_memory(tenure_watch *w)
 {
     struct tenure_error err;
     error_set(&err, TENURE_ENOMEM, "watch: out of memory");
     watch_end(w);
-    if (w->on_end)
-        w->on_end(w->user, err.code, 0, &err);
+    tell_end(w, err.code, 0, &err);
 }
 
 static void on_events(void *user, const struct client_watch_events *e)
@@ -103,15 +114,41 @@ static void on_events(void *user, const struct client_watch_events *e)
 
 static void on_end(void *user, int code, tn_rev compact_revision, const struct tenure_error *error)
 {
-    tenure_watch *w = user;
-    if (w->on_end)
-        w->on_end(w->user, code, compact_revision, error);
+    tell_end(user, code, compact_revision, error);
 }
 
 static const struct client_watch_callbacks callbacks = {
     .on_created = on_created,
     .on_events = on_events,
     .on_end = on_end,
+};
+
+/* ---- what a watch that resyncs says ---- */
+
+static void on_resync(void *user, int why, tn_rev revision)
+{
+    tenure_watch *w = user;
+    if (w->on_resync && tells(w))
+        w->on_resync(w->user, TENURE_RESYNC_BEGIN, why, revision);
+}
+
+static void on_synced(void *user, tn_rev revision)
+{
+    tenure_watch *w = user;
+    if (w->on_resync && tells(w))
+        w->on_resync(w->user, TENURE_RESYNC_END, 0, revision);
+}
+
+static void on_follow_end(void *user, int code, const struct tenure_error *error)
+{
+    tell_end(user, code, 0, error);
+}
+
+static const struct follow_callbacks follow_callbacks = {
+    .on_resync = on_resync,
+    .on_synced = on_synced,
+    .on_events = on_events,
+    .on_end = on_follow_end,
 };
 
 /* ---- the object ---- */
@@ -131,7 +168,10 @@ static void watch_object_close(struct object *o, tn_ms now)
 
 static void watch_object_abort(struct object *o, tn_ms now)
 {
+    struct tenure_error err;
     (void)now;
+    error_set(&err, TENURE_ECLOSED, "watch: the handle was closed");
+    tell_end(watch_of(o), err.code, 0, &err); /* a list that was resting is under way nowhere */
     stop(watch_of(o));
 }
 
@@ -144,11 +184,40 @@ static void watch_object_free(struct object *o)
 {
     tenure_watch *w = watch_of(o);
     watch_end(w);
+    follow_stop(w->follow, handle_now(o->handle));
     free(w->events);
     free(w);
 }
 
 static const struct object_type watch_type = {
+    .close = watch_object_close,
+    .abort = watch_object_abort,
+    .is_over = is_over,
+    .is_passive = true,
+    .free = watch_object_free,
+};
+
+static tn_ms follow_object_deadline(const struct object *o)
+{
+    const tenure_watch *w = watch_of(o);
+    return w->is_stopped ? TN_MS_NEVER : follow_deadline(w->follow);
+}
+
+static void follow_object_tick(struct object *o, tn_ms now)
+{
+    follow_tick(watch_of(o)->follow, now);
+}
+
+/* Other threads ask nothing of a watch. */
+static void publish(struct object *o)
+{
+    (void)o;
+}
+
+static const struct object_type follow_type = {
+    .deadline = follow_object_deadline,
+    .tick = follow_object_tick,
+    .publish = publish,
     .close = watch_object_close,
     .abort = watch_object_abort,
     .is_over = is_over,
@@ -167,6 +236,19 @@ struct start {
     struct tenure_error *err;
 };
 
+static struct follow *begin_follow(struct start *s, tenure_watch *w, struct key_range range)
+{
+    tenure_client *c = s->handle;
+    struct follow_options o = {
+        .range = range,
+        .prev_kv = s->o.prev_kv,
+        .progress_notify = s->o.progress_notify,
+        .keys_max = s->o.keys_max,
+        .bytes_max = s->o.bytes_max,
+    };
+    return follow_start(c->engine, &o, &follow_callbacks, w, handle_now(c), s->err);
+}
+
 static int begin(struct start *s, tenure_watch *w)
 {
     struct arena a;
@@ -183,10 +265,12 @@ static int begin(struct start *s, tenure_watch *w)
         return error_set(s->err, TENURE_ECLOSED, "watch: the handle is closed");
     arena_init(&a, 0);
     int rc = range_of(&words, &a, &req.range, s->err);
-    if (rc == 0)
+    if (rc == 0 && s->o.resync)
+        w->follow = begin_follow(s, w, req.range);
+    else if (rc == 0)
         w->engine = client_watch_start(c->engine, &req, &callbacks, w, handle_now(c), s->err);
     arena_fini(&a);
-    return w->engine ? 0 : error_wrap(s->err, "watch");
+    return w->engine || w->follow ? 0 : error_wrap(s->err, "watch");
 }
 
 static void start_run(void *arg)
@@ -200,13 +284,14 @@ static void start_run(void *arg)
     w->on_created = s->o.on_created;
     w->on_events = s->o.on_events;
     w->on_end = s->o.on_end;
+    w->on_resync = s->o.on_resync;
     w->user = s->o.user;
     w->strip = s->ns.len;
     if (begin(s, w) < 0) {
         free(w);
         return;
     }
-    object_init(&w->object, s->handle, &watch_type);
+    object_init(&w->object, s->handle, s->o.resync ? &follow_type : &watch_type);
     s->watch = w;
 }
 
@@ -220,6 +305,10 @@ tenure_watch *tenure_watch_start(tenure_client *c, struct tenure_bytes key, cons
         return NULL;
     if (s.o.revision < 0) {
         error_set(err, TENURE_EINVALID, "watch: revision %lld is below 0", (long long)s.o.revision);
+        return NULL;
+    }
+    if (s.o.resync && (s.o.revision || s.o.no_put || s.o.no_delete)) {
+        error_set(s.err, TENURE_EINVALID, "watch: resync together with revision, no_put or no_delete");
         return NULL;
     }
     if (!handle_sync(c, start_run, &s))

@@ -267,7 +267,7 @@ struct key_range store_watch_range(const struct store_watcher *w);
 /* The first revision that w has not got yet. */
 tn_rev store_watch_position(const struct store_watcher *w);
 /* The next ready batch: live events first, revision by revision, then watchers that catch up, fairly, each at most
- * events_max events a batch (but always whole revisions). False when nothing is ready. TENURE_ENOMEM is absorbed: the
+ * events_max events and about 1 MiB a batch (but always whole revisions). False when nothing is ready. TENURE_ENOMEM is absorbed: the
  * watcher concerned falls back to history. */
 bool store_watch_next(struct store *s, size_t events_max, struct store_watch_batch *ret);
 /* After store_watch_next answered false: whether it did so only because the share of history that one call reads is

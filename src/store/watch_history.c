@@ -8,7 +8,10 @@
  */
 #include "store/internal.h"
 
-enum { STEPS_MAX = 32768 }; /* versions looked at in one call */
+enum {
+    STEPS_MAX = 32768,   /* versions looked at in one call */
+    BYTES_MAX = 1 << 20, /* of keys and values in one batch: no revision is begun behind it */
+};
 
 enum reading { READING_MORE, READING_END, READING_NO_MEMORY };
 
@@ -17,6 +20,7 @@ struct reader {
     struct store_watcher *w;
     size_t events_max;
     size_t n;     /* events so far, in the hub's array */
+    size_t bytes; /* of their keys and values */
     size_t steps; /* left in this call */
 };
 
@@ -25,8 +29,15 @@ static bool reader_add(struct reader *r, const struct version *v)
     struct watch_hub *hub = &r->s->watch;
     if (watch_events_reserve(hub, r->n + 1) != 0)
         return false;
-    hub->events[r->n++] = watch_event(r->s, r->w, v);
+    struct event *e = &hub->events[r->n++];
+    *e = watch_event(r->s, r->w, v);
+    r->bytes += e->kv.key.len + e->kv.value.len + e->prev_kv.key.len + e->prev_kv.value.len;
     return true;
+}
+
+static bool is_full(const struct reader *r)
+{
+    return r->n >= r->events_max || r->steps == 0 || r->bytes >= BYTES_MAX;
 }
 
 static void reader_step(struct reader *r)
@@ -55,7 +66,7 @@ static enum reading read_key(struct reader *r)
         const struct version *v = key_nth(k, i);
         if (v->main > r->s->watch.matched)
             break;
-        if (r->n == r->events_max || r->steps == 0)
+        if (is_full(r))
             return read_from(r, v->main);
         reader_step(r);
         if (watcher_wants(r->w, v) && !reader_add(r, v))
@@ -76,7 +87,7 @@ static enum reading read_range(struct reader *r)
         if (v->main != revision) {
             revision = v->main;
             whole = r->n;
-            if (r->n >= r->events_max || r->steps == 0)
+            if (is_full(r))
                 return read_from(r, revision);
         }
         reader_step(r);
@@ -132,7 +143,7 @@ bool watch_history_next(struct store *s, size_t events_max, struct store_watch_b
 {
     struct reader r = {.s = s, .events_max = events_max, .steps = STEPS_MAX};
     while (!list_empty(&s->watch.behind) && r.steps > 0) {
-        r.n = 0;
+        r.n = r.bytes = 0;
         r.w = LIST_ENTRY(s->watch.behind.next, struct store_watcher, queue_node);
         if (r.w->next < s->compacted_durable) {
             gone_batch(s, r.w, ret);

@@ -504,6 +504,8 @@ void actor_start(struct actor *a)
     start_watch(a, sim_chance(w, 50) ? 0 : 1);
     if (w->config.share)
         share_start(a);
+    else
+        actor_start_follow(a);
     if (w->config.calm)
         a->next_op_at = a->next_lock_at = a->election_start_at = TN_MS_NEVER;
 }
@@ -530,6 +532,7 @@ void actor_kill(struct actor *a)
     share_kill(a);
     client_watch_stop(a->client, a->watch, w->now);
     a->watch = NULL;
+    a->follow = follow_stop(a->follow, w->now);
     if (a->election)
         election_stop(a->election, w->now);
     client_close(a->client, w->now);
@@ -581,6 +584,8 @@ void actor_turn(struct actor *a)
         election_tick(a->election, w->now);
     if (a->share_session)
         session_tick(a->share_session, w->now);
+    if (a->follow)
+        follow_tick(a->follow, w->now);
     drain(a);
     if (w->config.share)
         share_step(a);
@@ -607,6 +612,7 @@ tn_ms actor_next(const struct actor *a)
                            a->world->finishing ? TN_MS_NEVER : a->next_op_at,
                            a->world->finishing || a->lock ? TN_MS_NEVER : a->next_lock_at,
                            a->world->finishing || a->election ? TN_MS_NEVER : a->election_start_at,
+                           a->follow ? follow_deadline(a->follow) : TN_MS_NEVER,
                            a->cancel_at,
                            a->release_at,
                            a->election_stop_at,

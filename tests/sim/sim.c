@@ -1,7 +1,7 @@
 /* The simulation from the command line:
  *
  *     sim [--seed N] [--count N] [--length SECONDS] [--trace] [--share] [--calm]
- *         [--broken skip-verify|skip-gate|renew-from-receipt|blind-retry|skip-rule|herd]
+ *         [--broken skip-verify|skip-gate|renew-from-receipt|blind-retry|skip-rule|herd|skip-absent]
  *
  * Runs `count` seeds from `seed` on. Prints a line for each that fails, with the command that replays it, and a summary;
  * exits 1 when any failed (with --broken: when none did, for then the checkers are blind).
@@ -18,10 +18,12 @@ static bool set_broken(struct sim_broken *b, const char *name)
     b->skip_verify = strcmp(name, "skip-verify") == 0;
     b->skip_gate = strcmp(name, "skip-gate") == 0;
     b->renew_from_receipt = strcmp(name, "renew-from-receipt") == 0;
+    b->skip_absent = strcmp(name, "skip-absent") == 0;
     b->blind_retry = strcmp(name, "blind-retry") == 0;
     b->skip_rule = strcmp(name, "skip-rule") == 0;
     b->herd = strcmp(name, "herd") == 0;
-    return b->skip_verify || b->skip_gate || b->renew_from_receipt || b->blind_retry || b->skip_rule || b->herd;
+    return b->skip_verify || b->skip_gate || b->renew_from_receipt || b->blind_retry || b->skip_rule || b->herd ||
+           b->skip_absent;
 }
 
 int main(int argc, char **argv)
@@ -59,8 +61,8 @@ int main(int argc, char **argv)
             if (set_broken(&c.broken, broken))
                 break;
             fprintf(stderr,
-                    "sim: --broken: expected skip-verify, skip-gate, renew-from-receipt, blind-retry, skip-rule "
-                    "or herd\n");
+                    "sim: --broken: expected skip-verify, skip-gate, renew-from-receipt, blind-retry, skip-rule, "
+                    "herd or skip-absent\n");
             return 2;
         default:
             return 2;
@@ -83,12 +85,14 @@ int main(int argc, char **argv)
         total.revisions += r.revisions;
         total.looks += r.looks;
         total.exact += r.exact;
+        total.resyncs += r.resyncs;
         total.exact_maybe += r.exact_maybe;
     }
     printf("%llu seeds, %llu failed; %llu events, %llu calls, %llu acquisitions, %llu looks, %llu revisions; "
-           "%llu exact, %llu maybe\n",
+           "%llu exact, %llu maybe; %llu resyncs\n",
            (unsigned long long)count, (unsigned long long)failures, (unsigned long long)total.events,
            (unsigned long long)total.calls, (unsigned long long)total.acquisitions, (unsigned long long)total.looks,
-           (unsigned long long)total.revisions, (unsigned long long)total.exact, (unsigned long long)total.exact_maybe);
+           (unsigned long long)total.revisions, (unsigned long long)total.exact, (unsigned long long)total.exact_maybe,
+           (unsigned long long)total.resyncs);
     return (failures > 0) != (broken != NULL);
 }

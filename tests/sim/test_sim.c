@@ -165,6 +165,13 @@ static void a_herd_is_found(void **state)
     must_find_in((struct sim_config){.share = true, .calm = true, .broken.herd = true}, 20, invariants);
 }
 
+static void not_telling_what_is_gone_is_found(void **state)
+{
+    static const char *const invariants[] = {"W16:", NULL};
+    (void)state;
+    must_find((struct sim_broken){.skip_absent = true}, 50, invariants);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -179,6 +186,7 @@ int main(void)
         cmocka_unit_test(a_herd_is_found),
         cmocka_unit_test(nobody_looks_again_without_need),
         cmocka_unit_test(all_seeds_hold_with_shared_queues),
+        cmocka_unit_test(not_telling_what_is_gone_is_found),
         cmocka_unit_test(all_seeds_hold),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

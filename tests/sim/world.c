@@ -122,6 +122,21 @@ static void cut_somebody(struct world *w)
 }
 
 /* Somebody with etcdctl deletes a key of the queue: its owner must notice, whatever it was doing. */
+static void on_compacted(void *user, const struct client_result *r)
+{
+    (void)user, (void)r;
+}
+
+/* Up to a recent revision, so that whoever was cut off for a while has missed what is gone. */
+static void compact(struct world *w, struct actor *a)
+{
+    struct compact_req req = {.revision = w->history.revision - sim_between(w, 0, 20)};
+    struct tenure_error err;
+    SIM_TRACE(w, "client %d compacts up to %lld", a->index, (long long)req.revision);
+    if (req.revision > 0 && !client_compact(a->client, &req, NULL, on_compacted, NULL, w->now, &err))
+        SIM_TRACE(w, "not compacted: %s", err.text);
+}
+
 static void delete_queue_key(struct world *w)
 {
     struct actor *a = &w->actors[rng_below(&w->rng, (uint64_t)w->n_actors)];
@@ -146,7 +161,7 @@ static void delete_queue_key(struct world *w)
 static void inject_fault(struct world *w)
 {
     struct actor *a = &w->actors[rng_below(&w->rng, (uint64_t)w->n_actors)];
-    switch (rng_below(&w->rng, 9)) {
+    switch (rng_below(&w->rng, 10)) {
     case 0:
     case 1:
         cut_somebody(w);
@@ -178,6 +193,9 @@ static void inject_fault(struct world *w)
         break;
     case 8:
         delete_queue_key(w);
+        break;
+    case 9:
+        compact(w, a);
         break;
     }
     w->fault_at = w->now + sim_between(w, 50, 2500);
@@ -280,7 +298,7 @@ static void finish(struct world *w)
             world_fail(w, "C3: client %d has not ended what it began%s%s", i, w->actors[i].lock ? " (lock)" : "",
                        w->actors[i].election ? " (election)" : "");
         else
-            actor_check_watch_end(&w->actors[i]);
+            actor_check_watch_end(&w->actors[i]), actor_check_follow(&w->actors[i]);
     }
     if (!w->result.failed && (history_live(&w->history, LOCK_KEYS) || history_live(&w->history, ELECTION_KEYS)))
         world_fail(w, "M7: keys are left in a queue that nobody stands in");

@@ -17,6 +17,7 @@
 #include "core/core.h"
 #include "recipes/election.h"
 #include "recipes/exact.h"
+#include "recipes/follow.h"
 #include "recipes/lock.h"
 #include "store/store.h"
 
@@ -34,7 +35,7 @@ struct world;
 
 /* Rules that a test breaks on purpose, to show that the checkers find it. */
 struct sim_broken {
-    bool skip_verify, skip_gate, renew_from_receipt, blind_retry, skip_rule, herd;
+    bool skip_verify, skip_gate, renew_from_receipt, blind_retry, skip_rule, herd, skip_absent;
 };
 
 struct sim_config {
@@ -50,6 +51,7 @@ struct sim_result {
     bool failed;
     char text[512]; /* "M1: …" */
     uint64_t events, calls, acquisitions, revisions, looks;
+    uint64_t resyncs;            /* but the first of each watch */
     uint64_t exact, exact_maybe; /* exact transactions that ended, and those of them that nobody answered in time */
 };
 
@@ -203,6 +205,11 @@ struct place {
     tn_ms next_at, release_at, cancel_at, share_at;
 };
 
+struct told_key {
+    char key[16], value[32];
+    tn_rev mod;
+};
+
 struct actor {
     struct world *world;
     int index;
@@ -219,6 +226,10 @@ struct actor {
     size_t watch_row;  /* index in history of the next row that it must get */
     bool watch_prev_kv;
     tn_ms watch_restart_at;
+
+    struct follow *follow;
+    struct told_key told_keys[8]; /* what the owner of `follow` was told that there is */
+    tn_ms resync_since;           /* TN_MS_NEVER = in sync */
 
     struct session *session;
     bool session_ended, session_closing;
@@ -251,6 +262,11 @@ void actor_lease_ended(struct actor *a, tn_lease id);
 /* M5: a key went while its owner holds by it, and nobody deleted it by hand. */
 void actor_key_deleted(struct actor *a, bytes key);
 void actor_check_watch_end(struct actor *a);
+/* W16: what a watch that resyncs has told is what there is. */
+void actor_check_follow(struct actor *a);
+
+/* ---- follow.c ---- */
+void actor_start_follow(struct actor *a);
 
 /* ---- share.c ---- */
 void share_start(struct actor *a);

@@ -341,6 +341,34 @@ static void a_long_history_is_read_in_shares(void **state)
     assert_false(store_watch_pending(w->s));
 }
 
+/* A batch has a bound in bytes, too, so that a past of large values does not come as one message. */
+static void a_history_of_large_values_is_read_in_pieces(void **state)
+{
+    struct world *w = *state;
+    struct store_watch_batch b;
+    enum { N = 20, LEN = 300 * 1024 };
+    static char value[LEN + 1];
+    memset(value, 'v', LEN);
+    for (int i = 0; i < N; i++)
+        put(w, i % 2 ? "big/1" : "big/2", value);
+    world_commit(w);
+    watch(w, "big/", "big0", 2, "range");
+    watch(w, "big/1", NULL, 2, "key");
+    size_t events = 0, most = 0;
+    tn_rev last[2] = {0};
+    while (store_watch_next(w->s, 1000, &b)) {
+        bool is_key = strcmp(b.user, "key") == 0;
+        for (size_t i = 0; i < b.n_events; i++) {
+            assert_true(b.events[i].kv.mod_revision > last[is_key]);
+            last[is_key] = b.events[i].kv.mod_revision;
+        }
+        events += b.n_events;
+        most = b.n_events > most ? b.n_events : most;
+    }
+    assert_int_equal(events, N + N / 2);
+    assert_int_equal(most, 4); /* 1 MiB is passed with the fourth */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -363,6 +391,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_watcher_may_go_while_it_has_matches, setup, teardown),
         cmocka_unit_test_setup_teardown(rows_that_were_rolled_back_are_no_events, setup, teardown),
         cmocka_unit_test_setup_teardown(a_long_history_is_read_in_shares, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_history_of_large_values_is_read_in_pieces, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
