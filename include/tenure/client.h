@@ -61,6 +61,11 @@ struct tenure_options {
      * marks are keys `<marks_prefix><lease>/<number>`; NULL = "/marks/". Who asks must be allowed to write there. Copied. */
     int exact_guarded;
     const char *marks_prefix;
+    /* Not 0: no read on this handle is answered from an older revision of the store than one that an answer or a watch of it
+     * has shown before, whichever endpoint answered: serializable reads too, which a member answers from what it has. One
+     * that is older is asked again, on another endpoint if there is one, until the call's deadline (TENURE_ETIMEOUT, and the
+     * text says which revisions). After a cluster was put back to an older state only a new handle reads it. */
+    int never_older;
 };
 
 /* Opens a blocking handle. endpoints: comma-separated "http://host:port", "host:port", "unix:///path", with TLS

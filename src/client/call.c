@@ -488,8 +488,28 @@ void call_on_message(struct client *c, struct client_call *call, bytes message)
     conn_answered(c, conn);
 }
 
+/* A read that is older than what was seen: a member that lags. It is asked again, elsewhere if there is another. */
+static bool is_too_old(struct client *c, struct client_call *call)
+{
+    tn_rev revision = order_revision(buf_bytes(&call->reply));
+    if (call->is_write || revision == 0 || revision >= c->seen) {
+        order_saw(c, revision);
+        return false;
+    }
+    struct conn *conn = call->stream.conn;
+    error_set(&call->error, TENURE_EUNAVAILABLE, "%s is at revision %lld, older than %lld, which was seen before",
+              c->endpoints[conn->endpoint].url, (long long)revision, (long long)c->seen);
+    if (c->n_endpoints > 1)
+        conn_doubt(c, conn, DOUBT_CALLS, "it lags behind the others");
+    stream_detach(&call->stream);
+    call_rest(c, call);
+    return true;
+}
+
 static void call_answered(struct client *c, struct client_call *call)
 {
+    if (c->never_older && call->kind->tells_revision && call->has_reply && is_too_old(c, call))
+        return;
     conn_answered(c, call->stream.conn);
     if (!call->has_reply) {
         error_set(&call->error, TENURE_EPROTOCOL, "the server answered without a message");

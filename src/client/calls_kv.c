@@ -7,10 +7,14 @@ DECODE_INTO(delete_answer, delete_resp, del, decode_delete_resp)
 DECODE_INTO(txn_answer, txn_resp, txn, decode_txn_resp)
 DECODE_INTO(compact_answer, compact_resp, compact, decode_compact_resp)
 
-static const struct call_kind range = {.path = "/etcdserverpb.KV/Range", .decode = range_answer};
-static const struct call_kind put = {.path = "/etcdserverpb.KV/Put", .is_write = true, .decode = put_answer};
-static const struct call_kind del = {.path = "/etcdserverpb.KV/DeleteRange", .is_write = true, .decode = delete_answer};
-static const struct call_kind txn = {.path = "/etcdserverpb.KV/Txn", .is_write = true, .decode = txn_answer};
+static const struct call_kind range = {
+    .path = "/etcdserverpb.KV/Range", .tells_revision = true, .decode = range_answer};
+static const struct call_kind put = {
+    .path = "/etcdserverpb.KV/Put", .is_write = true, .tells_revision = true, .decode = put_answer};
+static const struct call_kind del = {
+    .path = "/etcdserverpb.KV/DeleteRange", .is_write = true, .tells_revision = true, .decode = delete_answer};
+static const struct call_kind txn = {
+    .path = "/etcdserverpb.KV/Txn", .is_write = true, .tells_revision = true, .decode = txn_answer};
 static const struct call_kind compact = {
     .path = "/etcdserverpb.KV/Compact", .is_write = true, .decode = compact_answer};
 

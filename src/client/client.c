@@ -34,6 +34,7 @@ static void configure(struct client *c, const struct client_config *config)
 {
     c->call_timeout_ms = ms_or(config->call_timeout_ms, CALL_TIMEOUT_MS);
     c->connect_timeout_ms = ms_or(config->connect_timeout_ms, CONNECT_TIMEOUT_MS);
+    c->never_older = config->never_older;
     c->silence_ms = ms_or(config->silence_ms, SILENCE_MS);
     c->calls_max = size_or(config->calls_max, CALLS_MAX);
     c->queued_bytes_max = size_or(config->queued_bytes_max, BYTES_MAX);

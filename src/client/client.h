@@ -58,6 +58,7 @@ struct client_config {
     const char *token; /* copied; one that the caller has (JWT); with it user and password must be NULL */
     struct rng seed;
     struct log log;
+    bool never_older;               /* a read older than what was seen before is asked again, elsewhere if possible */
     bool broken_renew_from_receipt; /* tests only: keepalives report the time of receipt as sent_at */
 };
 

@@ -5,7 +5,7 @@
  *   call.c        the life of a call                                retry.c      what a failure means
  *   calls_*.c     each call's request and answer                    keepalive.c  renewals on one shared stream
  *   watch*.c      watches on one shared stream                      deliver.c    completions, last
- *   login.c       the token that goes with calls and streams
+ *   login.c       the token that goes with calls and streams         order.c      which revision an answer is of
  *
  * How the files work together: every function of client.h changes state and at its end calls client_settle, which brings
  * what is (connections, streams) to what is wanted (one current connection while there is work, both streams on it).
@@ -218,6 +218,7 @@ struct call_kind {
     bool no_leader_needed; /* asks about the very endpoint: not refused for want of a leader */
     bool is_stream;        /* the method is a stream: the first message is the answer */
     bool gone_is_done;     /* repeated, and the lease is not found: the copy before did it */
+    bool tells_revision;   /* the header of its answer has the store's revision */
     bool is_login;         /* goes before all others, without a token, over the bounds */
     bool pieces_join;      /* its pieces are parts of one whole: not begun again once one came */
     /* Streams: gives one message to call->on_piece. One that cannot be read is left out. */
@@ -465,6 +466,12 @@ void keepalives_on_end(struct client *c, const struct stream_end *end);
 /* The stream's bytes are being handed out now. */
 void keepalives_stamp(struct client *c);
 
+/* ---- the order of revisions: with never_older, reads do not go back in time ---- */
+
+/* The store's revision at the time, from the header of an answer; 0 = it has none, or cannot be read. */
+tn_rev order_revision(bytes answer);
+void order_saw(struct client *c, tn_rev revision);
+
 /* ---- the engine ---- */
 
 struct client {
@@ -475,6 +482,8 @@ struct client {
     int64_t call_timeout_ms, connect_timeout_ms, silence_ms;
     size_t calls_max, queued_bytes_max, watch_bytes_max;
     bool broken_renew_from_receipt;
+    bool never_older;
+    tn_rev seen; /* the newest revision of any answer or event */
     struct rng rng;
     struct log log;
 

@@ -107,6 +107,7 @@ static int join_fragments(struct client_watch *w, struct watch_batch *b)
 static void deliver_batch(struct client *c, struct client_watch *w, struct watch_batch *b)
 {
     w->next_rev = b->revision + 1;
+    order_saw(c, b->revision);
     list_push_back(&w->batches, &b->link);
     deliver_later(c, &b->delivery);
 }

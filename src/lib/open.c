@@ -129,6 +129,7 @@ static int open_engine(tenure_client *c, const struct endpoints *e, const struct
         .user = o->user,
         .password = o->password,
         .token = o->token,
+        .never_older = o->never_older != 0,
         .log = {.min = LOG_DEBUG, .sink = c->log ? handle_log_sink : NULL, .user = c},
     };
     char *memory = NULL;

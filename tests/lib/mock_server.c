@@ -343,6 +343,7 @@ static enum etcd_error kv_range(struct world *w, bytes in, struct arena *a, stru
         return ETCD_COMPACTED;
     struct range_resp p = range(w, &r, a);
     struct response_header h = header_of(w);
+    p.revision -= w->endpoints[w->asked].behind;
     encode_range_resp(&h, &p, out);
     return ETCD_OK;
 }
@@ -572,7 +573,7 @@ static enum etcd_error apply(struct server_stream *s, bytes message, struct buf 
     arena_init(&a, 0);
     for (size_t i = 0; i < ARRAY_LEN(methods); i++) {
         if (strcmp(s->path, methods[i].path) == 0)
-            rc = methods[i].handle(s->conn->w, message, &a, out);
+            s->conn->w->asked = s->conn->endpoint, rc = methods[i].handle(s->conn->w, message, &a, out);
     }
     arena_fini(&a);
     return rc;

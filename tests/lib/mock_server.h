@@ -76,6 +76,7 @@ struct mock_endpoint {
     size_t trickle;           /* bytes a 100 ms to the client; 0 = all at once */
     size_t connects, accepts; /* attempts; those that stood */
     size_t pings;
+    tn_rev behind; /* what its ranges say of the revision */
 };
 
 struct world {
@@ -109,6 +110,7 @@ struct world {
     unsigned n_tokens;   /* given so far; the newest is "token-N" */
     bool tokens_expired; /* until the next one is given */
 
+    size_t asked;      /* the endpoint that is answering */
     size_t chunks_max; /* of a RangeStream, then it fails with UNAVAILABLE; 0 = all */
     bool fragment;     /* watch answers come in fragments of one event */
     bool no_progress;  /* turns run */
