@@ -108,16 +108,20 @@ static bool own_string(const char **s)
 }
 
 /* With a copy of what the program's own rule needs. */
-static bool own_rule(tenure_lock *l, const struct rule *rule)
+static bool own_rule(tenure_lock *l, const char *name, const struct rule *rule)
 {
     l->rule = *rule;
     if (rule->kind != RULE_CUSTOM)
         return true;
-    size_t size = sizeof(struct lib_place) + strlen(((const struct lib_place *)rule->user)->says) + 1;
-    l->rule.user = malloc(size);
-    if (l->rule.user)
-        memcpy(l->rule.user, rule->user, size);
-    return l->rule.user != NULL;
+    const struct lib_place *from = rule->user;
+    size_t size = sizeof *from + strlen(from->says) + 1;
+    struct lib_place *p = malloc(size);
+    l->rule.user = p;
+    if (!p)
+        return false;
+    memcpy(p, from, size);
+    p->path_len = strlen(l->o.prefix ? l->o.prefix : "/locks/") + strlen(name) + 1;
+    return true;
 }
 
 static tenure_lock *lock_alloc(tenure_client *c, const char *name, const struct rule *rule,
@@ -131,7 +135,7 @@ static tenure_lock *lock_alloc(tenure_client *c, const char *name, const struct 
     }
     l->object.handle = c;
     l->o = *o;
-    bool ruled = own_rule(l, rule);
+    bool ruled = own_rule(l, name, rule);
     atomic_init(&l->key, "");
     bool prefix = own_string(&l->o.prefix), purpose = own_string(&l->o.purpose); /* each, so that none stays borrowed */
     l->name = strdup(name);
@@ -389,6 +393,8 @@ static tenure_lock *alloc_below(tenure_client *c, bytes ns, const char *name, co
     tenure_lock *l = lock_alloc(c, name, rule, &below, err);
     if (l)
         l->strip = ns.len;
+    if (l && l->rule.kind == RULE_CUSTOM)
+        ((struct lib_place *)l->rule.user)->strip = ns.len;
     free(prefix);
     return l;
 }

@@ -21,7 +21,7 @@ struct tenure_lock_list *lib_lock_list_of(const struct tenure_get_result *r, siz
 struct lib_place {
     size_t (*wait_for)(const struct tenure_lock_list *before, void *user);
     void *user;
-    size_t path_len;
+    size_t path_len, strip; /* of the queue's path with its slash; what of it a view does not show. Set by lock.c */
     char says[];
 };
 tenure_client *lib_lock_handle(const tenure_lock *l);

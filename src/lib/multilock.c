@@ -14,6 +14,7 @@
 
 #include "lib/lock.h"
 #include "lib/post.h"
+#include "lib/view.h"
 #include "recipes/queue.h"
 
 #define PREFIX_DEFAULT "/locks/"
@@ -54,7 +55,7 @@ struct tenure_multilock {
     struct post *acquire;  /* who waits for the acquire */
     struct unlock *unlock; /* made at the beginning, so that letting go cannot fail */
     bool unlock_is_sent, unlock_is_told, tell_released;
-    size_t n;
+    size_t n, strip;    /* strip: what of the keys a view does not show */
     struct part *parts; /* in the order of their keys */
     atomic_bool held;   /* any thread */
     struct seen seen[];
@@ -119,7 +120,7 @@ static const struct tenure_multilock_part *part_at(const struct tenure_multilock
     return (const struct tenure_multilock_part *)(const void *)((const char *)parts + i * parts->size);
 }
 
-static int part_take(struct part *p, const struct tenure_multilock_part *from, struct tenure_error *err)
+static int part_take(struct part *p, bytes ns, const struct tenure_multilock_part *from, struct tenure_error *err)
 {
     struct tenure_multilock_part own;
     int rc = options_take(&own, sizeof own, from, "multilock", err);
@@ -136,7 +137,7 @@ static int part_take(struct part *p, const struct tenure_multilock_part *from, s
     if (!rule_is_valid(&p->rule) || (own.mode != TENURE_LOCK_WHOLE && p->rule.kind == RULE_WHOLE))
         return error_set(err, TENURE_EINVALID, "multilock '%.100s': a mode or weight that cannot be", own.name);
     p->name = strdup(own.name);
-    p->prefix = strdup(own.prefix ? own.prefix : PREFIX_DEFAULT);
+    p->prefix = view_recipe_prefix(ns, own.prefix, PREFIX_DEFAULT, NULL);
     return p->name && p->prefix ? 0 : error_set(err, TENURE_ENOMEM, "multilock: out of memory");
 }
 
@@ -161,12 +162,13 @@ static int by_key(const void *a, const void *b)
     }
 }
 
-static int parts_take(tenure_multilock *m, const struct tenure_multilock_part *parts, struct tenure_error *err)
+static int parts_take(tenure_multilock *m, bytes ns, const struct tenure_multilock_part *parts,
+                      struct tenure_error *err)
 {
     for (size_t i = 0; i < m->n; i++) {
         m->parts[i].all = m;
         m->parts[i].index = i;
-        int rc = part_take(&m->parts[i], part_at(parts, i), err);
+        int rc = part_take(&m->parts[i], ns, part_at(parts, i), err);
         if (rc < 0)
             return rc;
     }
@@ -189,7 +191,7 @@ static int options_check(struct tenure_multilock_options *o, const struct tenure
     return rc;
 }
 
-static tenure_multilock *multi_new(tenure_client *c, const struct tenure_multilock_part *parts, size_t n,
+static tenure_multilock *multi_new(tenure_client *c, bytes ns, const struct tenure_multilock_part *parts, size_t n,
                                    const struct tenure_multilock_options *o, struct tenure_error *err)
 {
     struct tenure_multilock_options own;
@@ -204,11 +206,12 @@ static tenure_multilock *multi_new(tenure_client *c, const struct tenure_multilo
     m->o = own;
     m->o.purpose = own.purpose ? strdup(own.purpose) : NULL;
     m->n = n;
+    m->strip = ns.len;
     m->parts = calloc(n, sizeof *m->parts);
     m->unlock = unlock_new(m);
     if (!m->parts || !m->unlock || (own.purpose && !m->o.purpose))
         error_set(err, TENURE_ENOMEM, "multilock: out of memory");
-    else if (parts_take(m, parts, err) == 0)
+    else if (parts_take(m, ns, parts, err) == 0)
         return m;
     multi_dealloc(m);
     return NULL;
@@ -468,9 +471,10 @@ static void begin(void *arg)
 tenure_multilock *tenure_multilock_start(tenure_client *c, const struct tenure_multilock_part *parts, size_t n,
                                          const struct tenure_multilock_options *o, struct tenure_error *err)
 {
+    bytes ns = view_of(&c);
     if (handle_enter(c, err) < 0)
         return NULL;
-    struct start s = {.all = multi_new(c, parts, n, o, err), .err = err};
+    struct start s = {.all = multi_new(c, ns, parts, n, o, err), .err = err};
     if (!s.all)
         return NULL;
     if (!handle_sync(c, begin, &s))
@@ -545,9 +549,10 @@ static tenure_multilock *acquired(tenure_multilock *m, struct tenure_error *err)
 tenure_multilock *tenure_multilock_acquire(tenure_client *c, const struct tenure_multilock_part *parts, size_t n,
                                            const struct tenure_multilock_options *o, struct tenure_error *err)
 {
+    bytes ns = view_of(&c);
     if (handle_enter_blocking(c, "multilock", err) < 0)
         return NULL;
-    tenure_multilock *m = multi_new(c, parts, n, o, err);
+    tenure_multilock *m = multi_new(c, ns, parts, n, o, err);
     if (!m)
         return NULL;
     m->o.on_acquired = NULL;
@@ -597,7 +602,7 @@ tenure_token tenure_multilock_token(const tenure_multilock *m, size_t index)
 const char *tenure_multilock_key(const tenure_multilock *m, size_t index)
 {
     tenure_lock *l = index < m->n ? atomic_load(&((tenure_multilock *)m)->seen[index].lock) : NULL;
-    return l ? tenure_lock_key(l) : "";
+    return l ? tenure_lock_key(l) + m->strip : "";
 }
 
 /* ---- letting go, for the program ---- */

@@ -279,6 +279,24 @@ static void a_session_lost_while_waiting_is_no_loss(void **state)
     tenure_close(b);
 }
 
+static void it_works_below_a_namespace(void **state)
+{
+    tenure_client *c = open_on(*state), *view = tenure_namespace(c, S("app/"), NULL);
+    struct tenure_multilock_part parts[] = {PART("v/1", TENURE_LOCK_WHOLE), PART("v/2", TENURE_LOCK_READ)};
+    tenure_multilock *m = take(view, parts, 2);
+    assert_int_equal(strncmp(tenure_multilock_key(m, 0), "/locks/v/1/", 11), 0);
+    assert_false(is_free(view, "v/1"));
+    assert_false(is_free(view, "v/2"));
+    assert_true(is_free(c, "v/1")); /* another one */
+    tenure_lock *reader = tenure_rwlock_read(view, "v/2", NULL, NULL);
+    assert_non_null(reader);
+    unlock(reader);
+    let_go(m);
+    assert_true(is_free(view, "v/1"));
+    tenure_close(view);
+    tenure_close(c);
+}
+
 /* ---- on a foreign loop ---- */
 
 /* Turns the handle until the flag is set. */
@@ -352,6 +370,7 @@ int main(void)
         cmocka_unit_test(the_loss_of_one_is_the_loss_of_all),
         cmocka_unit_test(waiting_can_be_given_up),
         cmocka_unit_test(a_session_lost_while_waiting_is_no_loss),
+        cmocka_unit_test(it_works_below_a_namespace),
         cmocka_unit_test(it_works_on_a_foreign_loop),
         cmocka_unit_test(a_close_lets_go_of_all),
     };

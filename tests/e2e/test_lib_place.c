@@ -84,6 +84,32 @@ static void to_all_others_a_place_takes_the_whole(void **state)
     tenure_close(c);
 }
 
+static size_t only_when_alone(const struct tenure_lock_list *before, void *user)
+{
+    snprintf(user, 64, "%s", before->entries[before->n - 1].key);
+    return before->n - 1;
+}
+
+static void it_works_below_a_namespace(void **state)
+{
+    tenure_client *c = open_on(*state), *view = tenure_namespace(c, S("app/"), NULL);
+    struct tenure_error err = {0};
+    struct tenure_lock_options try = {.size = sizeof try, .wait_ms = -1};
+    char seen[64] = "";
+    struct tenure_place_rule rule = {.size = sizeof rule, .wait_for = only_when_alone, .user = seen};
+    tenure_lock *mutex = tenure_lock_acquire(view, "below", NULL, &err);
+    assert_non_null(mutex);
+    assert_null(tenure_place_acquire(view, "below", &rule, &try, &err));
+    assert_int_equal(err.code, TENURE_EBUSY);
+    assert_string_equal(seen, tenure_lock_key(mutex));
+    unlock(mutex);
+    tenure_lock *l = tenure_place_acquire(view, "below", &rule, &try, &err);
+    assert_non_null(l);
+    unlock(l);
+    tenure_close(view);
+    tenure_close(c);
+}
+
 static void what_it_says_is_listed(void **state)
 {
     tenure_client *c = open_on(*state);
@@ -119,9 +145,8 @@ static void what_cannot_be_is_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_programs_rule_decides),
-        cmocka_unit_test(to_all_others_a_place_takes_the_whole),
-        cmocka_unit_test(what_it_says_is_listed),
+        cmocka_unit_test(the_programs_rule_decides),  cmocka_unit_test(to_all_others_a_place_takes_the_whole),
+        cmocka_unit_test(it_works_below_a_namespace), cmocka_unit_test(what_it_says_is_listed),
         cmocka_unit_test(what_cannot_be_is_refused),
     };
     return cmocka_run_group_tests(tests, setup_server, teardown_server);
