@@ -66,6 +66,11 @@ struct tenure_options {
      * that is older is asked again, on another endpoint if there is one, until the call's deadline (TENURE_ETIMEOUT, and the
      * text says which revisions). After a cluster was put back to an older state only a new handle reads it. */
     int never_older;
+    /* Not 0: the members of the cluster are asked for with the first connection, with each that follows a loss, and each so
+     * many milliseconds, and the addresses that they give to clients are used beside the endpoints given: tenure_endpoints
+     * grows, and never shrinks. Learners, addresses of no host (0.0.0.0), and those of this machine alone, unless all
+     * endpoints given are such, are left out. */
+    int64_t discover_ms;
 };
 
 /* Opens a blocking handle. endpoints: comma-separated "http://host:port", "host:port", "unix:///path", with TLS
@@ -101,7 +106,7 @@ void tenure_close_start(tenure_client *c, void (*on_closed)(void *user), void *u
 /* How a call ended that answers nothing else: code 0, or TENURE_E… with err filled. Once, from the loop. */
 typedef void (*tenure_done_cb)(void *user, int code, const struct tenure_error *err);
 
-/* The endpoints that the handle was opened with, in that order; some calls name one by its index (NULL for an index out of
+/* The endpoints that the handle was opened with, in that order, behind them those that it has learnt; some calls name one by its index (NULL for an index out of
  * range). Any thread. */
 size_t tenure_endpoints(const tenure_client *c);
 const char *tenure_endpoint(const tenure_client *c,

@@ -63,6 +63,25 @@ int endpoints_init(struct client *c, const struct client_config *config, struct 
     return 0;
 }
 
+int client_endpoint_add(struct client *c, const char *url, struct tenure_error *err)
+{
+    struct endpoint *more = realloc(c->endpoints, (c->n_endpoints + 1) * sizeof *more);
+    if (!more)
+        return error_set(err, TENURE_ENOMEM, "out of memory");
+    c->endpoints = more;
+    struct endpoint *e = &more[c->n_endpoints];
+    *e = (struct endpoint){0};
+    int rc = endpoint_init(e, url, err);
+    if (rc == 0) {
+        c->n_endpoints++;
+        client_unsettle(c); /* it may be what calls wait for */
+        return 0;
+    }
+    free(e->url);
+    free(e->authority);
+    return rc;
+}
+
 void endpoints_fini(struct client *c)
 {
     for (size_t i = 0; c->endpoints && i < c->n_endpoints; i++) {

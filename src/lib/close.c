@@ -31,6 +31,7 @@ void handle_free(tenure_client *c)
 void handle_abandon(tenure_client *c)
 {
     c->state = HANDLE_CLOSED;
+    objects_free(c);
     client_free(c->engine);
     if (c->loop)
         driver_stop(c);

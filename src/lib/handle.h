@@ -74,6 +74,7 @@ struct tenure_client {
     void (*log)(void *user, int level, const char *line);
     void *log_user;
 
+    bool learns;          /* endpoints may come: discover.c */
     struct list views;    /* of it, under the mutex of posts */
     struct list in_views; /* this and the next two: of a view alone */
     tenure_client *root;

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "io/address.h"
+#include "lib/discover.h"
 #include "lib/handle.h"
 #include "lib/post.h"
 
@@ -158,7 +159,8 @@ static int start_thread(tenure_client *c, struct tenure_error *err)
 
 static int set_options(tenure_client *c, const struct tenure_options *o, struct tenure_error *err)
 {
-    if (o->call_timeout_ms < 0 || o->connect_timeout_ms < 0 || o->close_timeout_ms < 0 || o->session_ttl_s < 0)
+    if (o->call_timeout_ms < 0 || o->connect_timeout_ms < 0 || o->close_timeout_ms < 0 || o->session_ttl_s < 0 ||
+        o->discover_ms < 0)
         return error_set(err, TENURE_EINVALID, "a time in the options is negative");
     c->call_timeout_ms = o->call_timeout_ms ? o->call_timeout_ms : CALL_TIMEOUT_MS;
     c->close_timeout_ms = o->close_timeout_ms ? o->close_timeout_ms : CLOSE_TIMEOUT_MS;
@@ -216,6 +218,8 @@ static int build(tenure_client *c, struct uv_loop_s *uv, const char *endpoints, 
         rc = io_loop_new(uv, &c->loop, err);
     if (rc == 0)
         rc = driver_start(c, err);
+    if (rc == 0 && o.discover_ms > 0)
+        rc = lib_discover_start(c, o.discover_ms, err);
     if (rc == 0 && c->kind == HANDLE_BLOCKING)
         rc = start_thread(c, err);
     free(e.memory);

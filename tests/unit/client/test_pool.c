@@ -455,6 +455,26 @@ static void endpoints_that_cannot_be_read_are_named(void **state)
     assert_null(client_free(NULL));
 }
 
+static void an_endpoint_that_is_added_takes_calls_over(void **state)
+{
+    struct told t;
+    struct tenure_error err;
+    (void)state;
+    w.endpoints[0].reach = MOCK_REFUSES;
+    get(&t, "a");
+    world_run(&w, 300);
+    assert_false(t.done);
+    assert_int_equal(client_endpoint_add(w.client, "ftp://x", &err), TENURE_EINVALID);
+    assert_int_equal(client_endpoints(w.client), 1);
+    w.n_endpoints = 2; /* the world's second one, which the client did not know */
+    snprintf(w.endpoints[1].url, sizeof w.endpoints[1].url, "http://e1:1");
+    assert_int_equal(client_endpoint_add(w.client, w.endpoints[1].url, &err), 0);
+    assert_string_equal(client_endpoint(w.client, 1), w.endpoints[1].url);
+    assert_true(world_until(&w, &t.done, 3000));
+    assert_int_equal(t.code, 0);
+    assert_int_equal(endpoint_in_use(), 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -484,6 +504,7 @@ int main(void)
         CASE_2(the_errors_of_endpoints_are_told_and_forgotten),
         CASE_1(words_about_connections_that_are_gone_are_ignored),
         cmocka_unit_test(endpoints_that_cannot_be_read_are_named),
+        CASE_1(an_endpoint_that_is_added_takes_calls_over),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

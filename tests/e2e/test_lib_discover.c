@@ -1,0 +1,96 @@
+/* Learning the members' addresses, and what reads older than seen come to: options of a handle, on a real server. */
+#include "lib.h"
+
+/* The server under a name that it does not tell. */
+static tenure_client *open_by_name(const struct server *s, struct tenure_options *o)
+{
+    struct tenure_error err = {0};
+    char url[64];
+    snprintf(url, sizeof url, "http://localhost%s", strrchr(server_url(s), ':'));
+    tenure_client *c = tenure_open(url, o, &err);
+    if (!c)
+        fail_msg("%s", err.text);
+    return c;
+}
+
+static bool knows_two(void *user)
+{
+    return tenure_endpoints(user) == 2;
+}
+
+static void the_members_addresses_are_learnt_with_the_first_call(void **state)
+{
+    struct tenure_options o = {.size = sizeof o, .discover_ms = 60000};
+    struct tenure_error err = {0};
+    struct tenure_status *s = NULL;
+    tenure_client *c = open_by_name(*state, &o);
+    assert_int_equal(tenure_endpoints(c), 1); /* nothing was asked yet */
+    put(c, "discover/a", "1");
+    assert_true(test_await(knows_two, c));
+    assert_string_equal(tenure_endpoint(c, 1), server_url(*state));
+    assert_null(tenure_endpoint(c, 2));
+    no_error(tenure_status(c, 1, 0, &s, &err), &err);
+    assert_string_equal(s->endpoint, server_url(*state));
+    tenure_status_free(s);
+    assert_int_equal(tenure_status(c, 2, 0, NULL, &err), TENURE_EINVALID);
+    tenure_close(c);
+}
+
+static void they_are_asked_for_again_and_known_ones_stay_one(void **state)
+{
+    struct tenure_options o = {.size = sizeof o, .discover_ms = 5};
+    tenure_client *c = open_by_name(*state, &o);
+    put(c, "discover/b", "1");
+    assert_true(test_await(knows_two, c));
+    for (int i = 0; i < 50; i++)
+        put(c, "discover/b", "2");
+    assert_int_equal(tenure_endpoints(c), 2);
+    server_kill(*state);
+    server_restart(*state);
+    put(c, "discover/b", "3");
+    assert_int_equal(tenure_endpoints(c), 2);
+    tenure_close(c);
+}
+
+static void without_the_option_nothing_is_learnt(void **state)
+{
+    struct tenure_options o = {.size = sizeof o};
+    struct tenure_error err = {0};
+    tenure_client *c = open_by_name(*state, &o);
+    put(c, "discover/c", "1");
+    put(c, "discover/c", "2");
+    assert_int_equal(tenure_endpoints(c), 1);
+    tenure_close(c);
+    o.discover_ms = -1;
+    assert_null(tenure_open(NULL, &o, &err));
+    assert_int_equal(err.code, TENURE_EINVALID);
+}
+
+static void a_handle_that_never_goes_back_reads_on(void **state)
+{
+    struct tenure_options o = {.size = sizeof o, .never_older = 1};
+    struct tenure_error err = {0};
+    struct tenure_get_options serializable = {.size = sizeof serializable, .serializable = true};
+    struct tenure_get_result *g = NULL;
+    int64_t seen = 0;
+    tenure_client *c = open_by_name(*state, &o);
+    for (int i = 0; i < 20; i++) {
+        put(c, "order/a", "x");
+        no_error(tenure_get(c, S("order/a"), &serializable, &g, &err), &err);
+        assert_true(g->revision > seen);
+        seen = g->revision;
+        tenure_get_free(g);
+    }
+    tenure_close(c);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_members_addresses_are_learnt_with_the_first_call),
+        cmocka_unit_test(they_are_asked_for_again_and_known_ones_stay_one),
+        cmocka_unit_test(without_the_option_nothing_is_learnt),
+        cmocka_unit_test(a_handle_that_never_goes_back_reads_on),
+    };
+    return cmocka_run_group_tests(tests, setup_server, teardown_server);
+}
