@@ -1,4 +1,4 @@
-/* Barriers and latches: tasks of src/recipes as waits of a handle. What the caller gives is borrowed: each begins before its
+/* Barriers and latches: errands of src/recipes as waits of a handle. What the caller gives is borrowed: each begins before its
  * call returns. */
 #include <tenure/barrier.h>
 
@@ -9,10 +9,10 @@
 #include "recipes/barrier.h"
 #include "recipes/latch.h"
 
-typedef struct task *(*barrier_begin)(struct client *c, const struct barrier_options *o, task_done done, void *user,
+typedef struct errand *(*barrier_begin)(struct client *c, const struct barrier_options *o, errand_done done, void *user,
+                                        struct tenure_error *err);
+typedef struct errand *(*latch_begin)(struct client *c, const struct latch_options *o, errand_done done, void *user,
                                       struct tenure_error *err);
-typedef struct task *(*latch_begin)(struct client *c, const struct latch_options *o, task_done done, void *user,
-                                    struct tenure_error *err);
 
 struct barrier_call {
     tenure_wait wait;
@@ -47,7 +47,7 @@ static void complete_latch(tenure_wait *w)
 
 /* ---- on the loop ---- */
 
-static struct task *begin_barrier(struct barrier_call *k, bytes value, struct tenure_error *err)
+static struct errand *begin_barrier(struct barrier_call *k, bytes value, struct tenure_error *err)
 {
     struct barrier_options o = {.prefix = k->o.prefix,
                                 .name = k->name,
@@ -57,7 +57,7 @@ static struct task *begin_barrier(struct barrier_call *k, bytes value, struct te
     return k->barrier(k->wait.handle->engine, &o, wait_done, &k->wait, err);
 }
 
-static struct task *begin_latch(struct barrier_call *k, bytes value, struct tenure_error *err)
+static struct errand *begin_latch(struct barrier_call *k, bytes value, struct tenure_error *err)
 {
     struct latch_options o = {.prefix = k->o.prefix,
                               .name = k->name,
@@ -69,7 +69,7 @@ static struct task *begin_latch(struct barrier_call *k, bytes value, struct tenu
     return k->latch(k->wait.handle->engine, &o, wait_done, &k->wait, err);
 }
 
-static struct task *begin(tenure_wait *w, tn_ms now, struct tenure_error *err)
+static struct errand *begin(tenure_wait *w, tn_ms now, struct tenure_error *err)
 {
     struct barrier_call *k = call_of(w);
     (void)now;
@@ -78,12 +78,12 @@ static struct task *begin(tenure_wait *w, tn_ms now, struct tenure_error *err)
         error_set(err, TENURE_ENOMEM, "barrier: out of memory");
         return NULL;
     }
-    struct task *t = k->latch ? begin_latch(k, bytes_str(value), err) : begin_barrier(k, bytes_str(value), err);
+    struct errand *t = k->latch ? begin_latch(k, bytes_str(value), err) : begin_barrier(k, bytes_str(value), err);
     free(value);
     return t;
 }
 
-static bool latch_ended(tenure_wait *w, struct task *t, tn_ms now)
+static bool latch_ended(tenure_wait *w, struct errand *t, tn_ms now)
 {
     struct latch_state s = latch_state(t);
     (void)now;

@@ -106,12 +106,12 @@ static void pass_free(tenure_wait *w)
 
 /* ---- leaving, on the loop ---- */
 
-static struct task *begin_leave(tenure_wait *w, tn_ms now, struct tenure_error *err)
+static struct errand *begin_leave(tenure_wait *w, tn_ms now, struct tenure_error *err)
 {
     tenure_double_barrier *b = pass_of(w)->barrier;
     struct tenure_error why = {0};
     (void)now;
-    struct task *t = NULL;
+    struct errand *t = NULL;
     if (b->engine)
         t = double_barrier_leave(b->engine, w->until, wait_done, w, &why);
     if (!t) {
@@ -124,7 +124,7 @@ static struct task *begin_leave(tenure_wait *w, tn_ms now, struct tenure_error *
     return t;
 }
 
-static bool left(tenure_wait *w, struct task *t, tn_ms now)
+static bool left(tenure_wait *w, struct errand *t, tn_ms now)
 {
     (void)t, (void)now;
     finish(pass_of(w)->barrier, w->code, &w->error);
@@ -173,11 +173,11 @@ static int engine_new(tenure_double_barrier *b, const struct pass *pass, struct 
     return rc;
 }
 
-static struct task *begin_enter(tenure_wait *w, tn_ms now, struct tenure_error *err)
+static struct errand *begin_enter(tenure_wait *w, tn_ms now, struct tenure_error *err)
 {
     struct pass *pass = pass_of(w);
     tenure_double_barrier *b = pass->barrier;
-    struct task *t = NULL;
+    struct errand *t = NULL;
     (void)now;
     if (engine_new(b, pass, err) == 0)
         t = double_barrier_enter(b->engine, w->until, wait_done, w, err);
@@ -191,7 +191,7 @@ static struct task *begin_enter(tenure_wait *w, tn_ms now, struct tenure_error *
     return t;
 }
 
-static bool entered(tenure_wait *w, struct task *t, tn_ms now)
+static bool entered(tenure_wait *w, struct errand *t, tn_ms now)
 {
     tenure_double_barrier *b = pass_of(w)->barrier;
     (void)t, (void)now;
@@ -335,8 +335,8 @@ static void leave_start_run(void *arg)
     if (b->leave_wanted)
         return;
     b->leave_wanted = true;
-    if (b->entering && b->entering->wait.task)
-        task_stop(b->entering->wait.task, TENURE_ECANCELLED, handle_now(b->object.handle));
+    if (b->entering && b->entering->wait.errand)
+        errand_stop(b->entering->wait.errand, TENURE_ECANCELLED, handle_now(b->object.handle));
     else
         after_entering(b);
 }

@@ -1,4 +1,4 @@
-/* Queues: the engine's tasks as waits of a handle.
+/* Queues: the engine's errands as waits of a handle.
  *
  * A queue is an object that remembers keys and options, and the session under its place in the line and its claims: opened
  * with the first take, replaced when it was lost. Commits are on the handle's marks. A put or a take that was cut short by the
@@ -120,8 +120,8 @@ static void close_queue(tenure_queue *q, tn_ms now)
     LIST_FOREACH(it, &q->calls)
     {
         struct queue_call *k = LIST_ENTRY(it, struct queue_call, in_queue);
-        if (k->wait.is_wait && k->wait.task)
-            task_stop(k->wait.task, TENURE_ECANCELLED, now);
+        if (k->wait.is_wait && k->wait.errand)
+            errand_stop(k->wait.errand, TENURE_ECANCELLED, now);
     }
     object_changed(&q->object);
 }
@@ -190,14 +190,14 @@ static int fill_env(struct queue_call *k, bool needs_session, tn_ms now, struct 
 }
 
 /* The call is the queue's from its first begin to its end. */
-static struct task *begun(struct queue_call *k, struct task *t)
+static struct errand *begun(struct queue_call *k, struct errand *t)
 {
     if (t && list_empty(&k->in_queue))
         list_push_back(&k->queue->calls, &k->in_queue);
     return t;
 }
 
-static struct task *begin_put(tenure_wait *w, tn_ms now, struct tenure_error *err)
+static struct errand *begin_put(tenure_wait *w, tn_ms now, struct tenure_error *err)
 {
     struct queue_call *k = call_of(w);
     struct item_env env;
@@ -206,7 +206,7 @@ static struct task *begin_put(tenure_wait *w, tn_ms now, struct tenure_error *er
     return begun(k, item_put(&env, &k->put, w->until, wait_done, w, err));
 }
 
-static struct task *begin_length(tenure_wait *w, tn_ms now, struct tenure_error *err)
+static struct errand *begin_length(tenure_wait *w, tn_ms now, struct tenure_error *err)
 {
     struct queue_call *k = call_of(w);
     struct item_env env;
@@ -215,7 +215,7 @@ static struct task *begin_length(tenure_wait *w, tn_ms now, struct tenure_error 
     return begun(k, item_length(&env, w->until, wait_done, w, err));
 }
 
-static struct task *begin_take(tenure_wait *w, tn_ms now, struct tenure_error *err)
+static struct errand *begin_take(tenure_wait *w, tn_ms now, struct tenure_error *err)
 {
     struct queue_call *k = call_of(w);
     tenure_queue *q = k->queue;
@@ -229,14 +229,14 @@ static struct task *begin_take(tenure_wait *w, tn_ms now, struct tenure_error *e
                           .claim_ms = q->o.claim_ms,
                           .deliveries_max = q->o.deliveries_max,
                           .value = bytes_str(value)};
-    struct task *t = value ? item_take(&env, &o, w->until, wait_done, w, err) : NULL;
+    struct errand *t = value ? item_take(&env, &o, w->until, wait_done, w, err) : NULL;
     if (!value)
         error_set(err, TENURE_ENOMEM, "queue: out of memory");
     free(value);
     return begun(k, t);
 }
 
-static struct task *begin_settle(tenure_wait *w, tn_ms now, struct tenure_error *err)
+static struct errand *begin_settle(tenure_wait *w, tn_ms now, struct tenure_error *err)
 {
     struct queue_call *k = call_of(w);
     struct item_env env;
@@ -253,13 +253,13 @@ static bool goes_on(const tenure_wait *w, tn_ms now)
            !call_of((tenure_wait *)w)->queue->is_closed;
 }
 
-static bool put_ended(tenure_wait *w, struct task *t, tn_ms now)
+static bool put_ended(tenure_wait *w, struct errand *t, tn_ms now)
 {
     (void)t;
     return goes_on(w, now);
 }
 
-static bool take_ended(tenure_wait *w, struct task *t, tn_ms now)
+static bool take_ended(tenure_wait *w, struct errand *t, tn_ms now)
 {
     struct queue_call *k = call_of(w);
     if (w->code)
@@ -273,13 +273,13 @@ static bool take_ended(tenure_wait *w, struct task *t, tn_ms now)
 }
 
 /* There ELOST is the claim's end. */
-static bool settle_ended(tenure_wait *w, struct task *t, tn_ms now)
+static bool settle_ended(tenure_wait *w, struct errand *t, tn_ms now)
 {
     (void)t;
     return w->code == TENURE_EUNAVAILABLE && w->error.applied == TENURE_APPLIED_NO && now < w->until;
 }
 
-static bool length_ended(tenure_wait *w, struct task *t, tn_ms now)
+static bool length_ended(tenure_wait *w, struct errand *t, tn_ms now)
 {
     (void)now;
     call_of(w)->length = item_counted(t);

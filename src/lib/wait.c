@@ -1,6 +1,6 @@
 /* The life of a wait; see wait.h.
  *
- * A blocked thread waits as long as its task lives, which has the deadline: what was given to it (an item of a queue) is not
+ * A blocked thread waits as long as its errand lives, which has the deadline: what was given to it (an item of a queue) is not
  * lost because the loop was kept busy for a while. The post is done when the object is gone from the handle, so that the
  * waiter may free it at once. */
 #include "lib/wait.h"
@@ -59,13 +59,13 @@ static bool begin_again(tenure_wait *w, tn_ms now)
     if (w->is_stopped || w->handle->state != HANDLE_OPEN)
         return false;
     struct tenure_error ignored;
-    w->task = w->type->begin(w, now, &ignored);
-    if (w->task)
-        task_start(w->task, now);
-    return w->task != NULL;
+    w->errand = w->type->begin(w, now, &ignored);
+    if (w->errand)
+        errand_start(w->errand, now);
+    return w->errand != NULL;
 }
 
-void wait_done(void *user, struct task *t, int code, const struct tenure_error *error)
+void wait_done(void *user, struct errand *t, int code, const struct tenure_error *error)
 {
     tenure_wait *w = user;
     tn_ms now = handle_now(w->handle);
@@ -74,7 +74,7 @@ void wait_done(void *user, struct task *t, int code, const struct tenure_error *
     if (code == TENURE_ECANCELLED && w->handle->state != HANDLE_OPEN)
         w->code = w->error.code = TENURE_ECLOSED;
     bool again = w->type->ended && w->type->ended(w, t, now);
-    w->task = task_free(t, now);
+    w->errand = errand_free(t, now);
     if (again && begin_again(w, now))
         return;
     if (w->code)
@@ -88,8 +88,8 @@ void wait_done(void *user, struct task *t, int code, const struct tenure_error *
 static void stop(tenure_wait *w, tn_ms now)
 {
     w->is_stopped = true;
-    if (w->task)
-        task_stop(w->task, TENURE_ECANCELLED, now);
+    if (w->errand)
+        errand_stop(w->errand, TENURE_ECANCELLED, now);
     object_changed(&w->object);
 }
 
@@ -98,13 +98,13 @@ static void stop(tenure_wait *w, tn_ms now)
 static tn_ms deadline(const struct object *o)
 {
     const tenure_wait *w = wait_of(o);
-    return w->task ? task_deadline(w->task) : TN_MS_NEVER;
+    return w->errand ? errand_deadline(w->errand) : TN_MS_NEVER;
 }
 
 static void tick(struct object *o, tn_ms now)
 {
-    if (wait_of(o)->task)
-        task_tick(wait_of(o)->task, now);
+    if (wait_of(o)->errand)
+        errand_tick(wait_of(o)->errand, now);
 }
 
 static void publish(struct object *o)
@@ -121,14 +121,14 @@ static void wait_abort(struct object *o, tn_ms now)
 {
     tenure_wait *w = wait_of(o);
     (void)now;
-    if (w->task)
-        task_abort(w->task, TENURE_ECLOSED, now);
+    if (w->errand)
+        errand_abort(w->errand, TENURE_ECLOSED, now);
 }
 
 static void wait_free(struct object *o)
 {
     tenure_wait *w = wait_of(o);
-    w->task = task_free(w->task, handle_now(w->handle));
+    w->errand = errand_free(w->errand, handle_now(w->handle));
     if (w->type->gone)
         w->type->gone(w);
     if (w->is_blocking)
@@ -165,14 +165,14 @@ static int enter(tenure_wait *w, tn_ms now, struct tenure_error *err)
         return error_set(err, TENURE_ECLOSED, "%s: the handle is closed", w->type->what);
     struct tenure_error why = {0};
     w->until = until_of(w, now);
-    w->task = w->type->begin(w, now, &why);
-    if (!w->task) {
+    w->errand = w->type->begin(w, now, &why);
+    if (!w->errand) {
         if (err)
             *err = why;
         return why.code ? why.code : TENURE_EINTERNAL;
     }
     object_init(&w->object, w->handle, &wait_object_type);
-    task_start(w->task, now);
+    errand_start(w->errand, now);
     return 0;
 }
 

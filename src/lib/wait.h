@@ -1,4 +1,4 @@
-/* A task as an object of a handle: for a blocked thread, or with a completion. Embedded at the start of each kind, on the
+/* An errand as an object of a handle: for a blocked thread, or with a completion. Embedded at the start of each kind, on the
  * heap, counted: one reference is the asker's, one the loop's.
  *
  *     wait_new -> the kind copies its inputs -> wait_block (any thread) -> takes the result -> wait_unref
@@ -11,15 +11,15 @@
 #include <tenure/wait.h>
 
 #include "lib/post.h"
-#include "recipes/task.h"
+#include "recipes/errand.h"
 
 struct wait_type {
     const char *what; /* "barrier": in error texts */
-    /* On the loop: makes the task, with wait_done and the wait as its user. NULL with err filled. */
-    struct task *(*begin)(tenure_wait *w, tn_ms now, struct tenure_error *err);
-    /* Takes the result, or changes the end (w->code, w->error), before the task is freed. true: it begins again, by another
-     * task. May be NULL. */
-    bool (*ended)(tenure_wait *w, struct task *t, tn_ms now);
+    /* On the loop: makes the errand, with wait_done and the wait as its user. NULL with err filled. */
+    struct errand *(*begin)(tenure_wait *w, tn_ms now, struct tenure_error *err);
+    /* Takes the result, or changes the end (w->code, w->error), before the errand is freed. true: it begins again, by another
+     * errand. May be NULL. */
+    bool (*ended)(tenure_wait *w, struct errand *t, tn_ms now);
     void (*complete)(tenure_wait *w); /* calls the program; NULL where there is only a blocking form */
     void (*gone)(tenure_wait *w);     /* off the handle, on the loop; may be NULL */
     void (*free)(tenure_wait *w);     /* what the kind owns, and w */
@@ -33,7 +33,7 @@ struct tenure_wait {
     int64_t timeout_ms; /* as asked */
     bool is_wait;       /* timeout 0 = without end; else the handle's default */
     tn_ms until;
-    struct task *task;             /* NULL before it began and when it has ended */
+    struct errand *errand;         /* NULL before it began and when it has ended */
     bool is_blocking, is_detached; /* nobody will stop it */
     bool has_ended, is_stopped;
     int code;
@@ -51,7 +51,7 @@ void wait_unref(tenure_wait *w);
 int wait_block(tenure_wait *w, struct tenure_error *err) MUST_USE;
 /* Begins; 0: complete will come. Takes w when it fails, or when it is detached: then nobody stops it. */
 int wait_begin(tenure_wait *w, bool is_detached, void (*cb)(void), void *user, struct tenure_error *err) MUST_USE;
-/* A task_done. */
-void wait_done(void *user, struct task *t, int code, const struct tenure_error *error);
+/* A errand_done. */
+void wait_done(void *user, struct errand *t, int code, const struct tenure_error *error);
 
 #endif

@@ -10,7 +10,7 @@
 #ifndef RECIPES_BARRIER_H
 #define RECIPES_BARRIER_H
 
-#include "recipes/task.h"
+#include "recipes/errand.h"
 
 struct barrier_options {
     const char *prefix; /* NULL = "/barriers/" */
@@ -20,14 +20,14 @@ struct barrier_options {
     tn_ms until;
 };
 
-/* Each makes a task that has not begun. What it is given is copied. NULL: TENURE_EINVALID, TENURE_ENOMEM in err.
+/* Each makes an errand that has not begun. What it is given is copied. NULL: TENURE_EINVALID, TENURE_ENOMEM in err.
  * hold: TENURE_EEXISTS when it is held. release: fine when it is not held; only the hold seen at the call is ended.
  * wait: ends when it is not held, or was not for a moment since the wait began. */
-struct task *barrier_hold(struct client *c, const struct barrier_options *o, task_done done, void *user,
-                          struct tenure_error *err) MUST_USE;
-struct task *barrier_release(struct client *c, const struct barrier_options *o, task_done done, void *user,
-                             struct tenure_error *err) MUST_USE;
-struct task *barrier_wait(struct client *c, const struct barrier_options *o, task_done done, void *user,
-                          struct tenure_error *err) MUST_USE;
+struct errand *barrier_hold(struct client *c, const struct barrier_options *o, errand_done done, void *user,
+                            struct tenure_error *err) MUST_USE;
+struct errand *barrier_release(struct client *c, const struct barrier_options *o, errand_done done, void *user,
+                               struct tenure_error *err) MUST_USE;
+struct errand *barrier_wait(struct client *c, const struct barrier_options *o, errand_done done, void *user,
+                            struct tenure_error *err) MUST_USE;
 
 #endif

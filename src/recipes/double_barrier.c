@@ -14,7 +14,7 @@
 enum { N_MAX = 100000, QUIT_MS = 5000 };
 
 struct barrier_pass {
-    struct task task;
+    struct errand errand;
     struct double_barrier *barrier;
     int quit_code; /* (enter) gives up, for this reason; 0 = it does not */
     tn_ms quit_until;
@@ -22,7 +22,7 @@ struct barrier_pass {
 
 struct double_barrier {
     struct session_object object;
-    struct barrier_pass *pass; /* the task under way; NULL = none */
+    struct barrier_pass *pass; /* the errand under way; NULL = none */
     int64_t n;
     bool broken_open_unfenced;
     bool asked;    /* a request to put the own key was sent */
@@ -34,24 +34,24 @@ struct double_barrier {
     uint8_t data[];
 };
 
-static struct barrier_pass *pass_of(struct task *t)
+static struct barrier_pass *pass_of(struct errand *t)
 {
-    return CONTAINER_OF(t, struct barrier_pass, task);
+    return CONTAINER_OF(t, struct barrier_pass, errand);
 }
 
-static struct double_barrier *barrier_of(struct task *t)
+static struct double_barrier *barrier_of(struct errand *t)
 {
     return pass_of(t)->barrier;
 }
 
-static void protocol(struct task *t, tn_ms now)
+static void protocol(struct errand *t, tn_ms now)
 {
-    task_fail(t, now, TENURE_EPROTOCOL, "the answer to a request about a barrier is not one");
+    errand_fail(t, now, TENURE_EPROTOCOL, "the answer to a request about a barrier is not one");
 }
 
-static void key_is_gone(struct task *t, tn_ms now)
+static void key_is_gone(struct errand *t, tn_ms now)
 {
-    task_fail(t, now, TENURE_ELOST, "the own key of the barrier was deleted by somebody else");
+    errand_fail(t, now, TENURE_ELOST, "the own key of the barrier was deleted by somebody else");
 }
 
 /* ---- what stands there ---- */
@@ -81,10 +81,10 @@ static tn_rev last_of(const struct kv *ready)
 static bool read_picture(const struct double_barrier *b, const struct txn_resp *r, size_t at, struct picture *ret)
 {
     const struct range_resp *ready, *fence, *waiters;
-    if (!task_range_at(r, at, &ready) || !task_range_at(r, at + 1, &fence) || !task_range_at(r, at + 2, &waiters))
+    if (!errand_range_at(r, at, &ready) || !errand_range_at(r, at + 1, &fence) || !errand_range_at(r, at + 2, &waiters))
         return false;
     *ret = (struct picture){
-        .revision = r->revision, .ready = task_mod_of(ready), .fence = task_mod_of(fence), .waiters = waiters};
+        .revision = r->revision, .ready = errand_mod_of(ready), .fence = errand_mod_of(fence), .waiters = waiters};
     ret->last = ready->n_kvs ? last_of(&ready->kvs[0]) : 0;
     for (size_t i = 0; i < waiters->n_kvs; i++)
         if (bytes_equal(waiters->kvs[i].key, b->own)) {
@@ -94,8 +94,8 @@ static bool read_picture(const struct double_barrier *b, const struct txn_resp *
     return true;
 }
 
-static void add_picture(const struct double_barrier *b, struct task_request *q,
-                        void (*add)(struct task_request *, const struct range_req *))
+static void add_picture(const struct double_barrier *b, struct errand_request *q,
+                        void (*add)(struct errand_request *, const struct range_req *))
 {
     struct range_req ready = {.range.key = b->ready};
     struct range_req fence = {.range.key = b->fence_key, .keys_only = true};
@@ -111,9 +111,9 @@ static void add_picture(const struct double_barrier *b, struct task_request *q,
 
 /* ---- entering ---- */
 
-static void consider(struct task *t, const struct picture *p, tn_ms now);
+static void consider(struct errand *t, const struct picture *p, tn_ms now);
 
-static void on_picture(struct task *t, const struct client_result *r, tn_ms now)
+static void on_picture(struct errand *t, const struct client_result *r, tn_ms now)
 {
     struct picture p;
     if (read_picture(barrier_of(t), r->txn, 0, &p))
@@ -122,18 +122,18 @@ static void on_picture(struct task *t, const struct client_result *r, tn_ms now)
         protocol(t, now);
 }
 
-static void enter_step(struct task *t, tn_ms now)
+static void enter_step(struct errand *t, tn_ms now)
 {
     struct double_barrier *b = barrier_of(t);
-    struct task_request q;
+    struct errand_request q;
     if (!b->object.session || session_state(b->object.session) == SESSION_STARTING || t->op)
         return; /* on_alive comes, or the answer that is awaited */
     request_begin(&q);
     add_picture(b, &q, request_then_get);
-    task_txn(t, &q.req, false, on_picture, now);
+    errand_txn(t, &q.req, false, on_picture, now);
 }
 
-static void on_entered(struct task *t, const struct client_result *r, tn_ms now)
+static void on_entered(struct errand *t, const struct client_result *r, tn_ms now)
 {
     struct double_barrier *b = barrier_of(t);
     struct picture p;
@@ -143,10 +143,10 @@ static void on_entered(struct task *t, const struct client_result *r, tn_ms now)
         consider(t, &p, now);
 }
 
-static void put_own(struct task *t, tn_ms now)
+static void put_own(struct errand *t, tn_ms now)
 {
     struct double_barrier *b = barrier_of(t);
-    struct task_request q;
+    struct errand_request q;
     b->asked = true;
     request_begin(&q);
     request_if(&q, key_only(b->own), COMPARE_CREATE, COMPARE_EQUAL, 0);
@@ -155,17 +155,17 @@ static void put_own(struct task *t, tn_ms now)
     request_then_put(&q, b->own, b->value, session_lease_drawn(b->object.session));
     add_picture(b, &q, request_then_get);
     add_picture(b, &q, request_else_get);
-    task_txn(t, &q.req, true, on_entered, now);
+    errand_txn(t, &q.req, true, on_entered, now);
 }
 
-static void inside(struct task *t, tn_rev opened, tn_rev last, tn_ms now)
+static void inside(struct errand *t, tn_rev opened, tn_rev last, tn_ms now)
 {
     barrier_of(t)->opened = opened;
     barrier_of(t)->last = last;
-    task_end(t, 0, NULL, now);
+    errand_end(t, 0, NULL, now);
 }
 
-static void on_opened(struct task *t, const struct client_result *r, tn_ms now)
+static void on_opened(struct errand *t, const struct client_result *r, tn_ms now)
 {
     if (r->txn->succeeded)
         inside(t, r->txn->revision, barrier_of(t)->last, now);
@@ -173,10 +173,10 @@ static void on_opened(struct task *t, const struct client_result *r, tn_ms now)
         on_picture(t, r, now);
 }
 
-static void open_it(struct task *t, const struct picture *p, tn_ms now)
+static void open_it(struct errand *t, const struct picture *p, tn_ms now)
 {
     struct double_barrier *b = barrier_of(t);
-    struct task_request q;
+    struct errand_request q;
     char last[24];
     b->last = p->waiters->kvs[b->n - 1].create_revision;
     snprintf(last, sizeof last, "%" PRId64, b->last);
@@ -187,15 +187,15 @@ static void open_it(struct task *t, const struct picture *p, tn_ms now)
         request_if(&q, key_only(b->fence_key), COMPARE_MOD, COMPARE_EQUAL, b->fence);
     request_then_put(&q, b->ready, bytes_str(last), 0);
     add_picture(b, &q, request_else_get);
-    task_txn(t, &q.req, true, on_opened, now);
+    errand_txn(t, &q.req, true, on_opened, now);
 }
 
 /* Nobody of the round that it opened is left: all have died inside. It is cleared away, if it still is so. */
-static void clear_ready(struct task *t, const struct picture *p, tn_ms now)
+static void clear_ready(struct errand *t, const struct picture *p, tn_ms now)
 {
     struct double_barrier *b = barrier_of(t);
     struct key_range waiters = {b->waiters, b->waiters_end};
-    struct task_request q;
+    struct errand_request q;
     request_begin(&q);
     request_if(&q, key_only(b->ready), COMPARE_MOD, COMPARE_EQUAL, p->ready);
     if (p->waiters->n_kvs)
@@ -205,26 +205,26 @@ static void clear_ready(struct task *t, const struct picture *p, tn_ms now)
     request_then_delete(&q, key_only(b->ready));
     add_picture(b, &q, request_then_get);
     add_picture(b, &q, request_else_get);
-    task_txn(t, &q.req, true, on_entered, now);
+    errand_txn(t, &q.req, true, on_entered, now);
 }
 
-static void quit(struct task *t, int code, tn_ms now);
+static void quit(struct errand *t, int code, tn_ms now);
 
-static void consider_outside(struct task *t, const struct picture *p, tn_ms now)
+static void consider_outside(struct errand *t, const struct picture *p, tn_ms now)
 {
     struct double_barrier *b = barrier_of(t);
     bool is_full = (int64_t)p->waiters->n_kvs >= b->n;
     if (!p->ready && is_full)
-        task_fail(t, now, TENURE_EBUSY, "%" PRId64 " participants are in already", b->n);
+        errand_fail(t, now, TENURE_EBUSY, "%" PRId64 " participants are in already", b->n);
     else if (!p->ready)
         put_own(t, now);
     else if (p->waiters->n_kvs == 0 || p->waiters->kvs[0].create_revision > p->ready)
         clear_ready(t, p, now);
     else
-        task_watch(t, (struct key_range){b->dir, b->dir_end}, p->revision, true, false, now);
+        errand_watch(t, (struct key_range){b->dir, b->dir_end}, p->revision, true, false, now);
 }
 
-static void consider_waiting(struct task *t, const struct picture *p, tn_ms now)
+static void consider_waiting(struct errand *t, const struct picture *p, tn_ms now)
 {
     struct double_barrier *b = barrier_of(t);
     if (p->own_at >= (size_t)b->n)
@@ -232,13 +232,13 @@ static void consider_waiting(struct task *t, const struct picture *p, tn_ms now)
     else if ((int64_t)p->waiters->n_kvs >= b->n)
         open_it(t, p, now);
     else
-        task_watch(t, key_only(b->ready), p->revision, false, true, now);
+        errand_watch(t, key_only(b->ready), p->revision, false, true, now);
 }
 
-static void consider(struct task *t, const struct picture *p, tn_ms now)
+static void consider(struct errand *t, const struct picture *p, tn_ms now)
 {
     struct double_barrier *b = barrier_of(t);
-    task_unwatch(t, now);
+    errand_unwatch(t, now);
     b->fence = p->fence;
     if (b->create && !p->own && p->waiters->more) {
         quit(t, TENURE_EBUSY, now); /* behind more than n others */
@@ -261,7 +261,7 @@ static void consider(struct task *t, const struct picture *p, tn_ms now)
         consider_outside(t, p, now);
 }
 
-static void on_enter_events(struct task *t, const struct client_watch_events *e, tn_ms now)
+static void on_enter_events(struct errand *t, const struct client_watch_events *e, tn_ms now)
 {
     struct double_barrier *b = barrier_of(t);
     for (size_t i = 0; i < e->n_events && b->create; i++)
@@ -275,18 +275,18 @@ static void on_enter_events(struct task *t, const struct client_watch_events *e,
 
 /* ---- giving up ---- */
 
-static void quit_ended(struct task *t, tn_ms now)
+static void quit_ended(struct errand *t, tn_ms now)
 {
     struct double_barrier *b = barrier_of(t);
     int code = pass_of(t)->quit_code;
     b->create = 0;
     if (code == TENURE_EBUSY)
-        task_fail(t, now, code, "%" PRId64 " participants are in already", b->n);
+        errand_fail(t, now, code, "%" PRId64 " participants are in already", b->n);
     else
-        task_fail(t, now, code, "%s before the barrier opened", tenure_error_string(code));
+        errand_fail(t, now, code, "%s before the barrier opened", tenure_error_string(code));
 }
 
-static void on_quit(struct task *t, const struct client_result *r, tn_ms now)
+static void on_quit(struct errand *t, const struct client_result *r, tn_ms now)
 {
     struct double_barrier *b = barrier_of(t);
     struct picture p;
@@ -301,10 +301,10 @@ static void on_quit(struct task *t, const struct client_result *r, tn_ms now)
     }
 }
 
-static void quit(struct task *t, int code, tn_ms now)
+static void quit(struct errand *t, int code, tn_ms now)
 {
     struct double_barrier *b = barrier_of(t);
-    struct task_request q;
+    struct errand_request q;
     pass_of(t)->quit_code = code;
     request_begin(&q);
     if (code != TENURE_EBUSY)
@@ -313,11 +313,11 @@ static void quit(struct task *t, int code, tn_ms now)
     request_then_delete(&q, key_only(b->own));
     request_then_put(&q, b->fence_key, bytes_of(NULL, 0), 0);
     add_picture(b, &q, request_else_get);
-    task_txn(t, &q.req, true, on_quit, now);
+    errand_txn(t, &q.req, true, on_quit, now);
 }
 
 /* When its time to give up is over, or nothing of it can be at the server, it simply ends. */
-static bool on_enter_stop(struct task *t, tn_ms now)
+static bool on_enter_stop(struct errand *t, tn_ms now)
 {
     struct double_barrier *b = barrier_of(t);
     struct barrier_pass *pass = pass_of(t);
@@ -328,7 +328,7 @@ static bool on_enter_stop(struct task *t, tn_ms now)
     if (pass->quit_code || !b->asked || !b->object.session || !session_valid(b->object.session, now))
         return false;
     op_drop(&t->op, now);
-    task_unwatch(t, now);
+    errand_unwatch(t, now);
     t->retry_at = TN_MS_NEVER;
     t->until = pass->quit_until = now + QUIT_MS;
     quit(t, t->error.code, now);
@@ -337,21 +337,21 @@ static bool on_enter_stop(struct task *t, tn_ms now)
 
 /* ---- leaving ---- */
 
-static void leave_step(struct task *t, tn_ms now);
+static void leave_step(struct errand *t, tn_ms now);
 
-static void on_left_last(struct task *t, const struct client_result *r, tn_ms now)
+static void on_left_last(struct errand *t, const struct client_result *r, tn_ms now)
 {
     if (r->txn->succeeded)
-        task_end(t, 0, NULL, now);
+        errand_end(t, 0, NULL, now);
     else
         leave_step(t, now);
 }
 
 /* The own key is the only one of the round: with it goes ready, if it still is that of the round. */
-static void leave_last(struct task *t, tn_rev ready, tn_ms now)
+static void leave_last(struct errand *t, tn_rev ready, tn_ms now)
 {
     struct double_barrier *b = barrier_of(t);
-    struct task_request q;
+    struct errand_request q;
     request_begin(&q);
     request_if(&q, key_only(b->own), COMPARE_CREATE, COMPARE_EQUAL, b->create);
     request_if(&q, key_only(b->ready), COMPARE_MOD, COMPARE_EQUAL, ready);
@@ -360,35 +360,35 @@ static void leave_last(struct task *t, tn_rev ready, tn_ms now)
         request_then_delete(&q, key_only(b->ready));
         request_then_delete(&q, key_only(b->fence_key));
     }
-    task_txn(t, &q.req, true, on_left_last, now);
+    errand_txn(t, &q.req, true, on_left_last, now);
 }
 
-static void on_deleted_own(struct task *t, const struct client_result *r, tn_ms now)
+static void on_deleted_own(struct errand *t, const struct client_result *r, tn_ms now)
 {
     (void)r;
     leave_step(t, now);
 }
 
-static void delete_own(struct task *t, tn_ms now)
+static void delete_own(struct errand *t, tn_ms now)
 {
     struct double_barrier *b = barrier_of(t);
-    struct task_request q;
+    struct errand_request q;
     request_begin(&q);
     request_if(&q, key_only(b->own), COMPARE_CREATE, COMPARE_EQUAL, b->create);
     request_then_delete(&q, key_only(b->own));
-    task_txn(t, &q.req, true, on_deleted_own, now);
+    errand_txn(t, &q.req, true, on_deleted_own, now);
 }
 
-static void on_leave_looked(struct task *t, const struct client_result *r, tn_ms now)
+static void on_leave_looked(struct errand *t, const struct client_result *r, tn_ms now)
 {
     struct double_barrier *b = barrier_of(t);
     const struct range_resp *ready, *left;
-    if (!task_range_at(r->txn, 0, &ready) || !task_range_at(r->txn, 1, &left)) {
+    if (!errand_range_at(r->txn, 0, &ready) || !errand_range_at(r->txn, 1, &left)) {
         protocol(t, now);
         return;
     }
     if (left->n_kvs == 0) {
-        task_end(t, 0, NULL, now);
+        errand_end(t, 0, NULL, now);
         return;
     }
     const struct kv *oldest = &left->kvs[0], *newest = &left->kvs[left->n_kvs - 1];
@@ -397,31 +397,31 @@ static void on_leave_looked(struct task *t, const struct client_result *r, tn_ms
         is_in = is_in || bytes_equal(left->kvs[i].key, b->own);
     bool is_oldest = bytes_equal(oldest->key, b->own);
     if (is_oldest && left->n_kvs == 1)
-        leave_last(t, task_mod_of(ready), now);
+        leave_last(t, errand_mod_of(ready), now);
     else if (is_in && !is_oldest)
         delete_own(t, now);
     else
-        task_watch(t, key_only(is_oldest ? newest->key : oldest->key), r->txn->revision, true, false, now);
+        errand_watch(t, key_only(is_oldest ? newest->key : oldest->key), r->txn->revision, true, false, now);
 }
 
-static void leave_step(struct task *t, tn_ms now)
+static void leave_step(struct errand *t, tn_ms now)
 {
     struct double_barrier *b = barrier_of(t);
-    struct task_request q;
+    struct errand_request q;
     struct range_req ready = {.range.key = b->ready, .keys_only = true};
     struct range_req left = {.range = {b->waiters, b->waiters_end},
                              .keys_only = true,
                              .sort_order = SORT_ASCEND,
                              .sort_target = SORT_CREATE,
                              .max_create_revision = b->last};
-    task_unwatch(t, now);
+    errand_unwatch(t, now);
     request_begin(&q);
     request_then_get(&q, &ready);
     request_then_get(&q, &left);
-    task_txn(t, &q.req, false, on_leave_looked, now);
+    errand_txn(t, &q.req, false, on_leave_looked, now);
 }
 
-static void on_leave_events(struct task *t, const struct client_watch_events *e, tn_ms now)
+static void on_leave_events(struct errand *t, const struct client_watch_events *e, tn_ms now)
 {
     (void)e;
     if (!t->op)
@@ -433,8 +433,8 @@ static void on_leave_events(struct task *t, const struct client_watch_events *e,
 static void on_alive(struct session_object *o, tn_ms now)
 {
     struct double_barrier *b = CONTAINER_OF(o, struct double_barrier, object);
-    if (b->pass && !b->pass->task.over)
-        b->pass->task.type->step(&b->pass->task, now);
+    if (b->pass && !b->pass->errand.over)
+        b->pass->errand.type->step(&b->pass->errand, now);
     session_post(o);
 }
 
@@ -445,7 +445,7 @@ static void on_ended(struct session_object *o, const struct tenure_error *why, t
     b->opened = 0;
     if (!b->pass)
         return;
-    task_end(&b->pass->task, why->code, why, now);
+    errand_end(&b->pass->errand, why->code, why, now);
     session_post(o);
 }
 
@@ -453,44 +453,44 @@ static void deliver(struct session_object *o)
 {
     struct double_barrier *b = CONTAINER_OF(o, struct double_barrier, object);
     if (b->pass)
-        task_flush(&b->pass->task);
+        errand_flush(&b->pass->errand);
 }
 
 static const struct session_object_ops object_ops = {.on_alive = on_alive, .on_ended = on_ended, .deliver = deliver};
 
 /* ---- making one ---- */
 
-static bool on_pass_failed(struct task *t, const struct client_result *r, tn_ms now)
+static bool on_pass_failed(struct errand *t, const struct client_result *r, tn_ms now)
 {
     if (r->etcd != ETCD_LEASE_NOT_FOUND)
         return false;
-    task_fail(t, now, TENURE_ELOST, "the lease of the barrier's session was revoked or has ended");
+    errand_fail(t, now, TENURE_ELOST, "the lease of the barrier's session was revoked or has ended");
     return true;
 }
 
-static void pass_free(struct task *t)
+static void pass_free(struct errand *t)
 {
     if (barrier_of(t))
         barrier_of(t)->pass = NULL;
     free(pass_of(t));
 }
 
-static const struct task_type enter_type = {
+static const struct errand_type enter_type = {
     .step = enter_step,
     .on_events = on_enter_events,
     .on_stop = on_enter_stop,
     .on_failed = on_pass_failed,
     .free = pass_free,
 };
-static const struct task_type leave_type = {
+static const struct errand_type leave_type = {
     .step = leave_step,
     .on_events = on_leave_events,
     .on_failed = on_pass_failed,
     .free = pass_free,
 };
 
-static struct task *pass_new(struct double_barrier *b, const struct task_type *type, tn_ms until, task_done done,
-                             void *user, struct tenure_error *err)
+static struct errand *pass_new(struct double_barrier *b, const struct errand_type *type, tn_ms until, errand_done done,
+                               void *user, struct tenure_error *err)
 {
     if (!b->object.session || b->pass) {
         error_set(err, b->pass ? TENURE_EBUSY : TENURE_ELOST, "the barrier is %s", b->pass ? "in use" : "lost");
@@ -503,18 +503,18 @@ static struct task *pass_new(struct double_barrier *b, const struct task_type *t
     }
     pass->barrier = b;
     b->pass = pass;
-    task_init(&pass->task, type, session_client(b->object.session), until, done, user);
-    return &pass->task;
+    errand_init(&pass->errand, type, session_client(b->object.session), until, done, user);
+    return &pass->errand;
 }
 
-struct task *double_barrier_enter(struct double_barrier *b, tn_ms until, task_done done, void *user,
-                                  struct tenure_error *err)
+struct errand *double_barrier_enter(struct double_barrier *b, tn_ms until, errand_done done, void *user,
+                                    struct tenure_error *err)
 {
     return pass_new(b, &enter_type, until, done, user, err);
 }
 
-struct task *double_barrier_leave(struct double_barrier *b, tn_ms until, task_done done, void *user,
-                                  struct tenure_error *err)
+struct errand *double_barrier_leave(struct double_barrier *b, tn_ms until, errand_done done, void *user,
+                                    struct tenure_error *err)
 {
     if (!b->opened) {
         error_set(err, TENURE_ELOST, "the barrier was not entered, or its session was lost");
@@ -528,17 +528,22 @@ bool double_barrier_is_inside(const struct double_barrier *b, tn_ms now)
     return b->opened && b->object.session && session_valid(b->object.session, now);
 }
 
+tn_rev double_barrier_round(const struct double_barrier *b)
+{
+    return b->opened ? b->last : 0;
+}
+
 static void lay_out(struct double_barrier *b, const char *prefix, const struct double_barrier_options *o,
                     struct client *c)
 {
     char id[17];
     uint8_t *at = b->data;
     snprintf(id, sizeof id, "%016" PRIx64, client_random(c));
-    b->dir = task_place(&at, prefix, o->name, "/");
-    b->ready = task_place(&at, prefix, o->name, "/ready");
-    b->fence_key = task_place(&at, prefix, o->name, "/fence");
-    b->waiters = task_place(&at, prefix, o->name, "/waiters/");
-    b->own = bytes_of(b->waiters.data, b->waiters.len + task_place(&at, id, "", "").len);
+    b->dir = errand_place(&at, prefix, o->name, "/");
+    b->ready = errand_place(&at, prefix, o->name, "/ready");
+    b->fence_key = errand_place(&at, prefix, o->name, "/fence");
+    b->waiters = errand_place(&at, prefix, o->name, "/waiters/");
+    b->own = bytes_of(b->waiters.data, b->waiters.len + errand_place(&at, id, "", "").len);
     b->value = bytes_of(at, o->value.len);
     if (o->value.len)
         memcpy(at, o->value.data, o->value.len);

@@ -18,8 +18,8 @@
 #ifndef RECIPES_DOUBLE_BARRIER_H
 #define RECIPES_DOUBLE_BARRIER_H
 
+#include "recipes/errand.h"
 #include "recipes/object.h"
-#include "recipes/task.h"
 
 struct double_barrier;
 
@@ -35,15 +35,17 @@ struct double_barrier_options {
  * TENURE_ENOMEM. */
 int double_barrier_new(struct session *s, const struct double_barrier_options *o, struct double_barrier **ret,
                        struct tenure_error *err) MUST_USE;
-/* Its task must be over, or gone. NULL is fine; NULL. */
+/* Its errand must be over, or gone. NULL is fine; NULL. */
 struct double_barrier *double_barrier_free(struct double_barrier *b);
 
-/* Tasks that have not begun; one at a time. Both end with TENURE_ELOST when the session is lost. NULL:
+/* Errands that have not begun; one at a time. Both end with TENURE_ELOST when the session is lost. NULL:
  * TENURE_ENOMEM. */
-struct task *double_barrier_enter(struct double_barrier *b, tn_ms until, task_done done, void *user,
-                                  struct tenure_error *err) MUST_USE;
-struct task *double_barrier_leave(struct double_barrier *b, tn_ms until, task_done done, void *user,
-                                  struct tenure_error *err) MUST_USE;
+struct errand *double_barrier_enter(struct double_barrier *b, tn_ms until, errand_done done, void *user,
+                                    struct tenure_error *err) MUST_USE;
+struct errand *double_barrier_leave(struct double_barrier *b, tn_ms until, errand_done done, void *user,
+                                    struct tenure_error *err) MUST_USE;
+/* Which opening it was let in by: the create_revision of its newest participant. 0 while outside. */
+tn_rev double_barrier_round(const struct double_barrier *b);
 /* It has opened with us in it, and our lease is safe. */
 bool double_barrier_is_inside(const struct double_barrier *b, tn_ms now);
 

@@ -5,8 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "recipes/errand.h"
 #include "recipes/queue.h"
-#include "recipes/task.h"
 
 /* ---- the ranges ---- */
 
@@ -43,7 +43,7 @@ static void lay_out(struct item_keys *k, const char *prefix, const char *name)
     k->name = at;
     at = append_text(at, name) + 1;
     k->line_prefix = at;
-    at = append_text(append(at, bytes_of(prefix, task_bare_prefix(prefix))), ".line/") + 1;
+    at = append_text(append(at, bytes_of(prefix, errand_bare_prefix(prefix))), ".line/") + 1;
     k->all = place_range(&at, prefix, name, "");
     k->bodies = k->ready = k->all;
     if (k->kind != ITEM_WORK)

@@ -8,8 +8,8 @@
 
 #include "recipes/item_queue.h"
 
-struct put_task {
-    struct task task;
+struct put_errand {
+    struct errand errand;
     const struct item_keys *keys;
     struct marks *marks;
     struct commit *commit;
@@ -21,35 +21,35 @@ struct put_task {
     uint8_t data[];
 };
 
-static struct put_task *put_of(struct task *t)
+static struct put_errand *put_of(struct errand *t)
 {
-    return CONTAINER_OF(t, struct put_task, task);
+    return CONTAINER_OF(t, struct put_errand, errand);
 }
 
-static void put_free(struct task *t)
+static void put_free(struct errand *t)
 {
-    struct put_task *p = put_of(t);
+    struct put_errand *p = put_of(t);
     if (p->commit)
         commit_drop(&p->commit, client_now(t->client));
     free(p->key_text);
     free(p);
 }
 
-static void send_put(struct task *t, tn_rev counted, tn_ms now);
+static void send_put(struct errand *t, tn_rev counted, tn_ms now);
 
-static void full(struct task *t, int64_t count, tn_ms now)
+static void full(struct errand *t, int64_t count, tn_ms now)
 {
-    task_fail(t, now, TENURE_ELIMIT, "%" PRId64 " items are in it, and %" PRId64 " may be", count,
-              put_of(t)->o.length_max);
+    errand_fail(t, now, TENURE_ELIMIT, "%" PRId64 " items are in it, and %" PRId64 " may be", count,
+                put_of(t)->o.length_max);
 }
 
-static void conflict(struct task *t, const struct commit_result *r, tn_ms now)
+static void conflict(struct errand *t, const struct commit_result *r, tn_ms now)
 {
-    const struct put_task *p = put_of(t);
+    const struct put_errand *p = put_of(t);
     if (r->n_others < 1 || r->others[0].kind != OP_RANGE)
-        task_fail(t, now, TENURE_EPROTOCOL, "the answer to a put is not one");
+        errand_fail(t, now, TENURE_EPROTOCOL, "the answer to a put is not one");
     else if (p->stop_code)
-        task_end(t, p->stop_code, NULL, now);
+        errand_end(t, p->stop_code, NULL, now);
     else if (p->o.length_max && r->others[0].range.count >= p->o.length_max)
         full(t, r->others[0].range.count, now);
     else
@@ -58,28 +58,28 @@ static void conflict(struct task *t, const struct commit_result *r, tn_ms now)
 
 static void on_put(void *owner, const struct commit_result *r)
 {
-    struct task *t = owner;
+    struct errand *t = owner;
     tn_ms now = client_now(t->client);
     t->maybe = false;
     if (r->outcome == COMMIT_APPLIED)
-        task_end(t, 0, NULL, now);
+        errand_end(t, 0, NULL, now);
     else if (r->outcome == COMMIT_CONFLICT)
         conflict(t, r, now);
     else if (!put_of(t)->stop_code && commit_may_retry(r))
-        task_retry(t, now);
+        errand_retry(t, now);
     else
-        task_end(t, r->code, r->error, now);
-    task_flush(t);
+        errand_end(t, r->code, r->error, now);
+    errand_flush(t);
 }
 
 /* Tests only: what a put would be without marks. */
-static void on_put_unmarked(struct task *t, const struct client_result *r, tn_ms now)
+static void on_put_unmarked(struct errand *t, const struct client_result *r, tn_ms now)
 {
     (void)r;
-    task_end(t, 0, NULL, now);
+    errand_end(t, 0, NULL, now);
 }
 
-static void add_item(struct put_task *p, struct task_request *q)
+static void add_item(struct put_errand *p, struct errand_request *q)
 {
     const struct item_keys *k = p->keys;
     bytes id = bytes_str(p->id);
@@ -96,10 +96,10 @@ static void add_item(struct put_task *p, struct task_request *q)
         request_then_put(q, item_key(k->ready, -1, id, 0, second), bytes_of(NULL, 0), 0);
 }
 
-static void send_put(struct task *t, tn_rev counted, tn_ms now)
+static void send_put(struct errand *t, tn_rev counted, tn_ms now)
 {
-    struct put_task *p = put_of(t);
-    struct task_request q;
+    struct put_errand *p = put_of(t);
+    struct errand_request q;
     struct range_req count = {.range = p->keys->bodies, .count_only = true};
     struct commit_options o = {.until = t->until};
     struct tenure_error err = {0};
@@ -109,41 +109,41 @@ static void send_put(struct task *t, tn_rev counted, tn_ms now)
     add_item(p, &q);
     request_else_get(&q, &count);
     if (p->o.broken_unmarked) {
-        task_txn(t, &q.req, true, on_put_unmarked, now);
+        errand_txn(t, &q.req, true, on_put_unmarked, now);
         return;
     }
     t->maybe = true;
     if (commit_start(&p->commit, t->client, p->marks, &q.req, &o, on_put, t, now, &err)) {
         t->maybe = false;
-        task_end(t, err.code, &err, now);
+        errand_end(t, err.code, &err, now);
     }
 }
 
-static void on_counted(struct task *t, const struct client_result *r, tn_ms now)
+static void on_counted(struct errand *t, const struct client_result *r, tn_ms now)
 {
-    struct put_task *p = put_of(t);
+    struct put_errand *p = put_of(t);
     if (r->range->count >= p->o.length_max)
         full(t, r->range->count, now);
     else
         send_put(t, r->range->revision, now);
 }
 
-static void put_step(struct task *t, tn_ms now)
+static void put_step(struct errand *t, tn_ms now)
 {
-    struct put_task *p = put_of(t);
+    struct put_errand *p = put_of(t);
     struct range_req count = {.range = p->keys->bodies, .count_only = true};
     if (p->commit)
         return;
     if (p->o.length_max)
-        task_range(t, &count, on_counted, now);
+        errand_range(t, &count, on_counted, now);
     else
         send_put(t, 0, now);
 }
 
 /* What became of it is told by the commit, which is bounded by the deadline. */
-static bool put_on_stop(struct task *t, tn_ms now)
+static bool put_on_stop(struct errand *t, tn_ms now)
 {
-    struct put_task *p = put_of(t);
+    struct put_errand *p = put_of(t);
     if (!p->commit || p->stop_code)
         return p->commit != NULL;
     p->stop_code = t->error.code;
@@ -151,7 +151,7 @@ static bool put_on_stop(struct task *t, tn_ms now)
     return true;
 }
 
-static const struct task_type put_type = {.step = put_step, .on_stop = put_on_stop, .free = put_free};
+static const struct errand_type put_type = {.step = put_step, .on_stop = put_on_stop, .free = put_free};
 
 static int put_check(const struct item_put *o, struct tenure_error *err)
 {
@@ -165,10 +165,10 @@ static int put_check(const struct item_put *o, struct tenure_error *err)
     return 0;
 }
 
-static struct put_task *put_new(const struct item_env *env, const struct task_type *type, bytes value, tn_ms until,
-                                task_done done, void *user, struct tenure_error *err)
+static struct put_errand *put_new(const struct item_env *env, const struct errand_type *type, bytes value, tn_ms until,
+                                  errand_done done, void *user, struct tenure_error *err)
 {
-    struct put_task *p = calloc(1, sizeof *p + value.len);
+    struct put_errand *p = calloc(1, sizeof *p + value.len);
     char *text = malloc(2 * (env->keys->all.key.len + sizeof p->id + ITEM_KEY_SPACE));
     if (!p || !text) {
         free(p);
@@ -176,7 +176,7 @@ static struct put_task *put_new(const struct item_env *env, const struct task_ty
         error_set(err, TENURE_ENOMEM, "queue: out of memory");
         return NULL;
     }
-    task_init(&p->task, type, env->client, until, done, user);
+    errand_init(&p->errand, type, env->client, until, done, user);
     p->keys = env->keys;
     p->marks = env->marks;
     p->key_text = text;
@@ -186,42 +186,43 @@ static struct put_task *put_new(const struct item_env *env, const struct task_ty
     return p;
 }
 
-struct task *item_put(const struct item_env *env, const struct item_put *o, tn_ms until, task_done done, void *user,
-                      struct tenure_error *err)
+struct errand *item_put(const struct item_env *env, const struct item_put *o, tn_ms until, errand_done done, void *user,
+                        struct tenure_error *err)
 {
     if (put_check(o, err))
         return NULL;
-    struct put_task *p = put_new(env, &put_type, o->value, until, done, user, err);
+    struct put_errand *p = put_new(env, &put_type, o->value, until, done, user, err);
     if (!p)
         return NULL;
     p->o = *o;
     p->o.value = bytes_of(p->data, o->value.len);
-    return &p->task;
+    return &p->errand;
 }
 
 /* ---- the length ---- */
 
-static void on_length(struct task *t, const struct client_result *r, tn_ms now)
+static void on_length(struct errand *t, const struct client_result *r, tn_ms now)
 {
     put_of(t)->count = r->range->count;
-    task_end(t, 0, NULL, now);
+    errand_end(t, 0, NULL, now);
 }
 
-static void length_step(struct task *t, tn_ms now)
+static void length_step(struct errand *t, tn_ms now)
 {
     struct range_req count = {.range = put_of(t)->keys->bodies, .count_only = true};
-    task_range(t, &count, on_length, now);
+    errand_range(t, &count, on_length, now);
 }
 
-static const struct task_type length_type = {.step = length_step, .free = put_free};
+static const struct errand_type length_type = {.step = length_step, .free = put_free};
 
-struct task *item_length(const struct item_env *env, tn_ms until, task_done done, void *user, struct tenure_error *err)
+struct errand *item_length(const struct item_env *env, tn_ms until, errand_done done, void *user,
+                           struct tenure_error *err)
 {
-    struct put_task *p = put_new(env, &length_type, bytes_of(NULL, 0), until, done, user, err);
-    return p ? &p->task : NULL;
+    struct put_errand *p = put_new(env, &length_type, bytes_of(NULL, 0), until, done, user, err);
+    return p ? &p->errand : NULL;
 }
 
-int64_t item_counted(const struct task *t)
+int64_t item_counted(const struct errand *t)
 {
-    return put_of((struct task *)t)->count;
+    return put_of((struct errand *)t)->count;
 }

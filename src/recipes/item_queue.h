@@ -1,4 +1,4 @@
-/* Queues of items: put, take, and what a worker does with what it took. Tasks (task.h) on the words of item.h; each change
+/* Queues of items: put, take, and what a worker does with what it took. Errands (errand.h) on the words of item.h; each change
  * is a commit (commit.h), so it is known whether it was done, and it is done once: a put is not doubled and a take does not
  * lose an item because an answer was lost. What is not known when a session is lost is said so: "maybe".
  *
@@ -19,10 +19,10 @@
 
 #include "base/buf.h"
 #include "recipes/commit.h"
+#include "recipes/errand.h"
 #include "recipes/item.h"
-#include "recipes/task.h"
 
-/* What all tasks of a queue need; borrowed as long as they live, but the marks and the session, which may end before. */
+/* What all errands of a queue need; borrowed as long as they live, but the marks and the session, which may end before. */
 struct item_env {
     struct client *client;
     const struct item_keys *keys;
@@ -45,8 +45,8 @@ struct item_put {
     int64_t length_max;   /* 0 = none; else TENURE_ELIMIT when so many are there */
     bool broken_unmarked; /* tests only: a put is repeated as if that were harmless */
 };
-struct task *item_put(const struct item_env *env, const struct item_put *o, tn_ms until, task_done done, void *user,
-                      struct tenure_error *err) MUST_USE;
+struct errand *item_put(const struct item_env *env, const struct item_put *o, tn_ms until, errand_done done, void *user,
+                        struct tenure_error *err) MUST_USE;
 
 struct item_take {
     bool try_only;          /* TENURE_ENOTFOUND instead of waiting */
@@ -56,10 +56,10 @@ struct item_take {
     bytes value;            /* WORK: who, for a person */
     bool broken_unguarded;  /* tests only: takes what it has seen without a guard */
 };
-struct task *item_take(const struct item_env *env, const struct item_take *o, tn_ms until, task_done done, void *user,
-                       struct tenure_error *err) MUST_USE;
+struct errand *item_take(const struct item_env *env, const struct item_take *o, tn_ms until, errand_done done,
+                         void *user, struct tenure_error *err) MUST_USE;
 
-/* What was taken. Bytes are the task's. */
+/* What was taken. Bytes are the errand's. */
 struct item {
     bytes key, id, value;
     tn_rev create; /* of the key it was taken from */
@@ -69,7 +69,7 @@ struct item {
     tn_lease lease;   /* of the claim */
     tn_ms safe_until; /* of a claim with a time of its own; 0 = as long as the session is safe */
 };
-const struct item *item_taken(const struct task *t);
+const struct item *item_taken(const struct errand *t);
 
 enum item_settle { ITEM_ACK, ITEM_NACK, ITEM_EXTEND };
 struct item_settlement {
@@ -79,14 +79,14 @@ struct item_settlement {
     int64_t deliveries_max;  /* NACK: dead when it was delivered so often */
 };
 /* TENURE_ELOST: the claim had ended; the item was, or will be, delivered again. */
-struct task *item_settle(const struct item_env *env, const struct item_settlement *o, tn_ms until, task_done done,
-                         void *user, struct tenure_error *err) MUST_USE;
+struct errand *item_settle(const struct item_env *env, const struct item_settlement *o, tn_ms until, errand_done done,
+                           void *user, struct tenure_error *err) MUST_USE;
 /* Until when an extended claim is safe; 0 = as long as the session. */
-tn_ms item_extended_until(const struct task *t);
+tn_ms item_extended_until(const struct errand *t);
 
 /* How many items there are (WORK: not acknowledged and not dead). */
-struct task *item_length(const struct item_env *env, tn_ms until, task_done done, void *user, struct tenure_error *err)
-    MUST_USE;
-int64_t item_counted(const struct task *t);
+struct errand *item_length(const struct item_env *env, tn_ms until, errand_done done, void *user,
+                           struct tenure_error *err) MUST_USE;
+int64_t item_counted(const struct errand *t);
 
 #endif

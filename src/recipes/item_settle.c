@@ -6,8 +6,8 @@
 
 enum { CLAIM_MARGIN_MS = 250 };
 
-struct settle_task {
-    struct task task;
+struct settle_errand {
+    struct errand errand;
     const struct item_keys *keys;
     struct marks *marks;
     struct commit *commit;
@@ -23,61 +23,61 @@ struct settle_task {
     uint8_t data[];
 };
 
-static struct settle_task *settle_of(struct task *t)
+static struct settle_errand *settle_of(struct errand *t)
 {
-    return CONTAINER_OF(t, struct settle_task, task);
+    return CONTAINER_OF(t, struct settle_errand, errand);
 }
 
-tn_ms item_extended_until(const struct task *t)
+tn_ms item_extended_until(const struct errand *t)
 {
-    return settle_of((struct task *)t)->safe_until;
+    return settle_of((struct errand *)t)->safe_until;
 }
 
-static void settle_free(struct task *t)
+static void settle_free(struct errand *t)
 {
-    struct settle_task *s = settle_of(t);
+    struct settle_errand *s = settle_of(t);
     if (s->commit)
         commit_drop(&s->commit, client_now(t->client));
     free(s->text);
     free(s);
 }
 
-static void claim_is_gone(struct task *t, tn_ms now)
+static void claim_is_gone(struct errand *t, tn_ms now)
 {
-    task_fail(t, now, TENURE_ELOST, "the claim has ended; the item is delivered again");
+    errand_fail(t, now, TENURE_ELOST, "the claim has ended; the item is delivered again");
 }
 
 /* ---- acknowledging, giving back ---- */
 
-static void revoke_unseen(struct settle_task *s, tn_ms now)
+static void revoke_unseen(struct settle_errand *s, tn_ms now)
 {
     struct op *op = NULL;
     struct lease_revoke_req req = {.id = s->lease};
-    if (s->own_lease && op_lease_revoke(&op, s->task.client, &req, NULL, NULL, NULL, now, NULL) == 0)
+    if (s->own_lease && op_lease_revoke(&op, s->errand.client, &req, NULL, NULL, NULL, now, NULL) == 0)
         op_forget(&op);
 }
 
 static void on_settled(void *owner, const struct commit_result *r)
 {
-    struct task *t = owner;
+    struct errand *t = owner;
     tn_ms now = client_now(t->client);
     t->maybe = false;
     if (r->outcome == COMMIT_FAILED && r->code == TENURE_ELOST && r->error->applied == TENURE_APPLIED_NO) {
-        task_fail(t, now, TENURE_EUNAVAILABLE, "the session under the request has ended"); /* not the claim's */
+        errand_fail(t, now, TENURE_EUNAVAILABLE, "the session under the request has ended"); /* not the claim's */
     } else if (r->outcome == COMMIT_FAILED && !settle_of(t)->stopped && commit_may_retry(r)) {
-        task_retry(t, now);
+        errand_retry(t, now);
     } else if (r->outcome == COMMIT_FAILED) {
-        task_end(t, r->code, r->error, now);
+        errand_end(t, r->code, r->error, now);
     } else if (r->outcome == COMMIT_CONFLICT) {
         claim_is_gone(t, now);
     } else {
         revoke_unseen(settle_of(t), now);
-        task_end(t, 0, NULL, now);
+        errand_end(t, 0, NULL, now);
     }
-    task_flush(t);
+    errand_flush(t);
 }
 
-static void add_nack(struct settle_task *s, struct task_request *q, bytes body, char *out)
+static void add_nack(struct settle_errand *s, struct errand_request *q, bytes body, char *out)
 {
     const struct item_keys *k = s->keys;
     if (s->o.deliveries_max && s->deliveries >= s->o.deliveries_max) {
@@ -90,15 +90,15 @@ static void add_nack(struct settle_task *s, struct task_request *q, bytes body, 
     }
 }
 
-static void send_settle(struct task *t, tn_ms now)
+static void send_settle(struct errand *t, tn_ms now)
 {
-    struct settle_task *s = settle_of(t);
+    struct settle_errand *s = settle_of(t);
     const struct item_keys *k = s->keys;
     size_t space = k->all.key.len + s->id.len + ITEM_KEY_SPACE;
     bytes claims = item_key(k->claims, -1, s->id, -1, s->text);
     bytes taken = item_key(k->taken, -1, s->id, s->deliveries, s->text + space);
     bytes body = item_key(k->bodies, -1, s->id, -1, s->text + 2 * space);
-    struct task_request q;
+    struct errand_request q;
     struct commit_options o = {.until = t->until};
     struct tenure_error err = {0};
     request_begin(&q);
@@ -112,22 +112,22 @@ static void send_settle(struct task *t, tn_ms now)
     int rc = commit_start(&s->commit, t->client, s->marks, &q.req, &o, on_settled, t, now, &err);
     t->maybe = rc == 0;
     if (rc)
-        task_end(t, rc, &err, now);
+        errand_end(t, rc, &err, now);
 }
 
 /* ---- keeping it longer ---- */
 
-static void on_extended(struct task *t, const struct client_result *r, tn_ms now)
+static void on_extended(struct errand *t, const struct client_result *r, tn_ms now)
 {
     if (r->keepalive->ttl_s <= 0) {
         claim_is_gone(t, now);
         return;
     }
     settle_of(t)->safe_until = r->sent_at + r->keepalive->ttl_s * 1000 - CLAIM_MARGIN_MS;
-    task_end(t, 0, NULL, now);
+    errand_end(t, 0, NULL, now);
 }
 
-static bool settle_on_failed(struct task *t, const struct client_result *r, tn_ms now)
+static bool settle_on_failed(struct errand *t, const struct client_result *r, tn_ms now)
 {
     if (r->etcd != ETCD_LEASE_NOT_FOUND)
         return false;
@@ -136,30 +136,30 @@ static bool settle_on_failed(struct task *t, const struct client_result *r, tn_m
 }
 
 /* One on the session's lease lasts as long as that. */
-static void on_claim_seen(struct task *t, const struct client_result *r, tn_ms now)
+static void on_claim_seen(struct errand *t, const struct client_result *r, tn_ms now)
 {
     if (r->range->n_kvs && r->range->kvs[0].create_revision == settle_of(t)->token)
-        task_end(t, 0, NULL, now);
+        errand_end(t, 0, NULL, now);
     else
         claim_is_gone(t, now);
 }
 
-static void extend(struct task *t, tn_ms now)
+static void extend(struct errand *t, tn_ms now)
 {
-    struct settle_task *s = settle_of(t);
+    struct settle_errand *s = settle_of(t);
     struct lease_keepalive_req req = {.id = s->lease};
     struct range_req claim = {.range.key = item_key(s->keys->claims, -1, s->id, -1, s->text), .keys_only = true};
     if (s->own_lease)
-        task_keepalive(t, &req, on_extended, now);
+        errand_keepalive(t, &req, on_extended, now);
     else
-        task_range(t, &claim, on_claim_seen, now);
+        errand_range(t, &claim, on_claim_seen, now);
 }
 
 /* ---- making one ---- */
 
-static void settle_step(struct task *t, tn_ms now)
+static void settle_step(struct errand *t, tn_ms now)
 {
-    struct settle_task *s = settle_of(t);
+    struct settle_errand *s = settle_of(t);
     if (s->commit)
         return;
     if (s->o.how == ITEM_EXTEND)
@@ -168,9 +168,9 @@ static void settle_step(struct task *t, tn_ms now)
         send_settle(t, now);
 }
 
-static bool settle_on_stop(struct task *t, tn_ms now)
+static bool settle_on_stop(struct errand *t, tn_ms now)
 {
-    struct settle_task *s = settle_of(t);
+    struct settle_errand *s = settle_of(t);
     if (!s->commit)
         return false;
     s->stopped = true;
@@ -178,16 +178,16 @@ static bool settle_on_stop(struct task *t, tn_ms now)
     return true;
 }
 
-static const struct task_type settle_type = {
+static const struct errand_type settle_type = {
     .step = settle_step, .on_stop = settle_on_stop, .on_failed = settle_on_failed, .free = settle_free};
 
-struct task *item_settle(const struct item_env *env, const struct item_settlement *o, tn_ms until, task_done done,
-                         void *user, struct tenure_error *err)
+struct errand *item_settle(const struct item_env *env, const struct item_settlement *o, tn_ms until, errand_done done,
+                           void *user, struct tenure_error *err)
 {
     const struct item *item = o->item;
     bool dies = o->how == ITEM_NACK && o->deliveries_max && item->deliveries >= o->deliveries_max;
     size_t value_len = dies ? item->value.len : 0;
-    struct settle_task *s = calloc(1, sizeof *s + item->id.len + value_len);
+    struct settle_errand *s = calloc(1, sizeof *s + item->id.len + value_len);
     char *text = malloc(4 * (env->keys->all.key.len + item->id.len + ITEM_KEY_SPACE));
     if (!s || !text) {
         free(s);
@@ -195,7 +195,7 @@ struct task *item_settle(const struct item_env *env, const struct item_settlemen
         error_set(err, TENURE_ENOMEM, "queue: out of memory");
         return NULL;
     }
-    task_init(&s->task, &settle_type, env->client, until, done, user);
+    errand_init(&s->errand, &settle_type, env->client, until, done, user);
     s->keys = env->keys;
     s->marks = env->marks;
     s->o = *o;
@@ -209,5 +209,5 @@ struct task *item_settle(const struct item_env *env, const struct item_settlemen
     if (value_len)
         memcpy(s->data + item->id.len, item->value.data, value_len);
     s->value = bytes_of(s->data + item->id.len, value_len);
-    return &s->task;
+    return &s->errand;
 }

@@ -16,8 +16,8 @@
 
 enum { CLAIM_MS = 5000, CLAIM_MARGIN_MS = 250 };
 
-struct take_task {
-    struct task task;
+struct take_errand {
+    struct errand errand;
     struct session_object object; /* on the session: to hear when it lives and when it ends */
     const struct item_keys *keys;
     struct marks *marks;
@@ -42,19 +42,19 @@ struct take_task {
     uint8_t data[];
 };
 
-static struct take_task *take_of(struct task *t)
+static struct take_errand *take_of(struct errand *t)
 {
-    return CONTAINER_OF(t, struct take_task, task);
+    return CONTAINER_OF(t, struct take_errand, errand);
 }
 
-const struct item *item_taken(const struct task *t)
+const struct item *item_taken(const struct errand *t)
 {
-    return &take_of((struct task *)t)->item;
+    return &take_of((struct errand *)t)->item;
 }
 
-static void protocol(struct task *t, tn_ms now)
+static void protocol(struct errand *t, tn_ms now)
 {
-    task_fail(t, now, TENURE_EPROTOCOL, "the answer to a request about a queue is not one");
+    errand_fail(t, now, TENURE_EPROTOCOL, "the answer to a request about a queue is not one");
 }
 
 /* ---- looking ---- */
@@ -68,8 +68,8 @@ static struct range_req first_of(struct key_range range, bool by_key, bool keys_
                               .sort_target = by_key ? SORT_KEY : SORT_CREATE};
 }
 
-static void add_look(const struct take_task *k, struct task_request *q,
-                     void (*add)(struct task_request *, const struct range_req *))
+static void add_look(const struct take_errand *k, struct errand_request *q,
+                     void (*add)(struct errand_request *, const struct range_req *))
 {
     const struct item_keys *keys = k->keys;
     if (keys->kind == ITEM_WORK) {
@@ -87,31 +87,31 @@ static void add_look(const struct take_task *k, struct task_request *q,
     add(q, &first);
 }
 
-static void consider(struct task *t, const struct response_op *r, size_t n, tn_rev revision, tn_ms now);
+static void consider(struct errand *t, const struct response_op *r, size_t n, tn_rev revision, tn_ms now);
 
-static void on_looked(struct task *t, const struct client_result *r, tn_ms now)
+static void on_looked(struct errand *t, const struct client_result *r, tn_ms now)
 {
     consider(t, r->txn->responses, r->txn->n_responses, r->txn->revision, now);
 }
 
-static void read_body(struct task *t, tn_ms now);
+static void read_body(struct errand *t, tn_ms now);
 
-static void look(struct task *t, tn_ms now)
+static void look(struct errand *t, tn_ms now)
 {
-    struct task_request q;
+    struct errand_request q;
     request_begin(&q);
     add_look(take_of(t), &q, request_then_get);
-    task_txn(t, &q.req, false, on_looked, now);
+    errand_txn(t, &q.req, false, on_looked, now);
 }
 
-static void take_step(struct task *t, tn_ms now)
+static void take_step(struct errand *t, tn_ms now)
 {
-    struct take_task *k = take_of(t);
+    struct take_errand *k = take_of(t);
     if (t->op || k->commit || t->over)
         return; /* the answer that is awaited leads on */
     if (k->object.session && session_state(k->object.session) == SESSION_STARTING)
         return; /* on_alive comes */
-    task_unwatch(t, now);
+    errand_unwatch(t, now);
     if (k->item.token)
         read_body(t, now); /* it is ours, and was not read yet */
     else
@@ -122,58 +122,58 @@ static void take_step(struct task *t, tn_ms now)
 
 static void on_in_front(void *user, int code, int64_t token, const struct tenure_error *error)
 {
-    struct take_task *k = user;
-    tn_ms now = client_now(k->task.client);
+    struct take_errand *k = user;
+    tn_ms now = client_now(k->errand.client);
     (void)token;
     if (code) {
-        task_end(&k->task, code, error, now);
+        errand_end(&k->errand, code, error, now);
     } else {
         k->in_front = true;
-        take_step(&k->task, now);
+        take_step(&k->errand, now);
     }
-    task_flush(&k->task);
+    errand_flush(&k->errand);
 }
 
 static void on_line_lost(void *user, const struct tenure_error *why)
 {
-    struct take_task *k = user;
-    task_end(&k->task, TENURE_ELOST, why, client_now(k->task.client));
-    task_flush(&k->task);
+    struct take_errand *k = user;
+    errand_end(&k->errand, TENURE_ELOST, why, client_now(k->errand.client));
+    errand_flush(&k->errand);
 }
 
-static void stand_in_line(struct task *t, tn_ms now)
+static void stand_in_line(struct errand *t, tn_ms now)
 {
     static const struct lock_callbacks cb = {.on_acquired = on_in_front, .on_lost = on_line_lost};
-    struct take_task *k = take_of(t);
+    struct take_errand *k = take_of(t);
     struct tenure_error err = {0};
     struct lock_options o = {.prefix = k->keys->line_prefix, .value = k->o.value};
     if (k->line)
         return;
     if (!k->object.session)
-        task_fail(t, now, TENURE_ELOST, "the session of the queue has ended");
+        errand_fail(t, now, TENURE_ELOST, "the session of the queue has ended");
     else if (lock_new(k->object.session, k->keys->name, &o, &cb, k, &k->line, &err) || lock_acquire(k->line, now, &err))
-        task_end(t, err.code, &err, now);
+        errand_end(t, err.code, &err, now);
 }
 
 /* due_ms: of the first that is not due yet; 0 = none. */
-static void nothing(struct task *t, int64_t due_ms, tn_ms now)
+static void nothing(struct errand *t, int64_t due_ms, tn_ms now)
 {
-    struct take_task *k = take_of(t);
+    struct take_errand *k = take_of(t);
     if (k->stop_code) {
-        task_end(t, k->stop_code, NULL, now);
+        errand_end(t, k->stop_code, NULL, now);
     } else if (k->o.try_only) {
-        task_fail(t, now, TENURE_ENOTFOUND, "nothing is there to be taken");
+        errand_fail(t, now, TENURE_ENOTFOUND, "nothing is there to be taken");
     } else if (!k->in_front) {
         stand_in_line(t, now);
     } else {
         int64_t wait_ms = due_ms - k->wall();
         t->retry_at = due_ms == 0 ? TN_MS_NEVER : now + (wait_ms > 1 ? wait_ms : 1);
-        task_watch(t, k->keys->all, k->seen, false, false, now);
+        errand_watch(t, k->keys->all, k->seen, false, false, now);
     }
 }
 
 /* Only what may be taken now; a claim that another taker makes is of no interest. */
-static bool is_of_interest(const struct take_task *k, const struct event *e)
+static bool is_of_interest(const struct take_errand *k, const struct event *e)
 {
     if (k->keys->kind != ITEM_WORK)
         return e->type == EVENT_PUT;
@@ -182,7 +182,7 @@ static bool is_of_interest(const struct take_task *k, const struct event *e)
     return key_range_contains(k->keys->ready, e->kv.key) || key_range_contains(k->keys->delayed, e->kv.key);
 }
 
-static void on_take_events(struct task *t, const struct client_watch_events *e, tn_ms now)
+static void on_take_events(struct errand *t, const struct client_watch_events *e, tn_ms now)
 {
     for (size_t i = 0; i < e->n_events; i++)
         if (is_of_interest(take_of(t), &e->events[i])) {
@@ -194,9 +194,9 @@ static void on_take_events(struct task *t, const struct client_watch_events *e, 
 
 /* ---- claiming ---- */
 
-static void ended_with_item(struct task *t, tn_ms now)
+static void ended_with_item(struct errand *t, tn_ms now)
 {
-    struct take_task *k = take_of(t);
+    struct take_errand *k = take_of(t);
     k->item.key = buf_bytes(&k->key);
     k->item.value = buf_bytes(&k->value);
     struct item_words w = item_read(k->keys, k->keys->kind == ITEM_WORK ? k->from : k->keys->all, k->item.key);
@@ -205,39 +205,39 @@ static void ended_with_item(struct task *t, tn_ms now)
     k->item.due_ms = w.due_ms;
     if (k->item.token == 0)
         k->item.deliveries = w.deliveries;
-    task_end(t, 0, NULL, now);
+    errand_end(t, 0, NULL, now);
 }
 
-static void on_body(struct task *t, const struct client_result *r, tn_ms now);
+static void on_body(struct errand *t, const struct client_result *r, tn_ms now);
 
-static void read_body(struct task *t, tn_ms now)
+static void read_body(struct errand *t, tn_ms now)
 {
-    struct take_task *k = take_of(t);
+    struct take_errand *k = take_of(t);
     char text[ITEM_KEY_SPACE * 8];
     struct item_words w = item_read(k->keys, k->from, buf_bytes(&k->key));
     size_t space = k->keys->bodies.key.len + w.id.len + ITEM_KEY_SPACE;
     char *out = space > sizeof text ? malloc(space) : text;
     if (!out) {
-        task_end(t, TENURE_ENOMEM, NULL, now);
+        errand_end(t, TENURE_ENOMEM, NULL, now);
         return;
     }
     struct range_req body = {.range.key = item_key(k->keys->bodies, -1, w.id, -1, out)};
-    task_range(t, &body, on_body, now);
+    errand_range(t, &body, on_body, now);
     if (out != text)
         free(out);
 }
 
-static void claim(struct task *t, tn_ms now);
+static void claim(struct errand *t, tn_ms now);
 
 /* Of the body of an item that is claimed, looked at, or to be buried. One without a body is no item: somebody deleted it. */
-static void have_body(struct task *t, const struct range_resp *body, tn_ms now)
+static void have_body(struct errand *t, const struct range_resp *body, tn_ms now)
 {
-    struct take_task *k = take_of(t);
+    struct take_errand *k = take_of(t);
     buf_reset(&k->value);
     if (body->n_kvs)
         buf_append_bytes(&k->value, body->kvs[0].value);
     if (buf_error(&k->value))
-        task_end(t, TENURE_ENOMEM, NULL, now);
+        errand_end(t, TENURE_ENOMEM, NULL, now);
     else if (k->bury && !k->item.token) {
         k->is_value_known = true;
         claim(t, now);
@@ -246,14 +246,14 @@ static void have_body(struct task *t, const struct range_resp *body, tn_ms now)
     }
 }
 
-static void on_body(struct task *t, const struct client_result *r, tn_ms now)
+static void on_body(struct errand *t, const struct client_result *r, tn_ms now)
 {
     have_body(t, r->range, now);
 }
 
-static void claimed(struct task *t, const struct commit_result *r, tn_ms now)
+static void claimed(struct errand *t, const struct commit_result *r, tn_ms now)
 {
-    struct take_task *k = take_of(t);
+    struct take_errand *k = take_of(t);
     if (k->bury) {
         take_step(t, now);
         return;
@@ -274,15 +274,15 @@ static void claimed(struct task *t, const struct commit_result *r, tn_ms now)
         read_body(t, now);
 }
 
-static bool lease_may_have_run_out(const struct take_task *k, tn_ms now)
+static bool lease_may_have_run_out(const struct take_errand *k, tn_ms now)
 {
     return k->lease && now - k->granted_at > k->o.claim_ms / 2;
 }
 
 static void on_claimed(void *owner, const struct commit_result *r)
 {
-    struct task *t = owner;
-    struct take_task *k = take_of(t);
+    struct errand *t = owner;
+    struct take_errand *k = take_of(t);
     tn_ms now = client_now(t->client);
     t->maybe = false;
     if (t->over)
@@ -291,9 +291,9 @@ static void on_claimed(void *owner, const struct commit_result *r)
         if (!k->bury || !k->stop_code)
             claimed(t, r, now);
         else
-            task_end(t, k->stop_code, NULL, now);
+            errand_end(t, k->stop_code, NULL, now);
     } else if (k->stop_code && r->outcome == COMMIT_CONFLICT) {
-        task_end(t, k->stop_code, NULL, now);
+        errand_end(t, k->stop_code, NULL, now);
     } else if (r->outcome == COMMIT_CONFLICT) {
         consider(t, r->others, r->n_others, r->revision, now);
     } else if (r->code == TENURE_ELOST && lease_may_have_run_out(k, now) && r->error->applied == TENURE_APPLIED_NO &&
@@ -301,15 +301,15 @@ static void on_claimed(void *owner, const struct commit_result *r)
         k->lease = 0;
         take_step(t, now);
     } else if (!k->stop_code && commit_may_retry(r)) {
-        task_retry(t, now);
+        errand_retry(t, now);
     } else {
-        task_end(t, k->stop_code && r->error->applied == TENURE_APPLIED_NO ? k->stop_code : r->code, r->error, now);
+        errand_end(t, k->stop_code && r->error->applied == TENURE_APPLIED_NO ? k->stop_code : r->code, r->error, now);
     }
-    task_flush(t);
+    errand_flush(t);
 }
 
 /* The candidate's key goes; what comes in its place. All texts are in `out`. */
-static void add_work(const struct take_task *k, struct task_request *q, char *out)
+static void add_work(const struct take_errand *k, struct errand_request *q, char *out)
 {
     const struct item_keys *keys = k->keys;
     struct item_words w = item_read(keys, k->from, buf_bytes(&k->key));
@@ -330,17 +330,17 @@ static void add_work(const struct take_task *k, struct task_request *q, char *ou
 }
 
 /* Nobody of a lower number has come meanwhile. */
-static void guard_priority(const struct take_task *k, struct task_request *q)
+static void guard_priority(const struct take_errand *k, struct errand_request *q)
 {
     struct key_range lower = {k->keys->all.key, buf_bytes(&k->group)};
     if (k->group.len && bytes_compare(lower.key, lower.range_end) < 0)
         request_if(q, lower, COMPARE_CREATE, COMPARE_EQUAL, 0);
 }
 
-static int start_claim(struct task *t, char *out, tn_ms now, struct tenure_error *err)
+static int start_claim(struct errand *t, char *out, tn_ms now, struct tenure_error *err)
 {
-    struct take_task *k = take_of(t);
-    struct task_request q;
+    struct take_errand *k = take_of(t);
+    struct errand_request q;
     struct commit_options o = {.until = now + CLAIM_MS, .settle = true};
     request_begin(&q);
     if (!k->o.broken_unguarded)
@@ -354,46 +354,46 @@ static int start_claim(struct task *t, char *out, tn_ms now, struct tenure_error
     return commit_start(&k->commit, t->client, k->marks, &q.req, &o, on_claimed, t, now, err);
 }
 
-static void claim(struct task *t, tn_ms now)
+static void claim(struct errand *t, tn_ms now)
 {
-    struct take_task *k = take_of(t);
+    struct take_errand *k = take_of(t);
     struct tenure_error err = {0};
     char *out = malloc(3 * (k->keys->all.key.len + k->key.len + ITEM_KEY_SPACE));
     int rc = out ? start_claim(t, out, now, &err) : error_set(&err, TENURE_ENOMEM, "queue: out of memory");
     free(out);
     t->maybe = rc == 0;
     if (rc)
-        task_end(t, rc, &err, now);
+        errand_end(t, rc, &err, now);
 }
 
-static void on_granted(struct task *t, const struct client_result *r, tn_ms now)
+static void on_granted(struct errand *t, const struct client_result *r, tn_ms now)
 {
-    struct take_task *k = take_of(t);
+    struct take_errand *k = take_of(t);
     k->lease = k->drawn; /* an earlier one, that has run out by half, is left to its end */
     k->granted_at = r->sent_at;
     claim(t, now);
 }
 
 /* A claim with a time of its own gets its lease as late as can be. */
-static void prepare(struct task *t, tn_ms now)
+static void prepare(struct errand *t, tn_ms now)
 {
-    struct take_task *k = take_of(t);
+    struct take_errand *k = take_of(t);
     bool own = k->keys->kind == ITEM_WORK && k->o.claim_ms && !k->bury;
     if (k->bury && !k->is_value_known) {
         read_body(t, now);
     } else if (own && (!k->lease || lease_may_have_run_out(k, now))) {
         k->drawn = (tn_lease)(client_random(t->client) >> 1) | 1;
         struct lease_grant_req req = {.ttl_s = k->o.claim_ms / 1000, .id = k->drawn};
-        task_grant(t, &req, on_granted, now);
+        errand_grant(t, &req, on_granted, now);
     } else {
         claim(t, now);
     }
 }
 
 /* The first one is kv, in `from`: what is to be done with it. */
-static void choose(struct task *t, struct key_range from, const struct kv *kv, tn_ms now)
+static void choose(struct errand *t, struct key_range from, const struct kv *kv, tn_ms now)
 {
-    struct take_task *k = take_of(t);
+    struct take_errand *k = take_of(t);
     buf_reset(&k->key);
     buf_reset(&k->value);
     buf_append_bytes(&k->key, kv->key);
@@ -406,7 +406,7 @@ static void choose(struct task *t, struct key_range from, const struct kv *kv, t
     k->bury = k->keys->kind == ITEM_WORK && k->o.deliveries_max && !k->o.peek &&
               item_read(k->keys, from, kv->key).deliveries >= k->o.deliveries_max;
     if (buf_error(&k->key) || buf_error(&k->value))
-        task_end(t, TENURE_ENOMEM, NULL, now);
+        errand_end(t, TENURE_ENOMEM, NULL, now);
     else if (!k->o.peek)
         prepare(t, now);
     else if (k->keys->kind == ITEM_WORK)
@@ -417,7 +417,7 @@ static void choose(struct task *t, struct key_range from, const struct kv *kv, t
 
 /* ---- what was seen ---- */
 
-static void on_group(struct task *t, const struct client_result *r, tn_ms now)
+static void on_group(struct errand *t, const struct client_result *r, tn_ms now)
 {
     if (r->range->n_kvs)
         choose(t, take_of(t)->keys->all, &r->range->kvs[0], now);
@@ -426,27 +426,27 @@ static void on_group(struct task *t, const struct client_result *r, tn_ms now)
 }
 
 /* The lowest number is known; who is the oldest in it? */
-static void look_in_group(struct task *t, bytes key, tn_ms now)
+static void look_in_group(struct errand *t, bytes key, tn_ms now)
 {
-    struct take_task *k = take_of(t);
+    struct take_errand *k = take_of(t);
     uint8_t *end = malloc(key.len + 1);
     if (!end) {
-        task_end(t, TENURE_ENOMEM, NULL, now);
+        errand_end(t, TENURE_ENOMEM, NULL, now);
         return;
     }
     struct range_req first = first_of(item_group(k->keys, key, end), false, false);
     buf_reset(&k->group);
     buf_append_bytes(&k->group, first.range.key);
     if (buf_error(&k->group))
-        task_end(t, TENURE_ENOMEM, NULL, now);
+        errand_end(t, TENURE_ENOMEM, NULL, now);
     else
-        task_range(t, &first, on_group, now);
+        errand_range(t, &first, on_group, now);
     free(end);
 }
 
-static void consider_plain(struct task *t, const struct range_resp *first, tn_ms now)
+static void consider_plain(struct errand *t, const struct range_resp *first, tn_ms now)
 {
-    struct take_task *k = take_of(t);
+    struct take_errand *k = take_of(t);
     if (first->n_kvs == 0) {
         nothing(t, 0, now);
         return;
@@ -461,7 +461,7 @@ static void consider_plain(struct task *t, const struct range_resp *first, tn_ms
         choose(t, k->keys->all, kv, now);
 }
 
-static bool has_claim(const struct take_task *k, bytes id, const struct range_resp *claims)
+static bool has_claim(const struct take_errand *k, bytes id, const struct range_resp *claims)
 {
     size_t low = 0, high = claims->n_kvs;
     while (low < high) { /* they come in the order of their keys */
@@ -477,12 +477,12 @@ static bool has_claim(const struct take_task *k, bytes id, const struct range_re
     return false;
 }
 
-static void on_orphans(struct task *t, const struct client_result *r, tn_ms now)
+static void on_orphans(struct errand *t, const struct client_result *r, tn_ms now)
 {
-    struct take_task *k = take_of(t);
+    struct take_errand *k = take_of(t);
     const struct range_resp *taken, *claims;
     const struct kv *oldest = NULL;
-    if (!task_range_at(r->txn, 0, &taken) || !task_range_at(r->txn, 1, &claims)) {
+    if (!errand_range_at(r->txn, 0, &taken) || !errand_range_at(r->txn, 1, &claims)) {
         protocol(t, now);
         return;
     }
@@ -498,21 +498,21 @@ static void on_orphans(struct task *t, const struct client_result *r, tn_ms now)
         look(t, now); /* somebody else has it meanwhile */
 }
 
-static void look_for_orphans(struct task *t, tn_ms now)
+static void look_for_orphans(struct errand *t, tn_ms now)
 {
-    struct take_task *k = take_of(t);
-    struct task_request q;
+    struct take_errand *k = take_of(t);
+    struct errand_request q;
     struct range_req taken = {.range = k->keys->taken, .keys_only = true};
     struct range_req claims = {.range = k->keys->claims, .keys_only = true};
     request_begin(&q);
     request_then_get(&q, &taken);
     request_then_get(&q, &claims);
-    task_txn(t, &q.req, false, on_orphans, now);
+    errand_txn(t, &q.req, false, on_orphans, now);
 }
 
-static void consider_work(struct task *t, const struct response_op *r, tn_ms now)
+static void consider_work(struct errand *t, const struct response_op *r, tn_ms now)
 {
-    struct take_task *k = take_of(t);
+    struct take_errand *k = take_of(t);
     const struct range_resp *delayed = &r[2].range, *ready = &r[3].range;
     int64_t due_ms = delayed->n_kvs ? item_read(k->keys, k->keys->delayed, delayed->kvs[0].key).due_ms : 0;
     if (r[0].range.count > r[1].range.count && !k->o.peek)
@@ -525,9 +525,9 @@ static void consider_work(struct task *t, const struct response_op *r, tn_ms now
         nothing(t, due_ms, now);
 }
 
-static void consider(struct task *t, const struct response_op *r, size_t n, tn_rev revision, tn_ms now)
+static void consider(struct errand *t, const struct response_op *r, size_t n, tn_rev revision, tn_ms now)
 {
-    struct take_task *k = take_of(t);
+    struct take_errand *k = take_of(t);
     size_t wanted = k->keys->kind == ITEM_WORK ? 4 : 1;
     for (size_t i = 0; i < wanted; i++)
         if (n != wanted || r[i].kind != OP_RANGE) {
@@ -544,9 +544,9 @@ static void consider(struct task *t, const struct response_op *r, size_t n, tn_r
 /* ---- ends ---- */
 
 /* A claim under way is awaited: what was taken is given, late as it may be. A body that is read is awaited as well. */
-static bool take_on_stop(struct task *t, tn_ms now)
+static bool take_on_stop(struct errand *t, tn_ms now)
 {
-    struct take_task *k = take_of(t);
+    struct take_errand *k = take_of(t);
     bool is_first = k->stop_code == 0;
     if (!k->commit && (!k->item.token || (!is_first && now >= k->read_until)))
         return false;
@@ -561,17 +561,17 @@ static bool take_on_stop(struct task *t, tn_ms now)
 
 static void take_on_alive(struct session_object *o, tn_ms now)
 {
-    struct take_task *k = CONTAINER_OF(o, struct take_task, object);
-    take_step(&k->task, now);
+    struct take_errand *k = CONTAINER_OF(o, struct take_errand, object);
+    take_step(&k->errand, now);
     session_post(o);
 }
 
 /* A commit under way tells by itself what became of it, when the marks are on a session that lives. */
 static void take_on_ended(struct session_object *o, const struct tenure_error *why, tn_ms now)
 {
-    struct take_task *k = CONTAINER_OF(o, struct take_task, object);
+    struct take_errand *k = CONTAINER_OF(o, struct take_errand, object);
     if (!k->commit || k->keys->kind == ITEM_WORK)
-        task_end(&k->task, why->code, why, now);
+        errand_end(&k->errand, why->code, why, now);
     else
         k->stop_code = TENURE_ELOST;
     session_post(o);
@@ -579,23 +579,23 @@ static void take_on_ended(struct session_object *o, const struct tenure_error *w
 
 static void take_deliver(struct session_object *o)
 {
-    task_flush(&CONTAINER_OF(o, struct take_task, object)->task);
+    errand_flush(&CONTAINER_OF(o, struct take_errand, object)->errand);
 }
 
 static const struct session_object_ops object_ops = {
     .on_alive = take_on_alive, .on_ended = take_on_ended, .deliver = take_deliver};
 
-static void revoke_unseen(struct take_task *k, tn_ms now)
+static void revoke_unseen(struct take_errand *k, tn_ms now)
 {
     struct op *op = NULL;
     struct lease_revoke_req req = {.id = k->lease};
-    if (op_lease_revoke(&op, k->task.client, &req, NULL, NULL, NULL, now, NULL) == 0)
+    if (op_lease_revoke(&op, k->errand.client, &req, NULL, NULL, NULL, now, NULL) == 0)
         op_forget(&op);
 }
 
-static void take_free(struct task *t)
+static void take_free(struct errand *t)
 {
-    struct take_task *k = take_of(t);
+    struct take_errand *k = take_of(t);
     tn_ms now = client_now(t->client);
     if (k->commit)
         commit_drop(&k->commit, now);
@@ -609,24 +609,24 @@ static void take_free(struct task *t)
     free(k);
 }
 
-static const struct task_type take_type = {
+static const struct errand_type take_type = {
     .step = take_step, .on_events = on_take_events, .on_stop = take_on_stop, .free = take_free};
 
-struct task *item_take(const struct item_env *env, const struct item_take *o, tn_ms until, task_done done, void *user,
-                       struct tenure_error *err)
+struct errand *item_take(const struct item_env *env, const struct item_take *o, tn_ms until, errand_done done,
+                         void *user, struct tenure_error *err)
 {
     if (o->claim_ms < 0 || (o->claim_ms > 0 && (o->claim_ms < 2000 || o->claim_ms % 1000)) || o->deliveries_max < 0) {
         error_set(err, TENURE_EINVALID, "queue: a claim of %" PRId64 " ms is not of whole seconds, 2 at least",
                   o->claim_ms);
         return NULL;
     }
-    struct take_task *k = calloc(1, sizeof *k + o->value.len);
+    struct take_errand *k = calloc(1, sizeof *k + o->value.len);
     if (!k || (env->session && session_attach(env->session, &k->object, &object_ops))) {
         free(k);
         error_set(err, TENURE_ENOMEM, "queue: out of memory");
         return NULL;
     }
-    task_init(&k->task, &take_type, env->client, until, done, user);
+    errand_init(&k->errand, &take_type, env->client, until, done, user);
     k->keys = env->keys;
     k->marks = env->marks;
     k->wall = env->wall;
@@ -638,5 +638,5 @@ struct task *item_take(const struct item_env *env, const struct item_take *o, tn
     buf_init(&k->key);
     buf_init(&k->value);
     buf_init(&k->group);
-    return &k->task;
+    return &k->errand;
 }

@@ -10,8 +10,8 @@
 
 enum { ID_MAX = 256 };
 
-struct latch_task {
-    struct task task;
+struct latch_errand {
+    struct errand errand;
     bool try_only;
     int64_t n;
     struct latch_state state;
@@ -20,19 +20,19 @@ struct latch_task {
     uint8_t data[];
 };
 
-static struct latch_task *latch_of(struct task *t)
+static struct latch_errand *latch_of(struct errand *t)
 {
-    return CONTAINER_OF(t, struct latch_task, task);
+    return CONTAINER_OF(t, struct latch_errand, errand);
 }
 
-static void latch_free(struct task *t)
+static void latch_free(struct errand *t)
 {
     free(latch_of(t));
 }
 
-struct latch_state latch_state(const struct task *t)
+struct latch_state latch_state(const struct errand *t)
 {
-    return latch_of((struct task *)t)->state;
+    return latch_of((struct errand *)t)->state;
 }
 
 /* ---- what stands there ---- */
@@ -50,29 +50,29 @@ static bool parse_count(bytes value, int64_t *ret_arrived, int64_t *ret_n)
            *ret_arrived > 0 && *ret_n > 0;
 }
 
-/* The ranges from `at` on are count, open, and the own arrival where `own` is not NULL. false: the task has ended. */
-static bool read_state(struct task *t, const struct txn_resp *r, size_t at, const struct range_resp **count,
+/* The ranges from `at` on are count, open, and the own arrival where `own` is not NULL. false: the errand has ended. */
+static bool read_state(struct errand *t, const struct txn_resp *r, size_t at, const struct range_resp **count,
                        const struct range_resp **own, tn_ms now)
 {
-    struct latch_task *l = latch_of(t);
+    struct latch_errand *l = latch_of(t);
     const struct range_resp *open, *ignored;
-    if (!task_range_at(r, at, count) || !task_range_at(r, at + 1, &open) ||
-        !task_range_at(r, at + 2, own ? own : &ignored)) {
-        task_fail(t, now, TENURE_EPROTOCOL, "the answer to a request about a latch is not one");
+    if (!errand_range_at(r, at, count) || !errand_range_at(r, at + 1, &open) ||
+        !errand_range_at(r, at + 2, own ? own : &ignored)) {
+        errand_fail(t, now, TENURE_EPROTOCOL, "the answer to a request about a latch is not one");
         return false;
     }
     l->state = (struct latch_state){.open = open->n_kvs > 0};
     if ((*count)->n_kvs && !parse_count((*count)->kvs[0].value, &l->state.arrived, &l->state.n)) {
-        task_fail(t, now, TENURE_ECORRUPT, "the count of the latch is '%.*s'",
-                  (int)((*count)->kvs[0].value.len < 40 ? (*count)->kvs[0].value.len : 40),
-                  (const char *)(*count)->kvs[0].value.data);
+        errand_fail(t, now, TENURE_ECORRUPT, "the count of the latch is '%.*s'",
+                    (int)((*count)->kvs[0].value.len < 40 ? (*count)->kvs[0].value.len : 40),
+                    (const char *)(*count)->kvs[0].value.data);
         return false;
     }
     return true;
 }
 
-static void add_reads(const struct latch_task *l, struct task_request *q,
-                      void (*add)(struct task_request *, const struct range_req *))
+static void add_reads(const struct latch_errand *l, struct errand_request *q,
+                      void (*add)(struct errand_request *, const struct range_req *))
 {
     struct range_req count = {.range.key = l->count}, open = {.range.key = l->open, .keys_only = true},
                      own = {.range.key = l->own, .keys_only = true};
@@ -81,22 +81,22 @@ static void add_reads(const struct latch_task *l, struct task_request *q,
     add(q, &own);
 }
 
-static void look(struct task *t, task_answer answer, tn_ms now)
+static void look(struct errand *t, errand_answer answer, tn_ms now)
 {
-    struct task_request q;
+    struct errand_request q;
     request_begin(&q);
     add_reads(latch_of(t), &q, request_then_get);
-    task_txn(t, &q.req, false, answer, now);
+    errand_txn(t, &q.req, false, answer, now);
 }
 
 /* ---- arrive ---- */
 
-static void on_arrived(struct task *t, const struct client_result *r, tn_ms now);
+static void on_arrived(struct errand *t, const struct client_result *r, tn_ms now);
 
-static void arrive(struct task *t, tn_rev count, tn_ms now)
+static void arrive(struct errand *t, tn_rev count, tn_ms now)
 {
-    struct latch_task *l = latch_of(t);
-    struct task_request q;
+    struct latch_errand *l = latch_of(t);
+    struct errand_request q;
     char text[48], n[24];
     snprintf(text, sizeof text, "%" PRId64 "/%" PRId64, l->state.arrived + 1, l->n);
     snprintf(n, sizeof n, "%" PRId64, l->n);
@@ -108,28 +108,28 @@ static void arrive(struct task *t, tn_rev count, tn_ms now)
     if (l->state.arrived + 1 >= l->n)
         request_then_put(&q, l->open, bytes_str(n), 0);
     add_reads(l, &q, request_else_get);
-    task_txn(t, &q.req, true, on_arrived, now);
+    errand_txn(t, &q.req, true, on_arrived, now);
 }
 
 /* It was not counted by this answer: it was before, or need not be, or must be tried on the count as it is now. */
-static void go_on(struct task *t, const struct txn_resp *r, tn_ms now)
+static void go_on(struct errand *t, const struct txn_resp *r, tn_ms now)
 {
-    struct latch_task *l = latch_of(t);
+    struct latch_errand *l = latch_of(t);
     const struct range_resp *count, *own;
     if (!read_state(t, r, 0, &count, &own, now))
         return;
     if (count->n_kvs && l->state.n != l->n)
-        task_fail(t, now, TENURE_ECONFLICT, "the latch opens at %" PRId64 " arrivals, not at %" PRId64, l->state.n,
-                  l->n);
+        errand_fail(t, now, TENURE_ECONFLICT, "the latch opens at %" PRId64 " arrivals, not at %" PRId64, l->state.n,
+                    l->n);
     else if (own->n_kvs || l->state.open)
-        task_end(t, 0, NULL, now);
+        errand_end(t, 0, NULL, now);
     else
-        arrive(t, task_mod_of(count), now);
+        arrive(t, errand_mod_of(count), now);
 }
 
-static void on_arrived(struct task *t, const struct client_result *r, tn_ms now)
+static void on_arrived(struct errand *t, const struct client_result *r, tn_ms now)
 {
-    struct latch_task *l = latch_of(t);
+    struct latch_errand *l = latch_of(t);
     if (!r->txn->succeeded) {
         go_on(t, r->txn, now);
         return;
@@ -137,110 +137,110 @@ static void on_arrived(struct task *t, const struct client_result *r, tn_ms now)
     l->state.arrived++;
     l->state.n = l->n;
     l->state.open = l->state.arrived >= l->n;
-    task_end(t, 0, NULL, now);
+    errand_end(t, 0, NULL, now);
 }
 
-static void on_arrive_looked(struct task *t, const struct client_result *r, tn_ms now)
+static void on_arrive_looked(struct errand *t, const struct client_result *r, tn_ms now)
 {
     go_on(t, r->txn, now);
 }
 
-static void arrive_step(struct task *t, tn_ms now)
+static void arrive_step(struct errand *t, tn_ms now)
 {
     look(t, on_arrive_looked, now);
 }
 
 /* ---- look, wait ---- */
 
-static void on_looked(struct task *t, const struct client_result *r, tn_ms now)
+static void on_looked(struct errand *t, const struct client_result *r, tn_ms now)
 {
     const struct range_resp *count;
     if (read_state(t, r->txn, 0, &count, NULL, now))
-        task_end(t, 0, NULL, now);
+        errand_end(t, 0, NULL, now);
 }
 
-static void look_step(struct task *t, tn_ms now)
+static void look_step(struct errand *t, tn_ms now)
 {
     look(t, on_looked, now);
 }
 
-static void on_wait_looked(struct task *t, const struct client_result *r, tn_ms now)
+static void on_wait_looked(struct errand *t, const struct client_result *r, tn_ms now)
 {
-    struct latch_task *l = latch_of(t);
+    struct latch_errand *l = latch_of(t);
     const struct range_resp *count;
     if (!read_state(t, r->txn, 0, &count, NULL, now))
         return;
     if (l->state.open)
-        task_end(t, 0, NULL, now);
+        errand_end(t, 0, NULL, now);
     else if (l->try_only)
-        task_fail(t, now, TENURE_EBUSY, "%" PRId64 " of %" PRId64 " have arrived", l->state.arrived, l->state.n);
+        errand_fail(t, now, TENURE_EBUSY, "%" PRId64 " of %" PRId64 " have arrived", l->state.arrived, l->state.n);
     else
-        task_watch(t, key_only(l->open), r->txn->revision, false, true, now);
+        errand_watch(t, key_only(l->open), r->txn->revision, false, true, now);
 }
 
-static void wait_step(struct task *t, tn_ms now)
+static void wait_step(struct errand *t, tn_ms now)
 {
     look(t, on_wait_looked, now);
 }
 
-static void on_wait_events(struct task *t, const struct client_watch_events *e, tn_ms now)
+static void on_wait_events(struct errand *t, const struct client_watch_events *e, tn_ms now)
 {
     (void)e;
     latch_of(t)->state.open = true;
-    task_end(t, 0, NULL, now);
+    errand_end(t, 0, NULL, now);
 }
 
 /* ---- reset ---- */
 
-static void reset_step(struct task *t, tn_ms now);
+static void reset_step(struct errand *t, tn_ms now);
 
-static void on_reset(struct task *t, const struct client_result *r, tn_ms now)
+static void on_reset(struct errand *t, const struct client_result *r, tn_ms now)
 {
     if (r->txn->succeeded)
-        task_end(t, 0, NULL, now);
+        errand_end(t, 0, NULL, now);
     else
         reset_step(t, now); /* somebody has arrived meanwhile, or it was reset already */
 }
 
 /* A count that was made anew is the next round's: this one was reset. */
-static void on_reset_looked(struct task *t, const struct client_result *r, tn_ms now)
+static void on_reset_looked(struct errand *t, const struct client_result *r, tn_ms now)
 {
-    struct latch_task *l = latch_of(t);
+    struct latch_errand *l = latch_of(t);
     const struct range_resp *count = r->range;
     tn_rev create = count->n_kvs ? count->kvs[0].create_revision : 0;
-    struct task_request q;
+    struct errand_request q;
     if (create == 0 || (l->first_create && create != l->first_create)) {
-        task_end(t, 0, NULL, now);
+        errand_end(t, 0, NULL, now);
         return;
     }
     l->first_create = create;
     request_begin(&q);
-    request_if(&q, key_only(l->count), COMPARE_MOD, COMPARE_EQUAL, task_mod_of(count));
+    request_if(&q, key_only(l->count), COMPARE_MOD, COMPARE_EQUAL, errand_mod_of(count));
     request_then_delete(&q, (struct key_range){l->dir, l->dir_end});
-    task_txn(t, &q.req, true, on_reset, now);
+    errand_txn(t, &q.req, true, on_reset, now);
 }
 
-static void reset_step(struct task *t, tn_ms now)
+static void reset_step(struct errand *t, tn_ms now)
 {
     struct range_req count = {.range.key = latch_of(t)->count};
-    task_range(t, &count, on_reset_looked, now);
+    errand_range(t, &count, on_reset_looked, now);
 }
 
 /* ---- making one ---- */
 
-static const struct task_type arrive_type = {.step = arrive_step, .free = latch_free};
-static const struct task_type wait_type = {.step = wait_step, .on_events = on_wait_events, .free = latch_free};
-static const struct task_type look_type = {.step = look_step, .free = latch_free};
-static const struct task_type reset_type = {.step = reset_step, .free = latch_free};
+static const struct errand_type arrive_type = {.step = arrive_step, .free = latch_free};
+static const struct errand_type wait_type = {.step = wait_step, .on_events = on_wait_events, .free = latch_free};
+static const struct errand_type look_type = {.step = look_step, .free = latch_free};
+static const struct errand_type reset_type = {.step = reset_step, .free = latch_free};
 
-static void lay_out(struct latch_task *l, const char *prefix, const struct latch_options *o, const char *id)
+static void lay_out(struct latch_errand *l, const char *prefix, const struct latch_options *o, const char *id)
 {
     uint8_t *at = l->data;
-    l->dir = task_place(&at, prefix, o->name, "/");
-    l->count = task_place(&at, prefix, o->name, "/count");
-    l->open = task_place(&at, prefix, o->name, "/open");
-    l->own = task_place(&at, prefix, o->name, "/arrivals/");
-    l->own.len += task_place(&at, id, "", "").len;
+    l->dir = errand_place(&at, prefix, o->name, "/");
+    l->count = errand_place(&at, prefix, o->name, "/count");
+    l->open = errand_place(&at, prefix, o->name, "/open");
+    l->own = errand_place(&at, prefix, o->name, "/arrivals/");
+    l->own.len += errand_place(&at, id, "", "").len;
     l->value = bytes_of(at, o->value.len);
     if (o->value.len)
         memcpy(at, o->value.data, o->value.len);
@@ -250,7 +250,7 @@ static void lay_out(struct latch_task *l, const char *prefix, const struct latch
     l->try_only = o->try_only;
 }
 
-static int check(const struct task_type *type, const char *prefix, const struct latch_options *o,
+static int check(const struct errand_type *type, const char *prefix, const struct latch_options *o,
                  struct tenure_error *err)
 {
     if (queue_check_name(prefix, o->name, err))
@@ -263,45 +263,45 @@ static int check(const struct task_type *type, const char *prefix, const struct 
     return 0;
 }
 
-static struct task *latch_new(struct client *c, const struct task_type *type, const struct latch_options *o,
-                              task_done done, void *user, struct tenure_error *err)
+static struct errand *latch_new(struct client *c, const struct errand_type *type, const struct latch_options *o,
+                                errand_done done, void *user, struct tenure_error *err)
 {
     const char *prefix = o->prefix ? o->prefix : "/latches/";
     char drawn[17];
     if (check(type, prefix, o, err))
         return NULL;
     size_t dir_len = strlen(prefix) + strlen(o->name) + 1;
-    struct latch_task *l = calloc(1, sizeof *l + 5 * dir_len + sizeof "count/open/arrivals/" + ID_MAX + o->value.len);
+    struct latch_errand *l = calloc(1, sizeof *l + 5 * dir_len + sizeof "count/open/arrivals/" + ID_MAX + o->value.len);
     if (!l) {
         error_set(err, TENURE_ENOMEM, "latch: out of memory");
         return NULL;
     }
-    task_init(&l->task, type, c, o->until, done, user);
+    errand_init(&l->errand, type, c, o->until, done, user);
     snprintf(drawn, sizeof drawn, "%016" PRIx64, client_random(c));
     lay_out(l, prefix, o, o->id ? o->id : drawn);
-    return &l->task;
+    return &l->errand;
 }
 
-struct task *latch_arrive(struct client *c, const struct latch_options *o, task_done done, void *user,
-                          struct tenure_error *err)
+struct errand *latch_arrive(struct client *c, const struct latch_options *o, errand_done done, void *user,
+                            struct tenure_error *err)
 {
     return latch_new(c, &arrive_type, o, done, user, err);
 }
 
-struct task *latch_wait(struct client *c, const struct latch_options *o, task_done done, void *user,
-                        struct tenure_error *err)
+struct errand *latch_wait(struct client *c, const struct latch_options *o, errand_done done, void *user,
+                          struct tenure_error *err)
 {
     return latch_new(c, &wait_type, o, done, user, err);
 }
 
-struct task *latch_look(struct client *c, const struct latch_options *o, task_done done, void *user,
-                        struct tenure_error *err)
+struct errand *latch_look(struct client *c, const struct latch_options *o, errand_done done, void *user,
+                          struct tenure_error *err)
 {
     return latch_new(c, &look_type, o, done, user, err);
 }
 
-struct task *latch_reset(struct client *c, const struct latch_options *o, task_done done, void *user,
-                         struct tenure_error *err)
+struct errand *latch_reset(struct client *c, const struct latch_options *o, errand_done done, void *user,
+                           struct tenure_error *err)
 {
     return latch_new(c, &reset_type, o, done, user, err);
 }

@@ -8,7 +8,7 @@
 #ifndef RECIPES_LATCH_H
 #define RECIPES_LATCH_H
 
-#include "recipes/task.h"
+#include "recipes/errand.h"
 
 struct latch_options {
     const char *prefix; /* NULL = "/latches/" */
@@ -25,16 +25,16 @@ struct latch_state {
     bool open;
 };
 
-/* As in barrier.h. arrive, look: the task's latch_state says how it stood then. reset: all is as at the beginning; who waits
+/* As in barrier.h. arrive, look: the errand's latch_state says how it stood then. reset: all is as at the beginning; who waits
  * goes on waiting. */
-struct task *latch_arrive(struct client *c, const struct latch_options *o, task_done done, void *user,
+struct errand *latch_arrive(struct client *c, const struct latch_options *o, errand_done done, void *user,
+                            struct tenure_error *err) MUST_USE;
+struct errand *latch_wait(struct client *c, const struct latch_options *o, errand_done done, void *user,
                           struct tenure_error *err) MUST_USE;
-struct task *latch_wait(struct client *c, const struct latch_options *o, task_done done, void *user,
-                        struct tenure_error *err) MUST_USE;
-struct task *latch_look(struct client *c, const struct latch_options *o, task_done done, void *user,
-                        struct tenure_error *err) MUST_USE;
-struct task *latch_reset(struct client *c, const struct latch_options *o, task_done done, void *user,
-                         struct tenure_error *err) MUST_USE;
-struct latch_state latch_state(const struct task *t);
+struct errand *latch_look(struct client *c, const struct latch_options *o, errand_done done, void *user,
+                          struct tenure_error *err) MUST_USE;
+struct errand *latch_reset(struct client *c, const struct latch_options *o, errand_done done, void *user,
+                           struct tenure_error *err) MUST_USE;
+struct latch_state latch_state(const struct errand *t);
 
 #endif

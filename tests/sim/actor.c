@@ -506,6 +506,8 @@ void actor_start(struct actor *a)
         share_start(a);
     else
         actor_start_follow(a);
+    if (w->config.jobs)
+        jobs_start(a);
     if (w->config.calm)
         a->next_op_at = a->next_lock_at = a->election_start_at = TN_MS_NEVER;
 }
@@ -530,6 +532,8 @@ void actor_kill(struct actor *a)
     if (a->session && session_state(a->session) != SESSION_LOST)
         session_give_up(a->session, &why, w->now);
     share_kill(a);
+    if (a->jobs)
+        jobs_kill(a);
     client_watch_stop(a->client, a->watch, w->now);
     a->watch = NULL;
     a->follow = follow_stop(a->follow, w->now);
@@ -538,6 +542,8 @@ void actor_kill(struct actor *a)
     client_close(a->client, w->now);
     drain(a);
     share_free(a);
+    if (a->jobs)
+        jobs_free(a);
     a->lock = lock_free(a->lock);
     a->session = session_free(a->session);
     a->election = election_free(a->election);
@@ -586,7 +592,11 @@ void actor_turn(struct actor *a)
         session_tick(a->share_session, w->now);
     if (a->follow)
         follow_tick(a->follow, w->now);
+    if (a->jobs)
+        jobs_tick(a);
     drain(a);
+    if (a->jobs)
+        jobs_step(a);
     if (w->config.share)
         share_step(a);
     lock_step(a);
@@ -617,7 +627,8 @@ tn_ms actor_next(const struct actor *a)
                            a->release_at,
                            a->election_stop_at,
                            a->watch_restart_at,
-                           a->world->config.share ? share_next(a) : TN_MS_NEVER};
+                           a->world->config.share ? share_next(a) : TN_MS_NEVER,
+                           a->jobs ? jobs_next(a) : TN_MS_NEVER};
     tn_ms at = TN_MS_NEVER;
     for (size_t i = 0; i < ARRAY_LEN(times); i++)
         if (times[i] < at)
@@ -637,9 +648,11 @@ void actor_finish(struct actor *a)
     a->election_stop_at = TN_MS_NEVER;
     if (w->config.share)
         share_finish(a);
+    if (a->jobs)
+        jobs_finish(a);
 }
 
 bool actor_idle(const struct actor *a)
 {
-    return !a->lock && !a->election && a->ops_running == 0 && share_idle(a);
+    return !a->lock && !a->election && a->ops_running == 0 && share_idle(a) && (!a->jobs || jobs_idle(a));
 }

@@ -1,7 +1,8 @@
 /* The simulation from the command line:
  *
- *     sim [--seed N] [--count N] [--length SECONDS] [--trace] [--share] [--calm]
- *         [--broken skip-verify|skip-gate|renew-from-receipt|blind-retry|skip-rule|herd|skip-absent]
+ *     sim [--seed N] [--count N] [--length SECONDS] [--trace] [--share] [--jobs] [--calm]
+ *         [--broken skip-verify|skip-gate|renew-from-receipt|blind-retry|skip-rule|herd|skip-absent|
+ *                   unmarked-put|unguarded-take|unfenced-open]
  *
  * Runs `count` seeds from `seed` on. Prints a line for each that fails, with the command that replays it, and a summary;
  * exits 1 when any failed (with --broken: when none did, for then the checkers are blind).
@@ -22,15 +23,18 @@ static bool set_broken(struct sim_broken *b, const char *name)
     b->blind_retry = strcmp(name, "blind-retry") == 0;
     b->skip_rule = strcmp(name, "skip-rule") == 0;
     b->herd = strcmp(name, "herd") == 0;
+    b->unmarked_put = strcmp(name, "unmarked-put") == 0;
+    b->unguarded_take = strcmp(name, "unguarded-take") == 0;
+    b->unfenced_open = strcmp(name, "unfenced-open") == 0;
     return b->skip_verify || b->skip_gate || b->renew_from_receipt || b->blind_retry || b->skip_rule || b->herd ||
-           b->skip_absent;
+           b->skip_absent || b->unmarked_put || b->unguarded_take || b->unfenced_open;
 }
 
 int main(int argc, char **argv)
 {
     static const struct option table[] = {{"seed", 1, 0, 's'},  {"count", 1, 0, 'n'},  {"length", 1, 0, 'l'},
                                           {"trace", 0, 0, 't'}, {"broken", 1, 0, 'b'}, {"share", 0, 0, 'S'},
-                                          {"calm", 0, 0, 'c'},  {0, 0, 0, 0}};
+                                          {"calm", 0, 0, 'c'},  {"jobs", 0, 0, 'j'},   {0, 0, 0, 0}};
     struct sim_config c = {.seed = 1};
     uint64_t count = 1, failures = 0;
     struct sim_result total = {0};
@@ -53,6 +57,9 @@ int main(int argc, char **argv)
         case 'S':
             c.share = true;
             break;
+        case 'j':
+            c.jobs = true;
+            break;
         case 'c':
             c.share = c.calm = true;
             break;
@@ -62,7 +69,7 @@ int main(int argc, char **argv)
                 break;
             fprintf(stderr,
                     "sim: --broken: expected skip-verify, skip-gate, renew-from-receipt, blind-retry, skip-rule, "
-                    "herd or skip-absent\n");
+                    "herd, skip-absent, unmarked-put, unguarded-take or unfenced-open\n");
             return 2;
         default:
             return 2;
@@ -76,6 +83,7 @@ int main(int argc, char **argv)
                    (unsigned long long)c.seed,
                    c.calm    ? " --calm"
                    : c.share ? " --share"
+                   : c.jobs  ? " --jobs"
                              : "",
                    broken ? " --broken " : "", broken ? broken : "");
         }

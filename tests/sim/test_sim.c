@@ -56,6 +56,22 @@ static void all_seeds_hold_with_shared_queues(void **state)
     assert_true(acquisitions > 10 * (seeds() / 4));
 }
 
+/* Queues of items and double barriers. */
+static void all_seeds_hold_with_queues_and_barriers(void **state)
+{
+    (void)state;
+    uint64_t had = 0;
+    for (uint64_t seed = 1; seed <= seeds() / 8; seed++) {
+        struct sim_config c = {.seed = seed, .jobs = true};
+        struct sim_result r;
+        sim_run(&c, &r);
+        if (r.failed)
+            fail_msg("seed %llu (--jobs) %s", (unsigned long long)seed, r.text);
+        had += r.acquisitions;
+    }
+    assert_true(had > 10 * (seeds() / 8));
+}
+
 /* Where nothing fails it can be counted what a release costs (M8). */
 static void nobody_looks_again_without_need(void **state)
 {
@@ -158,6 +174,27 @@ static void believing_after_the_wait_is_found_in_shared_queues(void **state)
     must_find_in((struct sim_config){.share = true, .broken.skip_verify = true}, 50, invariants);
 }
 
+static void a_put_that_is_sent_twice_is_found(void **state)
+{
+    static const char *const invariants[] = {"Q1:", NULL};
+    (void)state;
+    must_find_in((struct sim_config){.jobs = true, .broken.unmarked_put = true}, 50, invariants);
+}
+
+static void a_take_without_its_guard_is_found(void **state)
+{
+    static const char *const invariants[] = {"Q2:", NULL};
+    (void)state;
+    must_find_in((struct sim_config){.jobs = true, .broken.unguarded_take = true}, 50, invariants);
+}
+
+static void a_barrier_that_counts_who_has_given_up_is_found(void **state)
+{
+    static const char *const invariants[] = {"B1:", "B2:", NULL};
+    (void)state;
+    must_find_in((struct sim_config){.jobs = true, .broken.unfenced_open = true}, 200, invariants);
+}
+
 static void a_herd_is_found(void **state)
 {
     static const char *const invariants[] = {"M8:", NULL};
@@ -184,9 +221,13 @@ int main(void)
         cmocka_unit_test(holding_beside_those_who_exclude_it_is_found),
         cmocka_unit_test(believing_after_the_wait_is_found_in_shared_queues),
         cmocka_unit_test(a_herd_is_found),
+        cmocka_unit_test(a_put_that_is_sent_twice_is_found),
+        cmocka_unit_test(a_take_without_its_guard_is_found),
+        cmocka_unit_test(a_barrier_that_counts_who_has_given_up_is_found),
         cmocka_unit_test(nobody_looks_again_without_need),
         cmocka_unit_test(all_seeds_hold_with_shared_queues),
         cmocka_unit_test(not_telling_what_is_gone_is_found),
+        cmocka_unit_test(all_seeds_hold_with_queues_and_barriers),
         cmocka_unit_test(all_seeds_hold),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

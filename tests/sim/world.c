@@ -228,6 +228,8 @@ static void tick_sessions(struct world *w)
             session_tick(a->share_session, w->now);
         if (a->election && election_deadline(a->election) <= w->now)
             election_tick(a->election, w->now);
+        if (a->jobs)
+            jobs_tick(a);
     }
 }
 
@@ -306,6 +308,8 @@ static void finish(struct world *w)
         world_fail(w, "M7: keys are left in a shared queue that nobody stands in");
     if (!w->result.failed)
         check_herd(w);
+    if (!w->result.failed && w->config.jobs)
+        check_jobs(w);
     if (!w->result.failed) {
         check_refused(w);
         check_once(w);
@@ -322,6 +326,7 @@ static void tear_down(struct world *w)
     net_free(w);
     disk_free(&w->disk);
     history_free(&w->history);
+    jobs_truth_free(w);
     while (w->refused) {
         struct op *op = w->refused;
         w->refused = op->next;

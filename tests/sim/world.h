@@ -36,6 +36,7 @@ struct world;
 /* Rules that a test breaks on purpose, to show that the checkers find it. */
 struct sim_broken {
     bool skip_verify, skip_gate, renew_from_receipt, blind_retry, skip_rule, herd, skip_absent;
+    bool unmarked_put, unguarded_take, unfenced_open;
 };
 
 struct sim_config {
@@ -43,6 +44,7 @@ struct sim_config {
     tn_ms length_ms; /* of the part with faults; 0 = 30 s */
     bool trace;
     bool share; /* readers, writers and permits too */
+    bool jobs;  /* queues of items and double barriers too */
     bool calm;  /* nothing fails and nobody gives up: for counting; and only those */
     struct sim_broken broken;
 };
@@ -242,6 +244,8 @@ struct actor {
     bool election_stopped;
     tn_ms election_stop_at, election_start_at;
 
+    struct jobs *jobs;
+
     struct session *share_session;
     bool share_session_ended;
     struct place places[PLACES];
@@ -267,6 +271,19 @@ void actor_check_follow(struct actor *a);
 
 /* ---- follow.c ---- */
 void actor_start_follow(struct actor *a);
+
+/* ---- jobs.c ---- */
+void jobs_start(struct actor *a);
+void jobs_tick(struct actor *a);
+void jobs_step(struct actor *a);
+tn_ms jobs_next(const struct actor *a);
+void jobs_kill(struct actor *a); /* its sessions are gone */
+void jobs_free(struct actor *a);
+void jobs_finish(struct actor *a);
+bool jobs_idle(const struct actor *a);
+void jobs_row(struct world *w, const struct record *r); /* Q1, Q2, B1 */
+void check_jobs(struct world *w);                       /* Q3, C2 */
+void jobs_truth_free(struct world *w);
 
 /* ---- share.c ---- */
 void share_start(struct actor *a);
@@ -295,8 +312,9 @@ struct world {
     struct actor actors[CLIENTS_MAX];
     int n_actors;
     tn_ms fault_at;
-    tn_rev told;                         /* the newest revision that any finished call has shown */
-    tn_rev last_token[2];                /* of the lock and of the election */
+    tn_rev told;          /* the newest revision that any finished call has shown */
+    tn_rev last_token[2]; /* of the lock and of the election */
+    struct jobs_truth *jobs_truth;
     tn_rev last_share[2], last_whole[2]; /* of the shared queues: of all, of those that took the whole */
     uint64_t next_value;
     struct op *refused; /* writes that were reported as not applied: looked for at the end */

@@ -18,7 +18,7 @@ enum { TTL_S = 4 };
 /* One that asks, and how it ended. */
 struct asker {
     struct client *c;
-    struct task *task;
+    struct errand *errand;
     int ended, code;
     enum tenure_applied applied;
     struct latch_state state;
@@ -33,17 +33,17 @@ static struct asker *const a = &askers[0], *const b = &askers[1], *const c = &as
 static tn_ms deadline(const void *object)
 {
     const struct asker *k = object;
-    return k->task ? task_deadline(k->task) : TN_MS_NEVER;
+    return k->errand ? errand_deadline(k->errand) : TN_MS_NEVER;
 }
 
 static void tick(void *object, tn_ms now)
 {
     struct asker *k = object;
-    if (k->task)
-        task_tick(k->task, now);
+    if (k->errand)
+        errand_tick(k->errand, now);
 }
 
-static void on_done(void *user, struct task *t, int code, const struct tenure_error *error)
+static void on_done(void *user, struct errand *t, int code, const struct tenure_error *error)
 {
     struct asker *k = user;
     k->ended++;
@@ -51,16 +51,16 @@ static void on_done(void *user, struct task *t, int code, const struct tenure_er
     k->applied = error->applied;
     if (k->in_latch)
         k->state = latch_state(t);
-    k->task = task_free(t, fake_now());
+    k->errand = errand_free(t, fake_now());
 }
 
-static void start(struct asker *k, struct task *t)
+static void start(struct asker *k, struct errand *t)
 {
     assert_non_null(t);
-    assert_null(k->task);
-    k->task = t;
+    assert_null(k->errand);
+    k->errand = t;
     k->ended = 0;
-    task_start(t, fake_now());
+    errand_start(t, fake_now());
 }
 
 static int begin(void **state)
@@ -98,7 +98,7 @@ static int end(void **state)
 {
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(askers); i++) {
-        askers[i].task = task_free(askers[i].task, fake_now());
+        askers[i].errand = errand_free(askers[i].errand, fake_now());
         drop_session(&askers[i]);
         fake_remove_ticker(&askers[i]);
     }
@@ -205,7 +205,7 @@ static void a_wait_can_be_stopped_at_any_moment(void **state)
     for (int ms = 0; ms < 8; ms++) {
         wait_for(a, "x", 0);
         fake_run(ms);
-        task_stop(a->task, TENURE_ECANCELLED, fake_now());
+        errand_stop(a->errand, TENURE_ECANCELLED, fake_now());
         assert_int_equal(a->ended, 0); /* never within the call */
         ends(a, TENURE_ECANCELLED);
     }
@@ -581,8 +581,8 @@ static void a_dead_participant_is_replaced_or_has_left(void **state)
     (void)state;
     enter(a, 2, 0);
     fake_run(50);
-    drop_session(a); /* dies: its task is gone with it in this test */
-    a->task = task_free(a->task, fake_now());
+    drop_session(a); /* dies: its errand is gone with it in this test */
+    a->errand = errand_free(a->errand, fake_now());
     fake_run(10000); /* its lease has ended */
     enter(b, 2, 0);
     fake_run(20000);
@@ -647,8 +647,8 @@ static int give_up_around_the_opening(bool broken)
             fake_slow_replies(c->c, skew);
             enter_with(c, 3, 0, broken);
             fake_run(ms);
-            if (b->task)
-                task_stop(b->task, TENURE_ECANCELLED, fake_now());
+            if (b->errand)
+                errand_stop(b->errand, TENURE_ECANCELLED, fake_now());
             fake_run(200);
             assert_int_equal(b->ended, 1);
             int others = (a->ended && a->code == 0) + (c->ended && c->code == 0);
@@ -658,7 +658,7 @@ static int give_up_around_the_opening(bool broken)
                 assert_int_equal(others, 2);
             fake_slow_replies(c->c, 0);
             for (int i = 0; i < 3; i++) {
-                askers[i].task = task_free(askers[i].task, fake_now());
+                askers[i].errand = errand_free(askers[i].errand, fake_now());
                 drop_session(&askers[i]);
             }
             fake_run(10000);

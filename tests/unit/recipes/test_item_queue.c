@@ -19,7 +19,7 @@ struct asker {
     struct session *session;
     struct marks *marks;
     struct item_env env;
-    struct task *task;
+    struct errand *errand;
     int ended, code;
     enum tenure_applied applied;
     struct item item; /* with the bytes below */
@@ -45,8 +45,8 @@ static tn_ms deadline(const void *object)
 {
     const struct asker *k = object;
     tn_ms at = k->session ? session_deadline(k->session) : TN_MS_NEVER;
-    tn_ms task = k->task ? task_deadline(k->task) : TN_MS_NEVER;
-    return at < task ? at : task;
+    tn_ms errand = k->errand ? errand_deadline(k->errand) : TN_MS_NEVER;
+    return at < errand ? at : errand;
 }
 
 static void tick(void *object, tn_ms now)
@@ -54,8 +54,8 @@ static void tick(void *object, tn_ms now)
     struct asker *k = object;
     if (k->session)
         session_tick(k->session, now);
-    if (k->task)
-        task_tick(k->task, now);
+    if (k->errand)
+        errand_tick(k->errand, now);
 }
 
 static bytes copy(char *to, size_t size, bytes s)
@@ -67,7 +67,7 @@ static bytes copy(char *to, size_t size, bytes s)
     return bytes_of(to, s.len);
 }
 
-static void on_done(void *user, struct task *t, int code, const struct tenure_error *error)
+static void on_done(void *user, struct errand *t, int code, const struct tenure_error *error)
 {
     struct asker *k = user;
     k->ended++;
@@ -81,7 +81,7 @@ static void on_done(void *user, struct task *t, int code, const struct tenure_er
     }
     if (k->what == COUNTS)
         k->length = item_counted(t);
-    k->task = task_free(t, fake_now());
+    k->errand = errand_free(t, fake_now());
 }
 
 static void join(struct asker *k)
@@ -94,7 +94,7 @@ static void join(struct asker *k)
 
 static void part(struct asker *k)
 {
-    k->task = task_free(k->task, fake_now());
+    k->errand = errand_free(k->errand, fake_now());
     k->marks = marks_free(k->marks);
     k->session = session_free(k->session);
 }
@@ -156,14 +156,14 @@ static int begin_work(void **state)
     return 0;
 }
 
-static void start(struct asker *k, struct task *t, int what)
+static void start(struct asker *k, struct errand *t, int what)
 {
     assert_non_null(t);
-    assert_null(k->task);
-    k->task = t;
+    assert_null(k->errand);
+    k->errand = t;
     k->what = what;
     k->ended = 0;
-    task_start(t, fake_now());
+    errand_start(t, fake_now());
 }
 
 static void put_with(struct asker *k, const struct item_put *o)
@@ -336,8 +336,8 @@ static void a_take_that_is_stopped_at_any_moment_has_the_item_or_leaves_it(void 
             if (!waits)
                 take(a);
             fake_run(ms);
-            if (a->task)
-                task_stop(a->task, TENURE_ECANCELLED, fake_now());
+            if (a->errand)
+                errand_stop(a->errand, TENURE_ECANCELLED, fake_now());
             fake_run(200);
             assert_int_equal(a->ended, 1);
             assert_int_equal(b->code, 0);
@@ -723,7 +723,7 @@ static void note_had(struct chaos *k, struct asker *who)
 /* It has the claim still, as far as it knows. */
 static bool must_settle_again(const struct asker *who)
 {
-    return !who->task && who->ended == 1 && who->what == SETTLES && who->code && who->code != TENURE_ELOST;
+    return !who->errand && who->ended == 1 && who->what == SETTLES && who->code && who->code != TENURE_ELOST;
 }
 
 /* Putters are 0 and 1, takers the others. */
@@ -737,7 +737,7 @@ static void chaos_step(struct chaos *k)
             k->never[number] = who->code != 0 && who->applied == TENURE_APPLIED_NO;
             who->ended = 0;
         }
-        if (!who->task && chance(k, 50) && k->n + 2 < HAD_MAX) {
+        if (!who->errand && chance(k, 50) && k->n + 2 < HAD_MAX) {
             char value[16];
             int number = k->n - k->n % 2 + i;
             k->n += 2;
@@ -749,23 +749,23 @@ static void chaos_step(struct chaos *k)
     }
     for (int i = 2; i < k->end_of_takers; i++) {
         struct asker *who = &askers[i];
-        bool took = !who->task && who->ended == 1 && who->what == TAKES && who->code == 0;
+        bool took = !who->errand && who->ended == 1 && who->what == TAKES && who->code == 0;
         if (took)
             note_had(k, who);
-        if (!who->task && who->ended == 1 && who->what == SETTLES && who->code == 0 && who->how == ITEM_ACK)
+        if (!who->errand && who->ended == 1 && who->what == SETTLES && who->code == 0 && who->how == ITEM_ACK)
             k->acked[atoi(who->value)]++;
         bool again = must_settle_again(who);
-        if (!who->task)
+        if (!who->errand)
             who->ended = 0;
         struct item_take o = {.broken_unguarded = k->unguarded};
         if (again)
             settle(who, ITEM_ACK);
         else if (took && k->works)
             settle(who, chance(k, 80) ? ITEM_ACK : ITEM_NACK);
-        else if (!who->task && chance(k, 60))
+        else if (!who->errand && chance(k, 60))
             take_with(who, &o, chance(k, 30) ? 300 : 0);
-        else if (who->task && who->what == TAKES && chance(k, 5))
-            task_stop(who->task, TENURE_ECANCELLED, fake_now());
+        else if (who->errand && who->what == TAKES && chance(k, 5))
+            errand_stop(who->errand, TENURE_ECANCELLED, fake_now());
     }
 }
 
@@ -777,21 +777,21 @@ static void drain(struct chaos *k)
         quiet = keys_under("/queues/q/") ? 0 : quiet + 1;
         for (int i = 0; i < k->end_of_takers; i++) {
             struct asker *who = &askers[i];
-            if (!who->task && who->ended == 1 && who->what == TAKES && who->code == 0) {
+            if (!who->errand && who->ended == 1 && who->what == TAKES && who->code == 0) {
                 note_had(k, who);
                 who->ended = 0;
                 if (k->works)
                     settle(who, ITEM_ACK);
                 continue;
             }
-            if (!who->task && who->ended == 1 && who->what == SETTLES && who->code == 0 && who->how == ITEM_ACK)
+            if (!who->errand && who->ended == 1 && who->what == SETTLES && who->code == 0 && who->how == ITEM_ACK)
                 k->acked[atoi(who->value)]++;
             if (i < 2 && who->ended == 1 && who->what == PUTS) {
                 k->put_done[who->item.priority - 1] = who->code == 0;
                 k->never[who->item.priority - 1] = who->code != 0 && who->applied == TENURE_APPLIED_NO;
             }
             bool again = must_settle_again(who);
-            if (!who->task) {
+            if (!who->errand) {
                 who->ended = 0;
                 if (again)
                     settle(who, ITEM_ACK);

@@ -1,5 +1,5 @@
-/* What all tasks have in common; see task.h. */
-#include "recipes/task.h"
+/* What all errands have in common; see errand.h. */
+#include "recipes/errand.h"
 
 #include <assert.h>
 #include <stdarg.h>
@@ -7,29 +7,31 @@
 
 enum { RETRY_MIN_MS = 25, RETRY_MAX_MS = 1000 };
 
-void task_init(struct task *t, const struct task_type *type, struct client *c, tn_ms until, task_done done, void *user)
+void errand_init(struct errand *t, const struct errand_type *type, struct client *c, tn_ms until, errand_done done,
+                 void *user)
 {
-    *t = (struct task){.type = type, .client = c, .done = done, .user = user, .until = until, .retry_at = TN_MS_NEVER};
+    *t =
+        (struct errand){.type = type, .client = c, .done = done, .user = user, .until = until, .retry_at = TN_MS_NEVER};
     backoff_init(&t->backoff, RETRY_MIN_MS, RETRY_MAX_MS);
     rng_init(&t->rng, client_random(c));
 }
 
-void task_start(struct task *t, tn_ms now)
+void errand_start(struct errand *t, tn_ms now)
 {
     t->type->step(t, now);
 }
 
 /* ---- the end ---- */
 
-static void stop_work(struct task *t, tn_ms now)
+static void stop_work(struct errand *t, tn_ms now)
 {
     t->maybe = t->maybe || (t->op && t->writing);
     op_drop(&t->op, now);
-    task_unwatch(t, now);
+    errand_unwatch(t, now);
     t->retry_at = TN_MS_NEVER;
 }
 
-void task_end(struct task *t, int code, const struct tenure_error *error, tn_ms now)
+void errand_end(struct errand *t, int code, const struct tenure_error *error, tn_ms now)
 {
     if (t->over)
         return;
@@ -46,7 +48,7 @@ void task_end(struct task *t, int code, const struct tenure_error *error, tn_ms 
         t->error.applied = TENURE_APPLIED_MAYBE;
 }
 
-int task_fail(struct task *t, tn_ms now, int code, const char *fmt, ...)
+int errand_fail(struct errand *t, tn_ms now, int code, const char *fmt, ...)
 {
     struct tenure_error why;
     char text[sizeof why.text];
@@ -55,11 +57,11 @@ int task_fail(struct task *t, tn_ms now, int code, const char *fmt, ...)
     vsnprintf(text, sizeof text, fmt, args);
     va_end(args);
     error_set(&why, code, "%s", text);
-    task_end(t, code, &why, now);
+    errand_end(t, code, &why, now);
     return code;
 }
 
-void task_flush(struct task *t)
+void errand_flush(struct errand *t)
 {
     if (!t->over || t->told)
         return;
@@ -67,7 +69,7 @@ void task_flush(struct task *t)
     t->done(t->user, t, t->code, &t->error);
 }
 
-void task_stop(struct task *t, int code, tn_ms now)
+void errand_stop(struct errand *t, int code, tn_ms now)
 {
     if (t->over)
         return;
@@ -75,16 +77,16 @@ void task_stop(struct task *t, int code, tn_ms now)
     t->until = TN_MS_NEVER;
     if (t->type->on_stop && t->type->on_stop(t, now))
         return;
-    task_end(t, code, &t->error, now);
+    errand_end(t, code, &t->error, now);
 }
 
-void task_abort(struct task *t, int code, tn_ms now)
+void errand_abort(struct errand *t, int code, tn_ms now)
 {
-    task_end(t, code, NULL, now);
-    task_flush(t);
+    errand_end(t, code, NULL, now);
+    errand_flush(t);
 }
 
-struct task *task_free(struct task *t, tn_ms now)
+struct errand *errand_free(struct errand *t, tn_ms now)
 {
     if (!t)
         return NULL;
@@ -95,25 +97,25 @@ struct task *task_free(struct task *t, tn_ms now)
 
 /* ---- time ---- */
 
-tn_ms task_deadline(const struct task *t)
+tn_ms errand_deadline(const struct errand *t)
 {
     if (t->over)
         return t->told ? TN_MS_NEVER : 0;
     return t->retry_at < t->until ? t->retry_at : t->until;
 }
 
-void task_tick(struct task *t, tn_ms now)
+void errand_tick(struct errand *t, tn_ms now)
 {
     if (!t->over && now >= t->until)
-        task_stop(t, TENURE_ETIMEOUT, now);
+        errand_stop(t, TENURE_ETIMEOUT, now);
     if (!t->over && now >= t->retry_at) {
         t->retry_at = TN_MS_NEVER;
         t->type->step(t, now);
     }
-    task_flush(t);
+    errand_flush(t);
 }
 
-void task_retry(struct task *t, tn_ms now)
+void errand_retry(struct errand *t, tn_ms now)
 {
     if (!t->over)
         t->retry_at = now + backoff_failure(&t->backoff, &t->rng);
@@ -121,18 +123,18 @@ void task_retry(struct task *t, tn_ms now)
 
 /* ---- requests ---- */
 
-static void failed(struct task *t, const struct client_result *r, tn_ms now)
+static void failed(struct errand *t, const struct client_result *r, tn_ms now)
 {
     t->maybe = t->maybe || (t->writing && op_may_be_applied(r));
     if (op_may_retry(r) && r->code != TENURE_ENOMEM)
-        task_retry(t, now);
+        errand_retry(t, now);
     else if (!t->type->on_failed || !t->type->on_failed(t, r, now))
-        task_end(t, r->code, r->error, now);
+        errand_end(t, r->code, r->error, now);
 }
 
 static void on_answer(void *owner, const struct client_result *r)
 {
-    struct task *t = owner;
+    struct errand *t = owner;
     tn_ms now = client_now(t->client);
     if (r->code) {
         failed(t, r, now);
@@ -141,17 +143,17 @@ static void on_answer(void *owner, const struct client_result *r)
         backoff_success(&t->backoff);
         t->answer(t, r, now);
     }
-    task_flush(t);
+    errand_flush(t);
 }
 
-static struct client_call_options call_options(const struct task *t, bool writes, tn_ms now)
+static struct client_call_options call_options(const struct errand *t, bool writes, tn_ms now)
 {
     int64_t left = t->until == TN_MS_NEVER ? 0 : t->until - now;
     return (struct client_call_options){.timeout_ms = t->until != TN_MS_NEVER && left < 1 ? 1 : left,
                                         .repeatable = writes};
 }
 
-static void begin(struct task *t, bool writes, task_answer answer)
+static void begin(struct errand *t, bool writes, errand_answer answer)
 {
     assert(!t->op);
     t->writing = writes;
@@ -160,15 +162,15 @@ static void begin(struct task *t, bool writes, task_answer answer)
 }
 
 /* A request that could not begin: for want of memory it fails, past a bound it waits. */
-static void begun(struct task *t, int rc, const struct tenure_error *err, tn_ms now)
+static void begun(struct errand *t, int rc, const struct tenure_error *err, tn_ms now)
 {
     if (rc == TENURE_ELIMIT)
-        task_retry(t, now);
+        errand_retry(t, now);
     else if (rc)
-        task_end(t, rc, err, now);
+        errand_end(t, rc, err, now);
 }
 
-void task_txn(struct task *t, const struct txn_req *req, bool writes, task_answer answer, tn_ms now)
+void errand_txn(struct errand *t, const struct txn_req *req, bool writes, errand_answer answer, tn_ms now)
 {
     struct tenure_error err = {0};
     struct client_call_options opt = call_options(t, writes, now);
@@ -178,7 +180,7 @@ void task_txn(struct task *t, const struct txn_req *req, bool writes, task_answe
     begun(t, op_txn(&t->op, t->client, req, &opt, on_answer, t, now, &err), &err, now);
 }
 
-void task_range(struct task *t, const struct range_req *req, task_answer answer, tn_ms now)
+void errand_range(struct errand *t, const struct range_req *req, errand_answer answer, tn_ms now)
 {
     struct tenure_error err = {0};
     struct client_call_options opt = call_options(t, false, now);
@@ -188,7 +190,7 @@ void task_range(struct task *t, const struct range_req *req, task_answer answer,
     begun(t, op_range(&t->op, t->client, req, &opt, on_answer, t, now, &err), &err, now);
 }
 
-void task_grant(struct task *t, const struct lease_grant_req *req, task_answer answer, tn_ms now)
+void errand_grant(struct errand *t, const struct lease_grant_req *req, errand_answer answer, tn_ms now)
 {
     struct tenure_error err = {0};
     struct client_call_options opt = call_options(t, false, now);
@@ -198,7 +200,7 @@ void task_grant(struct task *t, const struct lease_grant_req *req, task_answer a
     begun(t, op_lease_grant(&t->op, t->client, req, &opt, on_answer, t, now, &err), &err, now);
 }
 
-void task_keepalive(struct task *t, const struct lease_keepalive_req *req, task_answer answer, tn_ms now)
+void errand_keepalive(struct errand *t, const struct lease_keepalive_req *req, errand_answer answer, tn_ms now)
 {
     struct tenure_error err = {0};
     struct client_call_options opt = call_options(t, false, now);
@@ -212,29 +214,29 @@ void task_keepalive(struct task *t, const struct lease_keepalive_req *req, task_
 
 static void on_watch_events(void *user, const struct client_watch_events *e)
 {
-    struct task *t = user;
+    struct errand *t = user;
     if (!t->over && e->n_events > 0)
         t->type->on_events(t, e, client_now(t->client));
-    task_flush(t);
+    errand_flush(t);
 }
 
 /* A request that is under way will see the state anew by itself. */
 static void on_watch_end(void *user, int code, tn_rev compact_revision, const struct tenure_error *error)
 {
-    struct task *t = user;
+    struct errand *t = user;
     tn_ms now = client_now(t->client);
     (void)compact_revision;
-    task_unwatch(t, now);
+    errand_unwatch(t, now);
     bool missed =
         code == TENURE_ECOMPACTED || code == TENURE_ELIMIT || code == TENURE_EUNAVAILABLE || code == TENURE_ETIMEOUT;
     if (!missed)
-        task_end(t, code, error, now);
+        errand_end(t, code, error, now);
     else if (!t->op && t->retry_at == TN_MS_NEVER && !t->over)
         t->type->step(t, now);
-    task_flush(t);
+    errand_flush(t);
 }
 
-void task_watch(struct task *t, struct key_range range, tn_rev seen, bool deletes_only, bool puts_only, tn_ms now)
+void errand_watch(struct errand *t, struct key_range range, tn_rev seen, bool deletes_only, bool puts_only, tn_ms now)
 {
     static const struct client_watch_callbacks cb = {.on_events = on_watch_events, .on_end = on_watch_end};
     struct watch_create_req req = {
@@ -242,13 +244,13 @@ void task_watch(struct task *t, struct key_range range, tn_rev seen, bool delete
     struct tenure_error err = {0};
     if (t->over)
         return;
-    task_unwatch(t, now);
+    errand_unwatch(t, now);
     t->watch = client_watch_start(t->client, &req, &cb, t, now, &err);
     if (!t->watch)
-        task_end(t, err.code, &err, now);
+        errand_end(t, err.code, &err, now);
 }
 
-void task_unwatch(struct task *t, tn_ms now)
+void errand_unwatch(struct errand *t, tn_ms now)
 {
     if (t->watch)
         client_watch_stop(t->client, t->watch, now);
@@ -257,7 +259,7 @@ void task_unwatch(struct task *t, tn_ms now)
 
 /* ---- answers and requests ---- */
 
-bool task_range_at(const struct txn_resp *r, size_t i, const struct range_resp **ret)
+bool errand_range_at(const struct txn_resp *r, size_t i, const struct range_resp **ret)
 {
     if (i >= r->n_responses || r->responses[i].kind != OP_RANGE)
         return false;
@@ -265,7 +267,7 @@ bool task_range_at(const struct txn_resp *r, size_t i, const struct range_resp *
     return true;
 }
 
-tn_rev task_mod_of(const struct range_resp *r)
+tn_rev errand_mod_of(const struct range_resp *r)
 {
     return r->n_kvs ? r->kvs[0].mod_revision : 0;
 }
@@ -277,7 +279,7 @@ static void place_one(uint8_t **at, const char *s)
     *at += len;
 }
 
-bytes task_place(uint8_t **at, const char *prefix, const char *name, const char *rest)
+bytes errand_place(uint8_t **at, const char *prefix, const char *name, const char *rest)
 {
     uint8_t *from = *at;
     place_one(at, prefix);
@@ -286,7 +288,7 @@ bytes task_place(uint8_t **at, const char *prefix, const char *name, const char 
     return bytes_of(from, (size_t)(*at - from));
 }
 
-size_t task_bare_prefix(const char *prefix)
+size_t errand_bare_prefix(const char *prefix)
 {
     size_t len = strlen(prefix);
     while (len > 0 && prefix[len - 1] == '/')
@@ -294,42 +296,42 @@ size_t task_bare_prefix(const char *prefix)
     return len;
 }
 
-void request_begin(struct task_request *t)
+void request_begin(struct errand_request *t)
 {
     t->req = (struct txn_req){.compares = t->compares, .success = t->success, .failure = t->failure};
 }
 
-void request_if(struct task_request *t, struct key_range keys, enum compare_target target, enum compare_result result,
+void request_if(struct errand_request *t, struct key_range keys, enum compare_target target, enum compare_result result,
                 int64_t number)
 {
-    assert(t->req.n_compares < TASK_OPS_MAX);
+    assert(t->req.n_compares < ERRAND_OPS_MAX);
     t->compares[t->req.n_compares++] =
         (struct compare){.range = keys, .target = target, .result = result, .number = number};
 }
 
-static struct request_op *then(struct task_request *t)
+static struct request_op *then(struct errand_request *t)
 {
-    assert(t->req.n_success < TASK_OPS_MAX);
+    assert(t->req.n_success < ERRAND_OPS_MAX);
     return &t->success[t->req.n_success++];
 }
 
-void request_then_get(struct task_request *t, const struct range_req *r)
+void request_then_get(struct errand_request *t, const struct range_req *r)
 {
     *then(t) = (struct request_op){.kind = OP_RANGE, .range = *r};
 }
 
-void request_then_put(struct task_request *t, bytes key, bytes value, tn_lease lease)
+void request_then_put(struct errand_request *t, bytes key, bytes value, tn_lease lease)
 {
     *then(t) = (struct request_op){.kind = OP_PUT, .put = {.key = key, .value = value, .lease = lease}};
 }
 
-void request_then_delete(struct task_request *t, struct key_range keys)
+void request_then_delete(struct errand_request *t, struct key_range keys)
 {
     *then(t) = (struct request_op){.kind = OP_DELETE, .del.range = keys};
 }
 
-void request_else_get(struct task_request *t, const struct range_req *r)
+void request_else_get(struct errand_request *t, const struct range_req *r)
 {
-    assert(t->req.n_failure < TASK_OPS_MAX);
+    assert(t->req.n_failure < ERRAND_OPS_MAX);
     t->failure[t->req.n_failure++] = (struct request_op){.kind = OP_RANGE, .range = *r};
 }
