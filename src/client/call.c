@@ -415,6 +415,7 @@ static void call_refused(struct client *c, struct client_call *call, const struc
 {
     struct client_verdict v = client_classify(end->status, end->text, call->is_write);
     keep_status(call, end, v.code);
+    call->refused_by = call->stream.conn->endpoint;
     if (token_was_refused(c, call))
         return;
     doubt_endpoint(c, call, end);
@@ -539,6 +540,17 @@ void call_on_end(struct client *c, struct client_call *call, const struct stream
 
 /* ---- time ---- */
 
+/* The last refusal, who said so, and what is known of the others. */
+static void refused_text(struct client *c, struct client_call *call, const char *time, const char *errors)
+{
+    char last[sizeof call->error.text];
+    int grpc_status = call->error.grpc_status;
+    snprintf(last, sizeof last, "%s", call->error.text);
+    error_set(&call->error, TENURE_ETIMEOUT, "not done within %s, the last answer was: %s (%s)%s%s", time, last,
+              c->endpoints[call->refused_by].url, errors[0] ? "; " : "", errors);
+    call->error.grpc_status = grpc_status;
+}
+
 static void timeout_text(struct client *c, struct client_call *call)
 {
     char time[32], errors[sizeof call->error.text];
@@ -546,7 +558,7 @@ static void timeout_text(struct client *c, struct client_call *call)
     time_text(time, call->timeout_ms);
     const char *colon = errors[0] ? "; " : "";
     if (call->error.code)
-        error_wrap(&call->error, "not done within %s, the last answer was", time);
+        refused_text(c, call, time, errors);
     else if (call->state == CALL_SENT)
         error_set(&call->error, TENURE_ETIMEOUT, "no answer from %s within %s%s%s",
                   c->endpoints[call->stream.conn->endpoint].url, time, colon, errors);
@@ -554,8 +566,6 @@ static void timeout_text(struct client *c, struct client_call *call)
         error_set(&call->error, TENURE_ETIMEOUT, "%s did not answer within %s", c->endpoints[call->endpoint].url, time);
     else
         error_set(&call->error, TENURE_ETIMEOUT, "no endpoint answered within %s%s%s", time, colon, errors);
-    call->error.code = TENURE_ETIMEOUT;
-    call->error.kind = tenure_error_kind(TENURE_ETIMEOUT);
 }
 
 static void call_timed_out(struct client *c, struct client_call *call)

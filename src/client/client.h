@@ -331,7 +331,8 @@ size_t client_endpoints(const struct client *c);
 /* One more, behind the others, whose indexes stay. Copied. TENURE_EINVALID, TENURE_ENOMEM. */
 int client_endpoint_add(struct client *c, const char *url, struct tenure_error *err) MUST_USE;
 const char *client_endpoint(const struct client *c, size_t i);
-/* Whether a connection stands, and what the endpoints last failed with: "10.0.0.1:2379: connection refused; …". */
+/* Whether a connection stands, and what the endpoints last failed with, or how far those have come that are being
+ * tried: "10.0.0.1:2379: connection refused; …". */
 bool client_is_connected(const struct client *c);
 void client_endpoint_errors(const struct client *c, char *out, size_t size);
 

@@ -171,16 +171,32 @@ const char *client_endpoint(const struct client *c, size_t i)
     return i < c->n_endpoints ? c->endpoints[i].url : NULL;
 }
 
+/* What is known of it: its last failure, else how far a connection has come that is not used yet. NULL: nothing. */
+static const char *trouble_of(const struct client *c, size_t i)
+{
+    if (c->endpoints[i].error[0])
+        return c->endpoints[i].error;
+    LIST_FOREACH(it, (struct list *)&c->conns)
+    {
+        const struct conn *conn = LIST_ENTRY(it, struct conn, link);
+        if (conn->endpoint == i && conn->state == CONN_CONNECTING)
+            return "not connected yet";
+        if (conn->endpoint == i && conn->state == CONN_GREETING)
+            return "connected, but no greeting yet";
+    }
+    return NULL;
+}
+
 void client_endpoint_errors(const struct client *c, char *out, size_t size)
 {
     size_t len = 0;
     if (size > 0)
         out[0] = 0;
     for (size_t i = 0; i < c->n_endpoints && len < size; i++) {
-        const struct endpoint *e = &c->endpoints[i];
-        if (!e->error[0])
+        const char *trouble = trouble_of(c, i);
+        if (!trouble)
             continue;
-        int n = snprintf(out + len, size - len, "%s%s: %s", len ? "; " : "", e->url, e->error);
+        int n = snprintf(out + len, size - len, "%s%s: %s", len ? "; " : "", c->endpoints[i].url, trouble);
         len += n > 0 ? (size_t)n : 0;
     }
 }

@@ -237,11 +237,12 @@ struct client_call {
     bool is_write, repeatable;
     bool maybe_applied; /* a copy was sent and its fate is not known */
     bool has_reply;
-    bool overdue;    /* its try took too long */
-    unsigned rested; /* times in backoff */
-    unsigned logins; /* times that its token was refused and another one asked for */
-    uint64_t login;  /* number of the token that its last copy was sent with */
-    size_t endpoint; /* SIZE_MAX = any */
+    bool overdue;      /* its try took too long */
+    unsigned rested;   /* times in backoff */
+    unsigned logins;   /* times that its token was refused and another one asked for */
+    uint64_t login;    /* number of the token that its last copy was sent with */
+    size_t endpoint;   /* SIZE_MAX = any */
+    size_t refused_by; /* the endpoint whose answer error holds */
     int64_t timeout_ms, try_ms;
     tn_ms deadline, try_at, sent_at;
     uint64_t sent_output; /* conn->outputs when it was sent */

@@ -98,7 +98,7 @@ _Static_assert(ARRAY_LEN(rows) == ETCD_ERROR_COUNT - 1, "every error of etcd has
  * proxy, a broken peer or our own wire engine may have made say "maybe". */
 static const struct verdict_row by_status[] = {
     [GRPC_OK] = {ETCD_OK, 0, TENURE_APPLIED_YES, false, false},
-    [GRPC_CANCELLED] = {ETCD_OK, TENURE_EUNAVAILABLE, MAYBE, true, false},
+    [GRPC_CANCELLED] = {ETCD_OK, TENURE_EUNAVAILABLE, MAYBE, true, true}, /* not by us, and not etcd's */
     [GRPC_UNKNOWN] = {ETCD_OK, TENURE_EINTERNAL, MAYBE, false, false},
     [GRPC_INVALID_ARGUMENT] = {ETCD_OK, TENURE_EINVALID, NO, false, false},
     [GRPC_DEADLINE_EXCEEDED] = {ETCD_OK, TENURE_ETIMEOUT, MAYBE, false, false},
@@ -131,6 +131,9 @@ static const struct {
     {"grpc: trying to send message larger than max", {ETCD_OK, TENURE_ETOOLARGE, MAYBE, false, false}},
 };
 
+/* etcd says what is wrong where it does not know the status; something in between does not. */
+static const struct verdict_row nobody_s = {ETCD_OK, TENURE_EPROTOCOL, MAYBE, true, true};
+
 static const char *find_text(bytes text, const char *what)
 {
     return text.len ? memmem(text.data, text.len, what, strlen(what)) : NULL;
@@ -162,6 +165,8 @@ static const struct verdict_row *find_row(enum grpc_status status, bytes text)
         if (bytes_has_prefix(bare_text(text), bytes_str(by_text[i].start)))
             return &by_text[i].row;
     }
+    if (status == GRPC_UNKNOWN && text.len == 0)
+        return &nobody_s;
     return &by_status[(size_t)status < ARRAY_LEN(by_status) ? (size_t)status : GRPC_UNKNOWN];
 }
 

@@ -294,7 +294,7 @@ static void what_a_read_was_last_refused_with_is_said_at_its_deadline(void **sta
     assert_int_equal(t.code, TENURE_ETIMEOUT);
     assert_int_equal(t.error.kind, TENURE_KIND_TIMEOUT);
     assert_int_equal(t.etcd, ETCD_NO_LEADER);
-    assert_string_equal(t.error.text, "not done within 5 s, the last answer was: etcdserver: no leader");
+    assert_string_equal(t.error.text, "not done within 5 s, the last answer was: etcdserver: no leader (http://e0:1)");
     assert_true(mock_count_requests(&w, "/Range", -1) < 30); /* spaced by a growing rest */
 }
 
@@ -758,6 +758,35 @@ static void closing_ends_every_call(void **state)
     assert_int_equal(client_deadline(w.client), TN_MS_NEVER);
 }
 
+/* ---- liars ---- */
+
+static void left_for_another(enum grpc_status status, const char *text)
+{
+    struct told t;
+    warm_up();
+    size_t liar = endpoint_in_use();
+    struct mock_rule *rule = mock_on(&w, "/Range", -1, MOCK_ANSWER);
+    rule->endpoint = (int)liar;
+    rule->status = status;
+    rule->text = text;
+    get(&t, "k");
+    assert_true(world_until(&w, &t.done, 5000));
+    assert_int_equal(t.code, 0);
+    assert_int_not_equal(endpoint_in_use(), liar);
+}
+
+static void an_endpoint_that_resets_calls_is_left(void **state)
+{
+    (void)state;
+    left_for_another(GRPC_CANCELLED, "the server reset the call: CANCEL");
+}
+
+static void an_endpoint_whose_status_says_nothing_is_left(void **state)
+{
+    (void)state;
+    left_for_another(GRPC_UNKNOWN, "");
+}
+
 /* ---- what is sent in place of a transaction whose fate is not known ---- */
 
 static bool told_in_doubt;
@@ -811,6 +840,8 @@ static void what_was_provably_not_applied_is_sent_as_it_was(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        CASE_2(an_endpoint_that_resets_calls_is_left),
+        CASE_2(an_endpoint_whose_status_says_nothing_is_left),
         CASE_1(what_is_sent_again_takes_the_place_of_what_is_in_doubt),
         CASE_1(what_was_provably_not_applied_is_sent_as_it_was),
         CASE_1(a_put_and_a_get_are_answered),
