@@ -38,6 +38,11 @@ struct tenure_lock_options {
     /* The session that it hangs on, lost with it; with it ttl_s must be 0. It may be STARTING; it must not be closed before the
      * call has returned. NULL = as ttl_s says. */
     tenure_session *session;
+    /* The thread that holds it through this handle, by a call with this field set, gets the same lock again, at once and as often
+     * as it likes; it is freed by as many tenure_unlock, from that thread (TENURE_EINVALID elsewhere). Any other thread waits, and
+     * so does this one through another handle, or without the field. Once it is lost each further acquire is TENURE_ELOST, until
+     * all levels have let go. For tenure_lock_acquire and tenure_with_lock: in an event loop there is no telling who asks. */
+    bool reentrant;
 };
 
 /* Waits for the lock. NULL on failure: TENURE_ETIMEOUT (wait_ms passed), TENURE_EBUSY, TENURE_ELOST, TENURE_EINVALID (empty
@@ -63,8 +68,8 @@ int64_t tenure_lock_remaining_ms(const tenure_lock *lock);
  * TENURE_ELOST when it had been lost before. From the call on tenure_lock_held is false. NULL is fine. Blocking handles, any
  * thread but the loop's (TENURE_EINVALID there, and nothing happened). */
 int tenure_unlock(tenure_lock *lock, struct tenure_error *err);
-/* The same without waiting; on_released follows, never within the call, and lock must not be used any more by then.
- * NULL is fine. Any handle; loop thread for uv and poll. */
+/* The same without waiting, and all levels of a re-entrant one; on_released follows, never within the call, and lock must not
+ * be used any more by then. NULL is fine. Any handle; loop thread for uv and poll. */
 void tenure_unlock_start(tenure_lock *lock);
 
 /* Acquires, runs work(lock, arg) on the caller's thread, releases in every case. Answers work's value when the lock was

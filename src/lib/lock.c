@@ -20,6 +20,8 @@
 #include "lib/session.h"
 #include "lib/view.h"
 
+#define PREFIX_DEFAULT "/locks/"
+
 enum state { ACQUIRING, HELD, LOST, FAILED, RELEASING, OVER };
 
 struct unlock {
@@ -45,6 +47,8 @@ struct tenure_lock {
     bool unlock_is_sent, unlock_is_told, tell_released;
     void (*on_shared)(tenure_lock *l, int code, void *user); /* who waits for a downgrade; NULL = nobody */
     void *on_shared_user;
+    pthread_t owner;  /* of a re-entrant one: the thread that acquired it */
+    atomic_int depth; /* and how often it did */
 
     /* any thread */
     atomic_bool held;
@@ -136,6 +140,8 @@ static tenure_lock *lock_alloc(tenure_client *c, const char *name, const struct 
     l->object.handle = c;
     l->o = *o;
     bool ruled = own_rule(l, name, rule);
+    l->owner = pthread_self();
+    atomic_init(&l->depth, 1);
     atomic_init(&l->key, "");
     bool prefix = own_string(&l->o.prefix), purpose = own_string(&l->o.purpose); /* each, so that none stays borrowed */
     l->name = strdup(name);
@@ -414,7 +420,7 @@ static int lock_enter(tenure_lock *l, struct tenure_error *err)
 
 /* ---- at the door ---- */
 
-static int options_check(const char *name, const struct tenure_lock_options *options, struct tenure_lock_options *ret,
+static int options_check(const char *name, const struct rule *rule, const struct tenure_lock_options *options, struct tenure_lock_options *ret,
                          struct tenure_error *err)
 {
     if (!name || !name[0])
@@ -424,6 +430,8 @@ static int options_check(const char *name, const struct tenure_lock_options *opt
         rc = error_set(err, TENURE_EINVALID, "lock '%.100s': a negative time", name);
     if (rc == 0 && ret->session && ret->ttl_s)
         rc = error_set(err, TENURE_EINVALID, "lock '%.100s': a TTL beside a session, which has its own", name);
+    if (rc == 0 && ret->reentrant && rule->kind != RULE_WHOLE)
+        rc = error_set(err, TENURE_EINVALID, "lock '%.100s': readers and permits are not re-entrant", name);
     return rc;
 }
 
@@ -444,8 +452,12 @@ tenure_lock *lib_lock_start(tenure_client *c, const char *name, const struct rul
 {
     struct tenure_lock_options own;
     bytes ns = view_of(&c);
-    if (handle_enter(c, err) < 0 || options_check(name, o, &own, err) < 0)
+    if (handle_enter(c, err) < 0 || options_check(name, rule, o, &own, err) < 0)
         return NULL;
+    if (own.reentrant) {
+        error_set(err, TENURE_EINVALID, "lock '%.100s': a re-entrant one needs a thread that waits for it", name);
+        return NULL;
+    }
     struct start s = {.lock = alloc_below(c, ns, name, rule, &own, err), .err = err};
     if (!s.lock)
         return NULL;
@@ -479,12 +491,50 @@ static void acquire_free(struct post *p)
     free(a);
 }
 
+static bool is_same_name(const tenure_lock *a, const tenure_lock *b)
+{
+    const char *of_a = a->o.prefix ? a->o.prefix : PREFIX_DEFAULT, *of_b = b->o.prefix ? b->o.prefix : PREFIX_DEFAULT;
+    return strcmp(a->name, b->name) == 0 && strcmp(of_a, of_b) == 0;
+}
+
+/* The lock of that name that l's thread has already. */
+static tenure_lock *find_outer(const tenure_lock *l)
+{
+    LIST_FOREACH(it, &l->object.handle->objects)
+    {
+        struct object *o = LIST_ENTRY(it, struct object, in_handle);
+        tenure_lock *other = o->type == &lock_type ? lock_of(o) : NULL;
+        if (other && other->o.reentrant && other->rule.kind == l->rule.kind && !other->is_stopped && pthread_equal(other->owner, l->owner) &&
+            (other->state == HELD || other->state == LOST) && is_same_name(other, l))
+            return other;
+    }
+    return NULL;
+}
+
+static void enter_again(struct acquire *a, tenure_lock *outer)
+{
+    struct tenure_error err = {0};
+    a->got = outer;
+    if (!tenure_lock_held(outer)) {
+        error_set(&err, TENURE_ELOST, "lock '%.150s': it was lost, and is not let go of yet", outer->name);
+        post_done(&a->post, err.code, &err);
+        return;
+    }
+    atomic_fetch_add(&outer->depth, 1);
+    if (!post_done(&a->post, 0, NULL))
+        atomic_fetch_sub(&outer->depth, 1); /* nobody waits any more */
+}
+
 static void acquire_run(struct post *p, tn_ms now)
 {
     struct acquire *a = CONTAINER_OF(p, struct acquire, post);
     struct tenure_error err = {0};
-    tenure_lock *l = a->lock;
+    tenure_lock *l = a->lock, *outer = l->o.reentrant ? find_outer(l) : NULL;
     (void)now;
+    if (outer) {
+        enter_again(a, outer);
+        return;
+    }
     a->lock = NULL;
     a->got = l;
     l->acquire = p;
@@ -532,7 +582,7 @@ tenure_lock *lib_lock_acquire(tenure_client *c, const char *name, const struct r
 {
     struct tenure_lock_options own;
     bytes ns = view_of(&c);
-    if (handle_enter_blocking(c, "lock", err) < 0 || options_check(name, o, &own, err) < 0)
+    if (handle_enter_blocking(c, "lock", err) < 0 || options_check(name, rule, o, &own, err) < 0)
         return NULL;
     own.on_acquired = NULL;
     own.on_released = NULL;
@@ -617,6 +667,12 @@ int64_t tenure_lock_lease(const tenure_lock *lock)
 
 /* ---- letting go ---- */
 
+/* Whether an outer level holds it still. Only the owner's thread comes here. */
+static bool leave_level(tenure_lock *l)
+{
+    return l->o.reentrant && atomic_fetch_sub(&l->depth, 1) > 1;
+}
+
 int tenure_unlock(tenure_lock *lock, struct tenure_error *err)
 {
     if (!lock)
@@ -625,6 +681,10 @@ int tenure_unlock(tenure_lock *lock, struct tenure_error *err)
     int rc = handle_enter_blocking(c, "unlock", err);
     if (rc < 0)
         return rc;
+    if (lock->o.reentrant && !pthread_equal(lock->owner, pthread_self()))
+        return error_set(err, TENURE_EINVALID, "unlock '%.150s': another thread acquired it", lock->name);
+    if (leave_level(lock))
+        return tenure_lock_held(lock) ? 0 : error_set(err, TENURE_ELOST, "unlock '%.150s': it was lost", lock->name);
     atomic_store(&lock->held, false);
     struct post *p = &lock->unlock->post;
     tn_ms until = io_clock() + c->call_timeout_ms + LATE_MS;

@@ -446,6 +446,82 @@ static void work_under_a_lock_answers_its_value_or_the_loss(void **state)
     tenure_close(c);
 }
 
+/* ---- re-entrant ---- */
+
+static void *try_from_another_thread(void *arg)
+{
+    struct tenure_lock_options o = {.size = sizeof o, .wait_ms = -1, .reentrant = true};
+    struct tenure_error err = {0};
+    tenure_lock *l = tenure_lock_acquire(arg, "levels", &o, &err);
+    return (void *)(intptr_t)(l ? 0 : err.code);
+}
+
+static void *unlock_from_another_thread(void *arg)
+{
+    return (void *)(intptr_t)tenure_unlock(arg, NULL);
+}
+
+static int on_another_thread(void *(*run)(void *arg), void *arg)
+{
+    pthread_t thread;
+    void *ret;
+    assert_int_equal(pthread_create(&thread, NULL, run, arg), 0);
+    pthread_join(thread, &ret);
+    return (int)(intptr_t)ret;
+}
+
+static void the_thread_that_holds_a_reentrant_lock_gets_it_again_and_nobody_else(void **state)
+{
+    tenure_client *c = open_on(*state), *other = open_on(*state);
+    struct tenure_lock_options o = {.size = sizeof o, .reentrant = true}, plain = {.size = sizeof plain, .wait_ms = -1};
+    struct tenure_error err = {0};
+    tenure_lock *outer = acquire(c, "levels", &o), *inner = acquire(c, "levels", &o);
+    assert_ptr_equal(outer, inner);
+    assert_int_equal(on_another_thread(try_from_another_thread, c), TENURE_EBUSY);
+    assert_int_equal(on_another_thread(try_from_another_thread, other), TENURE_EBUSY);
+    assert_int_equal(on_another_thread(unlock_from_another_thread, outer), TENURE_EINVALID);
+    assert_null(tenure_lock_acquire(c, "levels", &plain, &err)); /* who does not ask for it waits, the holder too */
+    assert_int_equal(err.code, TENURE_EBUSY);
+    tenure_lock *unlike = acquire(c, "levels-of-another", &o);
+    assert_ptr_not_equal(unlike, outer);
+    unlock(unlike);
+    unlock(inner);
+    assert_true(tenure_lock_held(outer));
+    assert_int_equal(on_another_thread(try_from_another_thread, other), TENURE_EBUSY);
+    unlock(outer);
+    assert_int_equal(on_another_thread(try_from_another_thread, other), 0);
+    assert_null(tenure_lock_start(c, "levels", &o, &err)); /* who would be asking? */
+    assert_int_equal(err.code, TENURE_EINVALID);
+    tenure_close(c);
+    tenure_close(other);
+}
+
+static bool is_lost(void *lock)
+{
+    return !tenure_lock_held(lock);
+}
+
+static void a_reentrant_lock_that_was_lost_is_not_entered_again_before_all_have_let_go(void **state)
+{
+    tenure_client *c = open_on(*state);
+    struct tenure_lock_options o = {.size = sizeof o, .ttl_s = 2, .reentrant = true};
+    struct tenure_error err = {0};
+    tenure_lock *l = acquire(c, "lost-levels", &o);
+    assert_ptr_equal(acquire(c, "lost-levels", &o), l);
+    tenure_token token = tenure_lock_token(l);
+    no_error(tenure_lease_revoke(c, tenure_lock_lease(l), &err), &err);
+    assert_true(test_await(is_lost, l));
+    assert_null(tenure_lock_acquire(c, "lost-levels", &o, &err));
+    assert_int_equal(err.code, TENURE_ELOST);
+    assert_int_equal(tenure_unlock(l, &err), TENURE_ELOST);
+    assert_null(tenure_lock_acquire(c, "lost-levels", &o, &err));
+    assert_int_equal(tenure_unlock(l, &err), TENURE_ELOST);
+    l = acquire(c, "lost-levels", &o);
+    assert_true(tenure_lock_token(l) > token);
+    unlock(l);
+    tenure_close(c);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -464,6 +540,8 @@ int main(void)
         cmocka_unit_test(a_started_lock_tells_by_callbacks),
         cmocka_unit_test(waiting_can_be_given_up),
         cmocka_unit_test(work_under_a_lock_answers_its_value_or_the_loss),
+        cmocka_unit_test(the_thread_that_holds_a_reentrant_lock_gets_it_again_and_nobody_else),
+        cmocka_unit_test(a_reentrant_lock_that_was_lost_is_not_entered_again_before_all_have_let_go),
     };
     return cmocka_run_group_tests(tests, setup_server, teardown_server);
 }
