@@ -43,6 +43,22 @@ struct tenure_lock_options {
      * so does this one through another handle, or without the field. Once it is lost each further acquire is TENURE_ELOST, until
      * all levels have let go. For tenure_lock_acquire and tenure_with_lock: in an event loop there is no telling who asks. */
     bool reentrant;
+    /* Lock-delay, up to 60,000 ms, in whole seconds: after this holder is lost (its session, or its key by somebody's hand)
+     * nobody who uses this option gets the lock for so long, counted by the server from when the next one first sees it; after
+     * a release the next one gets it at once. It gives requests that are still on their way the time to come to their end,
+     * where what they write to cannot compare tokens. It is kept among those who use it: locks without it, etcdctl and Go's
+     * package do not know it, so set it for all or none. Costs one more request to acquire; the record is `<key of the
+     * queue>\0delay`. Not for readers and permits. */
+    int64_t delay_ms;
+    /* Going on with what an earlier process held, by its lease (tenure_lock_lease) and token, which it has written down: with the
+     * same token, at once, without the place in between. It needs proof that nobody believes in it any more: the process that
+     * stands in the key's value ran on this machine since its last boot, in this container, and is gone. Else, and when the
+     * lock is not held by it any more, or somebody else resumes it as well, it queues like everybody else; the token tells.
+     * The lease is the lock's session from then on, shared by all that resume it in this handle, and revoked when the last of
+     * them is let go of. With `session` that one must be on this lease, and resume_lease may be 0. */
+    int64_t resume_lease;
+    tenure_token resume_token;
+    bool resume_is_sure; /* the caller knows that the earlier process is gone; no proof is asked for */
 };
 
 /* Waits for the lock. NULL on failure: TENURE_ETIMEOUT (wait_ms passed), TENURE_EBUSY, TENURE_ELOST, TENURE_EINVALID (empty

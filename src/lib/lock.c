@@ -4,6 +4,8 @@
  *         |          +---> RELEASING -> OVER
  *         +------> FAILED
  *
+ * One that resumes takes over the place of an earlier process first (recipes/takeover.h), without an engine yet.
+ *
  * Held is what the atomics say: `held`, set by the loop when the engine said so, and the session's safe-until, compared with
  * the time of the asking. Both only ever err towards "no". Letting go clears `held` on the caller's own thread, first.
  *
@@ -13,12 +15,16 @@
  */
 #include "lib/lock.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "lib/lock_value.h"
 #include "lib/post.h"
 #include "lib/session.h"
 #include "lib/view.h"
+#include "recipes/delay.h"
+#include "recipes/takeover.h"
 
 #define PREFIX_DEFAULT "/locks/"
 
@@ -38,6 +44,8 @@ struct tenure_lock {
     tn_ms wait_until;
     struct lib_session_user on; /* no session and engine NULL: it could not begin again */
     struct lock *engine;
+    struct takeover *takeover; /* before the engine: the place of an earlier process */
+    bool resumes;              /* it is ours */
     enum state state;
     bool is_stopped; /* the program let go of it */
     int code;        /* of the end */
@@ -180,7 +188,8 @@ static void stop(tenure_lock *l, tn_ms now)
         return;
     l->is_stopped = true;
     if (l->state == ACQUIRING) {
-        lock_cancel(l->engine, now);
+        if (l->engine) /* else the takeover ends by itself, and then this */
+            lock_cancel(l->engine, now);
     } else if (l->state == HELD) {
         l->state = RELEASING;
         lock_release(l->engine, now);
@@ -228,22 +237,28 @@ static void answer(tenure_lock *l)
         stop(l, handle_now(l->object.handle));
 }
 
-static bool begin_again(tenure_lock *l);
-
-static void on_acquired(void *user, int code, int64_t token, const struct tenure_error *error)
+static void tell_acquired(tenure_lock *l, int code, int64_t token)
 {
-    tenure_lock *l = user;
-    if (code == TENURE_ELOST && begin_again(l))
-        return;
-    if (code == 0)
-        note_held(l, token);
-    else
-        note_failed(l, code, error);
     if (l->acquire)
         answer(l);
     else if (l->o.on_acquired)
         l->o.on_acquired(l, code ? l->why.code : 0, token, code ? &l->why : NULL, l->o.user);
     settle(l);
+}
+
+static bool begin_again(tenure_lock *l);
+
+static void on_acquired(void *user, int code, int64_t token, const struct tenure_error *error)
+{
+    tenure_lock *l = user;
+    bool lease_is_gone = code == TENURE_ELOST || (l->resumes && code == TENURE_ENOTFOUND);
+    if (lease_is_gone && begin_again(l))
+        return;
+    if (code == 0)
+        note_held(l, token);
+    else
+        note_failed(l, code, error);
+    tell_acquired(l, code, token);
 }
 
 static void on_lost(void *user, const struct tenure_error *why)
@@ -313,6 +328,7 @@ static void last_word(struct object *o)
 static void lock_object_free(struct object *o)
 {
     tenure_lock *l = lock_of(o);
+    takeover_drop(&l->takeover, handle_now(o->handle));
     leave_session(l);
     on_shared(l, TENURE_ECLOSED);
     if (l->acquire)
@@ -339,6 +355,14 @@ static char *value_new(const tenure_lock *l, bool shared)
     return lock_value_new_share(purpose, &l->rule, shared);
 }
 
+/* What is left of the wait, as the engine counts it. */
+static int64_t wait_left(const tenure_lock *l, tn_ms now)
+{
+    if (l->o.wait_ms <= 0)
+        return 0;
+    return l->wait_until > now ? l->wait_until - now : 1;
+}
+
 static int engine_new(tenure_lock *l, tn_ms now, struct tenure_error *err)
 {
     char *value = value_new(l, false);
@@ -348,7 +372,10 @@ static int engine_new(tenure_lock *l, tn_ms now, struct tenure_error *err)
         .prefix = l->o.prefix,
         .rule = l->rule,
         .value = bytes_str(value),
-        .try_only = l->o.wait_ms<0, .wait_ms = l->o.wait_ms> 0 ? l->wait_until - now : 0,
+        .try_only = l->o.wait_ms < 0,
+        .wait_ms = wait_left(l, now),
+        .delay_ms = l->o.delay_ms,
+        .resume = l->resumes ? l->o.resume_token : 0,
     };
     int rc = lock_new(l->on.session->engine, l->name, &opt, &callbacks, l, &l->engine, err);
     free(value);
@@ -357,13 +384,29 @@ static int engine_new(tenure_lock *l, tn_ms now, struct tenure_error *err)
     return rc;
 }
 
+static int resumed_session(tenure_lock *l, struct tenure_error *err)
+{
+    tenure_client *c = l->object.handle;
+    struct lib_session *there = lib_session_find(c, l->o.resume_lease);
+    struct session_options o = {.resume = l->o.resume_lease, .start_timeout_ms = c->call_timeout_ms};
+    return there ? lib_session_join(there, &l->on, err) : lib_session_use_own(c, &o, &l->on, err);
+}
+
+static int use_session(tenure_lock *l, struct tenure_error *err)
+{
+    if (l->o.session)
+        return lib_session_join(lib_session_of(l->o.session), &l->on, err);
+    if (l->resumes)
+        return resumed_session(l, err);
+    return lib_session_use(l->object.handle, l->o.ttl_s, &l->on, err);
+}
+
 static int begin(tenure_lock *l, tn_ms now, struct tenure_error *err)
 {
     tenure_client *c = l->object.handle;
     if (c->state != HANDLE_OPEN)
         return error_set(err, TENURE_ECLOSED, "lock '%.100s': the handle is closed", l->name);
-    int rc = l->o.session ? lib_session_join(lib_session_of(l->o.session), &l->on, err)
-                          : lib_session_use(c, l->o.ttl_s, &l->on, err);
+    int rc = use_session(l, err);
     if (rc == 0)
         rc = engine_new(l, now, err);
     if (rc < 0)
@@ -383,6 +426,7 @@ static bool begin_again(tenure_lock *l)
     if (l->o.wait_ms > 0 && l->wait_until <= now)
         return false;
     leave_session(l);
+    l->resumes = false;
     return begin(l, now, &ignored) == 0;
 }
 
@@ -405,12 +449,63 @@ static tenure_lock *alloc_below(tenure_client *c, bytes ns, const char *name, co
     return l;
 }
 
+/* ---- what an earlier process held ---- */
+
+static bool is_gone(void *user, bytes value)
+{
+    struct lock_words words;
+    (void)user;
+    lock_value_read(value, &words);
+    bool gone = process_is_gone(&words.process);
+    lock_words_fini(&words);
+    return gone;
+}
+
+/* Ours or not: now as always, but that one begins with a place. */
+static void on_taken_over(void *user, int code)
+{
+    tenure_lock *l = user;
+    struct tenure_error err = {0};
+    l->resumes = code == 0;
+    int rc = l->is_stopped ? error_set(&err, TENURE_ECANCELLED, "lock '%.100s': the acquire was cancelled", l->name)
+                           : begin(l, handle_now(l->object.handle), &err);
+    if (rc == 0)
+        return;
+    note_failed(l, rc, &err);
+    tell_acquired(l, rc, 0);
+}
+
+static int take_over(tenure_lock *l, tn_ms now, struct tenure_error *err)
+{
+    struct client *engine = l->object.handle->engine;
+    struct takeover_callbacks cb = {.is_gone = l->o.resume_is_sure ? NULL : is_gone, .on_done = on_taken_over};
+    char *value = lock_value_new_mark(l->o.purpose ? l->o.purpose : l->object.handle->purpose, client_random(engine));
+    char key[QUEUE_NAME_MAX + 18];
+    if (!value)
+        return error_set(err, TENURE_ENOMEM, "lock: out of memory");
+    snprintf(key, sizeof key, "%s%s/%" PRIx64, l->o.prefix ? l->o.prefix : PREFIX_DEFAULT, l->name,
+             (uint64_t)l->o.resume_lease);
+    struct takeover_place place = {
+        .key = bytes_str(key), .words = bytes_str(key), .lease = l->o.resume_lease, .create = l->o.resume_token};
+    int rc = takeover_start(&l->takeover, engine, &place, bytes_str(value), &cb, l, now, err);
+    free(value);
+    return rc;
+}
+
+static int begin_first(tenure_lock *l, tn_ms now, struct tenure_error *err)
+{
+    if (!l->o.resume_token || l->object.handle->state != HANDLE_OPEN)
+        return begin(l, now, err);
+    int rc = queue_check_name(l->o.prefix ? l->o.prefix : PREFIX_DEFAULT, l->name, err);
+    return rc < 0 ? rc : take_over(l, now, err);
+}
+
 /* Takes l, also on failure. */
 static int lock_enter(tenure_lock *l, struct tenure_error *err)
 {
     tn_ms now = handle_now(l->object.handle);
     l->wait_until = l->o.wait_ms < TIMEOUT_MAX_MS ? now + l->o.wait_ms : TN_MS_NEVER;
-    int rc = begin(l, now, err);
+    int rc = begin_first(l, now, err);
     if (rc < 0)
         lock_dealloc(l);
     else
@@ -420,8 +515,19 @@ static int lock_enter(tenure_lock *l, struct tenure_error *err)
 
 /* ---- at the door ---- */
 
-static int options_check(const char *name, const struct rule *rule, const struct tenure_lock_options *options, struct tenure_lock_options *ret,
-                         struct tenure_error *err)
+static int resume_check(const char *name, struct tenure_lock_options *o, struct tenure_error *err)
+{
+    if (o->session && o->resume_token && !o->resume_lease)
+        o->resume_lease = tenure_session_lease(o->session);
+    if (o->resume_token < 0 || !o->resume_token != !o->resume_lease)
+        return error_set(err, TENURE_EINVALID, "lock '%.100s': to resume it takes a lease and a token", name);
+    if (o->session && o->resume_token && o->resume_lease != tenure_session_lease(o->session))
+        return error_set(err, TENURE_EINVALID, "lock '%.100s': the session is not on the lease to resume", name);
+    return 0;
+}
+
+static int options_check(const char *name, const struct rule *rule, const struct tenure_lock_options *options,
+                         struct tenure_lock_options *ret, struct tenure_error *err)
 {
     if (!name || !name[0])
         return error_set(err, TENURE_EINVALID, "lock: the name is empty");
@@ -430,6 +536,14 @@ static int options_check(const char *name, const struct rule *rule, const struct
         rc = error_set(err, TENURE_EINVALID, "lock '%.100s': a negative time", name);
     if (rc == 0 && ret->session && ret->ttl_s)
         rc = error_set(err, TENURE_EINVALID, "lock '%.100s': a TTL beside a session, which has its own", name);
+    if (rc == 0 && (ret->delay_ms < 0 || ret->delay_ms > DELAY_MAX_MS))
+        rc =
+            error_set(err, TENURE_EINVALID, "lock '%.100s': a delay that is not within 0 to %d ms", name, DELAY_MAX_MS);
+    if (rc == 0)
+        rc = resume_check(name, ret, err);
+    if (rc == 0 && (ret->delay_ms || ret->resume_token) && rule->kind != RULE_WHOLE)
+        rc = error_set(err, TENURE_EINVALID, "lock '%.100s': readers and permits have no delay, and are not resumed",
+                       name);
     if (rc == 0 && ret->reentrant && rule->kind != RULE_WHOLE)
         rc = error_set(err, TENURE_EINVALID, "lock '%.100s': readers and permits are not re-entrant", name);
     return rc;
@@ -504,8 +618,9 @@ static tenure_lock *find_outer(const tenure_lock *l)
     {
         struct object *o = LIST_ENTRY(it, struct object, in_handle);
         tenure_lock *other = o->type == &lock_type ? lock_of(o) : NULL;
-        if (other && other->o.reentrant && other->rule.kind == l->rule.kind && !other->is_stopped && pthread_equal(other->owner, l->owner) &&
-            (other->state == HELD || other->state == LOST) && is_same_name(other, l))
+        if (other && other->o.reentrant && other->rule.kind == l->rule.kind && !other->is_stopped &&
+            pthread_equal(other->owner, l->owner) && (other->state == HELD || other->state == LOST) &&
+            is_same_name(other, l))
             return other;
     }
     return NULL;

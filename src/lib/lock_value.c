@@ -3,6 +3,7 @@
 #include "lib/lock_value.h"
 
 #include <jansson.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -41,6 +42,17 @@ static int set_share(json_t *o, const struct rule *rule, bool shared)
     return rc;
 }
 
+static int set_process(json_t *o)
+{
+    struct process p = process_self();
+    int rc = json_object_set_new(o, "pid", json_integer(p.pid));
+    rc |= json_object_set_new(o, "since", json_integer(io_wall_ms()));
+    rc |= json_object_set_new(o, "boot", json_string(p.boot));
+    rc |= json_object_set_new(o, "spaces", json_string(p.spaces));
+    rc |= json_object_set_new(o, "start", json_integer(p.start));
+    return rc;
+}
+
 /* Takes o, which holds what comes first; rc: whether that went well. */
 static char *with_words(json_t *o, int rc, const char *purpose)
 {
@@ -48,8 +60,7 @@ static char *with_words(json_t *o, int rc, const char *purpose)
     char *out = NULL;
     gethostname(host, sizeof host - 1);
     rc |= json_object_set_new(o, "host", text(host, sizeof host));
-    rc |= json_object_set_new(o, "pid", json_integer(getpid()));
-    rc |= json_object_set_new(o, "since", json_integer(io_wall_ms()));
+    rc |= set_process(o);
     rc |= json_object_set_new(o, "purpose", text(purpose, PURPOSE_MAX));
     if (rc == 0)
         out = json_dumps(o, JSON_COMPACT);
@@ -69,6 +80,12 @@ char *lock_value_new_share(const char *purpose, const struct rule *rule, bool sh
     return with_words(o, set_share(o, rule, shared), purpose);
 }
 
+char *lock_value_new_mark(const char *purpose, uint64_t mark)
+{
+    json_t *o = json_object();
+    return with_words(o, json_object_set_new(o, "mark", json_integer((json_int_t)mark)), purpose);
+}
+
 char *lock_value_new_custom(const char *purpose, const char *says)
 {
     json_t *o = json_object();
@@ -79,6 +96,16 @@ static char *string_at(const json_t *o, const char *name)
 {
     const char *s = json_string_value(json_object_get(o, name));
     return s ? strdup(s) : NULL;
+}
+
+static void read_process(const json_t *o, struct process *ret)
+{
+    const char *boot = json_string_value(json_object_get(o, "boot"));
+    const char *spaces = json_string_value(json_object_get(o, "spaces"));
+    snprintf(ret->boot, sizeof ret->boot, "%s", boot ? boot : "");
+    snprintf(ret->spaces, sizeof ret->spaces, "%s", spaces ? spaces : "");
+    ret->pid = json_integer_value(json_object_get(o, "pid"));
+    ret->start = json_integer_value(json_object_get(o, "start"));
 }
 
 void lock_value_read(bytes value, struct lock_words *ret)
@@ -92,6 +119,7 @@ void lock_value_read(bytes value, struct lock_words *ret)
     ret->says = string_at(o, "says");
     ret->pid = json_integer_value(json_object_get(o, "pid"));
     ret->since_ms = json_integer_value(json_object_get(o, "since"));
+    read_process(o, &ret->process);
     json_decref(o);
 }
 

@@ -12,6 +12,7 @@
 
 #include "lib/post.h"
 #include "lib/session.h"
+#include "lib/view.h"
 
 /* Letting go, from another thread. Made with the session, so that it cannot fail. */
 struct letting_go {
@@ -280,6 +281,7 @@ static void start_run(void *arg)
 tenure_session *tenure_session_start(tenure_client *c, const struct tenure_session_options *o, struct tenure_error *err)
 {
     struct tenure_session_options own;
+    view_of(&c);
     if (handle_enter(c, err) < 0 || options_check(o, &own, err) < 0)
         return NULL;
     struct start s = {.session = alloc(c, &own, err), .err = err};
@@ -342,6 +344,7 @@ static struct opening *opening_new(tenure_client *c, const struct tenure_session
 tenure_session *tenure_session_open(tenure_client *c, const struct tenure_session_options *o, struct tenure_error *err)
 {
     struct tenure_session_options own;
+    view_of(&c);
     if (handle_enter_blocking(c, "session", err) < 0 || options_check(o, &own, err) < 0)
         return NULL;
     tn_ms until = io_clock() + c->call_timeout_ms + LATE_MS;

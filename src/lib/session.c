@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "lib/post.h"
+#include "recipes/object.h"
 
 static struct lib_session *session_of(const struct object *o)
 {
@@ -233,6 +234,19 @@ int lib_session_join(struct lib_session *s, struct lib_session_user *u, struct t
         return error_set(err, TENURE_ELOST, "the session has ended");
     use(s, u);
     return 0;
+}
+
+struct lib_session *lib_session_find(tenure_client *c, int64_t lease)
+{
+    LIST_FOREACH(it, &c->timed)
+    {
+        struct object *o = LIST_ENTRY(it, struct object, in_timed);
+        if (o->type != &session_type || session_of(o)->ended || session_of(o)->closing)
+            continue;
+        if (session_lease_drawn(session_of(o)->engine) == lease && is_usable(session_of(o)))
+            return session_of(o);
+    }
+    return NULL;
 }
 
 int lib_session_use(tenure_client *c, int64_t ttl_s, struct lib_session_user *u, struct tenure_error *err)

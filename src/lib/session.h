@@ -40,6 +40,8 @@ int lib_session_use(tenure_client *c, int64_t ttl_s, struct lib_session_user *u,
 /* One that nobody else gets, with these options. */
 int lib_session_use_own(tenure_client *c, const struct session_options *o, struct lib_session_user *u,
                         struct tenure_error *err) MUST_USE;
+/* The handle's session on that lease, NULL when there is none that lives. */
+struct lib_session *lib_session_find(tenure_client *c, int64_t lease);
 /* Where an object of the program's hangs: open_session.c. */
 struct lib_session *lib_session_of(const tenure_session *s);
 /* One that is there already. TENURE_ELOST when it has ended. */

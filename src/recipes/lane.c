@@ -21,8 +21,8 @@ struct lane {
 
     /* of the place being undone */
     struct op *op;
-    tn_rev create;
-    bool doubtful, only_first;
+    tn_rev create, record;
+    bool doubtful, only_first, noted;
     tn_ms give_up_at;
     struct backoff backoff;
     struct rng rng;
@@ -257,6 +257,17 @@ static void on_undone_fenced(struct lane *lane, const struct client_result *r, t
         undo(lane, now); /* somebody deleted the fence key: again from there */
 }
 
+/* With a record that somebody else wrote nothing was left; again without it. */
+static bool record_refused(struct lane *lane, const struct client_result *r)
+{
+    struct queue none = {0};
+    bool had_record = lane->record != 0;
+    if (r->txn->succeeded)
+        return false;
+    lane->record = 0;
+    return had_record && (lane->doubtful || queue_stands(&none, lane->create, r->txn));
+}
+
 static void on_undone(void *owner, const struct client_result *r)
 {
     struct lane *lane = owner;
@@ -266,6 +277,8 @@ static void on_undone(void *owner, const struct client_result *r)
         no_lease(lane, now);
     else if (r->code)
         try_later(lane, now);
+    else if (record_refused(lane, r))
+        undo(lane, now);
     else if (lane->doubtful)
         on_undone_fenced(lane, r, now);
     else
@@ -286,6 +299,10 @@ static int send_undo(struct lane *lane, tn_ms now)
         queue_leave_fenced(&q, lane->fence, &t);
     else
         queue_leave(&q, lane->create, &t);
+    if (lane->noted)
+        queue_leave_note(&q, &t);
+    if (lane->record)
+        queue_leave_record(&q, lane->record, &t);
     rc = op_txn(&lane->op, lane_client(lane), &t.req, &opt, on_undone, lane, now, NULL);
     queue_fini(&q);
     return rc;
@@ -330,7 +347,7 @@ static void on_enter_ended(void *owner, const struct client_result *r)
     struct lane *lane = owner;
     struct session *s = lane->object.session;
     tn_ms now = client_now(session_client(s));
-    struct queue none = {.rule = {.kind = lane->rule.kind}};
+    struct queue none = {.rule = {.kind = lane->rule.kind}, .noted = lane->noted};
     struct queue_view v = {0};
     if (r->code)
         lane->doubtful = lane->doubtful || op_may_be_applied(r);
@@ -372,6 +389,8 @@ bool lane_leave(struct lane *lane, struct lane_user *u, const struct lane_place 
     lane->create = place->create;
     lane->doubtful = place->doubtful;
     lane->only_first = place->only_first;
+    lane->noted = place->noted;
+    lane->record = place->record;
     lane->give_up_at = give_up_time(lane, now);
     session_set_timer(&lane->object, lane->give_up_at);
     lane->turn = forget ? NULL : u;

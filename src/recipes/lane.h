@@ -35,7 +35,8 @@ struct lane_place {
     bool doubtful;     /* a request to enter may still be carried out */
     struct op **enter; /* a request to enter under way, which the lane takes over; its slot, may be empty or NULL */
     /* What its answer means. */
-    bool only_first;
+    bool only_first, noted;
+    tn_rev record; /* the mod_revision of the lock's record (delay.h), which goes along; 0 = none */
 };
 
 /* The lane of that path on the session, made when there is none; for readers and permits one that nobody uses, with a number

@@ -22,6 +22,7 @@
 #include <stdlib.h>
 
 #include "base/backoff.h"
+#include "recipes/delay.h"
 #include "recipes/lane.h"
 
 enum {
@@ -42,7 +43,11 @@ struct lock {
     uint8_t *value;
     size_t value_len;
     struct rule rule;
-    bool try_only, broken_skip_verify, broken_rule, broken_herd;
+    uint8_t *note;
+    size_t note_len;
+    int64_t delay_ms;
+    tn_rev resume;
+    bool try_only, broken_skip_verify, broken_delay, broken_rule, broken_herd;
     int64_t wait_ms;
 
     enum lock_state state;
@@ -52,6 +57,11 @@ struct lock {
     bool asked_early;    /* the last request was sent before the lease was known to be granted */
     bool first_unproven; /* nobody is before us, but the session does not live yet */
     bool look_at_all;    /* the next verify asks for all keys */
+    bool resuming;       /* the place was not entered here: it may not stand */
+    tn_rev record; /* mod_revision of the own record: with a delay it is put before anything is held; 0 = not put yet */
+    tn_rev left_behind;  /* mod_revision of one that was left behind, which is to be counted down */
+    tn_lease countdown;  /* on this lease */
+    struct buf leftover; /* its value */
     tn_rev seen;         /* watches start behind this revision */
     struct buf before;   /* the key that is waited for */
     enum queue_wait wait;
@@ -82,7 +92,8 @@ static void lock_move(struct lock *l, enum lock_state to)
         [LOCK_ENTERING] =
             1u << LOCK_WAITING | 1u << LOCK_VERIFYING | 1u << LOCK_HELD | 1u << LOCK_IDLE | 1u << LOCK_LOST,
         [LOCK_WAITING] = 1u << LOCK_VERIFYING | 1u << LOCK_HELD | 1u << LOCK_IDLE | 1u << LOCK_LOST,
-        [LOCK_VERIFYING] = 1u << LOCK_WAITING | 1u << LOCK_HELD | 1u << LOCK_IDLE | 1u << LOCK_LOST,
+        [LOCK_VERIFYING] =
+            1u << LOCK_ENTERING | 1u << LOCK_WAITING | 1u << LOCK_HELD | 1u << LOCK_IDLE | 1u << LOCK_LOST,
         [LOCK_HELD] = 1u << LOCK_RELEASING | 1u << LOCK_IDLE | 1u << LOCK_LOST,
         [LOCK_RELEASING] = 1u << LOCK_IDLE | 1u << LOCK_LOST,
         [LOCK_LOST] = 0,
@@ -152,7 +163,8 @@ static void stop_work(struct lock *l, tn_ms now)
 {
     op_drop(&l->op, now);
     stop_watches(l, now);
-    l->create = 0;
+    l->create = l->record = l->left_behind = 0;
+    l->resuming = false;
     l->doubtful = l->first_unproven = l->look_at_all = l->touch = l->touching = false;
     l->retry_at = TN_MS_NEVER;
 }
@@ -166,7 +178,11 @@ static bool only_first(const struct lock *l)
 /* Gives the lane back and lets it undo what stands at the server. true: there was nothing to undo. */
 static bool give_place_back(struct lock *l, bool forget, tn_ms now)
 {
-    struct lane_place place = {.create = l->create, .doubtful = l->doubtful, .only_first = only_first(l)};
+    struct lane_place place = {.create = l->create,
+                               .doubtful = l->doubtful,
+                               .only_first = only_first(l),
+                               .noted = l->note_len > 0,
+                               .record = l->record};
     if (l->state == LOCK_ENTERING)
         place.enter = &l->op;
     bool done = lane_leave(l->lane, &l->in_lane, &place, forget, now);
@@ -265,6 +281,7 @@ static void lock_on_dropped(struct session_object *o)
 
 static void watch_own(struct lock *l, tn_ms now);
 static void verify(struct lock *l, tn_ms now);
+static void claim(struct lock *l, tn_ms now);
 
 static void note_whether_early(struct lock *l)
 {
@@ -282,6 +299,10 @@ static void become_first(struct lock *l, tn_ms now)
         return; /* and with it this object */
     if (l->asked_early && session_began_in_doubt(s)) {
         verify(l, now);
+        return;
+    }
+    if (l->delay_ms && !l->record) {
+        claim(l, now);
         return;
     }
     lock_move(l, LOCK_HELD);
@@ -499,6 +520,16 @@ static void verified_first(struct lock *l, bool touched, tn_ms now)
     become_first(l, now);
 }
 
+static void enter(struct lock *l, tn_ms now);
+
+/* The place to take up does not stand any more: to the end of the queue. */
+static void resume_failed(struct lock *l, tn_ms now)
+{
+    stop_work(l, now);
+    lock_move(l, LOCK_ENTERING);
+    enter(l, now);
+}
+
 static void verified(struct lock *l, const struct queue_view *v, tn_ms now)
 {
     bool touched = l->touching;
@@ -506,7 +537,9 @@ static void verified(struct lock *l, const struct queue_view *v, tn_ms now)
     l->look_at_all = v->look_at_all;
     l->touch = l->touch && !touched;
     l->touching = false;
-    if (v->answer == QUEUE_OUT)
+    if (v->answer == QUEUE_OUT && l->resuming)
+        resume_failed(l, now);
+    else if (v->answer == QUEUE_OUT)
         own_key_gone(l, now);
     else if (l->state == LOCK_HELD)
         verified_held(l, touched, now);
@@ -566,9 +599,116 @@ static void watch_own(struct lock *l, tn_ms now)
     lock_arm(l);
 }
 
-/* ---- entering ---- */
+/* ---- the delay: see delay.h ---- */
 
-static void enter(struct lock *l, tn_ms now);
+static void wait_for_record(struct lock *l, const struct delay_view *v, tn_ms now)
+{
+    struct queue_view wait = {.before = l->queue.delay, .wait = QUEUE_WAIT_GONE};
+    l->seen = v->revision;
+    wait_for(l, &wait, now);
+}
+
+static void send_count_down(struct lock *l, tn_ms now);
+
+/* Whatever became of it, the next look shows. One who only tries has done his part for the next try. */
+static void on_counting_down(void *owner, const struct client_result *r)
+{
+    struct lock *l = owner;
+    struct session *s = lock_session(l);
+    tn_ms now = client_now(session_client(s));
+    if (l->try_only)
+        refuse_busy(l, now);
+    else if (r->code)
+        retry_later(l, now);
+    else
+        claim(l, now);
+    session_flush(s);
+}
+
+static void on_countdown_granted(void *owner, const struct client_result *r)
+{
+    struct lock *l = owner;
+    struct session *s = lock_session(l);
+    tn_ms now = client_now(session_client(s));
+    if (r->code)
+        retry_later(l, now);
+    else
+        send_count_down(l, now);
+    session_flush(s);
+}
+
+static void send_count_down(struct lock *l, tn_ms now)
+{
+    struct delay_txn t;
+    struct client_call_options opt = {.repeatable = true};
+    delay_count_down(&l->queue, l->left_behind, buf_bytes(&l->leftover), l->countdown, &t);
+    if (op_txn(&l->op, lock_client(l), &t.req, &opt, on_counting_down, l, now, NULL))
+        retry_later(l, now);
+}
+
+/* At least as long as asked for, in whole seconds. A lease that is not needed in the end runs out. */
+static void grant_countdown(struct lock *l, const struct delay_view *v, tn_ms now)
+{
+    struct lease_grant_req req = {.ttl_s = (v->delay_ms + 999) / 1000};
+    l->left_behind = v->mod;
+    buf_reset(&l->leftover);
+    buf_append_bytes(&l->leftover, v->record);
+    do
+        req.id = (tn_lease)(client_random(lock_client(l)) & INT64_MAX);
+    while (req.id == 0);
+    l->countdown = req.id;
+    if (buf_error(&l->leftover) ||
+        op_lease_grant(&l->op, lock_client(l), &req, NULL, on_countdown_granted, l, now, NULL))
+        retry_later(l, now);
+}
+
+static void claim_answered(struct lock *l, const struct delay_view *v, tn_ms now)
+{
+    bool waits = v->answer == DELAY_LEFT_BEHIND || v->answer == DELAY_COUNTING;
+    if (v->answer == DELAY_OUT) {
+        own_key_gone(l, now);
+    } else if (!waits || l->broken_delay) {
+        l->record = v->mod;
+        become_first(l, now);
+    } else if (v->answer == DELAY_LEFT_BEHIND) {
+        grant_countdown(l, v, now);
+    } else {
+        wait_for_record(l, v, now);
+    }
+}
+
+static void on_claimed(void *owner, const struct client_result *r)
+{
+    struct lock *l = owner;
+    struct session *s = lock_session(l);
+    tn_ms now = client_now(session_client(s));
+    struct delay_view v;
+    struct tenure_error err;
+    int rc = r->code ? r->code : delay_claimed(&l->queue, l->create, l->delay_ms, r->txn, &v, &err);
+    if (rc == 0)
+        claim_answered(l, &v, now);
+    else if (r->code && op_may_retry(r))
+        retry_later(l, now); /* looks who is before it, and claims again */
+    else
+        fail_acquire(l, r->code ? r->error : &err, now);
+    session_flush(s);
+}
+
+/* Nobody is before it, and nobody will come: what is left is the record of one who was lost. */
+static void claim(struct lock *l, tn_ms now)
+{
+    struct delay_txn t;
+    struct client_call_options opt = {.repeatable = true};
+    if (l->state != LOCK_VERIFYING)
+        lock_move(l, LOCK_VERIFYING);
+    l->retry_at = TN_MS_NEVER;
+    delay_claim(&l->queue, l->create, l->delay_ms, &t);
+    if (op_txn(&l->op, lock_client(l), &t.req, &opt, on_claimed, l, now, NULL))
+        retry_later(l, now);
+    lock_arm(l);
+}
+
+/* ---- entering ---- */
 
 static void refuse_prefix(struct lock *l, bytes below, tn_ms now)
 {
@@ -687,14 +827,23 @@ static void on_entered(void *owner, const struct client_result *r)
     session_flush(s);
 }
 
+static int init_queue(struct lock *l, tn_lease lease)
+{
+    int rc = l->queue.memory ? 0 : queue_init(&l->queue, lane_path(l->lane), &l->rule, lease);
+    l->queue.noted = l->note_len > 0;
+    return rc;
+}
+
 static int send_enter(struct lock *l, tn_ms now)
 {
     tn_lease lease = session_lease_drawn(lock_session(l));
     struct queue_txn t;
-    if (!l->queue.memory && queue_init(&l->queue, lane_path(l->lane), &l->rule, lease))
+    if (init_queue(l, lease))
         return TENURE_ENOMEM;
     note_whether_early(l);
     queue_enter(&l->queue, bytes_of(l->value, l->value_len), lane_fence(l->lane), only_first(l), &t);
+    if (l->queue.noted)
+        queue_note(&l->queue, bytes_of(l->note, l->note_len), &t);
     return op_txn(&l->op, lock_client(l), &t.req, NULL, on_entered, l, now, NULL);
 }
 
@@ -706,11 +855,23 @@ static void enter(struct lock *l, tn_ms now)
     lock_arm(l);
 }
 
+/* Once: what is acquired again later is entered. */
+static void take_up(struct lock *l, tn_ms now)
+{
+    l->create = l->resume;
+    l->resume = 0;
+    l->resuming = true;
+    verify(l, now);
+}
+
 static void lock_on_turn(struct lane_user *u, tn_ms now)
 {
     struct lock *l = CONTAINER_OF(u, struct lock, in_lane);
     lock_move(l, LOCK_ENTERING);
-    enter(l, now);
+    if (l->resume && init_queue(l, session_lease_drawn(lock_session(l))) == 0)
+        take_up(l, now);
+    else
+        enter(l, now);
 }
 
 static void lock_on_alive(struct session_object *o, tn_ms now)
@@ -843,6 +1004,12 @@ static int check_options(struct session *s, const char *prefix, const char *name
     if (rule_is_shared(opt->value))
         return error_set(err, TENURE_EINVALID, "lock '%.100s': the value says that the lock is shared",
                          name ? name : "");
+    if (opt->delay_ms < 0 || opt->delay_ms > DELAY_MAX_MS)
+        return error_set(err, TENURE_EINVALID, "lock '%.100s': a delay below 0, or over %d ms", name ? name : "",
+                         DELAY_MAX_MS);
+    if (opt->rule.kind != RULE_WHOLE && (opt->delay_ms || opt->note.len || opt->resume))
+        return error_set(err, TENURE_EINVALID, "lock '%.100s': readers and permits have no delay, and are not resumed",
+                         name ? name : "");
     int rc = queue_check_name(prefix, name, err);
     return rc ? error_wrap(err, "lock") : 0;
 }
@@ -862,12 +1029,26 @@ static int copy_value(struct lock *l, bytes value)
     return 0;
 }
 
+static int copy_note(struct lock *l, bytes note)
+{
+    l->note = note.len ? malloc(note.len) : NULL;
+    if (note.len && !l->note)
+        return TENURE_ENOMEM;
+    if (note.len)
+        memcpy(l->note, note.data, note.len);
+    l->note_len = note.len;
+    return 0;
+}
+
 static void lock_init(struct lock *l, struct session *s, const struct lock_options *opt)
 {
     l->try_only = opt->try_only;
     l->wait_ms = opt->wait_ms;
     l->rule = opt->rule;
     l->broken_skip_verify = opt->broken_skip_verify;
+    l->delay_ms = opt->delay_ms;
+    l->resume = opt->resume;
+    l->broken_delay = opt->broken_delay;
     l->broken_rule = opt->broken_rule;
     l->broken_herd = opt->broken_herd;
     l->wait_until = l->retry_at = TN_MS_NEVER;
@@ -875,6 +1056,7 @@ static void lock_init(struct lock *l, struct session *s, const struct lock_optio
     l->in_lane.on_left = lock_on_left;
     list_init(&l->in_lane.in_lane);
     buf_init(&l->before);
+    buf_init(&l->leftover);
     backoff_init(&l->backoff, RETRY_MIN_MS, RETRY_MAX_MS);
     rng_init(&l->rng, client_random(session_client(s)));
 }
@@ -907,7 +1089,7 @@ int lock_new(struct session *s, const char *name, const struct lock_options *opt
     lock_init(l, s, opt);
     l->cb = cb ? *cb : silent;
     l->user = user;
-    if (copy_value(l, opt->value) || join_session(l, s, prefix, name)) {
+    if (copy_value(l, opt->value) || copy_note(l, opt->note) || join_session(l, s, prefix, name)) {
         lock_free(l);
         return error_set(err, TENURE_ENOMEM, "lock: out of memory");
     }
@@ -936,6 +1118,8 @@ struct lock *lock_free(struct lock *l)
     session_detach(&l->object);
     queue_fini(&l->queue);
     buf_fini(&l->before);
+    buf_fini(&l->leftover);
+    free(l->note);
     free(l->value);
     free(l);
     return NULL;

@@ -54,12 +54,16 @@ struct lock_callbacks {
 };
 
 struct lock_options {
-    const char *prefix;      /* NULL = "/locks/" */
-    bytes value;             /* small JSON saying who waits or holds; may be empty */
-    bool try_only;           /* TENURE_EBUSY instead of waiting */
-    int64_t wait_ms;         /* 0 = without end */
-    struct rule rule;        /* all zero = the whole: a mutex, a writer; number is chosen */
+    const char *prefix; /* NULL = "/locks/" */
+    bytes value;        /* small JSON saying who waits or holds; may be empty */
+    bool try_only;      /* TENURE_EBUSY instead of waiting */
+    int64_t wait_ms;    /* 0 = without end */
+    bytes note;         /* put beside the key (queue.h); empty = none. Of the whole only */
+    int64_t delay_ms;   /* after an unclean end of this one (delay.h); 0 = none, and none is kept. Of the whole only */
+    tn_rev resume;      /* the place of this session that was created then is taken up, if it stands; 0 = none */
+    struct rule rule;   /* all zero = the whole: a mutex, a writer; number is chosen */
     bool broken_skip_verify; /* tests only: believes after the wait without asking */
+    bool broken_delay;       /* tests only: does not wait for what a lost holder left behind */
     bool broken_rule;        /* tests only: readers and permits hold beside anybody */
     bool broken_herd;        /* tests only: looks again whenever anybody leaves */
 };

@@ -43,6 +43,13 @@ static void last_part(const struct rule *rule, tn_lease lease, char out[RULE_TAG
     snprintf(out + strlen(out), 17, "%" PRIx64, (uint64_t)lease);
 }
 
+/* None of these is a fence's: they hold letters that hex has not. */
+#define WHO       "\0who/"
+#define WHO_END   "\0who0"
+#define WHO_LEN   (sizeof WHO - 1)
+#define DELAY     "\0delay"
+#define DELAY_LEN (sizeof DELAY - 1)
+
 int queue_init(struct queue *q, const char *path, const struct rule *rule, tn_lease lease)
 {
     static const struct rule whole;
@@ -50,7 +57,7 @@ int queue_init(struct queue *q, const char *path, const struct rule *rule, tn_le
     rule = rule ? rule : &whole;
     last_part(rule, lease, last);
     bytes p = bytes_str(path), h = bytes_str(last);
-    uint8_t *at = malloc(6 * (p.len + 1) + 2 * h.len + 2 * strlen(RULE_READ_BEGIN) + 1);
+    uint8_t *at = malloc(9 * (p.len + 1) + 3 * h.len + 2 * strlen(RULE_READ_BEGIN) + 2 * WHO_LEN + DELAY_LEN + 1);
     if (!at)
         return TENURE_ENOMEM;
     *q = (struct queue){.memory = at, .lease = lease, .rule = *rule};
@@ -60,6 +67,12 @@ int queue_init(struct queue *q, const char *path, const struct rule *rule, tn_le
     q->fence = put_part(&at, p, bytes_of("\0", 1));
     put_part(&at, h, bytes_of(NULL, 0));
     q->fence.len += h.len;
+    q->who = put_part(&at, p, bytes_of(WHO, WHO_LEN));
+    put_part(&at, h, bytes_of(NULL, 0));
+    q->who.len += h.len;
+    q->who_all = bytes_of(q->who.data, p.len + WHO_LEN);
+    q->who_end = put_part(&at, p, bytes_of(WHO_END, WHO_LEN));
+    q->delay = put_part(&at, p, bytes_of(DELAY, DELAY_LEN));
     q->readers = put_part(&at, q->dir, bytes_str(RULE_READ_BEGIN));
     q->readers_end = put_part(&at, q->dir, bytes_str(RULE_READ_END));
     q->dir_end = bytes_of(at, bytes_prefix_end(q->dir, at));
@@ -188,6 +201,11 @@ void queue_enter(const struct queue *q, bytes value, tn_rev fence, bool only_fir
         txn_else(ret, get_newest(q->dir, q->dir_end, 0, QUEUE_VIEW_MAX));
 }
 
+void queue_note(const struct queue *q, bytes note, struct queue_txn *ret)
+{
+    txn_then(ret, put(q->who, note, q->lease));
+}
+
 void queue_verify(const struct queue *q, tn_rev create, bool all, struct queue_txn *ret)
 {
     txn_begin(ret);
@@ -217,6 +235,19 @@ void queue_leave_fenced(const struct queue *q, tn_rev fence, struct queue_txn *r
     txn_else(ret, get_one(q->fence));
 }
 
+void queue_leave_note(const struct queue *q, struct queue_txn *ret)
+{
+    txn_then(ret, delete_one(q->who));
+}
+
+void queue_leave_record(const struct queue *q, tn_rev mod, struct queue_txn *ret)
+{
+    txn_if(ret, compare_number(q->delay, COMPARE_MOD, mod));
+    txn_then(ret, delete_one(q->delay));
+    if (ret->req.n_failure == 0)
+        txn_else(ret, get_one(q->own));
+}
+
 void queue_proclaim(const struct queue *q, tn_rev create, tn_rev mod, bytes value, struct queue_txn *ret)
 {
     txn_begin(ret);
@@ -243,9 +274,9 @@ static bool has_ranges(const struct txn_resp *r, size_t from, size_t to)
     return true;
 }
 
-static bool has_ranges_and_put(const struct txn_resp *r, size_t ranges)
+static bool has_ranges_and_puts(const struct txn_resp *r, size_t ranges, size_t puts)
 {
-    if (r->n_responses != ranges + 1 || r->responses[ranges].kind != OP_PUT)
+    if (r->n_responses != ranges + puts || r->responses[ranges].kind != OP_PUT)
         return false;
     for (size_t i = 0; i < ranges; i++)
         if (r->responses[i].kind != OP_RANGE)
@@ -409,7 +440,7 @@ int queue_entered(const struct queue *q, const struct txn_resp *r, bool only_fir
         enter_refused(q, r, only_first, ret);
         return 0;
     }
-    if (!has_ranges_and_put(r, n_asked(q)) || r->revision <= 0)
+    if (!has_ranges_and_puts(r, n_asked(q), q->noted ? 2 : 1) || r->revision <= 0)
         return protocol(err, "enter a queue");
     ret->answer = QUEUE_IN;
     ret->create = r->revision;
@@ -422,7 +453,7 @@ int queue_verified(const struct queue *q, tn_rev create, bool touched, const str
 {
     *ret = (struct queue_view){.revision = r->revision};
     size_t ranges = r->succeeded ? n_asked(q) : 1;
-    if (!(r->succeeded && touched ? has_ranges_and_put(r, ranges) : has_ranges(r, 0, ranges)))
+    if (!(r->succeeded && touched ? has_ranges_and_puts(r, ranges, 1) : has_ranges(r, 0, ranges)))
         return protocol(err, "verify a place");
     ret->answer = r->succeeded ? QUEUE_IN : QUEUE_OUT;
     if (!r->succeeded)
@@ -446,6 +477,15 @@ int queue_left_fenced(const struct queue *q, const struct txn_resp *r, struct qu
     ret->answer = QUEUE_MOVED;
     ret->fence = mod_of(&r->responses[0].range);
     return 0;
+}
+
+bool queue_stands(const struct queue *q, tn_rev create, const struct txn_resp *r)
+{
+    (void)q;
+    if (r->succeeded || !has_ranges(r, 0, 1))
+        return false;
+    const struct range_resp *own = &r->responses[0].range;
+    return own->n_kvs > 0 && own->kvs[0].create_revision == create;
 }
 
 int queue_proclaimed(const struct queue *q, tn_rev create, const struct txn_resp *r, struct queue_view *ret,

@@ -25,6 +25,11 @@
  * nothing late can happen. The fence key is `<path>\0<lease hex>` on the same lease: outside of `<path>/`, unreachable by
  * any name of ours, written only in that rare case, gone with the session.
  *
+ * The note. What a candidate's key holds is the user's proposal; who he is stands beside, under `<path>\0who/<lease hex>`, put
+ * and deleted with the own key, on the same lease.
+ *
+ * The record of a lock with a delay, `<path>\0delay`, without a lease: delay.h.
+ *
  * Pure; thread: any (no state).
  */
 #ifndef RECIPES_QUEUE_H
@@ -43,6 +48,9 @@ struct queue {
     bytes dir_end;
     bytes own;
     bytes fence;
+    bytes who, who_all, who_end; /* the own note, and the range of all notes */
+    bytes delay;
+    bool noted;                 /* set by the owner: requests to enter put a note as well */
     bytes readers, readers_end; /* a reader's: the range of readers' keys */
     struct rule rule;
     tn_lease lease;
@@ -63,12 +71,14 @@ struct rule queue_rule_of(const struct queue *q, bytes key);
 struct queue_txn {
     struct txn_req req;
     struct compare compares[3];
-    struct request_op success[3], failure[3];
+    struct request_op success[4], failure[3];
 };
 
 /* Puts the own key if it is absent and the fence stands at `fence` (its mod_revision, 0 = absent); only_first (the whole
  * only): and if nobody is in the queue. Asks who is before it. */
 void queue_enter(const struct queue *q, bytes value, tn_rev fence, bool only_first, struct queue_txn *ret);
+/* Has a request to enter put the note beside the own key; q->noted is for its answer. */
+void queue_note(const struct queue *q, bytes note, struct queue_txn *ret);
 /* Asks whether the own key still stands with this create_revision, and which keys were created before it: the newest, or
  * all of them. One linearizable read. */
 void queue_verify(const struct queue *q, tn_rev create, bool all, struct queue_txn *ret);
@@ -78,6 +88,11 @@ void queue_touch(const struct queue *q, bytes value, struct queue_txn *ret);
 void queue_leave(const struct queue *q, tn_rev create, struct queue_txn *ret);
 /* Deletes the own key, whichever, and moves the fence, if it stands at `fence`. May be repeated. */
 void queue_leave_fenced(const struct queue *q, tn_rev fence, struct queue_txn *ret);
+/* Has a request to leave, of either kind, delete the note as well. */
+void queue_leave_note(const struct queue *q, struct queue_txn *ret);
+/* Has a request to leave, of either kind, delete the record as well, if it was last written at mod; if it was not, nothing is
+ * left at all (the answer to queue_leave then shows the own key). */
+void queue_leave_record(const struct queue *q, tn_rev mod, struct queue_txn *ret);
 /* Replaces the value of the own key if it was created at `create` and last written at `mod`. May be repeated. */
 void queue_proclaim(const struct queue *q, tn_rev create, tn_rev mod, bytes value, struct queue_txn *ret);
 
@@ -118,6 +133,8 @@ int queue_verified(const struct queue *q, tn_rev create, bool touched, const str
                    struct tenure_error *err) MUST_USE;
 int queue_left_fenced(const struct queue *q, const struct txn_resp *r, struct queue_view *ret, struct tenure_error *err)
     MUST_USE;
+/* Whether a request to leave with queue_leave_record was refused although the own key stands at `create`. */
+bool queue_stands(const struct queue *q, tn_rev create, const struct txn_resp *r);
 int queue_proclaimed(const struct queue *q, tn_rev create, const struct txn_resp *r, struct queue_view *ret,
                      struct tenure_error *err) MUST_USE;
 

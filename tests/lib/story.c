@@ -555,6 +555,10 @@ static struct object *locks_object(struct actor *a, const char *label)
                                .broken_skip_verify = st.skip_verify,
                                .broken_rule = st.skip_rule,
                                .broken_herd = st.herd};
+    if (is(3, "delay"))
+        opt.delay_ms = number(4);
+    if (is(1, "resumes"))
+        opt.resume = number(3);
     if (is(3, "within") || is(5, "within"))
         opt.wait_ms = number(is(3, "within") ? 4 : 6);
     if (lock_new(a->session, o->name, &opt, &cb, o, &o->lock, &err) == 0)
@@ -757,7 +761,7 @@ static bool lock_sentence(struct actor *a)
 {
     struct object *o = st.n_words > 2 ? find_object(a, st.words[2]) : NULL;
     bool known = is(1, "shares") || is(1, "releases") || is(1, "cancels") || is(1, "frees");
-    if (is(1, "locks") || is(1, "tries") || is(1, "reads") || is(1, "takes"))
+    if (is(1, "locks") || is(1, "resumes") || is(1, "tries") || is(1, "reads") || is(1, "takes"))
         locks(a);
     else if (!known || !o)
         return known;

@@ -18,6 +18,8 @@
  *     A locks x              A locks x within MS                 A tries x
  *     A reads x              A reads x within MS                 A shares x (a writer becomes a reader)
  *     A takes x W L          A takes x W L within MS | try       (a permit of weight W, limit L)
+ *     A locks x delay MS     A locks x delay MS within MS        A tries x delay MS
+ *     A resumes x TOKEN (the place of its session that has it)
  *     A releases x           A cancels x                         A frees x
  *     A campaigns n VALUE    A campaigns n VALUE once | within MS | here (on its session)
  *     A proclaims VALUE      A resigns
