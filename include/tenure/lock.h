@@ -47,8 +47,8 @@ struct tenure_lock_options {
      * nobody who uses this option gets the lock for so long, counted by the server from when the next one first sees it; after
      * a release the next one gets it at once. It gives requests that are still on their way the time to come to their end,
      * where what they write to cannot compare tokens. It is kept among those who use it: locks without it, etcdctl and Go's
-     * package do not know it, so set it for all or none. Costs one more request to acquire; the record is `<key of the
-     * queue>\0delay`. Not for readers and permits. */
+     * package do not know it, so set it for all or none. Costs one more request to acquire; the record's key is the
+     * queue's path, a byte 0, and "delay". Not for readers and permits. */
     int64_t delay_ms;
     /* Going on with what an earlier process held, by its lease (tenure_lock_lease) and token, which it has written down: with the
      * same token, at once, without the place in between. It needs proof that nobody believes in it any more: the process that
