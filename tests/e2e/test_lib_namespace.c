@@ -183,6 +183,11 @@ static void locks_and_elections_lie_below_it(void **state)
     tenure_lock_list_free(list);
     no_error(tenure_unlock(lock, &err), &err);
     no_error(tenure_unlock(own, &err), &err);
+    tenure_lock *reader = tenure_rwlock_read(v, "x", NULL, &err);
+    assert_non_null(reader);
+    assert_int_equal(strncmp(tenure_lock_key(reader), "/locks/x/", 9), 0);
+    assert_null(tenure_lock_acquire(c, "x", &try, &err));
+    no_error(tenure_unlock(reader, &err), &err);
 
     atomic_int gained = 0;
     struct seen seen = {0};
