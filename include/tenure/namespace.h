@@ -1,10 +1,10 @@
 /* A view of a handle in which all keys lie below a prefix: what is written as "a" through the view "app1/" is the key "app1/a",
  * and answers have the prefix taken off again, as Go's client/v3/namespace does.
  *
- * A view is a handle for: get, put, delete, transactions, watches, leases (their keys), iterators, locks (mutexes,
- * read-write locks, semaphores), their list, elections and observers. Their own prefixes ("/locks/") lie below it: a lock "x" there is "app1//locks/x". Everything
- * else that takes a handle refuses a view with TENURE_EINVALID: members, upkeep, users and what drives the loop concern
- * the handle itself, and recipes that are not named here are to be given prefixes of their own.
+ * A view is a handle for: get, put, delete, transactions, watches, leases (their keys), iterators, locks (mutexes, read-write
+ * locks, semaphores), their list, elections and observers. Their own prefixes ("/locks/") lie below it: a lock "x" there is
+ * "app1//locks/x". Everything else that takes a handle refuses a view with TENURE_EINVALID: members, upkeep, users and what
+ * drives the loop concern the handle itself, and recipes that are not named here are to be given prefixes of their own.
  *
  * It has no connection, thread or session of its own, and costs a few hundred bytes. Any thread, as the handle.
  */
