@@ -13,6 +13,7 @@
 #include <tenure/client.h>
 #include <tenure/cluster.h>
 #include <tenure/counter.h>
+#include <tenure/cron.h>
 #include <tenure/election.h>
 #include <tenure/error.h>
 #include <tenure/group.h>

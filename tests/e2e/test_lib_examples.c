@@ -175,6 +175,15 @@ static void the_example_of_a_group_says_who_comes_and_goes(void **state)
     ends_well(&first);
 }
 
+static void the_example_of_a_scheduler_runs_three_times(void **state)
+{
+    struct example e = start(*state, "cron");
+    says(&e, "run 1 of 3, token ");
+    says(&e, "run 2 of 3, token ");
+    says(&e, "run 3 of 3, token ");
+    ends_well(&e);
+}
+
 static void the_example_of_an_election_leads_until_it_is_told_to_stop(void **state)
 {
     struct example e = start(*state, "election");
@@ -206,6 +215,7 @@ int main(void)
         cmocka_unit_test(the_example_of_a_counter_counts),
         cmocka_unit_test(the_examples_of_shared_locks_go_through),
         cmocka_unit_test(the_example_of_a_group_says_who_comes_and_goes),
+        cmocka_unit_test(the_example_of_a_scheduler_runs_three_times),
         cmocka_unit_test(the_example_of_an_election_leads_until_it_is_told_to_stop),
         cmocka_unit_test(the_example_of_a_session_does_its_jobs),
     };
