@@ -194,6 +194,9 @@ def writers_that_stopped(w):
     data = new_place(w, "new")
     with Writers(w.server, 2) as writers:
         await_(lambda: writers.count() > 20, "some writes")
+        late = migrate(w, data, "--writers-stopped", "--timeout", "1500ms")
+        equal(late.returncode, 4, late.stderr)
+        true("not finished" in late.stdout, late.stdout)
         m = w.start("migrate", "--data-dir", str(data), "--writers-stopped")
         equal(m.stdout.readline()[:7], "in step")
         before = writers.count()
@@ -286,6 +289,52 @@ def users_that_change(w):
         copy.end()
 
 
+def on_to_etcd(w):
+    """a finished directory goes on into etcd, which serves the same revisions and takes writes"""
+    if not shutil.which("etcd"):
+        raise Skip("there is no etcd on this machine")
+    data = new_place(w, "new")
+    for i in range(5):
+        w.tenure("put", f"k{i % 2}", f"{i}", check=True)
+    lease = w.etcdctl("lease", "grant", "600", check=True).stdout.split()[1]
+    migrate(w, data, "--until-in-step", check=True)
+    w.etcdctl("put", "--lease", lease, "leased", "x", check=True)
+    revision = json.loads(migrate(w, data, "--close-source", "-o", "json", check=True).stdout.splitlines()[-1])["revision"]
+    w.tenure("snapshot", "save", "--data-dir", str(data), w.path("s.db"), check=True)
+    other = Server("etcd", w.folder / "etcd")
+    w.etcdctl("snapshot", "restore", w.path("s.db"), "--data-dir", str(other.folder / "data"), check=True)
+    try:
+        other.start()
+        theirs = Gateway(other)
+        equal(theirs.revision(), revision)
+        equal(hash_kv(w, other, revision), hash_kv(w, w.server, revision), "HashKV")
+        equal(theirs.leases(), Gateway(w.server).leases(), "leases")
+        equal(int(theirs.must("/v3/kv/put", {"key": b64("next")})["header"]["revision"]), revision + 1)
+    finally:
+        other.end()
+
+
+def over_tls(w):
+    """a source with TLS is followed like any other"""
+    if w.server_kind != "tenure":
+        raise Skip("one server with TLS is enough")
+    w._server = Server("tenure", w.folder / "server", "--auto-tls")
+    w._server.scheme = "https"
+    w._server.start()
+    data = new_place(w, "new")
+    anyone = "--insecure-skip-tls-verify"
+    w.tenure("put", anyone, "a", "1", check=True)
+    migrate(w, data, anyone, "--until-in-step", check=True)
+    w.tenure("put", anyone, "a", "2", check=True)
+    migrate(w, data, anyone, "--close-source", check=True)
+    equal(w.tenure("put", anyone, "a", "3").returncode, 1)
+    copy = serve(w, "new")
+    try:
+        equal(w.tenure("get", "--endpoints", copy.url, "a", "--print-value-only").stdout, "2\n")
+    finally:
+        copy.end()
+
+
 def refusals(w):
     """options that contradict, directories of something else, another source, and no source at all"""
     w.tenure("put", "a", "1", check=True)
@@ -312,4 +361,5 @@ def refusals(w):
     equal(sorted(os.listdir(w.folder / "new")), ["data"])
 
 
-main([followed_through_kills, writers_that_stopped, source_goes_away, compacted_away, users_that_change, refusals])
+main([followed_through_kills, writers_that_stopped, source_goes_away, compacted_away, users_that_change,
+      on_to_etcd, over_tls, refusals])
