@@ -28,7 +28,15 @@ def run(w):
     started = servers(w)
     try:
         words = [word for name, server, ca in started for word in (name, server.start().url, str(ca))]
-        code = subprocess.run(["java", "-cp", CLASSPATH, "Jetcd", str(w.folder), *words], timeout=240).returncode
+        java = w.start("-cp", CLASSPATH, "Jetcd", str(w.folder), *words, program="java", stdin=subprocess.PIPE, stderr=None)
+        by_name = {f"# restart {name}\n": server for name, server, _ in started}
+        for line in java.stdout:
+            print(line, end="", flush=True)
+            if line in by_name:
+                by_name[line].kill()
+                by_name[line].start()
+                print("", file=java.stdin, flush=True)
+        code = java.wait()
         for name, server, ca in started:
             if code == 0:
                 same_status(w, w.path(f"{name}.db"))

@@ -110,6 +110,11 @@ final class Check {
             queue.add(why);
         }
 
+        /** Forgets what was heard so far. */
+        void clear() {
+            queue.clear();
+        }
+
         private Object take() throws Exception {
             Object item = queue.poll(PATIENCE_S, TimeUnit.SECONDS);
             isTrue(item != null, "something is heard within " + PATIENCE_S + " s");
