@@ -112,6 +112,27 @@ size_t tenure_endpoints(const tenure_client *c);
 const char *tenure_endpoint(const tenure_client *c,
                             size_t index); /* of tenure_endpoints; lives as long as the handle */
 
+/* What a handle has done since it was opened, and does now. The caller sets size; later versions may know more. */
+struct tenure_stats {
+    size_t size;
+    uint64_t calls, failed;     /* begun; ended with an error. Those of locks, elections and sessions are among them */
+    uint64_t retries;           /* times that a call was sent again */
+    uint64_t connections;       /* that were taken into use: less the first, how often it reconnected or moved */
+    uint64_t endpoint_failures; /* refused, silent, broken, lying: each is left alone for a while behind it */
+    uint64_t bytes_in, bytes_out;        /* without TLS */
+    uint64_t under_way, watches, leases; /* now: calls, watches, leases being renewed */
+};
+/* 0; TENURE_ECLOSED, TENURE_EFORKED, TENURE_EINVALID (no size). Any thread on a handle from tenure_open; it waits for the loop. */
+int tenure_stats(tenure_client *c, struct tenure_stats *ret, struct tenure_error *err);
+struct tenure_endpoint_stats {
+    size_t size;
+    int in_use; /* calls go there now */
+    uint64_t failures;
+    char error[128]; /* what it last failed with; empty when it works, or was not tried */
+};
+/* Of one of tenure_endpoints. As tenure_stats; TENURE_EINVALID for an index out of range as well. */
+int tenure_endpoint_stats(tenure_client *c, size_t index, struct tenure_endpoint_stats *ret, struct tenure_error *err);
+
 /* The library's version, "0.1.0"; static storage. */
 const char *tenure_version(void);
 

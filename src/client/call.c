@@ -167,6 +167,7 @@ static void call_fail(struct client *c, struct client_call *call, enum tenure_ap
         applied = TENURE_APPLIED_NO;
     else if (applied == TENURE_APPLIED_NO && call->maybe_applied)
         applied = TENURE_APPLIED_MAYBE;
+    c->stats.failed++;
     call->code = call->error.code;
     call->error.applied = applied;
     call_finish(c, call);
@@ -206,6 +207,8 @@ static void call_send(struct client *c, struct client_call *call, struct conn *c
     }
     if (conn->asked_at <= conn->heard_at)
         conn->asked_at = c->now;
+    c->stats.retries += call->was_sent;
+    call->was_sent = true;
     call->sent_at = c->now;
     call->sent_output = conn->outputs;
     call->login = c->login.number;
@@ -340,6 +343,7 @@ struct client_call *call_submit(struct client *c, struct client_call *call, tn_m
         return NULL;
     }
     call->deadline = time_after(now, call->timeout_ms);
+    c->stats.calls++;
     c->n_live += call->endpoint == SIZE_MAX;
     c->queued_bytes += call->request.len + call->again.len;
     call_wait(c, call);

@@ -211,3 +211,13 @@ bool client_is_connected(const struct client *c)
 {
     return c->current && c->current->state == CONN_READY;
 }
+
+struct client_stats client_stats(const struct client *c)
+{
+    struct client_stats s = c->stats;
+    s.failures = c->failures;
+    s.under_way = c->n_calls;
+    s.watches = c->watches.n;
+    s.keepalives = c->keepalives.n;
+    return s;
+}

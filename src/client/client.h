@@ -331,6 +331,23 @@ size_t client_endpoints(const struct client *c);
 /* One more, behind the others, whose indexes stay. Copied. TENURE_EINVALID, TENURE_ENOMEM. */
 int client_endpoint_add(struct client *c, const char *url, struct tenure_error *err) MUST_USE;
 const char *client_endpoint(const struct client *c, size_t i);
+/* Counted since the client was made. */
+struct client_stats {
+    uint64_t calls, failed; /* begun; ended with an error */
+    uint64_t retries;       /* copies of calls that were sent behind a first one */
+    uint64_t connections;   /* that came to be the current one */
+    uint64_t failures;      /* of endpoints: each rests behind it */
+    uint64_t bytes_in, bytes_out;
+    size_t under_way, watches, keepalives; /* now */
+};
+struct client_stats client_stats(const struct client *c);
+/* Of one endpoint: whether it is the one in use, how often it failed, what it last failed with ("" = it works or was not tried). */
+struct client_endpoint_stats {
+    bool in_use;
+    uint64_t failures;
+    const char *error; /* borrowed until the next call */
+};
+struct client_endpoint_stats client_endpoint_stats(const struct client *c, size_t i);
 /* Whether a connection stands, and what the endpoints last failed with, or how far those have come that are being
  * tried: "10.0.0.1:2379: connection refused; …". */
 bool client_is_connected(const struct client *c);

@@ -463,6 +463,7 @@ void client_feed(struct client *c, uint32_t number, bytes in, tn_ms now)
     c->now = now;
     if (!conn || !conn->h2 || conn->doomed || in.len == 0)
         return;
+    c->stats.bytes_in += in.len;
     heard(c, conn, in.len);
     conn->inside = true;
     int rc = h2_feed(conn->h2, in, now, &err);
@@ -505,6 +506,7 @@ void client_output(struct client *c, uint32_t number, struct buf *out, size_t by
     int rc = h2_output(conn->h2, out, bytes_max);
     conn->inside = false;
     conn->outputs += out->len > before;
+    c->stats.bytes_out += out->len - before;
     if (rc)
         error_set(&err, rc, "the connection cannot be written to: %s", tenure_error_string(rc));
     if (rc || out->len > before) /* what added nothing would add nothing again */

@@ -101,6 +101,7 @@ void endpoint_failed(struct client *c, size_t i, const char *why)
     char quoted[160];
     e->not_before = time_after(c->now, rest_ms);
     e->failed = ++c->failures;
+    e->failures++;
     snprintf(e->error, sizeof e->error, "%s", why);
     log_write(&c->log, LOG_INFO, "endpoint failed", "endpoint=%s why=%s rest_ms=%lld", e->url,
               log_quote(quoted, sizeof quoted, bytes_str(e->error)), (long long)rest_ms);
@@ -160,6 +161,13 @@ size_t endpoint_pick(struct client *c, tn_ms *ret_at)
 }
 
 /* ---- for people ---- */
+
+struct client_endpoint_stats client_endpoint_stats(const struct client *c, size_t i)
+{
+    const struct endpoint *e = &c->endpoints[i];
+    return (struct client_endpoint_stats){
+        .in_use = client_is_connected(c) && c->current->endpoint == i, .failures = e->failures, .error = e->error};
+}
 
 size_t client_endpoints(const struct client *c)
 {

@@ -109,7 +109,8 @@ struct endpoint {
     struct backoff backoff;
     tn_ms not_before; /* of the next attempt */
     uint64_t failed;  /* number of its last failure; 0 = never: those are tried first */
-    char error[120];  /* of the last failure; empty = none since it last worked */
+    uint64_t failures;
+    char error[120]; /* of the last failure; empty = none since it last worked */
 };
 
 int endpoints_init(struct client *c, const struct client_config *config, struct tenure_error *err) MUST_USE;
@@ -236,6 +237,7 @@ struct client_call {
     const struct call_kind *kind;
     bool is_write, repeatable;
     bool maybe_applied; /* a copy was sent and its fate is not known */
+    bool was_sent;      /* at least once */
     bool has_reply;
     bool overdue;      /* its try took too long */
     unsigned rested;   /* times in backoff */
@@ -516,6 +518,7 @@ struct client {
 
     struct list deliveries;
     size_t n_deliveries;
+    struct client_stats stats; /* what is counted */
     struct arena feed_arena, deliver_arena;
     struct buf scratch; /* requests of the shared streams */
 };

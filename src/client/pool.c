@@ -23,6 +23,7 @@
 static void adopt(struct client *c, struct conn *conn)
 {
     c->current = conn;
+    c->stats.connections++;
     conn->candidate = false;
     log_write(&c->log, LOG_INFO, "endpoint in use", "endpoint=%s conn=%u", c->endpoints[conn->endpoint].url,
               conn->number);

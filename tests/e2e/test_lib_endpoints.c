@@ -133,6 +133,38 @@ static void a_connection_that_only_seems_to_stand_is_left(void **state)
     tenure_close(c);
 }
 
+static void what_happened_is_counted(void **state)
+{
+    const struct pair *p = *state;
+    struct tenure_error err = {0};
+    struct tenure_stats s = {.size = sizeof s};
+    struct tenure_endpoint_stats e = {.size = sizeof e};
+    tenure_client *c = open_pair(p);
+    size_t bad = in_use(p, c);
+    no_error(tenure_stats(c, &s, &err), &err);
+    assert_int_equal(s.calls, 1);
+    assert_int_equal(s.failed, 0);
+    assert_true(s.connections >= 1);
+    assert_int_equal(s.under_way, 0);
+    assert_true(s.bytes_in > 0 && s.bytes_out > 0);
+    proxy_set(p->proxies[bad], PROXY_REFUSE);
+    no_error(get_within(c, TIMEOUT_MS, &err), &err);
+    no_error(tenure_stats(c, &s, &err), &err);
+    assert_int_equal(s.calls, 2);
+    assert_true(s.connections >= 2);
+    assert_true(s.endpoint_failures >= 1);
+    no_error(tenure_endpoint_stats(c, bad, &e, &err), &err);
+    assert_false(e.in_use);
+    assert_true(e.failures >= 1);
+    assert_true(e.error[0] != 0);
+    no_error(tenure_endpoint_stats(c, 1 - bad, &e, &err), &err);
+    assert_true(e.in_use);
+    assert_int_equal(tenure_endpoint_stats(c, 2, &e, &err), TENURE_EINVALID);
+    s.size = 0;
+    assert_int_equal(tenure_stats(c, &s, &err), TENURE_EINVALID);
+    tenure_close(c);
+}
+
 static void on_lost(tenure_lock *lock, const struct tenure_error *why, void *user)
 {
     (void)lock, (void)why;
@@ -196,6 +228,7 @@ int main(void)
         cmocka_unit_test_setup(writes_end_in_time, all_good),
         cmocka_unit_test_setup(when_all_are_bad_it_says_so_in_time_and_hardly_tries, all_good),
         cmocka_unit_test_setup(a_connection_that_only_seems_to_stand_is_left, all_good),
+        cmocka_unit_test_setup(what_happened_is_counted, all_good),
         cmocka_unit_test_setup(a_lock_outlives_the_loss_of_an_endpoint, all_good),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
