@@ -354,8 +354,9 @@ static void *run(void *arg)
         uint64_t count;
         follow_mode(p);
         size_t n = poll_set(p, fds);
+        int wait_ms = atomic_load(&p->mode) == PROXY_SLOW || p->listener < 0 ? 50 : -1;
         pthread_mutex_unlock(&p->mutex);
-        int ready = poll(fds, n, atomic_load(&p->mode) == PROXY_SLOW || p->listener < 0 ? 50 : -1);
+        int ready = poll(fds, n, wait_ms);
         pthread_mutex_lock(&p->mutex);
         if (ready > 0 && fds[0].revents && read(p->wake, &count, sizeof count) < 0)
             continue;
