@@ -504,6 +504,8 @@ void actor_start(struct actor *a)
     start_watch(a, sim_chance(w, 50) ? 0 : 1);
     if (w->config.share)
         share_start(a);
+    if (w->config.values)
+        values_start(a);
     else
         actor_start_follow(a);
     if (w->config.jobs)
@@ -531,6 +533,7 @@ void actor_kill(struct actor *a)
     }
     if (a->session && session_state(a->session) != SESSION_LOST)
         session_give_up(a->session, &why, w->now);
+    values_kill(a);
     share_kill(a);
     if (a->jobs)
         jobs_kill(a);
@@ -542,6 +545,7 @@ void actor_kill(struct actor *a)
     client_close(a->client, w->now);
     drain(a);
     share_free(a);
+    values_free(a);
     if (a->jobs)
         jobs_free(a);
     a->lock = lock_free(a->lock);
@@ -599,6 +603,8 @@ void actor_turn(struct actor *a)
         jobs_step(a);
     if (w->config.share)
         share_step(a);
+    if (a->values)
+        values_step(a);
     lock_step(a);
     election_step(a);
     if (!w->finishing && a->next_op_at <= w->now) {
@@ -628,6 +634,7 @@ tn_ms actor_next(const struct actor *a)
                            a->election_stop_at,
                            a->watch_restart_at,
                            a->world->config.share ? share_next(a) : TN_MS_NEVER,
+                           a->values ? values_next(a) : TN_MS_NEVER,
                            a->jobs ? jobs_next(a) : TN_MS_NEVER};
     tn_ms at = TN_MS_NEVER;
     for (size_t i = 0; i < ARRAY_LEN(times); i++)
@@ -654,5 +661,6 @@ void actor_finish(struct actor *a)
 
 bool actor_idle(const struct actor *a)
 {
-    return !a->lock && !a->election && a->ops_running == 0 && share_idle(a) && (!a->jobs || jobs_idle(a));
+    return !a->lock && !a->election && a->ops_running == 0 && share_idle(a) && values_idle(a) &&
+           (!a->jobs || jobs_idle(a));
 }

@@ -41,6 +41,18 @@ static void all_seeds_hold(void **state)
 }
 
 /* Readers, writers and permits. */
+static void all_seeds_hold_with_a_counter(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= (seeds() + 9) / 10; seed++) {
+        struct sim_config c = {.seed = seed, .values = true};
+        struct sim_result r;
+        sim_run(&c, &r);
+        if (r.failed)
+            fail_msg("seed %llu (with a counter) %s", (unsigned long long)seed, r.text);
+    }
+}
+
 static void all_seeds_hold_with_shared_queues(void **state)
 {
     (void)state;
@@ -167,6 +179,13 @@ static void holding_beside_those_who_exclude_it_is_found(void **state)
     must_find_in((struct sim_config){.share = true, .broken.skip_rule = true}, 20, invariants);
 }
 
+static void taking_a_lost_answer_for_a_no_is_found(void **state)
+{
+    static const char *const invariants[] = {"C1: the counter", NULL};
+    (void)state;
+    must_find_in((struct sim_config){.values = true, .broken.guess = true}, 50, invariants);
+}
+
 static void believing_after_the_wait_is_found_in_shared_queues(void **state)
 {
     static const char *const invariants[] = {"M6:", "M9:", NULL};
@@ -225,6 +244,8 @@ int main(void)
         cmocka_unit_test(a_take_without_its_guard_is_found),
         cmocka_unit_test(a_barrier_that_counts_who_has_given_up_is_found),
         cmocka_unit_test(nobody_looks_again_without_need),
+        cmocka_unit_test(taking_a_lost_answer_for_a_no_is_found),
+        cmocka_unit_test(all_seeds_hold_with_a_counter),
         cmocka_unit_test(all_seeds_hold_with_shared_queues),
         cmocka_unit_test(not_telling_what_is_gone_is_found),
         cmocka_unit_test(all_seeds_hold_with_queues_and_barriers),

@@ -224,6 +224,8 @@ static void tick_sessions(struct world *w)
             continue;
         if (a->session && session_deadline(a->session) <= w->now)
             session_tick(a->session, w->now);
+        if (a->values)
+            values_tick(a);
         if (a->share_session && session_deadline(a->share_session) <= w->now)
             session_tick(a->share_session, w->now);
         if (a->election && election_deadline(a->election) <= w->now)
@@ -313,6 +315,8 @@ static void finish(struct world *w)
     if (!w->result.failed) {
         check_refused(w);
         check_once(w);
+        if (w->config.values)
+            values_check(w);
     }
 }
 

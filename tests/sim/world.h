@@ -35,7 +35,7 @@ struct world;
 
 /* Rules that a test breaks on purpose, to show that the checkers find it. */
 struct sim_broken {
-    bool skip_verify, skip_gate, renew_from_receipt, blind_retry, skip_rule, herd, skip_absent;
+    bool guess, skip_verify, skip_gate, renew_from_receipt, blind_retry, skip_rule, herd, skip_absent;
     bool unmarked_put, unguarded_take, unfenced_open;
 };
 
@@ -43,9 +43,10 @@ struct sim_config {
     uint64_t seed;
     tn_ms length_ms; /* of the part with faults; 0 = 30 s */
     bool trace;
-    bool share; /* readers, writers and permits too */
-    bool jobs;  /* queues of items and double barriers too */
-    bool calm;  /* nothing fails and nobody gives up: for counting; and only those */
+    bool values; /* additions to a counter, too */
+    bool share;  /* readers, writers and permits too */
+    bool jobs;   /* queues of items and double barriers too */
+    bool calm;   /* nothing fails and nobody gives up: for counting; and only those */
     struct sim_broken broken;
 };
 
@@ -246,6 +247,7 @@ struct actor {
 
     struct jobs *jobs;
 
+    struct values *values; /* NULL = none: see values.c */
     struct session *share_session;
     bool share_session_ended;
     struct place places[PLACES];
@@ -285,6 +287,16 @@ void jobs_row(struct world *w, const struct record *r); /* Q1, Q2, B1 */
 void check_jobs(struct world *w);                       /* Q3, C2 */
 void jobs_truth_free(struct world *w);
 
+/* ---- values.c ---- */
+void values_start(struct actor *a);
+void values_tick(struct actor *a);
+void values_step(struct actor *a);
+tn_ms values_next(const struct actor *a);
+void values_kill(struct actor *a); /* before the client goes */
+void values_free(struct actor *a);
+bool values_idle(const struct actor *a);
+void values_check(struct world *w); /* C1, at the end */
+
 /* ---- share.c ---- */
 void share_start(struct actor *a);
 void share_step(struct actor *a);
@@ -315,6 +327,7 @@ struct world {
     tn_rev told;          /* the newest revision that any finished call has shown */
     tn_rev last_token[2]; /* of the lock and of the election */
     struct jobs_truth *jobs_truth;
+    int64_t additions, maybe_additions;
     tn_rev last_share[2], last_whole[2]; /* of the shared queues: of all, of those that took the whole */
     uint64_t next_value;
     struct op *refused; /* writes that were reported as not applied: looked for at the end */
