@@ -82,8 +82,10 @@ bool post_done(struct post *p, int code, const struct tenure_error *err)
     pthread_mutex_lock(&p->mutex);
     p->state = POST_DONE;
     p->code = code;
-    if (err && code != 0)
+    if (code != 0 && err)
         p->error = *err;
+    else if (code != 0)
+        error_set(&p->error, code, "%s", tenure_error_string(code));
     bool wanted = !p->is_given_up;
     pthread_mutex_unlock(&p->mutex);
     pthread_cond_signal(

@@ -522,6 +522,37 @@ static void a_reentrant_lock_that_was_lost_is_not_entered_again_before_all_have_
     tenure_close(c);
 }
 
+/* ---- a close under one who waits ---- */
+
+struct waiter {
+    tenure_client *handle;
+    struct tenure_error err;
+};
+
+static void *wait_until_closed(void *arg)
+{
+    struct waiter *w = arg;
+    return tenure_lock_acquire(w->handle, "listed", NULL, &w->err);
+}
+
+static void who_waits_is_told_of_a_close(void **state)
+{
+    tenure_client *a = open_on(*state);
+    struct waiter w = {.handle = open_on(*state)};
+    pthread_t thread;
+    void *got;
+    tenure_lock *l = acquire(a, "listed", NULL);
+    assert_int_equal(pthread_create(&thread, NULL, wait_until_closed, &w), 0);
+    assert_true(test_await(two_listed, a));
+    tenure_close(w.handle);
+    pthread_join(thread, &got);
+    assert_null(got);
+    assert_int_equal(w.err.code, TENURE_ECLOSED);
+    assert_string_not_equal(w.err.text, "");
+    unlock(l);
+    tenure_close(a);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -537,6 +568,7 @@ int main(void)
         cmocka_unit_test(a_lock_is_held_over_a_restart_of_the_server),
         cmocka_unit_test(a_lost_shared_session_is_replaced_for_the_next_lock),
         cmocka_unit_test(a_close_releases_what_is_held),
+        cmocka_unit_test(who_waits_is_told_of_a_close),
         cmocka_unit_test(a_started_lock_tells_by_callbacks),
         cmocka_unit_test(waiting_can_be_given_up),
         cmocka_unit_test(work_under_a_lock_answers_its_value_or_the_loss),
