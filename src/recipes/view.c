@@ -235,7 +235,7 @@ static void on_watch_end(void *user, int code, tn_rev compact_revision, const st
 {
     (void)compact_revision;
     struct view *v = user;
-    struct tenure_error err = {0};
+    struct tenure_error err = {0}, why = *error; /* which goes with the watch */
     bool missed =
         code == TENURE_ECOMPACTED || code == TENURE_ELIMIT || code == TENURE_EUNAVAILABLE || code == TENURE_ETIMEOUT;
     tn_ms now = client_now(v->client);
@@ -244,7 +244,7 @@ static void on_watch_end(void *user, int code, tn_rev compact_revision, const st
     v->busy = true;
     v->state = VIEW_LISTING;
     if (!missed)
-        view_end(v, code, error);
+        view_end(v, code, &why);
     else if (list(v, now, &err))
         view_end(v, err.code, &err);
     busy_end(v);

@@ -419,6 +419,29 @@ static void a_close_takes_presences_along(void **state)
     tenure_close(other);
 }
 
+static void on_watch_end(tenure_group_watch *w, int code, const struct tenure_error *err, void *user)
+{
+    struct tenure_error *told = user;
+    (void)w;
+    assert_int_equal(code, err->code);
+    *told = *err;
+}
+
+static void a_close_ends_a_watch_and_says_so(void **state)
+{
+    tenure_client *c = open_on(*state);
+    struct tenure_error err = {0}, told = {0};
+    struct tenure_group_watch_options o = {.size = sizeof o, .on_end = on_watch_end, .user = &told};
+    struct watcher joined = {0};
+    struct tenure_presence_options p = options(&joined, 0, TENURE_CONFLICT_REFUSE);
+    assert_non_null(tenure_group_watch_start(c, "closed", &o, &err));
+    assert_non_null(tenure_group_join(c, NULL, "closed", "m", "", &p, &err));
+    await_flag(&joined.present); /* and the watch's list before it */
+    tenure_close(c);
+    assert_int_equal(told.code, TENURE_ECLOSED);
+    assert_int_equal(told.kind, TENURE_KIND_CANCELLED);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -431,6 +454,7 @@ int main(void)
         cmocka_unit_test(a_group_is_listed_and_then_its_changes_come),
         cmocka_unit_test(what_has_no_meaning_is_refused),
         cmocka_unit_test(a_close_takes_presences_along),
+        cmocka_unit_test(a_close_ends_a_watch_and_says_so),
     };
     return cmocka_run_group_tests(tests, setup_server, teardown_server);
 }
