@@ -381,7 +381,7 @@ static void done_run(void *arg)
 {
     struct done *d = arg;
     tenure_cron *k = d->cron;
-    if (k->has_ended || atomic_load(&k->token) != d->token)
+    if (k->has_ended || d->token == 0 || atomic_load(&k->token) != d->token)
         return;
     d->code = cron_done(k->engine, bytes_str(d->result), handle_now(k->object.handle));
     if (d->code == 0) {

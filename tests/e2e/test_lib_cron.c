@@ -252,6 +252,11 @@ static void what_has_no_meaning_is_refused(void **state)
     o.for_ms = 50;
     no_error(tenure_cron_run(c, "short", &o, stops, &times, &err), &err);
     assert_int_equal(times, 1);
+    o = started(&r, "@yearly");
+    tenure_cron *idle = tenure_cron_start(c, "idle", &o, &err);
+    assert_non_null(idle);
+    assert_int_equal(tenure_cron_done(idle, 0, 0, NULL, &err), TENURE_ENOTHELD);
+    tenure_cron_stop(idle);
     tenure_cron_stop(NULL);
     tenure_close(c);
 }
