@@ -32,6 +32,7 @@ struct marks {
     struct list all;  /* struct commit.in_marks */
     struct list free; /* struct mark.in_free */
     unsigned n_marks;
+    unsigned refs; /* whose maker is one */
     bool ended;
     struct tenure_error why;
     char prefix[];
@@ -519,6 +520,7 @@ int marks_new(struct session *s, const char *prefix, struct marks **ret)
         return TENURE_ENOMEM;
     memcpy(m->prefix, prefix, len + 1);
     m->client = session_client(s);
+    m->refs = 1;
     list_init(&m->all);
     list_init(&m->free);
     if (session_attach(s, &m->object, &marks_ops)) {
@@ -552,7 +554,21 @@ struct marks *marks_free(struct marks *m)
         free(mark);
     }
     session_detach(&m->object);
-    free(m);
+    m->ended = true;
+    return marks_unref(m);
+}
+
+struct marks *marks_ref(struct marks *m)
+{
+    if (m)
+        m->refs++;
+    return m;
+}
+
+struct marks *marks_unref(struct marks *m)
+{
+    if (m && --m->refs == 0)
+        free(m);
     return NULL;
 }
 

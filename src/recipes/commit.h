@@ -31,8 +31,12 @@ struct marks;
 /* Marks on the session, which must be freed after them or tell them so (session_free). prefix is copied, NULL = "/marks/".
  * TENURE_ENOMEM. */
 int marks_new(struct session *s, const char *prefix, struct marks **ret) MUST_USE;
-/* Commits under way end unseen. NULL is fine; NULL. */
+/* Commits under way end unseen; from then on they are not usable. NULL is fine; NULL. */
 struct marks *marks_free(struct marks *m);
+/* Who goes on naming them while no commit of his is under way holds them: then marks_free leaves the memory, in which it only
+ * says that they have ended, until the last has let go. NULL is fine for both; unref answers NULL. */
+struct marks *marks_ref(struct marks *m);
+struct marks *marks_unref(struct marks *m);
 /* Commits can begin: the session lives or is being started. */
 bool marks_usable(const struct marks *m, tn_ms now);
 bool marks_busy(const struct marks *m); /* a commit is under way */

@@ -454,7 +454,7 @@ static void cron_on_dropped(struct session_object *o)
 {
     struct cron *k = cron_of(o);
     commit_drop(&k->commit, client_now(k->client));
-    k->marks = NULL;
+    k->marks = marks_unref(k->marks);
 }
 
 static void cron_deliver(struct session_object *o)
@@ -474,7 +474,7 @@ static void cron_deliver(struct session_object *o)
     } else if (k->tell_adrift) {
         k->tell_adrift = false;
         session_detach(o);
-        k->marks = NULL;
+        k->marks = marks_unref(k->marks);
         k->cb.on_adrift(k->user, &why);
     } else if (k->tell_end) {
         k->tell_end = false;
@@ -492,7 +492,7 @@ int cron_attach(struct cron *k, struct session *s, struct marks *m, tn_ms now)
         return TENURE_ELOST;
     if (session_attach(s, &k->object, &cron_ops))
         return TENURE_ENOMEM;
-    k->marks = m;
+    k->marks = marks_ref(m);
     consider(k, now);
     return 0;
 }
@@ -569,6 +569,7 @@ struct cron *cron_free(struct cron *k)
     view_stop(k->view, now);
     commit_drop(&k->commit, now);
     session_detach(&k->object);
+    marks_unref(k->marks);
     buf_fini(&k->result);
     free(k);
     return NULL;

@@ -31,6 +31,7 @@ static void put_free(struct errand *t)
     struct put_errand *p = put_of(t);
     if (p->commit)
         commit_drop(&p->commit, client_now(t->client));
+    marks_unref(p->marks);
     free(p->key_text);
     free(p);
 }
@@ -178,7 +179,7 @@ static struct put_errand *put_new(const struct item_env *env, const struct erran
     }
     errand_init(&p->errand, type, env->client, until, done, user);
     p->keys = env->keys;
-    p->marks = env->marks;
+    p->marks = marks_ref(env->marks);
     p->key_text = text;
     snprintf(p->id, sizeof p->id, "%016" PRIx64, client_random(env->client));
     if (value.len)

@@ -38,6 +38,7 @@ static void settle_free(struct errand *t)
     struct settle_errand *s = settle_of(t);
     if (s->commit)
         commit_drop(&s->commit, client_now(t->client));
+    marks_unref(s->marks);
     free(s->text);
     free(s);
 }
@@ -57,13 +58,19 @@ static void revoke_unseen(struct settle_errand *s, tn_ms now)
         op_forget(&op);
 }
 
+/* Of the marks, not the claim's. */
+static void session_is_gone(struct errand *t, tn_ms now)
+{
+    errand_fail(t, now, TENURE_EUNAVAILABLE, "the session under the request has ended");
+}
+
 static void on_settled(void *owner, const struct commit_result *r)
 {
     struct errand *t = owner;
     tn_ms now = client_now(t->client);
     t->maybe = false;
     if (r->outcome == COMMIT_FAILED && r->code == TENURE_ELOST && r->error->applied == TENURE_APPLIED_NO) {
-        errand_fail(t, now, TENURE_EUNAVAILABLE, "the session under the request has ended"); /* not the claim's */
+        session_is_gone(t, now);
     } else if (r->outcome == COMMIT_FAILED && !settle_of(t)->stopped && commit_may_retry(r)) {
         errand_retry(t, now);
     } else if (r->outcome == COMMIT_FAILED) {
@@ -111,7 +118,9 @@ static void send_settle(struct errand *t, tn_ms now)
         add_nack(s, &q, body, s->text + 3 * space);
     int rc = commit_start(&s->commit, t->client, s->marks, &q.req, &o, on_settled, t, now, &err);
     t->maybe = rc == 0;
-    if (rc)
+    if (rc == TENURE_ELOST)
+        session_is_gone(t, now);
+    else if (rc)
         errand_end(t, rc, &err, now);
 }
 
@@ -197,7 +206,7 @@ struct errand *item_settle(const struct item_env *env, const struct item_settlem
     }
     errand_init(&s->errand, &settle_type, env->client, until, done, user);
     s->keys = env->keys;
-    s->marks = env->marks;
+    s->marks = marks_ref(env->marks);
     s->o = *o;
     s->token = item->token;
     s->lease = item->lease;

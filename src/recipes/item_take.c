@@ -603,6 +603,7 @@ static void take_free(struct errand *t)
         revoke_unseen(k, now);
     lock_free(k->line);
     session_detach(&k->object);
+    marks_unref(k->marks);
     buf_fini(&k->key);
     buf_fini(&k->value);
     buf_fini(&k->group);
@@ -628,7 +629,7 @@ struct errand *item_take(const struct item_env *env, const struct item_take *o, 
     }
     errand_init(&k->errand, &take_type, env->client, until, done, user);
     k->keys = env->keys;
-    k->marks = env->marks;
+    k->marks = marks_ref(env->marks);
     k->wall = env->wall;
     k->o = *o;
     k->o.try_only = o->try_only || o->peek;

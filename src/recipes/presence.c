@@ -121,7 +121,7 @@ static void presence_deliver(struct session_object *o)
     } else if (adrift) {
         p->tell_adrift = false;
         session_detach(o);
-        p->marks = NULL;
+        p->marks = marks_unref(p->marks);
         p->cb.on_adrift(p->user, &why);
     } else if (present) {
         p->tell_present = false;
@@ -472,7 +472,8 @@ int presence_attach(struct presence *p, struct session *s, struct marks *m, tn_m
         return TENURE_ELOST;
     if (session_attach(s, &p->object, &presence_ops))
         return TENURE_ENOMEM;
-    p->marks = m;
+    p->marks = marks_unref(p->marks);
+    p->marks = marks_ref(m);
     presence_move(p, PRESENCE_ENTERING);
     enter(p, now);
     return 0;
@@ -527,6 +528,7 @@ struct presence *presence_free(struct presence *p)
     op_drop(&p->op, now);
     unwatch(p, now);
     session_detach(&p->object);
+    marks_unref(p->marks);
     free(p->value);
     free(p);
     return NULL;

@@ -32,6 +32,7 @@ static void update_end(struct update *u, const struct update_result *r)
     void *owner = u->owner;
     if (u->slot)
         *u->slot = NULL;
+    marks_unref(u->marks);
     free(u);
     if (done)
         done(owner, r);
@@ -108,14 +109,20 @@ int update_start(struct update **slot, struct client *c, struct marks *m, bytes 
     assert(!*slot);
     if (!u)
         return error_set(err, TENURE_ENOMEM, "out of memory");
-    *u = (struct update){
-        .client = c, .marks = m, .until = until, .compute = compute, .done = done, .owner = owner, .key_len = key.len};
+    *u = (struct update){.client = c,
+                         .marks = marks_ref(m),
+                         .until = until,
+                         .compute = compute,
+                         .done = done,
+                         .owner = owner,
+                         .key_len = key.len};
     if (key.len)
         memcpy(u->key, key.data, key.len);
     struct range_req req = {.range.key = key};
     struct client_call_options opt = {.timeout_ms = until > now ? until - now : 1};
     int rc = op_range(&u->read, c, &req, &opt, on_read, u, now, err);
     if (rc) {
+        marks_unref(m);
         free(u);
         return rc;
     }
@@ -132,5 +139,6 @@ void update_drop(struct update **slot, tn_ms now)
     *slot = NULL;
     op_drop(&u->read, now);
     commit_drop(&u->commit, now);
+    marks_unref(u->marks);
     free(u);
 }

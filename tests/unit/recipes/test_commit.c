@@ -367,6 +367,24 @@ static void one_that_cannot_begin_leaves_nothing(void **state)
 #define TEST(name)       cmocka_unit_test_setup_teardown(name, begin, end)
 #define TEST_EARLY(name) cmocka_unit_test_setup_teardown(name, begin_before_the_lease, end)
 
+/* Whoever names them over a wait: they may go meanwhile. */
+static void marks_that_went_refuse_whoever_held_them(void **state)
+{
+    (void)state;
+    struct tenure_error err = {0};
+    struct marks *held = marks_ref(marks);
+    marks = marks_free(marks);
+    assert_false(marks_usable(held, fake_now()));
+    assert_int_equal(start(&commit, held, 0, false, 4000, &err), TENURE_ELOST);
+    assert_null(commit);
+    assert_int_equal(err.applied, TENURE_APPLIED_NO);
+    assert_null(marks_unref(held));
+    assert_null(marks_ref(NULL));
+    assert_null(marks_unref(NULL));
+    fake_run(10);
+    assert_int_equal(written(), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -388,6 +406,7 @@ int main(void)
         TEST(without_marks_a_lost_answer_stays_a_maybe),
         TEST(an_answer_that_is_none_is_a_maybe),
         TEST(one_that_cannot_begin_leaves_nothing),
+        TEST(marks_that_went_refuse_whoever_held_them),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -886,6 +886,39 @@ static void a_take_without_its_guard_is_found(void **state)
     fail_msg("no seed found what was broken");
 }
 
+/* The marks are on another session than the place in the line. */
+static void a_take_that_waits_outlives_its_marks(void **state)
+{
+    (void)state;
+    take(a);
+    fake_run(100);
+    a->marks = marks_free(a->marks);
+    put(b, "x");
+    ends(b, 0);
+    ends(a, TENURE_ELOST);
+    assert_int_equal(a->applied, TENURE_APPLIED_NO);
+    assert_int_equal(keys_under("/queues/q/"), 1);
+}
+
+static void marks_that_went_do_not_end_a_claim(void **state)
+{
+    (void)state;
+    put(b, "x");
+    ends(b, 0);
+    take(a);
+    gets(a, "x");
+    struct marks *held = marks_ref(a->marks);
+    a->marks = marks_free(a->marks);
+    settle(a, ITEM_ACK);
+    ends(a, TENURE_EUNAVAILABLE);
+    assert_int_equal(a->applied, TENURE_APPLIED_NO);
+    a->env.marks = marks_unref(held);
+    assert_int_equal(marks_new(a->session, NULL, &a->marks), 0);
+    a->env.marks = a->marks;
+    settle(a, ITEM_ACK);
+    ends(a, 0);
+}
+
 #define FIFO(name)     cmocka_unit_test_setup_teardown(name, begin_fifo, end)
 #define PRIORITY(name) cmocka_unit_test_setup_teardown(name, begin_priority, end)
 #define DELAY(name)    cmocka_unit_test_setup_teardown(name, begin_delay, end)
@@ -903,6 +936,7 @@ int main(void)
         FIFO(a_full_queue_says_so_and_is_never_overfull),
         FIFO(a_dead_taker_in_front_holds_the_line_up_for_a_ttl),
         FIFO(a_take_goes_on_over_compaction_and_lost_watches),
+        FIFO(a_take_that_waits_outlives_its_marks),
         PRIORITY(the_lowest_number_comes_first_and_the_oldest_of_it),
         PRIORITY(a_more_urgent_item_is_not_passed_over),
         DELAY(an_item_is_not_given_out_before_it_is_due),
@@ -911,6 +945,7 @@ int main(void)
         WORK(work_that_is_given_back_comes_again),
         WORK(work_that_kills_its_workers_is_buried),
         WORK(a_claim_with_a_time_of_its_own_runs_out),
+        WORK(marks_that_went_do_not_end_a_claim),
         FIFO(an_item_is_had_once_with_a_fault_at_each_call),
         WORK(work_is_done_once_with_a_fault_at_each_call),
         cmocka_unit_test(nothing_is_lost_or_doubled_whatever_happens),

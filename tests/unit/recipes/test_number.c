@@ -240,6 +240,33 @@ static void who_drops_an_update_is_not_told(void **state)
     end();
 }
 
+static int code_of_end;
+
+static void on_end(void *owner, const struct update_result *r)
+{
+    (void)owner;
+    code_of_end = r->code;
+    assert_int_equal(r->error->applied, TENURE_APPLIED_NO);
+}
+
+/* The session under them may be lost while the key is read. */
+static void marks_may_go_while_it_reads(void **state)
+{
+    (void)state;
+    begin();
+    struct adder *a = &adders[0];
+    fake_run(10);
+    a->change = (struct number_change){.kind = NUMBER_ADD, .number = 1};
+    assert_int_equal(update_start(&a->update, a->client, a->marks, bytes_str("n"), fake_now() + 60000, compute, on_end,
+                                  a, fake_now(), NULL),
+                     0);
+    a->marks = marks_free(a->marks);
+    fake_run(100);
+    assert_int_equal(code_of_end, TENURE_ELOST);
+    assert_false(fake_get(bytes_str("n"), &(struct kv){0}));
+    end();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -248,6 +275,7 @@ int main(void)
         cmocka_unit_test(each_change_has_its_bounds),
         cmocka_unit_test(each_addition_is_made_once_whatever_is_lost),
         cmocka_unit_test(who_drops_an_update_is_not_told),
+        cmocka_unit_test(marks_may_go_while_it_reads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
