@@ -129,7 +129,8 @@ tenure_double_barrier *tenure_double_barrier_enter_start(tenure_client *c, const
 /* True from the opening until it leaves or its lease is not safe any more (see lock.h). No I/O; any thread. */
 bool tenure_double_barrier_inside(const tenure_double_barrier *b);
 /* Leaves, waits until all of the round have left or died, and frees. timeout_ms 0 = without end. 0; TENURE_ETIMEOUT (it has
- * left, others have not); TENURE_ELOST (its lease had ended before). NULL is fine. Blocking handles. */
+ * left, others have not); TENURE_ELOST (its lease had ended before); TENURE_EBUSY, and nothing happened: it is being entered. NULL
+ * is fine. Blocking handles. */
 int tenure_double_barrier_leave(tenure_double_barrier *b, int64_t timeout_ms, struct tenure_error *err);
 /* The same without waiting, and the way to give up an enter that was started (on_entered comes first then, unless it came
  * before). on_left follows, never within the call; b must not be used any more. NULL is fine. Any handle. */

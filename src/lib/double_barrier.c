@@ -24,7 +24,8 @@ struct pass {
     tenure_double_barrier *barrier;
     const char *name; /* (enter) the caller's: it begins before the call returns */
     int64_t n;
-    bool has_begun; /* (enter) the barrier is an object of the handle */
+    bool has_begun;  /* (enter) the barrier is an object of the handle */
+    bool had_failed; /* (leave) there was nothing to leave */
 };
 
 struct tenure_double_barrier {
@@ -112,6 +113,11 @@ static struct errand *begin_leave(tenure_wait *w, tn_ms now, struct tenure_error
     struct tenure_error why = {0};
     (void)now;
     struct errand *t = NULL;
+    if (b->state == ENTERING || b->state == LEAVING) {
+        error_set(err, TENURE_EBUSY, "leave a barrier: it is being %s", b->state == LEAVING ? "left" : "entered");
+        return NULL;
+    }
+    pass_of(w)->had_failed = b->state == FAILED;
     if (b->engine)
         t = double_barrier_leave(b->engine, w->until, wait_done, w, &why);
     if (!t) {
@@ -324,8 +330,13 @@ int tenure_double_barrier_leave(tenure_double_barrier *b, int64_t timeout_ms, st
             *err = why;
         return why.code;
     }
-    rc = wait_block(&pass->wait, err);
+    rc = wait_block(&pass->wait, &why);
+    bool had_failed = pass->had_failed;
     wait_unref(&pass->wait);
+    if (had_failed)
+        return 0;
+    if (rc && err)
+        *err = why;
     return rc;
 }
 

@@ -311,6 +311,28 @@ static void entering_can_be_started_and_given_up(void **state)
     tenure_close(c);
 }
 
+/* By the call that waits. */
+static void what_failed_or_is_being_entered_can_be_left(void **state)
+{
+    tenure_client *c = open_on(*state);
+    struct told a = {0};
+    struct tenure_error err = {0};
+    struct tenure_double_barrier_options o = {
+        .size = sizeof o, .timeout_ms = 100, .on_entered = on_entered, .on_left = on_left, .user = &a};
+    tenure_double_barrier *b = tenure_double_barrier_enter_start(c, "f", 2, &o, &err);
+    await_flag(&a.done);
+    assert_int_equal(a.code, TENURE_ETIMEOUT);
+    no_error(tenure_double_barrier_leave(b, 0, &err), &err);
+    a = (struct told){0};
+    o.timeout_ms = 0;
+    b = tenure_double_barrier_enter_start(c, "f", 2, &o, &err);
+    assert_int_equal(tenure_double_barrier_leave(b, 0, &err), TENURE_EBUSY);
+    tenure_double_barrier_leave_start(b, 0);
+    await_flag(&a.done);
+    assert_int_equal(a.code, TENURE_ECANCELLED);
+    tenure_close(c);
+}
+
 static void a_close_leaves(void **state)
 {
     tenure_client *a = open_on(*state), *b = open_on(*state);
@@ -337,6 +359,7 @@ int main(void)
         cmocka_unit_test(a_latch_opens_with_the_last_arrival),
         cmocka_unit_test(all_enter_and_leave_together),
         cmocka_unit_test(entering_can_be_started_and_given_up),
+        cmocka_unit_test(what_failed_or_is_being_entered_can_be_left),
         cmocka_unit_test(a_close_leaves),
     };
     return cmocka_run_group_tests(tests, setup_server, teardown_server);
