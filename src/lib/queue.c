@@ -62,6 +62,12 @@ static int64_t wall_ms(void)
     return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
 }
 
+/* 0 = at once. What is beyond any number is as good as never. */
+static int64_t due_after(int64_t delay_ms)
+{
+    return delay_ms ? wall_ms() + (delay_ms < ITEM_DUE_MAX / 2 ? delay_ms : ITEM_DUE_MAX / 2) : 0;
+}
+
 /* ---- items ---- */
 
 static bytes put_bytes(uint8_t **at, bytes s)
@@ -440,10 +446,9 @@ static struct queue_call *put_new(tenure_queue *q, struct tenure_bytes value,
         return NULL;
     if (value.len)
         memcpy(k->data, value.data, value.len);
-    int64_t later = o.delay_ms ? wall_ms() + (o.delay_ms < ITEM_DUE_MAX / 2 ? o.delay_ms : ITEM_DUE_MAX / 2) : 0;
     k->put = (struct item_put){.value = bytes_of(k->data, value.len),
                                .priority = o.priority,
-                               .due_ms = o.due_ms ? o.due_ms : later,
+                               .due_ms = o.due_ms ? o.due_ms : due_after(o.delay_ms),
                                .length_max = q->o.length_max};
     return k;
 }
@@ -563,10 +568,8 @@ static struct queue_call *settle_new(tenure_queue *q, const struct tenure_queue_
         error_set(err, TENURE_ENOMEM, "queue: out of memory");
         return NULL;
     }
-    k->settlement = (struct item_settlement){.how = how,
-                                             .item = item_of(k->item),
-                                             .due_ms = delay_ms ? wall_ms() + delay_ms : 0,
-                                             .deliveries_max = q->o.deliveries_max};
+    k->settlement = (struct item_settlement){
+        .how = how, .item = item_of(k->item), .due_ms = due_after(delay_ms), .deliveries_max = q->o.deliveries_max};
     return k;
 }
 

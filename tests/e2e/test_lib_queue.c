@@ -327,6 +327,16 @@ static void a_claim_runs_out_unless_it_is_extended(void **state)
     assert_int_equal(again->deliveries, 3);
     no_error(tenure_queue_ack(q, again, &err), &err);
     tenure_queue_item_free(again);
+    put_item(q, "never");
+    again = take_item(q, 0);
+    no_error(tenure_queue_nack(q, again, INT64_MAX, &err), &err);
+    tenure_queue_item_free(again);
+    assert_int_equal(tenure_queue_take(q, -1, &again, &err), TENURE_ENOTFOUND);
+    no_error(
+        tenure_delete(c, S("/queues/claims/"),
+                      &(struct tenure_delete_options){.size = sizeof(struct tenure_delete_options), .prefix = true},
+                      NULL, &err),
+        &err);
     tenure_queue_item_free(first);
     assert_int_equal(keys_under(c, "/queues/claims/"), 0);
     tenure_queue_close(q);
