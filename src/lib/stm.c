@@ -4,6 +4,7 @@
  * Failure modes: a conflict, a base revision that was compacted, marks whose session has ended before anything was applied:
  * run again. Everything else ends it, with what is known of the writes. */
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <sys/random.h>
 #include <time.h>
@@ -276,6 +277,25 @@ static int check_options(struct tenure_stm_options *o, struct tenure_error *err)
     return 0;
 }
 
+/* A lease that is not there may be the marks', which will have another one, or one that the function put a key on: then it is
+ * of no use to run it again. */
+static int check_leases(tenure_stm_view *v, struct tenure_error *err)
+{
+    struct arena a;
+    struct txn_req txn;
+    arena_init(&a, 0);
+    int rc = stm_request(&v->set, &a, &txn);
+    for (size_t i = 0; rc == 0 && i < txn.n_success; i++) {
+        struct tenure_lease_info *info = NULL;
+        int64_t lease = txn.success[i].kind == OP_PUT ? txn.success[i].put.lease : 0;
+        if (lease && tenure_lease_ttl(v->handle, lease, false, &info, NULL) == 0 && info->ttl_s < 0)
+            rc = error_set(err, TENURE_ENOTFOUND, "stm: lease %" PRIx64 " does not exist", (uint64_t)lease);
+        tenure_lease_info_free(info);
+    }
+    arena_fini(&a);
+    return rc;
+}
+
 /* 0 = applied, 1 = run again, else body's value or an error; *ret_failed says that err is filled. */
 static int attempt(tenure_stm_view *v, const struct tenure_stm_options *o, int (*body)(tenure_stm_view *, void *),
                    void *arg, struct tenure_error *err, int *ret_value)
@@ -300,8 +320,11 @@ static int attempt(tenure_stm_view *v, const struct tenure_stm_options *o, int (
     int rc = commit(v, o, err);
     bool lost_unapplied = rc == TENURE_ELOST && err->applied == TENURE_APPLIED_NO;
     if (lost_unapplied)
-        stm_again(&v->set, 0, NULL, 0);
-    return lost_unapplied ? 1 : rc;
+        rc = check_leases(v, err);
+    if (!lost_unapplied || rc)
+        return rc;
+    stm_again(&v->set, 0, NULL, 0);
+    return 1;
 }
 
 static void rest(tenure_stm_view *v, struct backoff *b, struct rng *r)

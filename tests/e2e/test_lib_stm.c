@@ -120,6 +120,26 @@ static int fails_to_read(tenure_stm_view *v, void *arg)
     return 0; /* it sticks all the same */
 }
 
+static int puts_on_lease(tenure_stm_view *v, void *arg)
+{
+    return tenure_stm_put(v, S("leased/a"), S("1"), *(int64_t *)arg);
+}
+
+static void a_lease_that_is_not_there_ends_it(void **state)
+{
+    tenure_client *c = open_on(*state);
+    struct tenure_error err = {0};
+    int64_t lease = 4711, attempts = 0;
+    struct tenure_stm_options o = {.size = sizeof o, .ret_attempts = &attempts};
+    assert_int_equal(tenure_stm(c, &o, puts_on_lease, &lease, &err), TENURE_ENOTFOUND);
+    assert_int_equal(err.applied, TENURE_APPLIED_NO);
+    assert_int_equal(attempts, 1);
+    no_error(tenure_lease_grant(c, 60, 0, &lease, NULL, &err), &err);
+    no_error(tenure_stm(c, &o, puts_on_lease, &lease, &err), &err);
+    no_error(tenure_lease_revoke(c, lease, &err), &err);
+    tenure_close(c);
+}
+
 static void a_function_that_gives_up_writes_nothing(void **state)
 {
     tenure_client *c = open_on(*state);
@@ -325,6 +345,7 @@ int main(void)
         cmocka_unit_test(each_isolation_level_has_the_guards_of_etcds),
         cmocka_unit_test(a_transaction_sees_its_own_writes_and_applies_the_last),
         cmocka_unit_test(a_function_that_gives_up_writes_nothing),
+        cmocka_unit_test(a_lease_that_is_not_there_ends_it),
         cmocka_unit_test(attempts_are_bounded),
         cmocka_unit_test(keys_are_prefetched_together),
         cmocka_unit_test(the_sum_stays_whoever_moves_what),
