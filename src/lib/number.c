@@ -31,9 +31,20 @@ struct ask *number_ask(tenure_client *c, const struct ask_type *type, const stru
     return k;
 }
 
+/* The session of the marks was lost before anything was written: on another one. */
+static bool begin_again(struct ask *k)
+{
+    struct tenure_error ignored;
+    tn_ms now = handle_now(k->handle);
+    struct client_call_options opt = {.timeout_ms = k->deadline - now};
+    return k->handle->state == HANDLE_OPEN && now < k->deadline && number_begin(k, &opt, now, &ignored) == 0;
+}
+
 static void on_updated(void *owner, const struct update_result *r)
 {
     struct ask *k = owner;
+    if (r->code == TENURE_ELOST && r->error->applied == TENURE_APPLIED_NO && begin_again(k))
+        return;
     struct tenure_error why = {0};
     struct client_result end = {.code = r->code, .error = &why};
     if (r->code) {

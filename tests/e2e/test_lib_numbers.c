@@ -1,6 +1,7 @@
 /* Counters and ids on a real server, from several processes, of which some die. */
 #include "lib.h"
 
+#include <poll.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -32,6 +33,20 @@ static void a_counter_begins_at_nothing_and_counts(void **state)
     tenure_close(c);
 }
 
+struct added {
+    atomic_int told, code;
+    _Atomic(int64_t) value;
+};
+
+static void on_added(void *user, int code, int64_t value, const struct tenure_error *err)
+{
+    struct added *a = user;
+    (void)err;
+    atomic_store(&a->code, code);
+    atomic_store(&a->value, value);
+    atomic_store(&a->told, 1);
+}
+
 static void what_is_no_number_is_left_alone(void **state)
 {
     tenure_client *c = open_on(*state);
@@ -49,6 +64,32 @@ static void what_is_no_number_is_left_alone(void **state)
     assert_int_equal(tenure_counter_add(c, "", 1, NULL, &n, &err), TENURE_EINVALID);
     o.timeout_ms = -1;
     assert_int_equal(tenure_counter_add(c, "x", 1, &o, &n, &err), TENURE_EINVALID);
+    tenure_close(c);
+}
+
+/* While it reads, for longer than the session of the marks lasts. */
+static void an_addition_outlives_its_session(void **state)
+{
+    struct tenure_error err = {0};
+    struct tenure_options brief = {.size = sizeof brief, .session_ttl_s = 2};
+    struct tenure_counter_options o = {.size = sizeof o, .timeout_ms = 60000};
+    tenure_client *c = tenure_open(server_url(*state), &brief, &err);
+    struct added a = {.told = 0};
+    no_error(tenure_counter_add(c, "outlives", 1, NULL, NULL, &err), &err);
+    tenure_session *s = tenure_session_open(c, NULL, &err);
+    server_pause(*state);
+    no_error(tenure_counter_add_start(c, "outlives", 1, &o, on_added, &a, &err), &err);
+    while (tenure_session_state(s) != TENURE_SESSION_LOST) {
+        struct pollfd fd = {.fd = tenure_session_fd(s), .events = POLLIN};
+        uint64_t n;
+        assert_int_equal(poll(&fd, 1, 20000), 1);
+        assert_int_equal(read(fd.fd, &n, sizeof n), sizeof n);
+    }
+    server_resume(*state);
+    await_flag(&a.told);
+    assert_int_equal(a.code, 0);
+    assert_int_equal(a.value, 2);
+    tenure_session_close(s, NULL);
     tenure_close(c);
 }
 
@@ -257,6 +298,7 @@ int main(void)
         cmocka_unit_test(a_counter_begins_at_nothing_and_counts),
         cmocka_unit_test(what_is_no_number_is_left_alone),
         cmocka_unit_test(ids_lie_above_the_floor),
+        cmocka_unit_test(an_addition_outlives_its_session),
         cmocka_unit_test(each_has_a_form_that_does_not_wait),
     };
     return cmocka_run_group_tests(tests, setup_server, teardown_server);
