@@ -516,17 +516,25 @@ static void run_all(tenure_cron *k, struct runner *r, tn_ms until,
     }
 }
 
-static void quiet(tenure_cron *k, const struct tenure_cron_run *run, void *user)
+static void give_back(tenure_cron *k, const struct tenure_cron_run *run, void *user)
 {
-    (void)k, (void)run, (void)user;
+    (void)run, (void)user;
+    atomic_store(&k->token, 0);
+    atomic_store(&k->held_until, 0);
+    cron_give_back(k->engine, handle_now(k->object.handle));
 }
 
+/* The runner goes; what it was told and has not begun it will not begin. */
 static void silence(void *arg)
 {
     tenure_cron *k = arg;
-    k->o.on_run = quiet;
+    struct runner *r = k->o.user;
+    k->o.on_run = give_back;
     k->o.on_lost = NULL;
     k->o.on_end = NULL;
+    k->o.user = NULL;
+    if (r->has_run && !k->has_ended)
+        give_back(k, &r->run, NULL);
 }
 
 int tenure_cron_run(tenure_client *c, const char *name, const struct tenure_cron_options *options,

@@ -43,6 +43,7 @@ struct cron {
     struct tenure_error why;
     int end_code;
     bool tell_run, tell_lost, tell_adrift, tell_end;
+    bool gives_back; /* (ENDING) it was not begun */
     uint8_t memory[];
 };
 
@@ -286,7 +287,7 @@ static void finish_if_stopping(struct cron *k, tn_ms now)
 
 static void lost(struct cron *k, const struct tenure_error *why)
 {
-    if (k->tell_run) { /* it was not begun */
+    if (k->tell_run || k->gives_back) { /* it was not begun */
         k->tell_run = false;
     } else {
         k->tell_lost = true;
@@ -303,12 +304,15 @@ static void on_claimed(void *owner, const struct commit_result *r)
     struct session *s = k->object.session;
     tn_ms now = client_now(k->client);
     k->state = CRON_IDLE;
+    k->gives_back = false;
     if (r->outcome == COMMIT_APPLIED) {
         backoff_success(&k->backoff);
         k->run.token = r->revision;
         k->state = CRON_RUNNING;
         k->tell_run = true;
         session_post(&k->object);
+        if (k->stopping)
+            cron_give_back(k, now);
     } else if (r->outcome == COMMIT_FAILED && r->code == TENURE_EDENIED) {
         ended(k, r->code, r->error, now);
     } else {
@@ -358,9 +362,13 @@ static void write_result(struct cron *k, tn_ms now)
     buf_init(&run);
     bytes at_key = name_of(k, "at", k->run.time, &at), run_key = name_of(k, "run", k->run.time, &run);
     struct compare guard = {.target = COMPARE_CREATE, .range.key = run_key, .number = k->run.token};
-    struct request_op ops[2] = {{.kind = OP_PUT, .put = {.key = at_key, .value = buf_bytes(&k->result)}},
-                                {.kind = OP_DELETE, .del.range.key = run_key}};
+    struct request_op ops[2] = {{.kind = OP_DELETE, .del.range.key = run_key},
+                                {.kind = OP_PUT, .put = {.key = at_key, .value = buf_bytes(&k->result)}}};
     struct txn_req req = {.compares = &guard, .n_compares = 1, .success = ops, .n_success = 2};
+    if (k->gives_back && k->run.attempt == 1)
+        ops[1] = (struct request_op){.kind = OP_DELETE, .del.range.key = at_key};
+    else if (k->gives_back)
+        req.n_success = 1; /* an earlier runner's claim stays, which is to be run again */
     struct commit_options opt = {.until = now + COMMIT_MS, .settle = true};
     int rc = buf_error(&at) ? buf_error(&at) : buf_error(&run);
     rc = rc ? rc : commit_start(&k->commit, k->client, k->marks, &req, &opt, on_written, k, now, NULL);
@@ -388,6 +396,17 @@ int cron_done(struct cron *k, bytes result, tn_ms now)
     k->rest_until = 0;
     write_result(k, now);
     return 0;
+}
+
+void cron_give_back(struct cron *k, tn_ms now)
+{
+    if (k->state != CRON_RUNNING)
+        return;
+    k->tell_run = false;
+    k->gives_back = true;
+    k->state = CRON_ENDING;
+    k->rest_until = 0;
+    write_result(k, now);
 }
 
 /* ---- the view ---- */
@@ -557,6 +576,8 @@ bool cron_stop(struct cron *k, tn_ms now)
     }
     if (k->state == CRON_OVER)
         return !k->tell_end;
+    if (k->tell_run)
+        cron_give_back(k, now);
     finish_if_stopping(k, now);
     return false;
 }

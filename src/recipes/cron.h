@@ -54,7 +54,10 @@ int cron_attach(struct cron *k, struct session *s, struct marks *m, tn_ms now) M
 /* The run has ended: result is JSON members, "\"code\":0". Written until it stands or the
  * session ends. Nothing when it was lost. TENURE_ENOMEM: it still runs. */
 int cron_done(struct cron *k, bytes result, tn_ms now) MUST_USE;
-/* No new runs. true: it has ended; else on_end follows, when a claim under way is settled, and a run was done or lost. */
+/* The run that was told, or is not told yet, was not begun and will not be: its period is free again for others, as if it had
+ * never been claimed. Nothing when none is under way. */
+void cron_give_back(struct cron *k, tn_ms now);
+/* No new runs; a claim under way is given back. true: it has ended; else on_end follows, when that is settled, and a run was done or lost. */
 bool cron_stop(struct cron *k, tn_ms now);
 struct cron *cron_free(struct cron *k);
 

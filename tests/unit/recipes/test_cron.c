@@ -361,6 +361,55 @@ static void values_of_others_are_no_records(void **state)
     assert_false(cron_read(bytes_str("{\"state\":\"other\",\"attempt\":1}"), &r));
 }
 
+/* At any moment of the claim: it is run before the stop, or not at all, and then by the other. */
+static void a_claim_under_way_is_given_back_by_a_stop(void **state)
+{
+    (void)state;
+    int given_back = 0;
+    for (int attempts = 1; attempts <= 2; attempts++)
+        for (int ms = 0; ms < 12; ms++) {
+            begin();
+            struct runner *a = &runners[0], *b = &runners[1];
+            struct cron_options o = options("@every 10s");
+            b->skew_ms = -5;
+            if (attempts == 2) { /* the first runner died */
+                runners[2].hangs = true;
+                runners[2].skew_ms = 200;
+                start(&runners[2], &o);
+                fake_run(1);
+            }
+            start(a, &o);
+            start(b, &o);
+            a->hangs = true;
+            tn_ms at = 10000 - wall(a) % 10000;
+            if (attempts == 2) {
+                fake_run(at - 20);
+                assert_int_equal(runners[2].runs, 1);
+                assert_true(fake_revoke(session_lease(runners[2].session)));
+                cron_stop(runners[2].cron, fake_now());
+                fake_run(ms);
+            } else {
+                fake_run(at - 2 + ms);
+            }
+            bool stops_at_once = cron_stop(a->cron, fake_now());
+            int runs = a->runs;
+            fake_run(3000);
+            assert_int_equal(a->runs, runs);
+            if (runs == 0) {
+                given_back += !stops_at_once;
+                assert_int_equal(a->ended, !stops_at_once);
+                assert_int_equal(a->lost, 0);
+                assert_int_equal(b->runs, 1);
+                assert_true(b->run.attempt >= attempts);
+                assert_int_equal(keys_below("/c/x/run/"), 0);
+            } else {
+                assert_int_equal(cron_done(a->cron, bytes_str(""), fake_now()), 0);
+            }
+            end();
+        }
+    assert_true(given_back > 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -371,6 +420,7 @@ int main(void)
         cmocka_unit_test(what_was_missed_is_skipped_or_run_once),
         cmocka_unit_test(it_goes_on_through_everything),
         cmocka_unit_test(values_of_others_are_no_records),
+        cmocka_unit_test(a_claim_under_way_is_given_back_by_a_stop),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
