@@ -272,6 +272,7 @@ void lib_session_unuse(struct lib_session_user *u)
     u->session = NULL;
     list_remove(&u->in_session);
     object_changed(&s->object);
-    if (!s->is_shared || s->object.handle->shared != s)
+    bool may_be_used_again = s->is_shared && s->object.handle->shared == s && s->object.handle->state == HANDLE_OPEN;
+    if (!may_be_used_again)
         close_unused(s);
 }
