@@ -17,8 +17,15 @@
 
 #define DELIVER_ROUNDS_MAX 100
 
+void handle_ref(tenure_client *c)
+{
+    atomic_fetch_add(&c->refs, 1);
+}
+
 void handle_free(tenure_client *c)
 {
+    if (atomic_fetch_sub(&c->refs, 1) > 1)
+        return;
     views_free(c);
     posts_fini(&c->posts);
     buf_fini(&c->out);

@@ -75,6 +75,7 @@ struct tenure_client {
     void *log_user;
 
     bool learns;          /* endpoints may come: discover.c */
+    atomic_uint refs;     /* its own, and one for each call that makes several: see handle_ref */
     struct list views;    /* of it, under the mutex of posts */
     struct list in_views; /* this and the next two: of a view alone */
     tenure_client *root;
@@ -152,6 +153,9 @@ void lib_secure_close(tenure_client *c);
 void close_step(tenure_client *c, tn_ms now);
 /* Frees what is left of a handle whose loop is gone. */
 void handle_free(tenure_client *c);
+/* For a call that makes several: a close in between leaves the memory, in which they find the handle closed, until
+ * handle_free was called for each. */
+void handle_ref(tenure_client *c);
 /* Gives up a handle whose opening failed. */
 void handle_abandon(tenure_client *c);
 /* Behind a step of a poll handle's loop: ends what tenure_close_start began. c may be gone then. */

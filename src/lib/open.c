@@ -189,6 +189,7 @@ static tenure_client *alloc(enum handle_kind kind, struct tenure_error *err)
     c->kind = kind;
     c->pid = getpid();
     c->now = io_clock();
+    atomic_init(&c->refs, 1);
     for (size_t i = 0; i < SOCKETS_MAX; i++)
         c->sockets[i].fd = -1;
     list_init(&c->conns);

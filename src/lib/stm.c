@@ -370,6 +370,7 @@ int tenure_stm(tenure_client *c, const struct tenure_stm_options *options, int (
     if (rc < 0)
         return rc;
     tenure_stm_view v = {.handle = c, .until = io_clock() + o.timeout_ms};
+    handle_ref(c);
     stm_init(&v.set, (enum stm_isolation)o.isolation);
     if (o.ret_revision)
         *o.ret_revision = 0;
@@ -377,5 +378,6 @@ int tenure_stm(tenure_client *c, const struct tenure_stm_options *options, int (
     if (o.ret_attempts)
         *o.ret_attempts = v.attempt;
     stm_fini(&v.set);
+    handle_free(c);
     return rc;
 }

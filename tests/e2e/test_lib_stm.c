@@ -325,6 +325,42 @@ static void marks_are_few_and_go_with_the_handle(void **state)
     tenure_close(other);
 }
 
+struct closed_over {
+    tenure_client *handle;
+    atomic_int runs, goes_on;
+    int code;
+};
+
+static int waits_for_the_close(tenure_stm_view *v, void *arg)
+{
+    struct closed_over *k = arg;
+    atomic_fetch_add(&k->runs, 1);
+    await_flag(&k->goes_on);
+    return tenure_stm_put(v, S("closed/a"), S("1"), 0);
+}
+
+static void *transacts(void *arg)
+{
+    struct closed_over *k = arg;
+    struct tenure_error err = {0};
+    k->code = tenure_stm(k->handle, NULL, waits_for_the_close, k, &err);
+    return NULL;
+}
+
+/* Between two of its round trips. */
+static void a_close_ends_it(void **state)
+{
+    struct closed_over k = {.handle = open_on(*state)};
+    pthread_t thread;
+    assert_int_equal(pthread_create(&thread, NULL, transacts, &k), 0);
+    await_flag(&k.runs);
+    tenure_close(k.handle);
+    atomic_store(&k.goes_on, 1);
+    pthread_join(thread, NULL);
+    assert_int_equal(k.code, TENURE_ECLOSED);
+    assert_int_equal(k.runs, 1);
+}
+
 static void what_has_no_meaning_is_refused(void **state)
 {
     struct tenure_error err = {0};
@@ -350,6 +386,7 @@ int main(void)
         cmocka_unit_test(keys_are_prefetched_together),
         cmocka_unit_test(the_sum_stays_whoever_moves_what),
         cmocka_unit_test(marks_are_few_and_go_with_the_handle),
+        cmocka_unit_test(a_close_ends_it),
         cmocka_unit_test(what_has_no_meaning_is_refused),
     };
     return cmocka_run_group_tests(tests, setup_server, teardown_server);
