@@ -86,7 +86,7 @@ int connect_failed(const char *command, const struct global_options *g, const st
     case TENURE_KIND_RESOURCE:
         if (err->code == TENURE_ENOSPACE) /* the alarm stands until somebody disarms it */
             fprintf(stderr, "try: delete or compact, or start the server with a larger --quota-backend-bytes; "
-                            "then `etcdctl alarm disarm`\n");
+                            "then `tenure alarm disarm`\n");
         return EXIT_FAILED;
     default:
         return EXIT_FAILED;

@@ -39,11 +39,11 @@ void migrate_reopen(struct migrate *m)
         if (migrate_source_open(&m->source, m->member, &err) == 0)
             fputs("tenure migrate: the source takes writes again\n", stderr);
         else
-            fprintf(stderr, "tenure migrate: the source is still closed to writers (%s)\ntry: etcdctl alarm disarm\n",
+            fprintf(stderr, "tenure migrate: the source is still closed to writers (%s)\ntry: tenure alarm disarm\n",
                     err.text);
     } else if (m->was_closed) {
         fputs("tenure migrate: the source had the alarm CORRUPT, and still has: it takes no writes\n"
-              "try: etcdctl alarm disarm, if that is from a migration that did not end\n",
+              "try: tenure alarm disarm, if that is from a migration that did not end\n",
               stderr);
     }
 }
