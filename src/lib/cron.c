@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "api/lease.h"
 #include "lib/cron_words.h"
 #include "lib/marks.h"
 #include "lib/post.h"
@@ -322,8 +323,9 @@ static int check(const char *name, struct tenure_cron_options *o, struct schedul
         (o->prefix && strlen(o->prefix) > NAME_MAX_LEN))
         return error_set(err, TENURE_EINVALID, "cron: a name that is empty, has a slash or is longer than %d bytes",
                          NAME_MAX_LEN);
-    if (o->ttl_s < 0 || o->ttl_s == 1 || (unsigned)o->missed > TENURE_CRON_RUN_ONCE || o->late_ms < 0 ||
-        o->history < 0 || o->history > HISTORY_MAX || o->for_ms < 0 || !o->on_run)
+    if (o->ttl_s < 0 || o->ttl_s == 1 || o->ttl_s > LEASE_TTL_MAX_S ||
+        (o->marks && strlen(o->marks) > COMMIT_PREFIX_MAX) || (unsigned)o->missed > TENURE_CRON_RUN_ONCE ||
+        o->late_ms < 0 || o->history < 0 || o->history > HISTORY_MAX || o->for_ms < 0 || !o->on_run)
         return error_set(err, TENURE_EINVALID, "cron '%.100s': an option has no meaning", name);
     return schedule_parse(o->schedule, o->utc_offset, ret, err);
 }

@@ -135,6 +135,8 @@ int tenure_cron_next(const char *schedule, const char *utc_offset, int64_t after
 {
     struct schedule s;
     int rc = schedule_parse(schedule, utc_offset, &s, err);
+    if (rc == 0 && (after < -SCHEDULE_TIME_MAX_S || after > SCHEDULE_TIME_MAX_S))
+        rc = error_set(err, TENURE_EINVALID, "schedule: a time beyond the year 9999");
     if (rc == 0)
         *ret = schedule_next(&s, after);
     return rc;

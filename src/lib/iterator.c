@@ -181,7 +181,10 @@ int tenure_range_iter_next(tenure_range_iter *it, struct tenure_get_result **ret
     err = err ? err : &own;
     *ret = NULL;
     int rc = ask_finish(page_new(it, true, err), ret, err);
-    return rc == TENURE_ENOTFOUND ? 0 : rc;
+    if (rc != TENURE_ENOTFOUND)
+        return rc;
+    error_clear(err);
+    return 0;
 }
 
 int tenure_range_iter_next_start(tenure_range_iter *it, tenure_get_cb cb, void *user, struct tenure_error *err)

@@ -81,6 +81,8 @@ static int use(tenure_client *c, const char *prefix, const struct lib_session *o
                struct tenure_error *err)
 {
     prefix = prefix ? prefix : "/marks/";
+    if (strlen(prefix) > COMMIT_PREFIX_MAX)
+        return error_set(err, TENURE_EINVALID, "marks: a prefix of more than %d bytes", COMMIT_PREFIX_MAX);
     struct lib_marks *m = find(c, prefix, on);
     if (m) {
         *ret = m->engine;

@@ -6,6 +6,7 @@
  * The end: by itself (on_ended says why) or by tenure_presence_stop; freed when both have happened.
  */
 #include "lib/presence.h"
+#include "api/lease.h"
 
 #include <stdlib.h>
 
@@ -372,8 +373,11 @@ static int check(bytes key, bytes value, const struct tenure_presence_options *o
 {
     if (key.len == 0 || key.len > KEY_MAX_LEN || value.len > VALUE_MAX_LEN)
         return error_set(err, TENURE_EINVALID, "presence: a key that is empty, or a key or value that is too long");
-    if (o->ttl_s < 0 || o->ttl_s == 1 || (unsigned)o->conflict > TENURE_CONFLICT_WAIT)
-        return error_set(err, TENURE_EINVALID, "presence: a TTL below 2 s, or a conflict rule that there is none of");
+    if (o->ttl_s < 0 || o->ttl_s == 1 || o->ttl_s > LEASE_TTL_MAX_S || (unsigned)o->conflict > TENURE_CONFLICT_WAIT ||
+        (o->marks && strlen(o->marks) > COMMIT_PREFIX_MAX))
+        return error_set(
+            err, TENURE_EINVALID,
+            "presence: a TTL below 2 s or beyond all, no such conflict rule, or too long a prefix of marks");
     return 0;
 }
 

@@ -10,14 +10,7 @@
 #include "base/backoff.h"
 #include "recipes/op.h"
 
-enum {
-    PREFIX_MAX = 1024,
-    MARK_LEN = 16,
-    MOVED_MAX = 8,
-    FENCE_MIN_MS = 50,
-    FENCE_MAX_MS = 2000,
-    REQUEST_BYTES_MAX = 256 * 1024 * 1024
-};
+enum { MARK_LEN = 16, MOVED_MAX = 8, FENCE_MIN_MS = 50, FENCE_MAX_MS = 2000, REQUEST_BYTES_MAX = 256 * 1024 * 1024 };
 
 /* A key of ours, free or used by one commit. Where it stands is what we know of it; a late commit may have moved it. */
 struct mark {
@@ -187,7 +180,7 @@ static bool copy_request(struct commit *t, const struct txn_req *req)
 
 static bool name_mark(struct commit *t)
 {
-    char key[PREFIX_MAX + 64];
+    char key[COMMIT_PREFIX_MAX + 64];
     int len = snprintf(key, sizeof key, "%s%" PRIx64 "/%u", t->marks->prefix,
                        (uint64_t)session_lease(t->marks->object.session), t->mark->number);
     t->key = arena_copy(&t->arena, bytes_of(key, (size_t)len));
@@ -515,7 +508,7 @@ int marks_new(struct session *s, const char *prefix, struct marks **ret)
 {
     prefix = prefix ? prefix : "/marks/";
     size_t len = strlen(prefix);
-    struct marks *m = len <= PREFIX_MAX ? calloc(1, sizeof *m + len + 1) : NULL;
+    struct marks *m = len <= COMMIT_PREFIX_MAX ? calloc(1, sizeof *m + len + 1) : NULL;
     if (!m)
         return TENURE_ENOMEM;
     memcpy(m->prefix, prefix, len + 1);

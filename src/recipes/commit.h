@@ -24,12 +24,12 @@
 
 #include "recipes/object.h"
 
-enum { COMMIT_MARKS_MAX = 4096 };
+enum { COMMIT_MARKS_MAX = 4096, COMMIT_PREFIX_MAX = 1024 };
 
 struct marks;
 
 /* Marks on the session, which must be freed after them or tell them so (session_free). prefix is copied, NULL = "/marks/".
- * TENURE_ENOMEM. */
+ * TENURE_ENOMEM; also for one of more than COMMIT_PREFIX_MAX bytes. */
 int marks_new(struct session *s, const char *prefix, struct marks **ret) MUST_USE;
 /* Commits under way end unseen; from then on they are not usable. NULL is fine; NULL. */
 struct marks *marks_free(struct marks *m);

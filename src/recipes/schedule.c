@@ -8,7 +8,6 @@
 
 enum { DAY_S = 86400, SEARCH_DAYS = 9 * 366 };
 #define EVERY_MAX_S (INT64_C(10) * 366 * DAY_S)
-#define TIME_MAX_S  INT64_C(253402300799) /* 9999-12-31T23:59:59Z */
 
 struct date {
     int64_t year;
@@ -261,7 +260,7 @@ int64_t schedule_last(const struct schedule *s, int64_t t)
 void schedule_name(int64_t t, char out[SCHEDULE_TIME_LEN + 1])
 {
     char text[64];
-    t = t < 0 ? 0 : t > TIME_MAX_S ? TIME_MAX_S : t;
+    t = t < 0 ? 0 : t > SCHEDULE_TIME_MAX_S ? SCHEDULE_TIME_MAX_S : t;
     struct date d = date_of(t / DAY_S);
     int s = (int)(t % DAY_S);
     snprintf(text, sizeof text, "%04d-%02d-%02dT%02d:%02d:%02dZ", (int)d.year, d.month, d.day, s / 3600, s / 60 % 60,

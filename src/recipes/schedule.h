@@ -11,7 +11,8 @@
 #include "base/bytes.h"
 #include "base/error.h"
 
-enum { SCHEDULE_TIME_LEN = 20 }; /* "2026-11-28T02:00:00Z" */
+enum { SCHEDULE_TIME_LEN = 20 };                  /* "2026-11-28T02:00:00Z" */
+#define SCHEDULE_TIME_MAX_S INT64_C(253402300799) /* 9999-12-31T23:59:59Z */
 
 struct schedule {
     int64_t every_s; /* 0 = by the fields */
@@ -23,7 +24,7 @@ struct schedule {
 
 /* offset: NULL, "UTC", "Z", or "+02:00". TENURE_EINVALID says what is wrong. */
 int schedule_parse(const char *text, const char *offset, struct schedule *ret, struct tenure_error *err) MUST_USE;
-/* Unix seconds. The first time after t, and the last one not after t; 0 when there is none within nine years. */
+/* Unix seconds, t not further from 1970 than SCHEDULE_TIME_MAX_S. The first time after t, and the last one not after t; 0 when there is none within nine years. */
 int64_t schedule_next(const struct schedule *s, int64_t t);
 int64_t schedule_last(const struct schedule *s, int64_t t);
 

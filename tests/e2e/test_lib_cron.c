@@ -245,6 +245,8 @@ static void what_has_no_meaning_is_refused(void **state)
     no_error(tenure_cron_next("0 3 * * *", "+02:00", 0, &t, &err), &err);
     assert_int_equal(t, 3600);
     assert_int_equal(tenure_cron_next("x", NULL, 0, &t, &err), TENURE_EINVALID);
+    assert_int_equal(tenure_cron_next("@hourly", NULL, INT64_MAX, &t, &err), TENURE_EINVALID);
+    assert_int_equal(tenure_cron_next("@every 1s", NULL, INT64_MIN, &t, &err), TENURE_EINVALID);
     o = (struct tenure_cron_options){.size = sizeof o, .schedule = "@every 1s"};
     no_error(tenure_cron_run(c, "stops", &o, stops, &times, &err), &err);
     assert_int_equal(times, 1);

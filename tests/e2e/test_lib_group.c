@@ -393,6 +393,15 @@ static void what_has_no_meaning_is_refused(void **state)
     assert_null(tenure_group_watch_start(c, "", NULL, &err));
     tenure_presence_stop(NULL);
     tenure_group_watch_stop(NULL);
+    char marks[1100];
+    memset(marks, 'm', sizeof marks - 1);
+    marks[sizeof marks - 1] = 0;
+    o = (struct tenure_presence_options){.size = sizeof o, .marks = marks};
+    assert_null(tenure_presence_start(c, S("k"), S("v"), &o, &err));
+    assert_int_equal(err.code, TENURE_EINVALID);
+    o = (struct tenure_presence_options){.size = sizeof o, .ttl_s = INT64_MAX};
+    assert_null(tenure_presence_start(c, S("k"), S("v"), &o, &err));
+    assert_int_equal(err.code, TENURE_EINVALID);
     tenure_close(c);
 }
 

@@ -62,6 +62,7 @@ static struct sum read_all(tenure_client *c, const char *key, const struct tenur
         add_page(&s, page, o->descending);
         tenure_get_free(page);
     }
+    assert_int_equal(err.code, 0);
     tenure_range_iter_free(it);
     assert_int_equal(s.pages_with_more, s.pages - 1);
     return s;

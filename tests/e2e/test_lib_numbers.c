@@ -64,6 +64,11 @@ static void what_is_no_number_is_left_alone(void **state)
     assert_int_equal(tenure_counter_add(c, "", 1, NULL, &n, &err), TENURE_EINVALID);
     o.timeout_ms = -1;
     assert_int_equal(tenure_counter_add(c, "x", 1, &o, &n, &err), TENURE_EINVALID);
+    char marks[1100];
+    memset(marks, 'm', sizeof marks - 1);
+    marks[sizeof marks - 1] = 0;
+    o = (struct tenure_counter_options){.size = sizeof o, .marks = marks};
+    assert_int_equal(tenure_counter_add(c, "x", 1, &o, &n, &err), TENURE_EINVALID);
     tenure_close(c);
 }
 
