@@ -3,8 +3,9 @@
  * Two forms of every call: `tenure_x` blocks (handles of tenure_open only) and `tenure_x_start` takes a completion. Inputs are
  * copied before the call returns. Results are one allocation, freed by the named function (NULL is fine for each of them);
  * what they point to lives as long, and each run of bytes in them has a 0 behind its end, not counted. A timeout of 0 means
- * the handle's default. Blocking calls answer 0 or TENURE_E… and fill err; err->applied says of a failed write whether it
- * took effect. They return at most 100 ms after their deadline, whatever the servers do.
+ * the handle's default. Blocking calls answer 0 or TENURE_E… and fill err (NULL: no text wanted); err->applied says of a failed
+ * write whether it took effect. A handle, name, function or place for an answer that is NULL where that is not allowed is
+ * TENURE_EINVALID, in every function of the library; what frees or lets go takes NULL. They return at most 100 ms after their deadline, whatever the servers do.
  *
  * Errors common to all: TENURE_ETIMEOUT, TENURE_EUNAVAILABLE, TENURE_EDENIED, TENURE_ECLOSED, TENURE_EFORKED,
  * TENURE_ENOMEM, TENURE_ELIMIT (too many calls under way), TENURE_ETOOLARGE, TENURE_ENOSPACE, TENURE_EPROTOCOL,
@@ -64,7 +65,8 @@ struct tenure_get_result {
     size_t n_kvs;
     const struct tenure_kv *kvs;
 };
-/* TENURE_ECOMPACTED, TENURE_EFUTURE for a revision that is gone or not there yet. No key found is success with n_kvs 0. */
+/* TENURE_ECOMPACTED, TENURE_EFUTURE for a revision that is gone or not there yet. No key found is success with n_kvs 0.
+ * ret may be NULL: it is only asked whether it can be read. */
 int tenure_get(tenure_client *c, struct tenure_bytes key, const struct tenure_get_options *o,
                struct tenure_get_result **ret, struct tenure_error *err);
 void tenure_get_free(struct tenure_get_result *r); /* NULL is fine */
@@ -272,8 +274,8 @@ tenure_watch *tenure_watch_start(tenure_client *c, struct tenure_bytes key, cons
 void tenure_watch_stop(tenure_watch *w);
 
 /* ---- leases ---- */
-/* ttl_s is raised to the server's minimum: see *ret_ttl_s (may be NULL). id 0 = one is drawn. TENURE_EEXISTS for an id in
- * use. */
+/* ttl_s is raised to the server's minimum: see *ret_ttl_s (may be NULL). id 0 = one is drawn, and told by *ret_id, which may be
+ * NULL for any other id. TENURE_EEXISTS for an id in use. */
 int tenure_lease_grant(tenure_client *c, int64_t ttl_s, int64_t id, int64_t *ret_id, int64_t *ret_ttl_s,
                        struct tenure_error *err);
 int tenure_lease_revoke(tenure_client *c, int64_t id, struct tenure_error *err); /* TENURE_ENOTFOUND */
@@ -305,7 +307,7 @@ int tenure_lease_grant_start(tenure_client *c, int64_t ttl_s, int64_t id, tenure
                              struct tenure_error *err);
 /* As tenure_lease_revoke, with a completion, which may be NULL. */
 int tenure_lease_revoke_start(tenure_client *c, int64_t id, tenure_done_cb cb, void *user, struct tenure_error *err);
-/* As tenure_lease_keepalive, with a completion. */
+/* As tenure_lease_keepalive, with a completion, which may be NULL. */
 int tenure_lease_keepalive_start(tenure_client *c, int64_t id, tenure_lease_cb cb, void *user,
                                  struct tenure_error *err);
 /* As tenure_lease_ttl, with a completion. */

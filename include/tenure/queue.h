@@ -119,7 +119,8 @@ int tenure_queue_length(tenure_queue *q, int64_t *ret, struct tenure_error *err)
 
 /* ---- what becomes of an item of a WORK queue ---- */
 /* Done: removes it for good. 0: this claim's acknowledgement, and no other, was the one. TENURE_ELOST: the claim had ended; the
- * item was or will be delivered again. TENURE_EINVALID for an item that is not claimed. item stays the caller's to free.
+ * item was or will be delivered again. TENURE_EUNAVAILABLE with err->applied = TENURE_APPLIED_MAYBE: the session of the marks was
+ * lost in the middle of it, so the item is gone or will be delivered again. TENURE_EINVALID for an item that is not claimed. item stays the caller's to free.
  * Blocking handles. */
 int tenure_queue_ack(tenure_queue *q, const struct tenure_queue_item *item, struct tenure_error *err);
 /* Not done: gives it back, to be taken again delay_ms later, behind those that wait; to the dead letters when it was delivered

@@ -78,15 +78,15 @@ int64_t tenure_session_ttl_s(const tenure_session *s);
 /* The program lives: see heartbeat_ms. Nothing without it, or when the session is lost. */
 void tenure_session_beat(tenure_session *s);
 
-/* Ends it and frees: revokes the lease, and with it all keys on it are gone; locks and elections on it are told that they are
- * lost. Of the shared one only this object goes. 0, or why the lease is not known to be revoked (it ends by itself then):
+/* Ends it and frees: revokes the lease, and with it all keys on it are gone; locks and elections on it, those that wait as well,
+ * are told TENURE_ELOST. Of the shared one only this object goes. 0, or why the lease is not known to be revoked (it ends by itself then):
  * TENURE_ELOST when it had been lost. NULL is fine. Blocking handles, any thread but the loop's. */
 int tenure_session_close(tenure_session *s, struct tenure_error *err);
 /* The same without waiting; on_closed follows, never within the call, and s must not be used any more by then. NULL is fine.
  * Any handle; loop thread for uv and poll. */
 void tenure_session_close_start(tenure_session *s);
 /* Frees it and keeps the lease, with every key on it, for a successor who resumes it (resume_lease) before its TTL is over.
- * Nothing is sent. Locks and elections on it are told that they are lost, their keys stay. TENURE_EINVALID for the shared
+ * Nothing is sent. Locks and elections on it are told TENURE_ELOST, their keys stay. TENURE_EINVALID for the shared
  * one, and nothing happened; TENURE_ELOST when it had been lost (and it is freed). Any handle; any thread on a blocking one
  * but the loop's, loop thread else. */
 int tenure_session_leave(tenure_session *s, struct tenure_error *err);

@@ -195,9 +195,18 @@ int ask_start(struct ask *k, void (*cb)(void), void *user, struct tenure_error *
     return rc;
 }
 
+/* An answer that nobody would be given. */
+static struct ask *refuse_unheard(struct ask *k, struct tenure_error *err)
+{
+    error_set(err, TENURE_EINVALID, "there is nowhere to put the answer");
+    return ask_drop(k, err);
+}
+
 int ask_finish(struct ask *k, void *ret_result, struct tenure_error *err)
 {
     void **ret = ret_result;
+    if (k && k->type->answers && !ret)
+        k = refuse_unheard(k, err);
     if (!k)
         return err->code;
     int rc = ask_block(k, err);
@@ -209,8 +218,23 @@ int ask_finish(struct ask *k, void *ret_result, struct tenure_error *err)
     return rc;
 }
 
+int ask_finish_number(struct ask *k, int64_t *ret, struct tenure_error *err)
+{
+    if (k && !ret)
+        k = refuse_unheard(k, err);
+    if (!k)
+        return err->code;
+    int rc = ask_block(k, err);
+    if (rc == 0)
+        *ret = k->a;
+    ask_free(k);
+    return rc;
+}
+
 int ask_go(struct ask *k, void (*cb)(void), void *user, struct tenure_error *err)
 {
+    if (k && k->type->answers && !cb)
+        k = refuse_unheard(k, err);
     return k ? ask_start(k, cb, user, err) : err->code;
 }
 

@@ -16,6 +16,7 @@ struct ask_type {
     const char *what;  /* "get": in error texts */
     bool writes;       /* whether a lost answer leaves a doubt */
     bool in_namespace; /* may be made on a view; the rest of the file sees to its keys */
+    bool answers;      /* it has no purpose but its answer: who does not want that is refused */
     bool is_awaited;   /* a waiter stays until it has ended, because what its callbacks reach for is his */
     /* Hands it to an engine; its end comes by ask_ended(user = the call). 0, or a code with err filled. */
     int (*begin)(struct ask *k, const struct client_call_options *opt, tn_ms now, struct tenure_error *err);
@@ -107,6 +108,8 @@ int ask_start(struct ask *k, void (*cb)(void), void *user, struct tenure_error *
 /* How a blocking function ends: waits, hands its result over where one is wanted (a pointer to its pointer, or NULL), frees.
  * k NULL: err says why. */
 int ask_finish(struct ask *k, void *ret_result, struct tenure_error *err);
+/* The same where the answer is the number k->a. */
+int ask_finish_number(struct ask *k, int64_t *ret, struct tenure_error *err);
 /* How a function with a completion ends: ask_start. k NULL: err says why. */
 int ask_go(struct ask *k, void (*cb)(void), void *user, struct tenure_error *err);
 void ask_free(struct ask *k);

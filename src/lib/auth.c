@@ -45,7 +45,8 @@ ASK_COMPLETE(permissions_complete, tenure_permissions_cb, struct tenure_permissi
     }
 #define READ(words, fn)                                                                                                \
     {                                                                                                                  \
-        .what = (words), .begin = begin, .convert = fn##_convert, .result_free = free, .complete = fn##_complete       \
+        .what = (words), .answers = true, .begin = begin, .convert = fn##_convert, .result_free = free,                \
+        .complete = fn##_complete                                                                                      \
     }
 
 static const struct ask_type types[] = {
@@ -119,6 +120,10 @@ static struct ask *user_password(tenure_client *c, bool blocks, const char *name
 static struct ask *keep_range(struct ask *k, const struct tenure_permission_range *range, struct key_range *ret,
                               struct tenure_error *err)
 {
+    if (!range) {
+        error_set(err, TENURE_EINVALID, "which keys is not said");
+        return ask_drop(k, err);
+    }
     struct range_words words = {
         .key = range->key, .prefix = range->prefix, .from_key = range->from_key, .range_end = range->range_end};
     if (range_of(&words, &k->arena, ret, err) < 0)

@@ -158,6 +158,10 @@ static tenure_wait *start_barrier(tenure_client *c, barrier_begin what, bool is_
 {
     if (handle_enter(c, err) < 0)
         return NULL;
+    if (!cb && is_wait) {
+        error_set(err, TENURE_EINVALID, "barrier: nobody would hear of it");
+        return NULL;
+    }
     struct barrier_call *k = call_new(c, &barrier_type, is_wait, name, o, err);
     if (!k)
         return NULL;
@@ -208,7 +212,7 @@ tenure_wait *tenure_barrier_wait_start(tenure_client *c, const char *name, const
 struct latch_call {
     latch_begin what;
     const struct wait_type *type;
-    bool is_wait;
+    bool is_wait, is_look;
     int64_t n;
     const char *who;
 };
@@ -230,6 +234,8 @@ static int block_latch(tenure_client *c, const struct latch_call *l, const char 
 {
     OWN_ERROR(err);
     int rc = handle_enter_blocking(c, "latch", err);
+    if (rc == 0 && l->is_look && !ret)
+        rc = error_set(err, TENURE_EINVALID, "latch: there is nowhere to put how it stands");
     return rc < 0 ? rc : block(latch_new(c, l, name, o, err), ret, err);
 }
 
@@ -239,13 +245,17 @@ static tenure_wait *start_latch(tenure_client *c, const struct latch_call *l, co
 {
     if (handle_enter(c, err) < 0)
         return NULL;
+    if (!cb && (l->is_wait || l->is_look)) {
+        error_set(err, TENURE_EINVALID, "latch: nobody would hear of it");
+        return NULL;
+    }
     struct barrier_call *k = latch_new(c, l, name, o, err);
     if (!k)
         return NULL;
     return wait_begin(&k->wait, !l->is_wait, cb, user, err) == 0 ? &k->wait : NULL;
 }
 
-static const struct latch_call look_call = {.what = latch_look, .type = &latch_state_type};
+static const struct latch_call look_call = {.what = latch_look, .type = &latch_state_type, .is_look = true};
 static const struct latch_call wait_call = {.what = latch_wait, .type = &latch_type, .is_wait = true};
 static const struct latch_call reset_call = {.what = latch_reset, .type = &latch_type};
 

@@ -34,8 +34,12 @@ static int add_convert(struct ask *k, const struct client_result *r)
 
 ASK_COMPLETE(complete, tenure_member_list_cb, struct tenure_member_list)
 
-static const struct ask_type list_type = {
-    .what = "member list", .begin = list_begin, .convert = convert, .result_free = free, .complete = complete};
+static const struct ask_type list_type = {.what = "member list",
+                                          .answers = true,
+                                          .begin = list_begin,
+                                          .convert = convert,
+                                          .result_free = free,
+                                          .complete = complete};
 
 #define CHANGE(words, fn)                                                                                              \
     {                                                                                                                  \

@@ -11,7 +11,7 @@ static void complete(struct ask *k, int code, const struct tenure_error *err)
 }
 
 static const struct ask_type read_type = {
-    .what = "counter", .begin = number_begin, .result_free = free, .complete = complete};
+    .what = "counter", .answers = true, .begin = number_begin, .result_free = free, .complete = complete};
 static const struct ask_type write_type = {
     .what = "counter", .writes = true, .begin = number_begin, .result_free = free, .complete = complete};
 
@@ -53,7 +53,7 @@ static int started(tenure_client *c, const char *name, const struct tenure_count
     err = err ? err : &own;
     int rc = handle_enter(c, err);
     struct ask *k = rc < 0 ? NULL : counter_ask(c, name, o, change, err);
-    return k ? ask_start(k, (void (*)(void))cb, user, err) : err->code;
+    return ask_go(k, (void (*)(void))cb, user, err);
 }
 
 static struct number_change get(void)

@@ -394,6 +394,8 @@ static void done_run(void *arg)
 
 int tenure_cron_done(tenure_cron *k, tenure_token token, int result, const char *text, struct tenure_error *err)
 {
+    if (!k)
+        return error_set(err, TENURE_EINVALID, "cron: NULL");
     tenure_client *c = k->object.handle;
     int rc = handle_enter(c, err);
     if (rc < 0)
@@ -409,7 +411,7 @@ int tenure_cron_done(tenure_cron *k, tenure_token token, int result, const char 
 bool tenure_cron_held(const tenure_cron *cron, tenure_token token)
 {
     tenure_cron *k = (tenure_cron *)cron;
-    return !handle_is_forked(k->object.handle) && token != 0 && atomic_load(&k->token) == token &&
+    return k && !handle_is_forked(k->object.handle) && token != 0 && atomic_load(&k->token) == token &&
            io_clock() < atomic_load(&k->held_until);
 }
 
@@ -549,6 +551,8 @@ int tenure_cron_run(tenure_client *c, const char *name, const struct tenure_cron
     err = err ? err : &own;
     int rc = handle_enter_blocking(c, "cron", err);
     rc = rc < 0 ? rc : options_take(&o, sizeof o, options, "cron", err);
+    if (rc == 0 && !job)
+        rc = error_set(err, TENURE_EINVALID, "cron: there is no job");
     if (rc < 0)
         return rc;
     o.on_run = runner_on_run;

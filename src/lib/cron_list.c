@@ -107,6 +107,8 @@ int tenure_cron_list(tenure_client *c, const char *prefix, const char *name, str
     int rc = handle_enter_blocking(c, "cron", err);
     if (rc < 0)
         return rc;
+    if (!ret)
+        return error_set(err, TENURE_EINVALID, "cron: there is nowhere to put the list");
     if (!name || !name[0] || strchr(name, '/') || strlen(name) > NAME_MAX_LEN || strlen(prefix) > NAME_MAX_LEN)
         return error_set(err, TENURE_EINVALID, "cron: a name that is empty, has a slash or is too long");
     size_t prefix_len = strlen(prefix), name_len = strlen(name);
@@ -118,10 +120,8 @@ int tenure_cron_list(tenure_client *c, const char *prefix, const char *name, str
     tenure_get_free(r);
     if (rc == 0 && !list)
         rc = error_set(err, TENURE_ENOMEM, "cron: out of memory");
-    if (rc == 0 && ret)
+    if (rc == 0)
         *ret = list;
-    else
-        free(list);
     return rc;
 }
 
@@ -135,6 +135,8 @@ int tenure_cron_next(const char *schedule, const char *utc_offset, int64_t after
 {
     struct schedule s;
     int rc = schedule_parse(schedule, utc_offset, &s, err);
+    if (rc == 0 && !ret)
+        rc = error_set(err, TENURE_EINVALID, "schedule: there is nowhere to put the time");
     if (rc == 0 && (after < -SCHEDULE_TIME_MAX_S || after > SCHEDULE_TIME_MAX_S))
         rc = error_set(err, TENURE_EINVALID, "schedule: a time beyond the year 9999");
     if (rc == 0)

@@ -313,7 +313,8 @@ tenure_double_barrier *tenure_double_barrier_enter_start(tenure_client *c, const
 bool tenure_double_barrier_inside(const tenure_double_barrier *b)
 {
     tenure_double_barrier *own = (tenure_double_barrier *)b;
-    return !handle_is_forked(own->object.handle) && atomic_load(&own->inside) && lib_session_is_safe(own->on.session);
+    return own && !handle_is_forked(own->object.handle) && atomic_load(&own->inside) &&
+           lib_session_is_safe(own->on.session);
 }
 
 int tenure_double_barrier_leave(tenure_double_barrier *b, int64_t timeout_ms, struct tenure_error *err)

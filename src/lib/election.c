@@ -309,6 +309,8 @@ static int options_check(const char *name, const struct tenure_election_options 
     int rc = options_take(ret, sizeof *ret, options, "election", err);
     if (rc == 0 && (ret->wait_ms < 0 || ret->ttl_s < 0))
         rc = error_set(err, TENURE_EINVALID, "election '%.100s': a negative time", name);
+    if (rc == 0 && ret->proposal.len > 0 && !ret->proposal.data)
+        rc = error_set(err, TENURE_EINVALID, "election '%.100s': a proposal that has a length and no data", name);
     if (rc == 0 && ret->session && ret->ttl_s)
         rc = error_set(err, TENURE_EINVALID, "election '%.100s': a TTL beside a session, which has its own", name);
     return rc;
@@ -361,23 +363,29 @@ bool tenure_election_leads(const tenure_election *e)
 
 int64_t tenure_election_remaining_ms(const tenure_election *e)
 {
-    tn_ms until = atomic_load(&((tenure_election *)e)->safe_until);
+    tn_ms until = e ? atomic_load(&((tenure_election *)e)->safe_until) : 0;
     return until == 0 || handle_is_forked(e->object.handle) ? 0 : until - io_clock();
 }
 
 tenure_token tenure_election_token(const tenure_election *e)
 {
-    return atomic_load(&((tenure_election *)e)->token);
+    return e ? atomic_load(&((tenure_election *)e)->token) : 0;
 }
 
 int64_t tenure_election_lease(const tenure_election *e)
 {
-    return atomic_load(&((tenure_election *)e)->lease);
+    return e ? atomic_load(&((tenure_election *)e)->lease) : 0;
 }
 
 void tenure_election_why(const tenure_election *election, struct tenure_error *ret)
 {
     tenure_election *e = (tenure_election *)election;
+    if (!ret)
+        return;
+    if (!e) {
+        error_set(ret, TENURE_EINVALID, "the election is NULL");
+        return;
+    }
     pthread_mutex_lock(&e->key_mutex);
     *ret = e->why;
     pthread_mutex_unlock(&e->key_mutex);
@@ -386,7 +394,10 @@ void tenure_election_why(const tenure_election *election, struct tenure_error *r
 void tenure_election_key(const tenure_election *election, char *out, size_t size)
 {
     tenure_election *e = (tenure_election *)election;
-    if (size == 0)
+    if (!out || size == 0)
+        return;
+    out[0] = 0;
+    if (!e)
         return;
     pthread_mutex_lock(&e->key_mutex);
     size_t len = e->key ? strnlen(e->key, size - 1) : 0;
@@ -413,6 +424,8 @@ static const struct ask_type proclaim_type = {
 int tenure_election_proclaim(tenure_election *e, struct tenure_bytes proposal, struct tenure_error *err)
 {
     struct tenure_error own = {0};
+    if (!e || (proposal.len > 0 && !proposal.data))
+        return error_set(err, TENURE_EINVALID, "proclaim: the election, or the data of the proposal, is NULL");
     tenure_client *c = e->object.handle;
     err = err ? err : &own;
     int rc = handle_enter_blocking(c, "proclaim", err);

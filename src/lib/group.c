@@ -85,6 +85,8 @@ int tenure_group_set(tenure_presence *p, const char *data, struct tenure_error *
 {
     struct tenure_error own = {0};
     err = err ? err : &own;
+    if (!p)
+        return error_set(err, TENURE_EINVALID, "group: the presence is NULL");
     int rc = handle_enter(lib_presence_handle(p), err);
     char *value = rc < 0 ? NULL : value_of(data, lib_presence_since(p), err);
     if (!value)
@@ -182,6 +184,8 @@ int tenure_group_list(tenure_client *c, const char *prefix, const char *group, s
         .size = sizeof o, .prefix = true, .order = TENURE_ORDER_ASCEND, .sort = TENURE_SORT_KEY};
     err = err ? err : &own;
     int rc = handle_enter_blocking(c, "group", err);
+    if (rc == 0 && !ret)
+        rc = error_set(err, TENURE_EINVALID, "group: there is nowhere to put the list");
     char *path = rc < 0 ? NULL : path_of(prefix, group, "", err);
     if (!path)
         return err->code;
@@ -191,10 +195,8 @@ int tenure_group_list(tenure_client *c, const char *prefix, const char *group, s
         rc = error_set(err, TENURE_ENOMEM, "group: out of memory");
     tenure_get_free(r);
     free(path);
-    if (rc == 0 && ret)
+    if (rc == 0)
         *ret = list;
-    else
-        free(list);
     return rc;
 }
 
@@ -209,7 +211,7 @@ struct tenure_group_watch {
     struct object object;
     struct view *engine;
     struct tenure_group_watch_options o;
-    bool is_stopped, listed;
+    bool is_stopped, has_ended, listed;
     size_t path_len;
 };
 
@@ -229,6 +231,7 @@ static void end_without_memory(tenure_group_watch *w)
     struct tenure_error err;
     error_set(&err, TENURE_ENOMEM, "group: out of memory");
     end_view(w);
+    w->has_ended = true;
     if (w->o.on_end)
         w->o.on_end(w, err.code, &err, w->o.user);
 }
@@ -279,6 +282,7 @@ static void on_change(void *user, tn_rev revision, const struct view_change *cha
 static void on_end(void *user, int code, const struct tenure_error *error)
 {
     tenure_group_watch *w = user;
+    w->has_ended = true;
     if (w->o.on_end)
         w->o.on_end(w, code, error, w->o.user);
 }
@@ -292,7 +296,7 @@ static void stop(tenure_group_watch *w)
     object_changed(&w->object);
 }
 
-/* The program learns by on_end that the handle closes: the engine says so when its calls end. */
+/* The program learns by on_end that the handle closes: the engine says so when its calls end, the abort when there are none. */
 static void watch_object_close(struct object *o, tn_ms now)
 {
     (void)o, (void)now;
@@ -300,8 +304,14 @@ static void watch_object_close(struct object *o, tn_ms now)
 
 static void watch_object_abort(struct object *o, tn_ms now)
 {
+    tenure_group_watch *w = watch_of(o);
+    struct tenure_error err;
     (void)now;
-    stop(watch_of(o));
+    if (!w->has_ended && !w->is_stopped) {
+        error_set(&err, TENURE_ECLOSED, "group: the handle was closed");
+        on_end(w, err.code, &err);
+    }
+    stop(w);
 }
 
 static bool is_over(const struct object *o)
@@ -315,7 +325,27 @@ static void watch_object_free(struct object *o)
     free(watch_of(o));
 }
 
+static tn_ms watch_object_deadline(const struct object *o)
+{
+    return watch_of(o)->engine ? view_deadline(watch_of(o)->engine) : TN_MS_NEVER;
+}
+
+static void watch_object_tick(struct object *o, tn_ms now)
+{
+    if (watch_of(o)->engine)
+        view_tick(watch_of(o)->engine, now);
+}
+
+/* Other threads ask nothing of a watch. */
+static void publish(struct object *o)
+{
+    (void)o;
+}
+
 static const struct object_type watch_type = {
+    .deadline = watch_object_deadline,
+    .tick = watch_object_tick,
+    .publish = publish,
     .close = watch_object_close,
     .abort = watch_object_abort,
     .is_over = is_over,

@@ -23,7 +23,7 @@ static void complete(struct ask *k, int code, const struct tenure_error *err)
 }
 
 static const struct ask_type take_type = {
-    .what = "ids", .writes = true, .begin = number_begin, .result_free = free, .complete = complete};
+    .what = "ids", .writes = true, .answers = true, .begin = number_begin, .result_free = free, .complete = complete};
 
 static struct ask *take_ask(tenure_client *c, const char *name, int64_t n, const struct tenure_id_options *options,
                             struct tenure_error *err)
@@ -51,6 +51,8 @@ int tenure_ids_take(tenure_client *c, const char *name, int64_t n, const struct 
     struct tenure_error own = {0};
     err = err ? err : &own;
     int rc = handle_enter_blocking(c, "ids", err);
+    if (rc == 0 && !ret)
+        rc = error_set(err, TENURE_EINVALID, "ids: there is nowhere to put the first");
     struct ask *k = rc < 0 ? NULL : take_ask(c, name, n, o, err);
     if (!k)
         return err->code;
@@ -68,7 +70,7 @@ int tenure_ids_take_start(tenure_client *c, const char *name, int64_t n, const s
     err = err ? err : &own;
     int rc = handle_enter(c, err);
     struct ask *k = rc < 0 ? NULL : take_ask(c, name, n, o, err);
-    return k ? ask_start(k, (void (*)(void))cb, user, err) : err->code;
+    return ask_go(k, (void (*)(void))cb, user, err);
 }
 
 /* ---- a generator ---- */
@@ -124,6 +126,8 @@ static int refill(tenure_ids *ids, struct tenure_error *err)
 
 int tenure_ids_next(tenure_ids *ids, int64_t *ret, struct tenure_error *err)
 {
+    if (!ids || !ret)
+        return error_set(err, TENURE_EINVALID, "ids: the generator, or the place for an id, is NULL");
     int rc = handle_enter_blocking(ids->handle, "ids", err);
     if (rc < 0)
         return rc;

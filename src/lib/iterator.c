@@ -157,6 +157,7 @@ ASK_COMPLETE(page_complete, tenure_get_cb, struct tenure_get_result)
 static const struct ask_type page_type = {
     .is_awaited = true, /* or a page would be read that nobody got */
     .what = "range",
+    .answers = true,
     .begin = page_begin,
     .convert = page_convert,
     .result_free = free,
@@ -179,6 +180,8 @@ int tenure_range_iter_next(tenure_range_iter *it, struct tenure_get_result **ret
 {
     struct tenure_error own = {0};
     err = err ? err : &own;
+    if (!ret)
+        return error_set(err, TENURE_EINVALID, "range: there is nowhere to put the page");
     *ret = NULL;
     int rc = ask_finish(page_new(it, true, err), ret, err);
     if (rc != TENURE_ENOTFOUND)

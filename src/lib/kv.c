@@ -45,6 +45,7 @@ ASK_COMPLETE(get_complete, tenure_get_cb, struct tenure_get_result)
 
 static const struct ask_type get_type = {
     .what = "get",
+    .answers = true,
     .in_namespace = true,
     .begin = range_begin,
     .convert = get_convert,

@@ -76,6 +76,7 @@ ASK_COMPLETE(list_complete, tenure_lease_list_cb, struct tenure_lease_list)
 
 static const struct ask_type grant_type = {
     .what = "lease grant",
+    .answers = true,
     .in_namespace = true,
     .writes = true,
     .begin = grant_begin,
@@ -101,6 +102,7 @@ static const struct ask_type keepalive_type = {
 };
 static const struct ask_type ttl_type = {
     .what = "lease ttl",
+    .answers = true,
     .in_namespace = true,
     .begin = ttl_begin,
     .convert = ttl_convert,
@@ -109,6 +111,7 @@ static const struct ask_type ttl_type = {
 };
 static const struct ask_type list_type = {
     .what = "lease list",
+    .answers = true,
     .in_namespace = true,
     .begin = list_begin,
     .convert = list_convert,
@@ -136,6 +139,8 @@ int tenure_lease_grant(tenure_client *c, int64_t ttl_s, int64_t id, int64_t *ret
 {
     struct tenure_error own = {0};
     err = err ? err : &own;
+    if (id == 0 && !ret_id)
+        return error_set(err, TENURE_EINVALID, "lease grant: nobody would know the lease");
     struct ask *k = grant_new(c, true, ttl_s, id, err);
     if (!k)
         return err->code;

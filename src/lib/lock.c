@@ -754,30 +754,30 @@ tenure_client *lib_lock_handle(const tenure_lock *l)
 bool tenure_lock_held(const tenure_lock *lock)
 {
     tenure_lock *l = (tenure_lock *)lock;
-    return !handle_is_forked(l->object.handle) && atomic_load(&l->held) && lib_session_is_safe(l->on.session);
+    return l && !handle_is_forked(l->object.handle) && atomic_load(&l->held) && lib_session_is_safe(l->on.session);
 }
 
 int64_t tenure_lock_remaining_ms(const tenure_lock *lock)
 {
     tenure_lock *l = (tenure_lock *)lock;
-    if (handle_is_forked(l->object.handle) || !atomic_load(&l->held))
+    if (!l || handle_is_forked(l->object.handle) || !atomic_load(&l->held))
         return 0;
     return atomic_load(&l->on.session->safe_until) - io_clock();
 }
 
 tenure_token tenure_lock_token(const tenure_lock *lock)
 {
-    return atomic_load(&((tenure_lock *)lock)->token);
+    return lock ? atomic_load(&((tenure_lock *)lock)->token) : 0;
 }
 
 const char *tenure_lock_key(const tenure_lock *lock)
 {
-    return atomic_load(&((tenure_lock *)lock)->key);
+    return lock ? atomic_load(&((tenure_lock *)lock)->key) : "";
 }
 
 int64_t tenure_lock_lease(const tenure_lock *lock)
 {
-    return atomic_load(&((tenure_lock *)lock)->on.lease);
+    return lock ? atomic_load(&((tenure_lock *)lock)->on.lease) : 0;
 }
 
 /* ---- letting go ---- */
@@ -837,6 +837,8 @@ int tenure_with_lock(tenure_client *c, const char *name, const struct tenure_loc
 {
     struct tenure_error own = {0};
     err = err ? err : &own;
+    if (!work)
+        return error_set(err, TENURE_EINVALID, "lock: there is no work to do under it");
     tenure_lock *lock = tenure_lock_acquire(c, name, o, err);
     if (!lock)
         return err->code;

@@ -174,6 +174,8 @@ int tenure_lock_list(tenure_client *c, const char *name, const char *prefix, str
     tenure_client *root = c;
     view_of(&root); /* the keys are read, and shown, as the view has them */
     int rc = handle_enter_blocking(root, "lock list", err);
+    if (rc == 0 && !ret)
+        rc = error_set(err, TENURE_EINVALID, "lock list: there is nowhere to put it");
     if (rc == 0)
         rc = queue_check_name(prefix, name, err);
     if (rc < 0)
@@ -183,10 +185,8 @@ int tenure_lock_list(tenure_client *c, const char *name, const char *prefix, str
         return TENURE_ENOMEM;
     rc = read_queue(c, path, &list, err);
     free(memory);
-    if (rc == 0 && ret)
+    if (rc == 0)
         *ret = list;
-    else
-        free(list);
     return rc;
 }
 

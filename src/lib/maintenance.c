@@ -92,6 +92,7 @@ static void version_complete(struct ask *k, int code, const struct tenure_error 
 
 static const struct ask_type status_type = {
     .what = "status",
+    .answers = true,
     .begin = status_begin,
     .convert = status_convert,
     .result_free = free,
@@ -99,26 +100,27 @@ static const struct ask_type status_type = {
 };
 static const struct ask_type health_type = {
     .what = "health",
+    .answers = true,
     .begin = health_begin,
     .convert = health_convert,
     .result_free = free,
     .complete = health_complete,
 };
 
-#define TYPE(words, is_write, convert_fn, complete_fn)                                                                 \
+#define TYPE(words, kind, convert_fn, complete_fn)                                                                     \
     {                                                                                                                  \
-        .what = (words), .writes = (is_write), .begin = admin_begin, .convert = (convert_fn), .result_free = free,     \
+        .what = (words), .kind = true, .begin = admin_begin, .convert = (convert_fn), .result_free = free,             \
         .complete = (complete_fn)                                                                                      \
     }
 static const struct ask_type types[] = {
-    [CLIENT_ALARM_LIST] = TYPE("alarm list", false, alarms_convert, alarms_complete),
-    [CLIENT_ALARM_RAISE] = TYPE("alarm raise", true, alarms_convert, alarms_complete),
-    [CLIENT_ALARM_DISARM] = TYPE("alarm disarm", true, alarms_convert, alarms_complete),
-    [CLIENT_DEFRAGMENT] = TYPE("defragment", false, NULL, ask_complete_done),
-    [CLIENT_HASH] = TYPE("hash", false, hash_convert, hash_complete),
-    [CLIENT_HASH_KV] = TYPE("hash of keys", false, hash_kv_convert, hash_kv_complete),
-    [CLIENT_MOVE_LEADER] = TYPE("move leader", true, NULL, ask_complete_done),
-    [CLIENT_DOWNGRADE] = TYPE("downgrade", true, version_convert, version_complete),
+    [CLIENT_ALARM_LIST] = TYPE("alarm list", answers, alarms_convert, alarms_complete),
+    [CLIENT_ALARM_RAISE] = TYPE("alarm raise", writes, alarms_convert, alarms_complete),
+    [CLIENT_ALARM_DISARM] = TYPE("alarm disarm", writes, alarms_convert, alarms_complete),
+    [CLIENT_DEFRAGMENT] = {.what = "defragment", .begin = admin_begin, .complete = ask_complete_done},
+    [CLIENT_HASH] = TYPE("hash", answers, hash_convert, hash_complete),
+    [CLIENT_HASH_KV] = TYPE("hash of keys", answers, hash_kv_convert, hash_kv_complete),
+    [CLIENT_MOVE_LEADER] = TYPE("move leader", writes, NULL, ask_complete_done),
+    [CLIENT_DOWNGRADE] = TYPE("downgrade", writes, version_convert, version_complete),
 };
 
 /* ---- calls that name an endpoint ---- */
@@ -181,13 +183,11 @@ int tenure_health(tenure_client *c, size_t index, int64_t timeout_ms, bool *ret_
 {
     struct tenure_error own = {0};
     err = err ? err : &own;
-    struct ask *k = endpoint_new(c, &health_type, true, index, timeout_ms, err);
-    if (!k)
-        return err->code;
-    int rc = ask_block(k, err);
+    int64_t serving = 0;
+    int rc = ask_finish_number(endpoint_new(c, &health_type, true, index, timeout_ms, err),
+                               ret_serving ? &serving : NULL, err);
     if (rc == 0)
-        *ret_serving = k->a != 0;
-    ask_free(k);
+        *ret_serving = serving != 0;
     return rc;
 }
 
@@ -273,13 +273,10 @@ int tenure_hash(tenure_client *c, size_t index, int64_t timeout_ms, uint32_t *re
 {
     struct tenure_error own = {0};
     err = err ? err : &own;
-    struct ask *k = admin_at(c, true, CLIENT_HASH, index, timeout_ms, err);
-    if (!k)
-        return err->code;
-    int rc = ask_block(k, err);
+    int64_t hash = 0;
+    int rc = ask_finish_number(admin_at(c, true, CLIENT_HASH, index, timeout_ms, err), ret_hash ? &hash : NULL, err);
     if (rc == 0)
-        *ret_hash = (uint32_t)k->a;
-    ask_free(k);
+        *ret_hash = (uint32_t)hash;
     return rc;
 }
 
@@ -306,7 +303,7 @@ int tenure_hash_kv(tenure_client *c, size_t index, int64_t revision, int64_t tim
     struct tenure_error own = {0};
     struct tenure_hash_kv *result = NULL;
     err = err ? err : &own;
-    int rc = ask_finish(hash_kv_new(c, true, index, revision, timeout_ms, err), &result, err);
+    int rc = ask_finish(hash_kv_new(c, true, index, revision, timeout_ms, err), ret ? &result : NULL, err);
     if (rc == 0)
         *ret = *result;
     free(result);

@@ -580,7 +580,7 @@ int64_t tenure_multilock_remaining_ms(const tenure_multilock *all)
 {
     tenure_multilock *m = (tenure_multilock *)all;
     int64_t least = INT64_MAX;
-    if (handle_is_forked(m->object.handle) || !atomic_load(&m->held))
+    if (!m || handle_is_forked(m->object.handle) || !atomic_load(&m->held))
         return 0;
     for (size_t i = 0; i < m->n; i++) {
         int64_t left = tenure_lock_remaining_ms(atomic_load(&m->seen[i].lock));
@@ -596,12 +596,12 @@ bool tenure_multilock_held(const tenure_multilock *m)
 
 tenure_token tenure_multilock_token(const tenure_multilock *m, size_t index)
 {
-    return index < m->n ? atomic_load(&((tenure_multilock *)m)->seen[index].token) : 0;
+    return m && index < m->n ? atomic_load(&((tenure_multilock *)m)->seen[index].token) : 0;
 }
 
 const char *tenure_multilock_key(const tenure_multilock *m, size_t index)
 {
-    tenure_lock *l = index < m->n ? atomic_load(&((tenure_multilock *)m)->seen[index].lock) : NULL;
+    tenure_lock *l = m && index < m->n ? atomic_load(&((tenure_multilock *)m)->seen[index].lock) : NULL;
     return l ? tenure_lock_key(l) + m->strip : "";
 }
 

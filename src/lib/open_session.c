@@ -374,6 +374,8 @@ static bool is_safe(const tenure_session *s)
 enum tenure_session_state tenure_session_state(const tenure_session *session)
 {
     tenure_session *s = (tenure_session *)session;
+    if (!s)
+        return TENURE_SESSION_LOST;
     enum tenure_session_state state = (enum tenure_session_state)atomic_load(&s->state);
     if (state != TENURE_SESSION_CONNECTED && state != TENURE_SESSION_SUSPENDED)
         return state;
@@ -385,29 +387,29 @@ enum tenure_session_state tenure_session_state(const tenure_session *session)
 
 int tenure_session_fd(const tenure_session *s)
 {
-    return s->fd;
+    return s ? s->fd : -1;
 }
 
 int64_t tenure_session_remaining_ms(const tenure_session *s)
 {
-    if (!is_safe(s))
+    if (!s || !is_safe(s))
         return 0;
     return atomic_load(&s->on.session->safe_until) - io_clock();
 }
 
 int64_t tenure_session_lease(const tenure_session *s)
 {
-    return atomic_load(&((tenure_session *)s)->on.lease);
+    return s ? atomic_load(&((tenure_session *)s)->on.lease) : 0;
 }
 
 int64_t tenure_session_ttl_s(const tenure_session *s)
 {
-    return atomic_load(&((tenure_session *)s)->ttl_s);
+    return s ? atomic_load(&((tenure_session *)s)->ttl_s) : 0;
 }
 
 void tenure_session_beat(tenure_session *s)
 {
-    if (!handle_is_forked(s->object.handle) && s->on.session->has_gate)
+    if (s && !handle_is_forked(s->object.handle) && s->on.session->has_gate)
         lib_session_beat(s->on.session);
 }
 
@@ -460,6 +462,8 @@ void tenure_session_close_start(tenure_session *s)
 
 int tenure_session_leave(tenure_session *s, struct tenure_error *err)
 {
+    if (!s)
+        return error_set(err, TENURE_EINVALID, "session: NULL");
     tenure_client *c = s->object.handle;
     int rc = handle_enter(c, err);
     if (rc < 0)

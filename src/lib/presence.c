@@ -70,6 +70,27 @@ static void answer_waiters(tenure_presence *p, int code, const struct tenure_err
     }
 }
 
+static bool is_given_up(struct post *post)
+{
+    pthread_mutex_lock(&post->mutex);
+    bool given_up = post->is_given_up;
+    pthread_mutex_unlock(&post->mutex);
+    return given_up;
+}
+
+/* There are as many as threads that wait, however long the key does not stand. */
+static void forget_those_gone(tenure_presence *p)
+{
+    for (struct list *it = p->waiters.next, *next; it != &p->waiters; it = next) {
+        struct waiter *w = LIST_ENTRY(it, struct waiter, in_presence);
+        next = it->next;
+        if (!is_given_up(&w->post))
+            continue;
+        list_remove(&w->in_presence);
+        post_done(&w->post, TENURE_ETIMEOUT, NULL);
+    }
+}
+
 static void waiter_run(struct post *post, tn_ms now)
 {
     struct waiter *w = CONTAINER_OF(post, struct waiter, post);
@@ -78,8 +99,10 @@ static void waiter_run(struct post *post, tn_ms now)
         post_done(post, p->code ? p->code : TENURE_ECLOSED, &p->why);
     else if (p->engine && presence_stands(p->engine, now))
         post_done(post, 0, NULL);
-    else
+    else {
+        forget_those_gone(p);
         list_push_back(&p->waiters, &w->in_presence);
+    }
 }
 
 static void waiter_free(struct post *post)
@@ -89,6 +112,8 @@ static void waiter_free(struct post *post)
 
 int tenure_presence_await(tenure_presence *p, int64_t timeout_ms, struct tenure_error *err)
 {
+    if (!p)
+        return error_set(err, TENURE_EINVALID, "presence: NULL");
     tenure_client *c = p->object.handle;
     int rc = handle_enter_blocking(c, "presence", err);
     if (rc == 0 && timeout_ms < 0)
@@ -371,7 +396,8 @@ static void start_run(void *arg)
 
 static int check(bytes key, bytes value, const struct tenure_presence_options *o, struct tenure_error *err)
 {
-    if (key.len == 0 || key.len > KEY_MAX_LEN || value.len > VALUE_MAX_LEN)
+    if (!key.data || (value.len > 0 && !value.data) || key.len == 0 || key.len > KEY_MAX_LEN ||
+        value.len > VALUE_MAX_LEN)
         return error_set(err, TENURE_EINVALID, "presence: a key that is empty, or a key or value that is too long");
     if (o->ttl_s < 0 || o->ttl_s == 1 || o->ttl_s > LEASE_TTL_MAX_S || (unsigned)o->conflict > TENURE_CONFLICT_WAIT ||
         (o->marks && strlen(o->marks) > COMMIT_PREFIX_MAX))
@@ -434,13 +460,15 @@ static void set_run(void *arg)
 
 int tenure_presence_set(tenure_presence *p, struct tenure_bytes value, struct tenure_error *err)
 {
+    if (!p)
+        return error_set(err, TENURE_EINVALID, "presence: NULL");
     tenure_client *c = p->object.handle;
     struct set s = {.presence = p, .value = result_bytes_in(value), .code = TENURE_ECLOSED};
     int rc = handle_enter(c, err);
     if (rc < 0)
         return rc;
-    if (value.len > VALUE_MAX_LEN)
-        return error_set(err, TENURE_EINVALID, "presence: the value is too long");
+    if (value.len > VALUE_MAX_LEN || (value.len > 0 && !value.data))
+        return error_set(err, TENURE_EINVALID, "presence: a value that is too long, or has a length and no data");
     handle_sync(c, set_run, &s);
     return s.code ? error_set(err, s.code, "presence: %s", tenure_error_string(s.code)) : 0;
 }
@@ -449,8 +477,8 @@ int tenure_presence_set(tenure_presence *p, struct tenure_bytes value, struct te
 
 bool tenure_presence_stands(const tenure_presence *p)
 {
-    tn_ms until = atomic_load(&((tenure_presence *)p)->stands_until);
-    return !handle_is_forked(p->object.handle) && io_clock() < until;
+    tn_ms until = p ? atomic_load(&((tenure_presence *)p)->stands_until) : 0;
+    return until > 0 && !handle_is_forked(p->object.handle) && io_clock() < until;
 }
 
 /* ---- stopping ---- */

@@ -412,6 +412,12 @@ static int enter_blocking(tenure_queue *q, struct tenure_error *err)
     return handle_enter_blocking(q->object.handle, "queue", err);
 }
 
+static int enter_to_answer(tenure_queue *q, const void *ret, struct tenure_error *err)
+{
+    int rc = enter_blocking(q, err);
+    return rc == 0 && !ret ? error_set(err, TENURE_EINVALID, "queue: there is nowhere to put the answer") : rc;
+}
+
 static int enter(tenure_queue *q, struct tenure_error *err)
 {
     if (!q)
@@ -437,6 +443,10 @@ static struct queue_call *put_new(tenure_queue *q, struct tenure_bytes value,
     struct tenure_queue_put_options o;
     if (options_take(&o, sizeof o, options, "queue", err) < 0)
         return NULL;
+    if (value.len > 0 && !value.data) {
+        error_set(err, TENURE_EINVALID, "queue: a value that has a length and no data");
+        return NULL;
+    }
     if (o.delay_ms < 0 || o.due_ms < 0 || o.timeout_ms < 0) {
         error_set(err, TENURE_EINVALID, "queue: a negative time");
         return NULL;
@@ -501,7 +511,7 @@ int tenure_queue_take(tenure_queue *q, int64_t wait_ms, struct tenure_queue_item
 {
     struct tenure_error own = {0};
     err = err ? err : &own;
-    int rc = enter_blocking(q, err);
+    int rc = enter_to_answer(q, ret, err);
     if (rc < 0)
         return rc;
     struct queue_call *k = take_new(q, wait_ms, err);
@@ -513,6 +523,10 @@ tenure_wait *tenure_queue_take_start(tenure_queue *q, int64_t wait_ms, tenure_qu
 {
     if (enter(q, err) < 0)
         return NULL;
+    if (!cb) {
+        error_set(err, TENURE_EINVALID, "queue: nobody would be given the item");
+        return NULL;
+    }
     struct queue_call *k = take_new(q, wait_ms, err);
     if (!k)
         return NULL;
@@ -523,7 +537,7 @@ int tenure_queue_peek(tenure_queue *q, struct tenure_queue_item **ret, struct te
 {
     struct tenure_error own = {0};
     err = err ? err : &own;
-    int rc = enter_blocking(q, err);
+    int rc = enter_to_answer(q, ret, err);
     if (rc < 0)
         return rc;
     struct queue_call *k = take_new(q, -1, err);
@@ -537,7 +551,7 @@ int tenure_queue_length(tenure_queue *q, int64_t *ret, struct tenure_error *err)
 {
     struct tenure_error own = {0};
     err = err ? err : &own;
-    int rc = enter_blocking(q, err);
+    int rc = enter_to_answer(q, ret, err);
     if (rc < 0)
         return rc;
     struct queue_call *k = call_new(q, &length_type, 0, false, 0, err);

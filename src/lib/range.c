@@ -47,6 +47,8 @@ int range_of(const struct range_words *w, struct arena *a, struct key_range *ret
     bytes key = bytes_of(w->key.data, w->key.len);
     if (contradicts(w))
         return error_set(err, TENURE_EINVALID, "prefix, from_key and range_end: give one of them at most");
+    if ((key.len > 0 && !key.data) || (w->range_end.len > 0 && !w->range_end.data))
+        return error_set(err, TENURE_EINVALID, "the key, or its end, has a length and no data");
     if (key.len == 0 && !w->prefix && !w->from_key)
         return error_set(err, TENURE_EINVALID, "the key is empty");
     if (w->ns.len > 0)

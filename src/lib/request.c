@@ -33,6 +33,8 @@ int request_put(bytes ns, struct tenure_bytes key, struct tenure_bytes value, co
 {
     struct range_words words = {.key = key, .ns = ns};
     struct key_range one;
+    if (value.len > 0 && !value.data)
+        return error_set(err, TENURE_EINVALID, "a value that has a length and no data");
     if (o->ignore_value && value.len > 0)
         return error_set(err, TENURE_EINVALID, "a value together with ignore_value");
     if (o->ignore_lease && o->lease != 0)

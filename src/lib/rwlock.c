@@ -63,6 +63,8 @@ static void downgrade_run(struct post *p, tn_ms now)
 
 int tenure_rwlock_downgrade(tenure_lock *lock, struct tenure_error *err)
 {
+    if (!lock)
+        return error_set(err, TENURE_EINVALID, "downgrade: the lock is NULL");
     tenure_client *c = lib_lock_handle(lock);
     int rc = handle_enter_blocking(c, "downgrade", err);
     if (rc < 0)
@@ -101,6 +103,8 @@ static void start_run(void *arg)
 int tenure_rwlock_downgrade_start(tenure_lock *lock, void (*on_done)(tenure_lock *lock, int code, void *user),
                                   void *user, struct tenure_error *err)
 {
+    if (!lock)
+        return error_set(err, TENURE_EINVALID, "downgrade: the lock is NULL");
     struct start s = {.lock = lock, .on_done = on_done, .user = user, .err = err};
     int rc = handle_enter(lib_lock_handle(lock), err);
     if (rc < 0)

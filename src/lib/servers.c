@@ -105,6 +105,8 @@ static int count(tenure_client *c, struct count *n, struct tenure_error *err)
 static int give(void *ret, const void *all, size_t all_size, struct tenure_error *err)
 {
     size_t size;
+    if (!ret)
+        return error_set(err, TENURE_EINVALID, "stats: there is nowhere to put them");
     memcpy(&size, ret, sizeof size);
     if (size < sizeof size)
         return error_set(err, TENURE_EINVALID, "stats: size is not set to the size of the struct");

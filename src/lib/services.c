@@ -35,18 +35,18 @@ ASK_COMPLETE(lock_complete, tenure_v3_lock_cb, struct tenure_v3_lock)
 ASK_COMPLETE(leader_complete, tenure_v3_leader_cb, struct tenure_v3_leader)
 ASK_COMPLETE(leading_complete, tenure_get_cb, struct tenure_get_result)
 
-#define TYPE(words, is_write, convert_fn, complete_fn)                                                                 \
+#define TYPE(words, is_write, does_answer, convert_fn, complete_fn)                                                    \
     {                                                                                                                  \
-        .what = (words), .writes = (is_write), .begin = begin, .convert = (convert_fn), .result_free = free,           \
-        .complete = (complete_fn)                                                                                      \
+        .what = (words), .writes = (is_write), .answers = (does_answer), .begin = begin, .convert = (convert_fn),      \
+        .result_free = free, .complete = (complete_fn)                                                                 \
     }
 static const struct ask_type types[] = {
-    [CLIENT_V3_LOCK] = TYPE("v3 lock", true, lock_convert, lock_complete),
-    [CLIENT_V3_UNLOCK] = TYPE("v3 unlock", true, NULL, ask_complete_done),
-    [CLIENT_V3_CAMPAIGN] = TYPE("v3 campaign", true, leader_convert, leader_complete),
-    [CLIENT_V3_PROCLAIM] = TYPE("v3 proclaim", true, NULL, ask_complete_done),
-    [CLIENT_V3_LEADER] = TYPE("v3 leader", false, leading_convert, leading_complete),
-    [CLIENT_V3_RESIGN] = TYPE("v3 resign", true, NULL, ask_complete_done),
+    [CLIENT_V3_LOCK] = TYPE("v3 lock", true, true, lock_convert, lock_complete),
+    [CLIENT_V3_UNLOCK] = TYPE("v3 unlock", true, false, NULL, ask_complete_done),
+    [CLIENT_V3_CAMPAIGN] = TYPE("v3 campaign", true, true, leader_convert, leader_complete),
+    [CLIENT_V3_PROCLAIM] = TYPE("v3 proclaim", true, false, NULL, ask_complete_done),
+    [CLIENT_V3_LEADER] = TYPE("v3 leader", false, true, leading_convert, leading_complete),
+    [CLIENT_V3_RESIGN] = TYPE("v3 resign", true, false, NULL, ask_complete_done),
 };
 
 /* ---- requests: NULL with err filled ---- */
@@ -63,6 +63,11 @@ static struct ask *enter(tenure_client *c, bool blocks, enum client_service_kind
 /* False: k is freed and err filled. */
 static bool keep(struct ask *k, struct tenure_bytes s, bytes *ret, struct tenure_error *err)
 {
+    if (s.len > 0 && !s.data) {
+        error_set(err, TENURE_EINVALID, "a length and no data");
+        ask_drop(k, err);
+        return false;
+    }
     *ret = ask_keep(k, result_bytes_in(s));
     if (ret->data || s.len == 0)
         return true;

@@ -130,7 +130,7 @@ tenure_v3_observer *tenure_v3_observer_start(tenure_client *c, struct tenure_byt
     struct start s = {.handle = c, .name = name, .err = err ? err : &own};
     if (handle_enter(c, err) < 0 || options_take(&s.o, sizeof s.o, o, "observe", err) < 0)
         return NULL;
-    if (name.len == 0) {
+    if (name.len == 0 || !name.data) {
         error_set(err, TENURE_EINVALID, "observe: the name is empty");
         return NULL;
     }

@@ -90,6 +90,8 @@ int tenure_snapshot_start(tenure_client *c, size_t index, int64_t timeout_ms, te
 {
     struct tenure_error own = {0};
     err = err ? err : &own;
+    if (!cb)
+        return error_set(err, TENURE_EINVALID, "snapshot: nobody would hear of its end");
     struct ask *k = snapshot_new(c, false, index, timeout_ms, on_piece_cb, user, err);
     return ask_go(k, (void (*)(void))cb, user, err);
 }

@@ -54,6 +54,8 @@ static int64_t left_ms(const tenure_stm_view *v)
 static int check_key(tenure_stm_view *v, struct tenure_bytes key)
 {
     struct tenure_error why;
+    if (!v)
+        return TENURE_EINVALID;
     if (v->code || key.len > 0)
         return v->code;
     error_set(&why, TENURE_EINVALID, "stm: the key is empty");
@@ -126,6 +128,8 @@ int tenure_stm_fetch(tenure_stm_view *v, const struct tenure_bytes *keys, size_t
     struct tenure_bytes unknown[FETCH_MAX];
     size_t n_unknown = 0;
     struct kv kv;
+    if (!v || (n > 0 && !keys))
+        return TENURE_EINVALID;
     int rc = v->code;
     for (size_t i = 0; rc == 0 && i < n; i++) {
         rc = check_key(v, keys[i]);
@@ -179,7 +183,7 @@ int tenure_stm_delete(tenure_stm_view *v, struct tenure_bytes key)
 
 int64_t tenure_stm_attempt(const tenure_stm_view *v)
 {
-    return v->attempt;
+    return v ? v->attempt : 0;
 }
 
 /* ---- the commit ---- */
@@ -367,6 +371,8 @@ int tenure_stm(tenure_client *c, const struct tenure_stm_options *options, int (
     int rc = handle_enter_blocking(c, "stm", err);
     rc = rc < 0 ? rc : options_take(&o, sizeof o, options, "stm", err);
     rc = rc < 0 ? rc : check_options(&o, err);
+    if (rc == 0 && !body)
+        rc = error_set(err, TENURE_EINVALID, "stm: there is no function");
     if (rc < 0)
         return rc;
     tenure_stm_view v = {.handle = c, .until = io_clock() + o.timeout_ms};

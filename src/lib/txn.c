@@ -118,8 +118,11 @@ static void add_compare(tenure_txn *t, const struct tenure_compare *given)
         .result = (int32_t)given->cmp,
         .target = (int32_t)given->target,
         .number = given->number,
-        .value = keep(t, result_bytes_in(given->value)),
     };
+    if (given->value.len > 0 && !given->value.data)
+        fail(t, TENURE_EINVALID, "a value that has a length and no data");
+    else
+        c.value = keep(t, result_bytes_in(given->value));
     if (!is_comparison(given))
         fail(t, TENURE_EINVALID, "unknown comparison");
     if (t->error || !taken(t, range_of(&words, &t->arena, &c.range, &t->why)))

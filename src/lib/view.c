@@ -77,7 +77,7 @@ tenure_client *tenure_namespace(tenure_client *c, struct tenure_bytes prefix, st
     bytes outer = view_of(&c);
     if (handle_enter(c, err) < 0)
         return NULL;
-    if (prefix.len == 0 || memchr(prefix.data, 0, prefix.len)) {
+    if (prefix.len == 0 || !prefix.data || memchr(prefix.data, 0, prefix.len)) {
         error_set(err, TENURE_EINVALID, "namespace: the prefix is empty, or has a byte 0 in it");
         return NULL;
     }

@@ -69,7 +69,8 @@ static void on_settled(void *owner, const struct commit_result *r)
     struct errand *t = owner;
     tn_ms now = client_now(t->client);
     t->maybe = false;
-    if (r->outcome == COMMIT_FAILED && r->code == TENURE_ELOST && r->error->applied == TENURE_APPLIED_NO) {
+    if (r->outcome == COMMIT_FAILED && r->code == TENURE_ELOST) {
+        t->maybe = r->error->applied == TENURE_APPLIED_MAYBE;
         session_is_gone(t, now);
     } else if (r->outcome == COMMIT_FAILED && !settle_of(t)->stopped && commit_may_retry(r)) {
         errand_retry(t, now);

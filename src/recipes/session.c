@@ -637,7 +637,7 @@ void session_close(struct session *s, tn_ms now)
         revoke(s, now);
     if (was_lost)
         return;
-    error_set(&s->why, TENURE_ECLOSED, "session closed");
+    error_set(&s->why, TENURE_ELOST, "session closed");
     end_objects(s, now);
 }
 
@@ -657,7 +657,7 @@ void session_leave(struct session *s, tn_ms now)
     closed(s, 0);
     if (was_lost)
         return;
-    error_set(&s->why, TENURE_ECLOSED, "session left");
+    error_set(&s->why, TENURE_ELOST, "session left");
     end_objects(s, now);
 }
 

@@ -114,7 +114,7 @@ static void closing_one_revokes_it_and_what_is_on_it_is_lost(void **state)
     close_session(s);
     assert_false(tenure_lock_held(l));
     await_flag(&loss.lost);
-    assert_int_equal(loss.why, TENURE_ECLOSED);
+    assert_int_equal(loss.why, TENURE_ELOST);
     assert_int_equal(tenure_unlock(l, &err), TENURE_ELOST);
     tenure_lock *next = lock_on(other, "closing", NULL); /* at once, not in a minute */
     no_error(tenure_unlock(next, &err), &err);
@@ -158,6 +158,34 @@ static void on_stopped(tenure_election *e, int code, const struct tenure_error *
     atomic_store((atomic_int *)user + 1, code);
 }
 
+static void on_waited(tenure_lock *l, int code, tenure_token token, const struct tenure_error *err, void *user)
+{
+    struct loss *x = user;
+    (void)l, (void)token;
+    x->why = code == err->code ? code : 0;
+    atomic_store(&x->lost, 1);
+}
+
+static void who_waits_on_one_that_is_closed_is_told_that_it_is_lost(void **state)
+{
+    tenure_client *c = open_on(*state), *other = open_on(*state);
+    struct tenure_error err = {0};
+    struct loss loss = {0};
+    tenure_lock *held = lock_on(other, "waited for", NULL);
+    tenure_session *s =
+        open_session(c, &(struct tenure_session_options){.size = sizeof(struct tenure_session_options), .own = 1});
+    struct tenure_lock_options lo = {.size = sizeof lo, .session = s, .on_acquired = on_waited, .user = &loss};
+    tenure_lock *l = tenure_lock_start(c, "waited for", &lo, &err);
+    assert_non_null(l);
+    close_session(s);
+    await_flag(&loss.lost);
+    assert_int_equal(loss.why, TENURE_ELOST);
+    assert_int_equal(tenure_unlock(l, &err), 0);
+    no_error(tenure_unlock(held, &err), &err);
+    tenure_close(c);
+    tenure_close(other);
+}
+
 static void an_election_on_it_ends_with_it(void **state)
 {
     tenure_client *c = open_on(*state);
@@ -179,7 +207,7 @@ static void an_election_on_it_ends_with_it(void **state)
     await_flag(&seen[0]);
     close_session(s);
     await_flag(&seen[1]);
-    assert_int_equal(seen[1], TENURE_ECLOSED);
+    assert_int_equal(seen[1], TENURE_ELOST);
     assert_false(tenure_election_leads(second));
     tenure_election_stop(second);
     tenure_close(c);
@@ -361,6 +389,7 @@ int main(void)
         cmocka_unit_test(the_shared_one_is_that_of_the_locks_and_outlives_its_object),
         cmocka_unit_test(closing_one_revokes_it_and_what_is_on_it_is_lost),
         cmocka_unit_test(a_lock_on_a_session_that_has_ended_is_refused),
+        cmocka_unit_test(who_waits_on_one_that_is_closed_is_told_that_it_is_lost),
         cmocka_unit_test(an_election_on_it_ends_with_it),
         cmocka_unit_test(a_successor_resumes_what_was_left),
         cmocka_unit_test(a_program_that_gives_no_sign_of_life_loses_it),

@@ -919,6 +919,33 @@ static void marks_that_went_do_not_end_a_claim(void **state)
     ends(a, 0);
 }
 
+static enum fake_fault lose_first_txn(void *user, struct client *client, unsigned n, const char *what)
+{
+    bool first = strncmp(what, "txn", 3) == 0 && (*(int *)user)++ == 0;
+    (void)client, (void)n;
+    return first ? FAKE_LOSE_REPLY : FAKE_FINE;
+}
+
+/* Whether it was carried out nobody can tell any more; that the claim has ended is not said. */
+static void an_acknowledgement_whose_marks_are_lost_says_maybe(void **state)
+{
+    (void)state;
+    int txns = 0;
+    put(b, "x");
+    ends(b, 0);
+    take(a);
+    gets(a, "x");
+    a->env.marks = d->marks;
+    fake_set_judge(lose_first_txn, &txns);
+    settle(a, ITEM_ACK);
+    fake_run(5);
+    assert_int_equal(keys_under("/queues"), 0);
+    assert_true(fake_revoke(session_lease(d->session)));
+    ends(a, TENURE_EUNAVAILABLE);
+    assert_int_equal(a->applied, TENURE_APPLIED_MAYBE);
+    a->env.marks = a->marks;
+}
+
 #define FIFO(name)     cmocka_unit_test_setup_teardown(name, begin_fifo, end)
 #define PRIORITY(name) cmocka_unit_test_setup_teardown(name, begin_priority, end)
 #define DELAY(name)    cmocka_unit_test_setup_teardown(name, begin_delay, end)
@@ -946,6 +973,7 @@ int main(void)
         WORK(work_that_kills_its_workers_is_buried),
         WORK(a_claim_with_a_time_of_its_own_runs_out),
         WORK(marks_that_went_do_not_end_a_claim),
+        WORK(an_acknowledgement_whose_marks_are_lost_says_maybe),
         FIFO(an_item_is_had_once_with_a_fault_at_each_call),
         WORK(work_is_done_once_with_a_fault_at_each_call),
         cmocka_unit_test(nothing_is_lost_or_doubled_whatever_happens),

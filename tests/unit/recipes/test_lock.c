@@ -532,7 +532,7 @@ static void nobody_is_told_held_who_is_not_any_more(void **state)
     open_two(fake_client("Q"), &h, &first, &second);
     fake_run(200);
     assert_int_equal(h.first_code, 0);
-    assert_int_equal(h.second_code, TENURE_ECLOSED);
+    assert_int_equal(h.second_code, TENURE_ELOST);
     assert_int_equal(h.lost, 1);
     close_two(&h);
 }
