@@ -598,7 +598,10 @@ struct cron *cron_free(struct cron *k)
 
 tn_ms cron_deadline(const struct cron *k)
 {
-    return k->state == CRON_OVER ? TN_MS_NEVER : k->look_at;
+    if (k->state == CRON_OVER)
+        return TN_MS_NEVER;
+    tn_ms list_at = k->view ? view_deadline(k->view) : TN_MS_NEVER;
+    return list_at < k->look_at ? list_at : k->look_at;
 }
 
 void cron_tick(struct cron *k, tn_ms now, int64_t wall_ms)
@@ -606,6 +609,8 @@ void cron_tick(struct cron *k, tn_ms now, int64_t wall_ms)
     struct session *s = k->object.session;
     k->now_seen = now;
     k->wall_seen = wall_ms;
+    if (k->view)
+        view_tick(k->view, now);
     if (now >= k->look_at && k->state != CRON_OVER)
         consider(k, now);
     if (s)

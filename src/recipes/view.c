@@ -4,10 +4,11 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "base/backoff.h"
 #include "recipes/op.h"
 
-enum view_state { VIEW_LISTING, VIEW_WATCHING, VIEW_ENDED };
-enum { CAP_MIN = 16 };
+enum view_state { VIEW_LISTING, VIEW_RESTING, VIEW_WATCHING, VIEW_ENDED };
+enum { CAP_MIN = 16, AGAIN_MIN_MS = 50, AGAIN_MAX_MS = 2000 };
 
 struct entry {
     struct kv kv;
@@ -26,6 +27,9 @@ struct view {
     bool listed;
     struct op *op;
     struct client_watch *watch;
+    tn_ms list_at; /* RESTING: when the list is asked for again */
+    struct backoff backoff;
+    struct rng rng;
 
     struct view_change *changes; /* of the revision being applied */
     struct entry **old;          /* what they replaced, to be freed when they were told */
@@ -278,18 +282,27 @@ static int merge(struct view *v, const struct range_resp *r)
     return rc;
 }
 
+/* An endpoint that lags behind, or nobody there, will not be otherwise at once. */
+static void rest(struct view *v)
+{
+    v->state = VIEW_RESTING;
+    v->list_at = client_now(v->client) + backoff_failure(&v->backoff, &v->rng);
+}
+
 static void listed(struct view *v, const struct client_result *r)
 {
     struct tenure_error err = {0};
     bool lags = r->code == 0 && r->range->revision < v->revision;
-    int rc = lags || op_may_retry(r) ? list(v, client_now(v->client), &err) : r->code;
-    if (rc) {
-        view_end(v, rc, r->code && rc == r->code ? r->error : &err);
+    if (lags || op_may_retry(r)) {
+        rest(v);
         return;
     }
-    if (r->code || lags)
+    if (r->code) {
+        view_end(v, r->code, r->error);
         return;
-    rc = merge(v, r->range);
+    }
+    backoff_success(&v->backoff);
+    int rc = merge(v, r->range);
     v->revision = r->range->revision;
     if (rc)
         end_with(v, rc);
@@ -313,6 +326,20 @@ static int list(struct view *v, tn_ms now, struct tenure_error *err)
     return op_range(&v->op, v->client, &req, NULL, on_listed, v, now, err);
 }
 
+tn_ms view_deadline(const struct view *v)
+{
+    return v->state == VIEW_RESTING ? v->list_at : TN_MS_NEVER;
+}
+
+void view_tick(struct view *v, tn_ms now)
+{
+    if (v->state != VIEW_RESTING || now < v->list_at)
+        return;
+    v->state = VIEW_LISTING;
+    if (list(v, now, NULL))
+        rest(v);
+}
+
 /* ---- life ---- */
 
 int view_start(struct client *c, struct key_range range, const struct view_callbacks *cb, void *user, tn_ms now,
@@ -325,6 +352,8 @@ int view_start(struct client *c, struct key_range range, const struct view_callb
     v->client = c;
     v->cb = *cb;
     v->user = user;
+    backoff_init(&v->backoff, AGAIN_MIN_MS, AGAIN_MAX_MS);
+    rng_init(&v->rng, client_random(c));
     v->key = bytes_of(memory, range.key.len);
     v->range_end = bytes_of(memory + range.key.len, range.range_end.len);
     if (range.key.len)

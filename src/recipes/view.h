@@ -1,12 +1,13 @@
 /* An exact copy of a range of keys, and each change of it: listed at a revision, watched from the next one on.
  *
- *   LISTING --listed--> WATCHING --the watch cannot go on--> LISTING    and from both: ENDED
+ *   LISTING --listed--> WATCHING --the watch cannot go on--> LISTING    and from all: ENDED
+ *         <--in a while-- RESTING <--the endpoint lags, or nobody is there--
  *
  * A watch that ends by compaction, or because too many events wait, is replaced by a new list; what lies between is told as
  * the difference, so applying all changes to the first list always gives what the servers hold (W16). Lost connections are
  * the client's business. An end is: denied, closed, no memory, more than VIEW_KEYS_MAX keys or VIEW_BYTES_MAX bytes.
  *
- * Pure; thread: the client's. Callbacks come from client_deliver; each may stop the view.
+ * Pure; thread: the client's. Callbacks come from client_deliver; each may stop the view. Its driver ticks it.
  */
 #ifndef RECIPES_VIEW_H
 #define RECIPES_VIEW_H
@@ -34,6 +35,9 @@ int view_start(struct client *c, struct key_range range, const struct view_callb
                struct view **ret, struct tenure_error *err) MUST_USE;
 /* No callback comes after it. NULL is fine; NULL. */
 struct view *view_stop(struct view *v, tn_ms now);
+
+tn_ms view_deadline(const struct view *v); /* TN_MS_NEVER = none */
+void view_tick(struct view *v, tn_ms now); /* calls nobody back */
 
 tn_rev view_revision(const struct view *v); /* 0 = nothing was listed yet */
 size_t view_count(const struct view *v);

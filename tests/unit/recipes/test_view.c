@@ -54,10 +54,24 @@ static int begin(void **state)
 static int end(void **state)
 {
     (void)state;
+    fake_remove_ticker(&view);
     view = view_stop(view, fake_now());
     fake_run(10000);
     fake_end();
     return 0;
+}
+
+static tn_ms deadline(const void *object)
+{
+    struct view *v = *(struct view *const *)object;
+    return v ? view_deadline(v) : TN_MS_NEVER;
+}
+
+static void tick(void *object, tn_ms now)
+{
+    struct view *v = *(struct view **)object;
+    if (v)
+        view_tick(v, now);
 }
 
 static void start(void)
@@ -65,6 +79,7 @@ static void start(void)
     static const struct view_callbacks cb = {.on_change = on_change, .on_end = on_end};
     struct key_range range = {bytes_str("g/"), bytes_str("g0")};
     assert_int_equal(view_start(c, range, &cb, NULL, fake_now(), &view, NULL), 0);
+    fake_add_ticker(c, deadline, tick, &view);
 }
 
 /* And forgets it. */
@@ -147,6 +162,51 @@ static void a_list_from_the_past_is_asked_for_again(void **state)
     assert_int_equal(view_count(view), 1);
 }
 
+static enum fake_fault always_stale(void *user, struct client *client, unsigned n, const char *what)
+{
+    (void)n, (void)what;
+    ++*(unsigned *)user;
+    fake_stale_list(client);
+    return FAKE_FINE;
+}
+
+static void an_endpoint_that_lags_is_asked_again_in_a_while(void **state)
+{
+    (void)state;
+    unsigned lists = 0;
+    fake_put("g/a", "1", 0);
+    start();
+    fake_run(10);
+    told("+g/a=1 ; ");
+    fake_set_judge(always_stale, &lists);
+    fake_overflow_watches(c);
+    fake_put("g/b", "2", 0);
+    fake_run(10000);
+    assert_in_range(lists, 5, 15); /* 50 ms, 100 ms … 2 s */
+    told("");
+    fake_set_judge(NULL, NULL);
+    fake_run(3000);
+    told("+g/b=2 ; ");
+    assert_int_equal(ended, 0);
+}
+
+static void a_view_that_rests_can_be_stopped(void **state)
+{
+    (void)state;
+    unsigned lists = 0;
+    fake_put("g/a", "1", 0);
+    start();
+    fake_run(10);
+    fake_set_judge(always_stale, &lists);
+    fake_overflow_watches(c);
+    fake_run(100);
+    view = view_stop(view, fake_now());
+    unsigned before = lists;
+    fake_run(10000);
+    assert_int_equal(lists, before);
+    fake_set_judge(NULL, NULL);
+}
+
 static void it_can_be_stopped_in_its_callback(void **state)
 {
     (void)state;
@@ -185,6 +245,8 @@ int main(void)
         TEST(an_empty_range_is_told_as_well),
         TEST(what_was_missed_is_told_as_the_difference_W16),
         TEST(a_list_from_the_past_is_asked_for_again),
+        TEST(an_endpoint_that_lags_is_asked_again_in_a_while),
+        TEST(a_view_that_rests_can_be_stopped),
         TEST(it_can_be_stopped_in_its_callback),
         TEST(who_may_not_read_is_told),
     };
