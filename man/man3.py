@@ -96,13 +96,14 @@ def prose(text):
 def page(path):
     """The page's text, and the functions it describes."""
     name = f"tenure/{path.name}"
+    library = "tenure-testkit" if path.name == "testkit.h" else "libtenure"
     text = path.read_text()
     opening = re.match(r"/\*.*?\*/", text, flags=re.S)[0]
     about = comment_text(opening)
     first = about.split("\n\n")[0]
     short = re.split(r"(?<=\.)\s", " ".join(first.split()))[0].rstrip(".")
     out = [f'.TH "TENURE_{path.name.upper()}" 3 "" "Tenure {version()}" "Tenure\'s library"', ".nh", ".SH NAME", escape(f"{name} - {short}"),
-           ".SH SYNOPSIS", ".nf", f".B #include <{name}>", ".fi", ".PP", escape("Link with `pkg-config --libs libtenure`."),
+           ".SH SYNOPSIS", ".nf", f".B #include <{name}>", ".fi", ".PP", escape(f"Link with `pkg-config --libs {library}`."),
            ".SH DESCRIPTION", prose(about)]
     found = []
     for comment, code in parts(text[len(opening):]):

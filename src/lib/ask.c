@@ -30,7 +30,7 @@ static tn_ms deadline_of(const tenure_client *c, int64_t timeout_ms)
 {
     if (timeout_ms == 0)
         timeout_ms = c->call_timeout_ms;
-    return io_clock() + (timeout_ms < TIMEOUT_MAX_MS ? timeout_ms : TIMEOUT_MAX_MS);
+    return handle_clock(c) + (timeout_ms < TIMEOUT_MAX_MS ? timeout_ms : TIMEOUT_MAX_MS);
 }
 
 struct ask *ask_new(tenure_client *c, const struct ask_type *type, int64_t timeout_ms, struct tenure_error *err)

@@ -73,7 +73,7 @@ static struct errand *begin(tenure_wait *w, tn_ms now, struct tenure_error *err)
 {
     struct barrier_call *k = call_of(w);
     (void)now;
-    char *value = lock_value_new(k->o.purpose ? k->o.purpose : w->handle->purpose);
+    char *value = lock_value_new(k->o.purpose ? k->o.purpose : w->handle->purpose, handle_wall_ms(w->handle));
     if (!value) {
         error_set(err, TENURE_ENOMEM, "barrier: out of memory");
         return NULL;

@@ -7,6 +7,7 @@
  *
  *     blocking   the loop's thread stops its loop and ends; who closed joins it, or it frees the handle itself
  *     poll       within tenure_close, or, begun by tenure_close_start, in a tenure_turn
+ *     kit        within tenure_close, which moves the test kit's world; begun by tenure_close_start, in one of its turns
  *     uv         when libuv has let go of the last of our handles on the program's loop
  */
 #include <stdlib.h>
@@ -40,7 +41,7 @@ void handle_abandon(tenure_client *c)
     c->state = HANDLE_CLOSED;
     objects_free(c);
     client_free(c->engine);
-    if (c->loop)
+    if (c->loop || c->kit)
         driver_stop(c);
     if (c->loop && c->kind == HANDLE_UV) {
         io_loop_close(c->loop, NULL, NULL);
@@ -108,8 +109,9 @@ static void close_begin(void *arg)
     tenure_client *c = arg;
     if (c->state != HANDLE_OPEN)
         return;
+    bool at_once = c->kit && !c->kit->closing(c->kit_user);
     c->state = HANDLE_CLOSING;
-    c->close_at = handle_now(c) + c->close_timeout_ms;
+    c->close_at = handle_now(c) + (at_once ? 0 : c->close_timeout_ms);
 }
 
 struct close_start {
@@ -183,12 +185,33 @@ static void close_poll(tenure_client *c)
     handle_free(c);
 }
 
+/* Patience ends where no answer can come because the kit's world stands still. */
+static void close_kit(tenure_client *c)
+{
+    close_begin(c);
+    handle_wants_turn(c);
+    for (bool begins = true; c->state != HANDLE_CLOSED && c->kit->wait(c->kit_user, TN_MS_NEVER, begins);)
+        begins = false;
+    if (c->state != HANDLE_CLOSED)
+        lib_kit_end(c);
+    else
+        handle_free(c);
+}
+
+void lib_kit_end(tenure_client *c)
+{
+    close_begin(c);
+    c->close_at = handle_now(c);
+    c->is_detached = true; /* frees itself in the turn */
+    lib_kit_turn(c);
+}
+
 /* On the program's uv loop, and, against the rules, in a callback: it is closed a little later then. */
 static bool must_not_wait(const tenure_client *c)
 {
     if (c->kind == HANDLE_BLOCKING)
         return handle_on_loop(c);
-    return c->kind == HANDLE_UV || c->in_turn;
+    return c->kind == HANDLE_UV || c->in_turn || (c->kit && c->kit->may_wait(c->kit_user, "close", NULL) < 0);
 }
 
 void tenure_close(tenure_client *c)
@@ -203,6 +226,8 @@ void tenure_close(tenure_client *c)
         tenure_close_start(c, NULL, NULL);
     else if (c->kind == HANDLE_POLL)
         close_poll(c);
+    else if (c->kind == HANDLE_KIT)
+        close_kit(c);
     else
         close_blocking(c);
 }

@@ -169,7 +169,7 @@ static int engine_new(tenure_double_barrier *b, const struct pass *pass, struct 
     int rc = lib_session_use(c, b->o.ttl_s ? b->o.ttl_s : TTL_DEFAULT_S, &b->on, err);
     if (rc < 0)
         return rc;
-    char *value = lock_value_new(b->o.purpose ? b->o.purpose : c->purpose);
+    char *value = lock_value_new(b->o.purpose ? b->o.purpose : c->purpose, handle_wall_ms(c));
     if (!value)
         return error_set(err, TENURE_ENOMEM, "barrier: out of memory");
     struct double_barrier_options o = {

@@ -23,8 +23,9 @@
 struct conn {
     struct list link;
     tenure_client *handle;
-    struct io_stream *stream;
+    struct io_stream *stream; /* NULL in the test kit */
     uint32_t id;
+    bool is_up;    /* in the test kit: it takes bytes */
     int fd;        /* as noted for a child of fork; -1 = not connected yet */
     bool is_dirty; /* the engine has bytes for it */
 };
@@ -41,20 +42,28 @@ static tn_ms advance(tenure_client *c, tn_ms now)
 
 tn_ms handle_now(tenure_client *c)
 {
-    return c->in_turn ? c->now : advance(c, io_clock());
+    return c->in_turn ? c->now : advance(c, handle_clock(c));
+}
+
+static void turn_request(tenure_client *c)
+{
+    if (c->kit)
+        c->kit->wants_turn(c->kit_user);
+    else
+        io_turn_request(c->loop);
 }
 
 void handle_wants_turn(tenure_client *c)
 {
     if (!c->in_turn && c->state != HANDLE_CLOSED)
-        io_turn_request(c->loop);
+        turn_request(c);
 }
 
 static tn_ms turn_begin(tenure_client *c)
 {
     if (!c->in_turn) {
         c->in_turn = true;
-        objects_tick(c, advance(c, io_now(c->loop)));
+        objects_tick(c, advance(c, c->kit ? handle_clock(c) : io_now(c->loop)));
     }
     return c->now;
 }
@@ -76,6 +85,8 @@ static void conn_free(struct conn *k)
 {
     if (k->fd >= 0)
         fork_forget_socket(k->handle, k->fd);
+    if (k->handle->kit)
+        k->handle->kit->close(k->handle->kit_user, k->id);
     io_stream_close(k->stream);
     list_remove(&k->link);
     free(k);
@@ -88,20 +99,26 @@ static const char *reason(const char *text)
     return colon ? colon + 2 : text;
 }
 
+static void connect_failed(struct conn *k, const char *why, tn_ms now)
+{
+    tenure_client *c = k->handle;
+    uint32_t id = k->id;
+    conn_free(k);
+    client_connect_failed(c->engine, id, why, now);
+}
+
 static void on_connect(void *user, const struct tenure_error *error)
 {
     struct conn *k = user;
     tenure_client *c = k->handle;
-    uint32_t id = k->id;
     tn_ms now = turn_begin(c);
-    if (!error) {
-        k->fd = io_stream_fd(k->stream);
-        fork_note_socket(c, k->fd);
-        client_connected(c->engine, id, now);
+    if (error) {
+        connect_failed(k, reason(error->text), now);
         return;
     }
-    conn_free(k);
-    client_connect_failed(c->engine, id, reason(error->text), now);
+    k->fd = io_stream_fd(k->stream);
+    fork_note_socket(c, k->fd);
+    client_connected(c->engine, k->id, now);
 }
 
 static void on_read(void *user, bytes in)
@@ -111,14 +128,18 @@ static void on_read(void *user, bytes in)
     client_feed(k->handle->engine, k->id, in, now);
 }
 
-static void on_end(void *user, const struct tenure_error *error)
+static void ended(struct conn *k, const char *why)
 {
-    struct conn *k = user;
     tenure_client *c = k->handle;
     uint32_t id = k->id;
     tn_ms now = turn_begin(c);
     conn_free(k);
-    client_disconnected(c->engine, id, error->text, now);
+    client_disconnected(c->engine, id, why, now);
+}
+
+static void on_end(void *user, const struct tenure_error *error)
+{
+    ended(user, error->text);
 }
 
 static void on_writable(void *user)
@@ -149,7 +170,10 @@ static int conn_open(tenure_client *c, const struct client_io *io, struct tenure
     k->handle = c;
     k->id = io->conn;
     k->fd = -1;
-    rc = io_stream_connect_tls(c->loop, &to, tls, &stream_callbacks, k, &k->stream, err);
+    if (c->kit)
+        rc = c->kit->connect(c->kit_user, k->id, err);
+    else
+        rc = io_stream_connect_tls(c->loop, &to, tls, &stream_callbacks, k, &k->stream, err);
     if (rc < 0) {
         free(k);
         return rc;
@@ -186,9 +210,16 @@ static void conn_write(tenure_client *c, struct conn *k)
     }
     k->is_dirty = c->out.len >= OUTPUT_MAX;
     if (k->is_dirty)
-        io_turn_request(c->loop);
-    if (c->out.len > 0)
+        turn_request(c);
+    if (c->out.len > 0 && c->kit)
+        c->kit->write(c->kit_user, id, buf_bytes(&c->out));
+    else if (c->out.len > 0)
         io_stream_write(k->stream, &c->out);
+}
+
+static bool is_writable(const struct conn *k)
+{
+    return k->stream ? io_stream_writable(k->stream) : k->is_up;
 }
 
 static void write_all(tenure_client *c)
@@ -202,7 +233,7 @@ static void write_all(tenure_client *c)
     LIST_FOREACH_SAFE(it, &c->conns)
     {
         struct conn *k = LIST_ENTRY(it, struct conn, link);
-        if (k->is_dirty && io_stream_writable(k->stream))
+        if (k->is_dirty && is_writable(k))
             conn_write(c, k);
     }
 }
@@ -226,13 +257,16 @@ static void arm(tenure_client *c)
     tn_ms at = engine < objects ? engine : objects;
     if (c->state == HANDLE_CLOSING && c->close_at < at)
         at = c->close_at;
-    io_timer_set(c->timer, at);
+    if (c->kit)
+        c->kit->wants_timer(c->kit_user, at);
+    else
+        io_timer_set(c->timer, at);
 }
 
 /* Losses that are due are told, and when the next one is. */
 static tn_ms tell_losses(tenure_client *c)
 {
-    objects_tick(c, advance(c, io_clock()));
+    objects_tick(c, advance(c, handle_clock(c)));
     return objects_deadline(c);
 }
 
@@ -244,7 +278,7 @@ static bool deliver(tenure_client *c)
     size_t turns = 2 * client_deliveries(c->engine);
     bool told = turns > 0;
     for (; turns > 0; turns--) {
-        if (io_clock() >= loss_at)
+        if (handle_clock(c) >= loss_at)
             loss_at = tell_losses(c);
         if (!client_deliver_one(c->engine))
             break;
@@ -261,7 +295,7 @@ static void work(tenure_client *c)
         if (!deliver(c))
             return;
     }
-    io_turn_request(c->loop);
+    turn_request(c);
 }
 
 static void on_turn(void *user, tn_ms now)
@@ -289,6 +323,8 @@ static void on_fire(void *user)
 
 int driver_start(tenure_client *c, struct tenure_error *err)
 {
+    if (c->kit)
+        return 0;
     int rc = io_timer_new(c->loop, on_fire, c, &c->timer, err);
     if (rc == 0 && c->kind == HANDLE_BLOCKING)
         rc = io_wake_new(c->loop, on_fire, c, &c->wake, err);
@@ -301,7 +337,43 @@ void driver_stop(tenure_client *c)
 {
     while (!list_empty(&c->conns))
         conn_free(LIST_ENTRY(c->conns.next, struct conn, link));
+    if (c->kit)
+        c->kit->gone(c->kit_user);
     c->timer = io_timer_close(c->timer);
     c->wake = io_wake_close(c->wake);
     io_turn_stop(&c->turn);
+}
+
+/* ---- in the test kit (kit.h) ---- */
+
+void lib_kit_connected(tenure_client *c, uint32_t conn, const char *failure)
+{
+    struct conn *k = conn_find(c, conn);
+    tn_ms now = turn_begin(c);
+    if (k && failure) {
+        connect_failed(k, failure, now);
+    } else if (k) {
+        k->is_up = true;
+        client_connected(c->engine, conn, now);
+    }
+}
+
+void lib_kit_read(tenure_client *c, uint32_t conn, bytes in)
+{
+    struct conn *k = conn_find(c, conn);
+    if (k)
+        on_read(k, in);
+}
+
+void lib_kit_ended(tenure_client *c, uint32_t conn, const char *why)
+{
+    struct conn *k = conn_find(c, conn);
+    if (k)
+        ended(k, why);
+}
+
+void lib_kit_turn(tenure_client *c)
+{
+    on_turn(c, handle_clock(c));
+    handle_finish_if_closed(c);
 }

@@ -85,7 +85,7 @@ static enum tenure_loss loss_of(const tenure_election *e, const struct tenure_er
 {
     if (!why || why->code == 0)
         return TENURE_LOSS_RESIGNED;
-    if (io_clock() < safe_until)
+    if (handle_clock(e->object.handle) < safe_until)
         return TENURE_LOSS_REVOKED;
     bool refused = client_keepalive_refusal(e->object.handle->engine)->kind == TENURE_KIND_DENIED;
     return refused ? TENURE_LOSS_REFUSED : TENURE_LOSS_EXPIRED;
@@ -334,7 +334,7 @@ tenure_election *tenure_election_start(tenure_client *c, const char *name, const
 static void stop_elsewhere(tenure_election *e, tenure_client *c)
 {
     struct post *p = &e->stop->post;
-    tn_ms until = io_clock() + c->call_timeout_ms + LATE_MS;
+    tn_ms until = handle_clock(c) + c->call_timeout_ms + LATE_MS;
     if (post_send(c, p, NULL) < 0)
         return; /* closing, and that stops it */
     post_wait(p, until);
@@ -364,7 +364,7 @@ bool tenure_election_leads(const tenure_election *e)
 int64_t tenure_election_remaining_ms(const tenure_election *e)
 {
     tn_ms until = e ? atomic_load(&((tenure_election *)e)->safe_until) : 0;
-    return until == 0 || handle_is_forked(e->object.handle) ? 0 : until - io_clock();
+    return until == 0 || handle_is_forked(e->object.handle) ? 0 : until - handle_clock(e->object.handle);
 }
 
 tenure_token tenure_election_token(const tenure_election *e)

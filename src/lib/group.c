@@ -38,14 +38,16 @@ static char *path_of(const char *prefix, const char *group, const char *member, 
 
 /* ---- joining ---- */
 
-static void own_name(char *out, size_t size)
+/* The numbers of a test kit begin with each kit. */
+static void own_name(const tenure_client *c, char *out, size_t size)
 {
     static atomic_uint number;
     char host[256] = "";
     gethostname(host, sizeof host - 1);
-    for (char *c = host; *c; c++)
-        *c = *c == '/' ? '-' : *c;
-    snprintf(out, size, "%s-%ld-%u", host[0] ? host : "host", (long)getpid(), atomic_fetch_add(&number, 1));
+    for (char *at = host; *at; at++)
+        *at = *at == '/' ? '-' : *at;
+    unsigned n = c->kit ? (unsigned)c->kit->random(c->kit_user) : atomic_fetch_add(&number, 1);
+    snprintf(out, size, "%s-%ld-%u", host[0] ? host : "host", (long)getpid(), n);
 }
 
 static char *value_of(const char *data, int64_t since_ms, struct tenure_error *err)
@@ -67,14 +69,14 @@ tenure_presence *tenure_group_join(tenure_client *c, const char *prefix, const c
     if (handle_enter(c, err) < 0)
         return NULL;
     if (!member)
-        own_name(name, sizeof name);
+        own_name(c, name, sizeof name);
     char *path = path_of(prefix, group, member ? member : name, err);
     if (path && member && !member[0]) {
         error_set(err, TENURE_EINVALID, "group: the member's name is empty");
         free(path);
         return NULL;
     }
-    char *value = path ? value_of(data, 0, err) : NULL;
+    char *value = path ? value_of(data, handle_wall_ms(c), err) : NULL;
     tenure_presence *p = value ? lib_presence_start(c, bytes_str(path), bytes_str(value), o, err) : NULL;
     free(value);
     free(path);

@@ -30,6 +30,8 @@ int handle_enter_blocking(const tenure_client *c, const char *what, struct tenur
     int rc = handle_enter(c, err);
     if (rc < 0)
         return rc;
+    if (c->kit)
+        return c->kit->may_wait(c->kit_user, what, err);
     if (c->kind != HANDLE_BLOCKING)
         return error_set(err, TENURE_EINVALID, "%s: a call that waits needs a handle from tenure_open", what);
     if (handle_on_loop(c))

@@ -25,6 +25,7 @@
 #include "io/timer.h"
 #include "io/tls.h"
 #include "io/wake.h"
+#include "lib/kit.h"
 #include "lib/object.h"
 
 #define ENDPOINTS_MAX  64
@@ -34,7 +35,13 @@
 #define LATE_MS        80     /* a blocked caller goes on by itself so long after its deadline */
 #define TIMEOUT_MAX_MS (INT64_C(1) << 52)
 
-enum handle_kind { HANDLE_BLOCKING, HANDLE_UV, HANDLE_POLL, HANDLE_VIEW /* of another: view.h */ };
+enum handle_kind {
+    HANDLE_BLOCKING,
+    HANDLE_UV,
+    HANDLE_POLL,
+    HANDLE_KIT,  /* kit.h */
+    HANDLE_VIEW, /* of another: view.h */
+};
 
 /* OPEN -> CLOSING (objects end, no new work) -> CLOSED (nothing of it is left on the loop) */
 enum handle_state { HANDLE_OPEN, HANDLE_CLOSING, HANDLE_CLOSED };
@@ -70,6 +77,8 @@ struct tenure_client {
     pid_t pid;
     pthread_t thread; /* of a blocking handle */
     int64_t call_timeout_ms, close_timeout_ms, session_ttl_s;
+    const struct lib_kit *kit; /* NULL = real time and sockets */
+    void *kit_user;
     char *purpose;
     void (*log)(void *user, int level, const char *line);
     void *log_user;
@@ -115,7 +124,8 @@ struct tenure_client {
 
 /* 0, or TENURE_EFORKED in a child, TENURE_EINVALID for NULL and for a view. Any thread. */
 int handle_enter(const tenure_client *c, struct tenure_error *err) MUST_USE;
-/* The same, and TENURE_EINVALID where blocking would be for ever: another kind of handle, or the loop's own thread. */
+/* The same, and TENURE_EINVALID where blocking would be for ever: another kind of handle, or the loop's own thread. A
+ * handle of the test kit may block but in a callback. */
 int handle_enter_blocking(const tenure_client *c, const char *what, struct tenure_error *err) MUST_USE;
 /* Whether the caller may touch the handle's inside: it is the loop's thread (of a uv or poll handle always). */
 bool handle_on_loop(const tenure_client *c);
@@ -130,6 +140,15 @@ int options_take(void *dst, size_t dst_size, const void *src, const char *what, 
 int driver_start(tenure_client *c, struct tenure_error *err) MUST_USE;
 /* Closes connections, timer, wake and hook. Fine when half started. */
 void driver_stop(tenure_client *c);
+/* The handle's clocks, read now: of the machine, or of the test kit. Any thread. */
+static inline tn_ms handle_clock(const tenure_client *c)
+{
+    return c->kit ? c->kit->clock(c->kit_user) : io_clock();
+}
+static inline int64_t handle_wall_ms(const tenure_client *c)
+{
+    return c->kit ? c->kit->wall_ms(c->kit_user) : io_wall_ms();
+}
 /* The time for work brought from outside of the turn as well. */
 tn_ms handle_now(tenure_client *c);
 /* Something was asked of the engines: the turn's end must come soon. */

@@ -350,9 +350,10 @@ static const struct object_type lock_type = {
 static char *value_new(const tenure_lock *l, bool shared)
 {
     const char *purpose = l->o.purpose ? l->o.purpose : l->object.handle->purpose;
+    int64_t since = handle_wall_ms(l->object.handle);
     if (l->rule.kind == RULE_CUSTOM)
-        return lock_value_new_custom(purpose, ((const struct lib_place *)l->rule.user)->says);
-    return lock_value_new_share(purpose, &l->rule, shared);
+        return lock_value_new_custom(purpose, since, ((const struct lib_place *)l->rule.user)->says);
+    return lock_value_new_share(purpose, since, &l->rule, shared);
 }
 
 /* What is left of the wait, as the engine counts it. */
@@ -479,7 +480,8 @@ static int take_over(tenure_lock *l, tn_ms now, struct tenure_error *err)
 {
     struct client *engine = l->object.handle->engine;
     struct takeover_callbacks cb = {.is_gone = l->o.resume_is_sure ? NULL : is_gone, .on_done = on_taken_over};
-    char *value = lock_value_new_mark(l->o.purpose ? l->o.purpose : l->object.handle->purpose, client_random(engine));
+    char *value = lock_value_new_mark(l->o.purpose ? l->o.purpose : l->object.handle->purpose,
+                                      handle_wall_ms(l->object.handle), client_random(engine));
     char key[QUEUE_NAME_MAX + 18];
     if (!value)
         return error_set(err, TENURE_ENOMEM, "lock: out of memory");
@@ -679,7 +681,7 @@ static tn_ms acquire_until(const tenure_client *c, int64_t wait_ms)
 {
     if (wait_ms == 0 || wait_ms > TIMEOUT_MAX_MS)
         return TN_MS_NEVER;
-    return io_clock() + (wait_ms > 0 ? wait_ms : 2 * c->call_timeout_ms) + LATE_MS;
+    return handle_clock(c) + (wait_ms > 0 ? wait_ms : 2 * c->call_timeout_ms) + LATE_MS;
 }
 
 /* A process that was stopped just now may have been given what is past its time already. */
@@ -762,7 +764,7 @@ int64_t tenure_lock_remaining_ms(const tenure_lock *lock)
     tenure_lock *l = (tenure_lock *)lock;
     if (!l || handle_is_forked(l->object.handle) || !atomic_load(&l->held))
         return 0;
-    return atomic_load(&l->on.session->safe_until) - io_clock();
+    return atomic_load(&l->on.session->safe_until) - handle_clock(l->object.handle);
 }
 
 tenure_token tenure_lock_token(const tenure_lock *lock)
@@ -802,7 +804,7 @@ int tenure_unlock(tenure_lock *lock, struct tenure_error *err)
         return tenure_lock_held(lock) ? 0 : error_set(err, TENURE_ELOST, "unlock '%.150s': it was lost", lock->name);
     atomic_store(&lock->held, false);
     struct post *p = &lock->unlock->post;
-    tn_ms until = io_clock() + c->call_timeout_ms + LATE_MS;
+    tn_ms until = handle_clock(c) + c->call_timeout_ms + LATE_MS;
     rc = post_send(c, p, err);
     if (rc < 0)
         return rc;

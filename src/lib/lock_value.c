@@ -42,11 +42,11 @@ static int set_share(json_t *o, const struct rule *rule, bool shared)
     return rc;
 }
 
-static int set_process(json_t *o)
+static int set_process(json_t *o, int64_t since_ms)
 {
     struct process p = process_self();
     int rc = json_object_set_new(o, "pid", json_integer(p.pid));
-    rc |= json_object_set_new(o, "since", json_integer(io_wall_ms()));
+    rc |= json_object_set_new(o, "since", json_integer(since_ms));
     rc |= json_object_set_new(o, "boot", json_string(p.boot));
     rc |= json_object_set_new(o, "spaces", json_string(p.spaces));
     rc |= json_object_set_new(o, "start", json_integer(p.start));
@@ -54,13 +54,13 @@ static int set_process(json_t *o)
 }
 
 /* Takes o, which holds what comes first; rc: whether that went well. */
-static char *with_words(json_t *o, int rc, const char *purpose)
+static char *with_words(json_t *o, int rc, const char *purpose, int64_t since_ms)
 {
     char host[256] = "";
     char *out = NULL;
     gethostname(host, sizeof host - 1);
     rc |= json_object_set_new(o, "host", text(host, sizeof host));
-    rc |= set_process(o);
+    rc |= set_process(o, since_ms);
     rc |= json_object_set_new(o, "purpose", text(purpose, PURPOSE_MAX));
     if (rc == 0)
         out = json_dumps(o, JSON_COMPACT);
@@ -68,28 +68,28 @@ static char *with_words(json_t *o, int rc, const char *purpose)
     return out;
 }
 
-char *lock_value_new(const char *purpose)
+char *lock_value_new(const char *purpose, int64_t since_ms)
 {
     static const struct rule whole;
-    return lock_value_new_share(purpose, &whole, false);
+    return lock_value_new_share(purpose, since_ms, &whole, false);
 }
 
-char *lock_value_new_share(const char *purpose, const struct rule *rule, bool shared)
+char *lock_value_new_share(const char *purpose, int64_t since_ms, const struct rule *rule, bool shared)
 {
     json_t *o = json_object();
-    return with_words(o, set_share(o, rule, shared), purpose);
+    return with_words(o, set_share(o, rule, shared), purpose, since_ms);
 }
 
-char *lock_value_new_mark(const char *purpose, uint64_t mark)
+char *lock_value_new_mark(const char *purpose, int64_t since_ms, uint64_t mark)
 {
     json_t *o = json_object();
-    return with_words(o, json_object_set_new(o, "mark", json_integer((json_int_t)mark)), purpose);
+    return with_words(o, json_object_set_new(o, "mark", json_integer((json_int_t)mark)), purpose, since_ms);
 }
 
-char *lock_value_new_custom(const char *purpose, const char *says)
+char *lock_value_new_custom(const char *purpose, int64_t since_ms, const char *says)
 {
     json_t *o = json_object();
-    return with_words(o, json_object_set_new(o, "says", text(says, PURPOSE_MAX)), purpose);
+    return with_words(o, json_object_set_new(o, "says", text(says, PURPOSE_MAX)), purpose, since_ms);
 }
 
 static char *string_at(const json_t *o, const char *name)

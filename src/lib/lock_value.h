@@ -8,15 +8,15 @@
 #include "lib/process.h"
 #include "recipes/rule.h"
 
-/* Of this process, now. Malloc'd, 0-terminated; NULL when out of memory. Text that is no UTF-8 is cut where it ends to be. */
-char *lock_value_new(const char *purpose) MUST_USE;
+/* Of this process; since_ms: Unix time, now. Malloc'd, 0-terminated; NULL when out of memory. Text that is no UTF-8 is cut where it ends to be. */
+char *lock_value_new(const char *purpose, int64_t since_ms) MUST_USE;
 /* The same for one that shares. shared: of a writer that has become a reader, for rule_is_shared. */
-char *lock_value_new_share(const char *purpose, const struct rule *rule, bool shared) MUST_USE;
+char *lock_value_new_share(const char *purpose, int64_t since_ms, const struct rule *rule, bool shared) MUST_USE;
 /* The same with what a place with a rule of its own says to others like it. */
-char *lock_value_new_custom(const char *purpose, const char *says) MUST_USE;
+char *lock_value_new_custom(const char *purpose, int64_t since_ms, const char *says) MUST_USE;
 
 /* The same for a place that is taken over, unlike any other by its mark. */
-char *lock_value_new_mark(const char *purpose, uint64_t mark) MUST_USE;
+char *lock_value_new_mark(const char *purpose, int64_t since_ms, uint64_t mark) MUST_USE;
 
 struct lock_words {
     char *host, *purpose, *says; /* malloc'd; NULL where nothing is said */

@@ -534,7 +534,7 @@ static tn_ms acquire_until(const tenure_client *c, size_t n, int64_t wait_ms)
 {
     if (wait_ms == 0 || wait_ms > TIMEOUT_MAX_MS)
         return TN_MS_NEVER;
-    return io_clock() + (wait_ms > 0 ? wait_ms : 2 * (int64_t)n * c->call_timeout_ms) + LATE_MS;
+    return handle_clock(c) + (wait_ms > 0 ? wait_ms : 2 * (int64_t)n * c->call_timeout_ms) + LATE_MS;
 }
 
 static tenure_multilock *acquired(tenure_multilock *m, struct tenure_error *err)
@@ -617,7 +617,7 @@ int tenure_multilock_unlock(tenure_multilock *m, struct tenure_error *err)
         return rc;
     atomic_store(&m->held, false);
     struct post *p = &m->unlock->post;
-    tn_ms until = io_clock() + c->call_timeout_ms + LATE_MS;
+    tn_ms until = handle_clock(c) + c->call_timeout_ms + LATE_MS;
     rc = post_send(c, p, err);
     if (rc < 0)
         return rc;

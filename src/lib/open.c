@@ -18,6 +18,7 @@
 #define SESSION_TTL_S    30
 #define PORT_DEFAULT     2379
 #define ENDPOINT_DEFAULT "http://127.0.0.1:2379"
+#define ENDPOINT_KIT     "http://testkit:2379"
 
 /* ---- endpoints ---- */
 
@@ -84,10 +85,12 @@ void handle_log_sink(void *user, enum log_level level, const char *line)
     c->log(c->log_user, (int)level, line);
 }
 
-static int make_seed(struct rng *ret, struct tenure_error *err)
+static int make_seed(const tenure_client *c, struct rng *ret, struct tenure_error *err)
 {
     uint64_t seed;
-    if (getrandom(&seed, sizeof seed, 0) != sizeof seed)
+    if (c->kit)
+        seed = c->kit->random(c->kit_user);
+    else if (getrandom(&seed, sizeof seed, 0) != sizeof seed)
         return error_errno(err, errno, "no random numbers");
     rng_init(ret, seed);
     return 0;
@@ -134,8 +137,8 @@ static int open_engine(tenure_client *c, const struct endpoints *e, const struct
         .log = {.min = LOG_DEBUG, .sink = c->log ? handle_log_sink : NULL, .user = c},
     };
     char *memory = NULL;
-    int rc = make_seed(&config.seed, err);
-    if (rc == 0 && !o->user && !o->password && !o->token)
+    int rc = make_seed(c, &config.seed, err);
+    if (rc == 0 && !o->user && !o->password && !o->token && !c->kit)
         rc = identity_default(&config, &memory, err);
     size_t memory_len = memory ? strlen(environment("TENURE_USER")) : 0;
     if (rc == 0)
@@ -178,7 +181,7 @@ static int set_options(tenure_client *c, const struct tenure_options *o, struct 
 
 /* ---- the handle ---- */
 
-static tenure_client *alloc(enum handle_kind kind, struct tenure_error *err)
+static tenure_client *alloc(enum handle_kind kind, const struct lib_kit *kit, void *kit_user, struct tenure_error *err)
 {
     tenure_client *c = calloc(1, sizeof *c);
     if (!c || posts_init(&c->posts) < 0) {
@@ -188,7 +191,9 @@ static tenure_client *alloc(enum handle_kind kind, struct tenure_error *err)
     }
     c->kind = kind;
     c->pid = getpid();
-    c->now = io_clock();
+    c->kit = kit;
+    c->kit_user = kit_user;
+    c->now = handle_clock(c);
     atomic_init(&c->refs, 1);
     for (size_t i = 0; i < SOCKETS_MAX; i++)
         c->sockets[i].fd = -1;
@@ -215,7 +220,7 @@ static int build(tenure_client *c, struct uv_loop_s *uv, const char *endpoints, 
         rc = lib_secure_open(c, &o, e.tls, err);
     if (rc == 0)
         rc = open_engine(c, &e, &o, err);
-    if (rc == 0)
+    if (rc == 0 && !c->kit)
         rc = io_loop_new(uv, &c->loop, err);
     if (rc == 0)
         rc = driver_start(c, err);
@@ -227,10 +232,10 @@ static int build(tenure_client *c, struct uv_loop_s *uv, const char *endpoints, 
     return rc;
 }
 
-static tenure_client *open_handle(enum handle_kind kind, struct uv_loop_s *uv, const char *endpoints,
+/* c: NULL = it could not be made. */
+static tenure_client *open_handle(tenure_client *c, struct uv_loop_s *uv, const char *endpoints,
                                   const struct tenure_options *options, struct tenure_error *err)
 {
-    tenure_client *c = alloc(kind, err);
     if (!c)
         return NULL;
     if (build(c, uv, endpoints, options, err) == 0)
@@ -243,7 +248,7 @@ static tenure_client *open_handle(enum handle_kind kind, struct uv_loop_s *uv, c
 
 tenure_client *tenure_open(const char *endpoints, const struct tenure_options *options, struct tenure_error *err)
 {
-    return open_handle(HANDLE_BLOCKING, NULL, endpoints, options, err);
+    return open_handle(alloc(HANDLE_BLOCKING, NULL, NULL, err), NULL, endpoints, options, err);
 }
 
 tenure_client *tenure_open_uv(struct uv_loop_s *loop, const char *endpoints, const struct tenure_options *options,
@@ -253,10 +258,16 @@ tenure_client *tenure_open_uv(struct uv_loop_s *loop, const char *endpoints, con
         error_set(err, TENURE_EINVALID, "open: the loop is NULL");
         return NULL;
     }
-    return open_handle(HANDLE_UV, loop, endpoints, options, err);
+    return open_handle(alloc(HANDLE_UV, NULL, NULL, err), loop, endpoints, options, err);
 }
 
 tenure_client *tenure_open_poll(const char *endpoints, const struct tenure_options *options, struct tenure_error *err)
 {
-    return open_handle(HANDLE_POLL, NULL, endpoints, options, err);
+    return open_handle(alloc(HANDLE_POLL, NULL, NULL, err), NULL, endpoints, options, err);
+}
+
+tenure_client *lib_kit_open(const struct lib_kit *kit, void *user, const struct tenure_options *options,
+                            struct tenure_error *err)
+{
+    return open_handle(alloc(HANDLE_KIT, kit, user, err), NULL, ENDPOINT_KIT, options, err);
 }

@@ -347,7 +347,7 @@ tenure_session *tenure_session_open(tenure_client *c, const struct tenure_sessio
     view_of(&c);
     if (handle_enter_blocking(c, "session", err) < 0 || options_check(o, &own, err) < 0)
         return NULL;
-    tn_ms until = io_clock() + c->call_timeout_ms + LATE_MS;
+    tn_ms until = handle_clock(c) + c->call_timeout_ms + LATE_MS;
     struct opening *x = opening_new(c, &own, err);
     if (!x)
         return NULL;
@@ -381,7 +381,7 @@ enum tenure_session_state tenure_session_state(const tenure_session *session)
         return state;
     if (!is_safe(s))
         return TENURE_SESSION_LOST;
-    bool suspended = io_clock() >= atomic_load(&s->on.session->suspended_from);
+    bool suspended = handle_clock(s->object.handle) >= atomic_load(&s->on.session->suspended_from);
     return suspended ? TENURE_SESSION_SUSPENDED : TENURE_SESSION_CONNECTED;
 }
 
@@ -394,7 +394,7 @@ int64_t tenure_session_remaining_ms(const tenure_session *s)
 {
     if (!s || !is_safe(s))
         return 0;
-    return atomic_load(&s->on.session->safe_until) - io_clock();
+    return atomic_load(&s->on.session->safe_until) - handle_clock(s->object.handle);
 }
 
 int64_t tenure_session_lease(const tenure_session *s)
@@ -425,7 +425,7 @@ static int let_go(tenure_session *s, struct tenure_error *err)
 {
     tenure_client *c = s->object.handle;
     struct post *p = &s->letting_go->post;
-    tn_ms until = io_clock() + c->call_timeout_ms + LATE_MS;
+    tn_ms until = handle_clock(c) + c->call_timeout_ms + LATE_MS;
     int rc = post_send(c, p, err);
     if (rc < 0)
         return rc;

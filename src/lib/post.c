@@ -64,10 +64,21 @@ static void wait_for_change(struct post *p, tn_ms until)
     }
 }
 
+/* One thread: nobody but us looks at p meanwhile. */
+static void wait_in_kit(const struct post *p, tn_ms until)
+{
+    const tenure_client *c = p->handle;
+    for (bool begins = true; p->state != POST_DONE && c->kit->wait(c->kit_user, until, begins);)
+        begins = false;
+}
+
 enum post_state post_wait(struct post *p, tn_ms until)
 {
+    bool in_kit = p->handle->kit != NULL;
+    if (in_kit)
+        wait_in_kit(p, until);
     pthread_mutex_lock(&p->mutex);
-    while (p->state != POST_DONE && (until == TN_MS_NEVER || io_clock() < until))
+    while (!in_kit && p->state != POST_DONE && (until == TN_MS_NEVER || io_clock() < until))
         wait_for_change(p, until);
     if (p->state == POST_QUEUED && !p->must_run)
         p->state = POST_ABANDONED;
@@ -116,8 +127,11 @@ static int queue_push(tenure_client *c, struct post *p, struct tenure_error *err
         return error_set(err, TENURE_ELIMIT, "%d calls wait for the handle's thread already", POSTS_MAX);
     atomic_fetch_add(&p->refs, 1);
     p->state = POST_QUEUED; /* nobody else knows it yet */
+    p->handle = c;
     list_push_back(&q->queue, &p->link);
-    if (q->n++ == 0)
+    if (q->n++ == 0 && c->kit)
+        c->kit->wants_turn(c->kit_user);
+    else if (q->n == 1)
         io_wake_send(c->wake); /* under the mutex, so that the wake still exists: posts_close comes before its end */
     return 0;
 }

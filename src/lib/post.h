@@ -15,6 +15,7 @@ enum post_state { POST_NEW, POST_QUEUED, POST_RUNNING, POST_DONE, POST_ABANDONED
 
 struct post {
     struct list link;
+    tenure_client *handle;                  /* that it was sent to */
     void (*run)(struct post *p, tn_ms now); /* must come to post_done, then or later */
     void (*free)(struct post *p);
     atomic_uint refs;
@@ -34,7 +35,7 @@ int post_init(struct post *p, void (*run)(struct post *, tn_ms), void (*free)(st
 void post_unref(struct post *p);
 /* Takes a reference for the loop and hands p over. TENURE_ECLOSED, TENURE_ELIMIT: not handed over. */
 int post_send(tenure_client *c, struct post *p, struct tenure_error *err) MUST_USE;
-/* Waits until p is done or the time is `until` (io_clock; TN_MS_NEVER = without end). Answers the state: POST_DONE, or
+/* Waits until p is done or the time is `until` (handle_clock; TN_MS_NEVER = without end). Answers the state: POST_DONE, or
  * POST_ABANDONED (never begun, will not be), or another (it goes on without a waiter). */
 enum post_state post_wait(struct post *p, tn_ms until);
 /* Ends it (err may be NULL) and drops the loop's reference. Answers whether somebody waits or will look. */

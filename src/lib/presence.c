@@ -129,8 +129,8 @@ int tenure_presence_await(tenure_presence *p, int64_t timeout_ms, struct tenure_
     list_init(&w->in_presence);
     w->presence = p;
     rc = post_send(c, &w->post, err);
-    if (rc == 0 &&
-        post_wait(&w->post, io_clock() + (timeout_ms < TIMEOUT_MAX_MS ? timeout_ms : TIMEOUT_MAX_MS)) != POST_DONE) {
+    if (rc == 0 && post_wait(&w->post, handle_clock(c) + (timeout_ms < TIMEOUT_MAX_MS ? timeout_ms : TIMEOUT_MAX_MS)) !=
+                       POST_DONE) {
         rc = error_set(err, TENURE_ETIMEOUT, "presence: the key does not stand yet");
     } else if (rc == 0) {
         rc = w->post.code;
@@ -359,7 +359,7 @@ static tenure_presence *presence_alloc(tenure_client *c, bytes key, bytes value,
     list_init(&p->waiters);
     p->o = *o;
     p->attach_at = TN_MS_NEVER;
-    p->since_ms = io_wall_ms();
+    p->since_ms = handle_wall_ms(c);
     p->marks = o->marks ? strdup(o->marks) : NULL;
     p->stop = stop_new(p);
     if ((o->marks && !p->marks) || !p->stop || presence_new(c->engine, key, value, &opt, &callbacks, p, &p->engine)) {
@@ -478,7 +478,7 @@ int tenure_presence_set(tenure_presence *p, struct tenure_bytes value, struct te
 bool tenure_presence_stands(const tenure_presence *p)
 {
     tn_ms until = p ? atomic_load(&((tenure_presence *)p)->stands_until) : 0;
-    return until > 0 && !handle_is_forked(p->object.handle) && io_clock() < until;
+    return until > 0 && !handle_is_forked(p->object.handle) && handle_clock(p->object.handle) < until;
 }
 
 /* ---- stopping ---- */
@@ -486,7 +486,7 @@ bool tenure_presence_stands(const tenure_presence *p)
 static void stop_elsewhere(tenure_presence *p, tenure_client *c)
 {
     struct post *post = &p->stop->post;
-    tn_ms until = io_clock() + c->call_timeout_ms + LATE_MS;
+    tn_ms until = handle_clock(c) + c->call_timeout_ms + LATE_MS;
     if (post_send(c, post, NULL) < 0)
         return; /* closing, and that stops it */
     post_wait(post, until);

@@ -6,7 +6,6 @@
 #include <tenure/queue.h>
 
 #include <stdlib.h>
-#include <time.h>
 
 #include "lib/lock_value.h"
 #include "lib/marks.h"
@@ -55,17 +54,15 @@ static tenure_queue *queue_of(const struct object *o)
     return CONTAINER_OF(o, tenure_queue, object);
 }
 
-static int64_t wall_ms(void)
+static int64_t wall_ms(void *handle)
 {
-    struct timespec ts;
-    clock_gettime(CLOCK_REALTIME, &ts);
-    return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+    return handle_wall_ms(handle);
 }
 
 /* 0 = at once. What is beyond any number is as good as never. */
-static int64_t due_after(int64_t delay_ms)
+static int64_t due_after(const tenure_client *c, int64_t delay_ms)
 {
-    return delay_ms ? wall_ms() + (delay_ms < ITEM_DUE_MAX / 2 ? delay_ms : ITEM_DUE_MAX / 2) : 0;
+    return delay_ms ? handle_wall_ms(c) + (delay_ms < ITEM_DUE_MAX / 2 ? delay_ms : ITEM_DUE_MAX / 2) : 0;
 }
 
 /* ---- items ---- */
@@ -186,7 +183,8 @@ static int fill_env(struct queue_call *k, bool needs_session, tn_ms now, struct 
     tenure_queue *q = k->queue;
     if (q->is_closed)
         return error_set(err, TENURE_ECLOSED, "queue: it is closed");
-    *ret = (struct item_env){.client = q->object.handle->engine, .keys = q->keys, .wall = wall_ms};
+    *ret = (struct item_env){
+        .client = q->object.handle->engine, .keys = q->keys, .wall = wall_ms, .wall_user = q->object.handle};
     int rc = lib_marks_use(q->object.handle, NULL, &ret->marks, err);
     if (rc == 0 && needs_session)
         rc = use_session(q, now, err);
@@ -229,7 +227,7 @@ static struct errand *begin_take(tenure_wait *w, tn_ms now, struct tenure_error 
     bool needs_session = !k->peeks && (!k->try_only || q->o.kind == TENURE_QUEUE_WORK);
     if (fill_env(k, needs_session, now, &env, err) < 0)
         return NULL;
-    char *value = lock_value_new(q->purpose ? q->purpose : w->handle->purpose);
+    char *value = lock_value_new(q->purpose ? q->purpose : w->handle->purpose, handle_wall_ms(w->handle));
     struct item_take o = {.try_only = k->try_only,
                           .peek = k->peeks,
                           .claim_ms = q->o.claim_ms,
@@ -458,7 +456,7 @@ static struct queue_call *put_new(tenure_queue *q, struct tenure_bytes value,
         memcpy(k->data, value.data, value.len);
     k->put = (struct item_put){.value = bytes_of(k->data, value.len),
                                .priority = o.priority,
-                               .due_ms = o.due_ms ? o.due_ms : due_after(o.delay_ms),
+                               .due_ms = o.due_ms ? o.due_ms : due_after(q->object.handle, o.delay_ms),
                                .length_max = q->o.length_max};
     return k;
 }
@@ -582,8 +580,10 @@ static struct queue_call *settle_new(tenure_queue *q, const struct tenure_queue_
         error_set(err, TENURE_ENOMEM, "queue: out of memory");
         return NULL;
     }
-    k->settlement = (struct item_settlement){
-        .how = how, .item = item_of(k->item), .due_ms = due_after(delay_ms), .deliveries_max = q->o.deliveries_max};
+    k->settlement = (struct item_settlement){.how = how,
+                                             .item = item_of(k->item),
+                                             .due_ms = due_after(q->object.handle, delay_ms),
+                                             .deliveries_max = q->o.deliveries_max};
     return k;
 }
 

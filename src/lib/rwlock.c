@@ -76,7 +76,7 @@ int tenure_rwlock_downgrade(tenure_lock *lock, struct tenure_error *err)
     }
     d->lock = lock;
     d->post.must_run = true; /* the lock may not be there any more for one that runs later than it is waited for */
-    tn_ms until = io_clock() + c->call_timeout_ms + LATE_MS;
+    tn_ms until = handle_clock(c) + c->call_timeout_ms + LATE_MS;
     rc = post_send(c, &d->post, err);
     if (rc == 0 && post_wait(&d->post, until) != POST_DONE)
         rc = error_set(err, TENURE_ETIMEOUT, "downgrade: no answer in time; it goes on being tried");

@@ -100,7 +100,7 @@ static void session_object_tick(struct object *o, tn_ms now)
 
 void lib_session_beat(struct lib_session *s)
 {
-    atomic_store(&s->beat_at, io_clock());
+    atomic_store(&s->beat_at, handle_clock(s->object.handle));
     if (atomic_load(&s->is_gated))
         handle_wake(s->object.handle);
 }
@@ -275,4 +275,20 @@ void lib_session_unuse(struct lib_session_user *u)
     bool may_be_used_again = s->is_shared && s->object.handle->shared == s && s->object.handle->state == HANDLE_OPEN;
     if (!may_be_used_again)
         close_unused(s);
+}
+
+/* ---- for the test kit ---- */
+
+size_t lib_kit_leases(tenure_client *c, int64_t *ret, size_t max)
+{
+    size_t n = 0;
+    LIST_FOREACH(it, &c->timed)
+    {
+        struct object *o = LIST_ENTRY(it, struct object, in_timed);
+        tn_lease lease = o->type == &session_type && !session_of(o)->ended ? session_lease(session_of(o)->engine) : 0;
+        if (lease && n < max)
+            ret[n] = lease;
+        n += lease != 0;
+    }
+    return n;
 }

@@ -57,7 +57,7 @@ void lib_session_publish(struct lib_session *s);
 /* True only while the lease is safe. Any thread, while s has a user. */
 static inline bool lib_session_is_safe(const struct lib_session *s)
 {
-    return io_clock() < atomic_load((_Atomic(tn_ms) *)&s->safe_until);
+    return handle_clock(s->object.handle) < atomic_load((_Atomic(tn_ms) *)&s->safe_until);
 }
 
 #endif

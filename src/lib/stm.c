@@ -47,7 +47,7 @@ static int stick_limit(tenure_stm_view *v, int code)
 
 static int64_t left_ms(const tenure_stm_view *v)
 {
-    tn_ms left = v->until - io_clock();
+    tn_ms left = v->until - handle_clock(v->handle);
     return left > 0 ? left : 1;
 }
 
@@ -335,6 +335,11 @@ static void rest(tenure_stm_view *v, struct backoff *b, struct rng *r)
 {
     int64_t ms = backoff_failure(b, r), left = left_ms(v);
     ms = ms < left ? ms : left;
+    tn_ms until = handle_clock(v->handle) + ms;
+    while (v->handle->kit && v->handle->kit->wait(v->handle->kit_user, until, true)) {
+    }
+    if (v->handle->kit)
+        return;
     struct timespec ts = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};
     while (nanosleep(&ts, &ts) != 0 && errno == EINTR) {
     }
@@ -347,14 +352,16 @@ static int run(tenure_stm_view *v, const struct tenure_stm_options *o, int (*bod
     struct rng rng;
     uint64_t seed = (uint64_t)(uintptr_t)v;
     int value = 0, rc;
-    if (getrandom(&seed, sizeof seed, GRND_NONBLOCK) < 0)
+    if (v->handle->kit)
+        seed = v->handle->kit->random(v->handle->kit_user);
+    else if (getrandom(&seed, sizeof seed, GRND_NONBLOCK) < 0)
         seed ^= (uint64_t)io_clock();
     rng_init(&rng, seed);
     backoff_init(&backoff, REST_MIN_MS, REST_MAX_MS);
     while ((rc = attempt(v, o, body, arg, err, &value)) == 1 && value == 0) {
         if (v->attempt >= o->attempts_max)
             return error_set(err, TENURE_ECONFLICT, "stm: others were faster in %lld attempts", (long long)v->attempt);
-        if (io_clock() >= v->until)
+        if (handle_clock(v->handle) >= v->until)
             return error_set(err, TENURE_ETIMEOUT, "stm: others were faster until the deadline, in %lld attempts",
                              (long long)v->attempt);
         rest(v, &backoff, &rng);
@@ -375,7 +382,7 @@ int tenure_stm(tenure_client *c, const struct tenure_stm_options *options, int (
         rc = error_set(err, TENURE_EINVALID, "stm: there is no function");
     if (rc < 0)
         return rc;
-    tenure_stm_view v = {.handle = c, .until = io_clock() + o.timeout_ms};
+    tenure_stm_view v = {.handle = c, .until = handle_clock(c) + o.timeout_ms};
     handle_ref(c);
     stm_init(&v.set, (enum stm_isolation)o.isolation);
     if (o.ret_revision)

@@ -187,13 +187,21 @@ static void wait_run(struct post *p, tn_ms now)
 
 /* ---- the two forms ---- */
 
+/* In the test kit, where nobody could be woken by anything else: it would wait for ever. */
+static int out_of_patience(tenure_wait *w, struct tenure_error *err)
+{
+    stop(w, handle_now(w->handle));
+    return error_set(err, TENURE_ETIMEOUT, "%s: nothing came within the test kit's patience", w->type->what);
+}
+
 int wait_block(tenure_wait *w, struct tenure_error *err)
 {
     w->is_blocking = true;
     int rc = post_send(w->handle, &w->post, err);
     if (rc < 0)
         return rc;
-    post_wait(&w->post, TN_MS_NEVER);
+    if (post_wait(&w->post, TN_MS_NEVER) != POST_DONE)
+        return out_of_patience(w, err);
     if (w->post.code && err)
         *err = w->post.error;
     return w->post.code;

@@ -27,8 +27,9 @@ struct item_env {
     struct client *client;
     const struct item_keys *keys;
     struct marks *marks;
-    struct session *session; /* (take) for the line and for claims */
-    int64_t (*wall)(void);   /* Unix time in milliseconds */
+    struct session *session;     /* (take) for the line and for claims */
+    int64_t (*wall)(void *user); /* Unix time in milliseconds */
+    void *wall_user;
 };
 
 /* A commit that failed, certainly without effect, and may go better when it is tried again. */

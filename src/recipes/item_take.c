@@ -21,7 +21,8 @@ struct take_errand {
     struct session_object object; /* on the session: to hear when it lives and when it ends */
     const struct item_keys *keys;
     struct marks *marks;
-    int64_t (*wall)(void);
+    int64_t (*wall)(void *user);
+    void *wall_user;
     struct item_take o;
     struct commit *commit;
     struct lock *line;
@@ -166,7 +167,7 @@ static void nothing(struct errand *t, int64_t due_ms, tn_ms now)
     } else if (!k->in_front) {
         stand_in_line(t, now);
     } else {
-        int64_t wait_ms = due_ms - k->wall();
+        int64_t wait_ms = due_ms - k->wall(k->wall_user);
         t->retry_at = due_ms == 0 ? TN_MS_NEVER : now + (wait_ms > 1 ? wait_ms : 1);
         errand_watch(t, k->keys->all, k->seen, false, false, now);
     }
@@ -455,7 +456,7 @@ static void consider_plain(struct errand *t, const struct range_resp *first, tn_
     int64_t due_ms = item_read(k->keys, k->keys->all, kv->key).due_ms;
     if (k->keys->kind == ITEM_PRIORITY)
         look_in_group(t, kv->key, now);
-    else if (due_ms > k->wall() && !k->o.peek)
+    else if (due_ms > k->wall(k->wall_user) && !k->o.peek)
         nothing(t, due_ms, now);
     else
         choose(t, k->keys->all, kv, now);
@@ -517,7 +518,7 @@ static void consider_work(struct errand *t, const struct response_op *r, tn_ms n
     int64_t due_ms = delayed->n_kvs ? item_read(k->keys, k->keys->delayed, delayed->kvs[0].key).due_ms : 0;
     if (r[0].range.count > r[1].range.count && !k->o.peek)
         look_for_orphans(t, now);
-    else if (delayed->n_kvs && due_ms <= k->wall())
+    else if (delayed->n_kvs && due_ms <= k->wall(k->wall_user))
         choose(t, k->keys->delayed, &delayed->kvs[0], now);
     else if (ready->n_kvs)
         choose(t, k->keys->ready, &ready->kvs[0], now);
@@ -631,6 +632,7 @@ struct errand *item_take(const struct item_env *env, const struct item_take *o, 
     k->keys = env->keys;
     k->marks = marks_ref(env->marks);
     k->wall = env->wall;
+    k->wall_user = env->wall_user;
     k->o = *o;
     k->o.try_only = o->try_only || o->peek;
     if (o->value.len)

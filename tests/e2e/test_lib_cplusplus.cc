@@ -16,6 +16,7 @@
 #include <tenure/services.h>
 #include <tenure/stm.h>
 #include <tenure/tenure.h>
+#include <tenure/testkit.h>
 
 static void on_gained(tenure_election *, tenure_token, void *)
 {

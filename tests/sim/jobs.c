@@ -322,8 +322,9 @@ static bool has_session(struct jobs *j)
 }
 
 static int64_t wall_now;
-static int64_t wall(void)
+static int64_t wall(void *user)
 {
+    (void)user;
     return wall_now;
 }
 

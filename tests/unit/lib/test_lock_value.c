@@ -32,11 +32,11 @@ static void says_nothing(bytes value)
 static void what_is_written_is_read_again(void **state)
 {
     (void)state;
-    char *value = lock_value_new("say \"hi\"\n\\ \xc3\xa9 \x01");
+    char *value = lock_value_new("say \"hi\"\n\\ \xc3\xa9 \x01", 1700000000000);
     struct lock_words w = read_text(value);
     assert_string_equal(w.purpose, "say \"hi\"\n\\ \xc3\xa9 \x01");
     assert_int_equal(w.pid, getpid());
-    assert_true(w.since_ms > INT64_C(1600000000000));
+    assert_int_equal(w.since_ms, 1700000000000);
     assert_non_null(w.host);
     lock_words_fini(&w);
     free(value);
@@ -47,10 +47,10 @@ static void a_reader_and_a_permit_say_so(void **state)
     (void)state;
     static const struct rule read = {.kind = RULE_READ},
                              permit = {.kind = RULE_PERMIT, .weight = 2, .limit = 5, .number = 0};
-    char *value = lock_value_new_share("p", &read, false);
+    char *value = lock_value_new_share("p", 1700000000000, &read, false);
     assert_ptr_equal(strstr(value, "{\"mode\":\"read\",\"host\":"), value);
     free(value);
-    value = lock_value_new_share("p", &permit, false);
+    value = lock_value_new_share("p", 1700000000000, &permit, false);
     assert_ptr_equal(strstr(value, "{\"mode\":\"permit\",\"weight\":2,\"limit\":5,"), value);
     struct lock_words w = read_text(value);
     assert_string_equal(w.purpose, "p");
@@ -62,10 +62,10 @@ static void a_writer_that_reads_is_told_by_the_beginning_and_by_nothing_that_a_p
 {
     (void)state;
     static const struct rule whole;
-    char *value = lock_value_new_share("p", &whole, true);
+    char *value = lock_value_new_share("p", 1700000000000, &whole, true);
     assert_true(rule_is_shared(bytes_str(value)));
     free(value);
-    value = lock_value_new("{\"tenure\":\"shared\"}");
+    value = lock_value_new("{\"tenure\":\"shared\"}", 1700000000000);
     assert_false(rule_is_shared(bytes_str(value)));
     free(value);
 }
@@ -73,7 +73,7 @@ static void a_writer_that_reads_is_told_by_the_beginning_and_by_nothing_that_a_p
 static void a_purpose_is_cut_where_it_is_no_text_or_too_long(void **state)
 {
     (void)state;
-    char *value = lock_value_new("good \xff bad");
+    char *value = lock_value_new("good \xff bad", 1700000000000);
     struct lock_words w = read_text(value);
     assert_string_equal(w.purpose, "good ");
     lock_words_fini(&w);
@@ -81,11 +81,11 @@ static void a_purpose_is_cut_where_it_is_no_text_or_too_long(void **state)
     char *much = malloc(100001);
     memset(much, 'x', 100000);
     much[100000] = 0;
-    value = lock_value_new(much);
+    value = lock_value_new(much, 1700000000000);
     assert_true(strlen(value) < 2000);
     free(value);
     free(much);
-    value = lock_value_new(NULL);
+    value = lock_value_new(NULL, 1700000000000);
     w = read_text(value);
     assert_string_equal(w.purpose, "");
     lock_words_fini(&w);

@@ -98,7 +98,7 @@ static void the_value_of_a_lock_says_which_process_it_is(void **state)
     (void)state;
     struct lock_words w;
     struct process p = process_self();
-    char *value = lock_value_new("p");
+    char *value = lock_value_new("p", 1700000000000);
     lock_value_read(bytes_str(value), &w);
     assert_int_equal(w.process.pid, p.pid);
     assert_int_equal(w.process.start, p.start);
@@ -117,7 +117,7 @@ static void the_value_of_a_lock_says_which_process_it_is(void **state)
 static void marks_make_values_unlike(void **state)
 {
     (void)state;
-    char *a = lock_value_new_mark("p", 1), *b = lock_value_new_mark("p", UINT64_MAX);
+    char *a = lock_value_new_mark("p", 1700000000000, 1), *b = lock_value_new_mark("p", 1700000000000, UINT64_MAX);
     assert_string_not_equal(a, b);
     struct lock_words w;
     lock_value_read(bytes_str(b), &w);
