@@ -132,7 +132,7 @@ def main():
     options.add_argument("--header", action="append", default=[])
     options.add_argument("--out")
     options.add_argument("--mandir", default="share/man")
-    options.add_argument("--symbols", help="complain about a function in this symbol list that no page describes")
+    options.add_argument("--symbols", action="append", default=[], help="complain about a function in this symbol list that no page describes")
     o = options.parse_args()
     out = Path(o.out or Path(os.environ.get("MESON_INSTALL_DESTDIR_PREFIX", ".")) / o.mandir / "man3")
     out.mkdir(parents=True, exist_ok=True)
@@ -146,7 +146,7 @@ def main():
             (out / f"{function}.3").write_text(f".so man3/{name}\n")
         described.update(found)
     print(f"{len(headers)} pages and {len(described)} links in {out}")
-    exported = set(re.findall(r"^(tenure_\w+)", Path(o.symbols).read_text(), flags=re.M)) if o.symbols else set()
+    exported = set(re.findall(r"^(tenure_\w+)", "".join(Path(p).read_text() for p in o.symbols), flags=re.M))
     for function in sorted(exported - described):
         print(f"{function} is exported, and no header page describes it", file=sys.stderr)
     return 1 if exported - described else 0

@@ -16,7 +16,7 @@
  *
  * Thread: all that has to do with one kit, its handles included, one thread. Several kits live side by side. A callback may call
  * what does not move the world: faults, tenure_testkit_client, and what reads. A function that takes a handle does nothing for one
- * that is not this kit's or is closed.
+ * that is not this kit's or is closed. What answers a code refuses NULL with TENURE_EINVALID, where it is not said to be fine.
  */
 #ifndef TENURE_TESTKIT_H
 #define TENURE_TESTKIT_H

@@ -102,6 +102,8 @@ int tenure_testkit_lose_lease(tenure_testkit *kit, int64_t lease)
     struct lease_revoke_req req = {.id = lease};
     struct lease_revoke_resp resp;
     tn_seq seq;
+    if (!kit)
+        return TENURE_EINVALID;
     if (!kit->store)
         return TENURE_EUNAVAILABLE;
     if (store_lease_revoke(kit->store, &req, &resp, &seq) != ETCD_OK)
@@ -116,24 +118,26 @@ int tenure_testkit_lose_sessions(tenure_testkit *kit, tenure_client *c)
 {
     int64_t leases[LEASES_MAX];
     struct peer *p = peer_of(kit, c);
-    int rc = TENURE_ENOTFOUND;
+    int rc = p ? TENURE_ENOTFOUND : TENURE_EINVALID;
     size_t n = p ? lib_kit_leases(p->handle, leases, LEASES_MAX) : 0;
     for (size_t i = 0; i < n && i < LEASES_MAX; i++)
         if (tenure_testkit_lose_lease(kit, leases[i]) == 0)
             rc = 0;
-    return kit->store ? rc : TENURE_EUNAVAILABLE;
+    return !p || kit->store ? rc : TENURE_EUNAVAILABLE;
 }
 
 /* ---- the server ---- */
 
 void tenure_testkit_server_down(tenure_testkit *kit)
 {
-    if (kit->core)
+    if (kit && kit->core)
         server_crash(kit);
 }
 
 int tenure_testkit_server_up(tenure_testkit *kit, struct tenure_error *err)
 {
+    if (!kit)
+        return error_set(err, TENURE_EINVALID, "the test kit is NULL");
     return kit->core ? 0 : server_start(kit, err);
 }
 
@@ -146,7 +150,7 @@ int tenure_testkit_restart(tenure_testkit *kit, struct tenure_error *err)
 void tenure_testkit_disk(tenure_testkit *kit, enum tenure_testkit_disk mode)
 {
     static const char *const names[] = {"works", "is frozen", "is full"};
-    if ((unsigned)mode > TENURE_TESTKIT_DISK_FULL)
+    if (!kit || (unsigned)mode > TENURE_TESTKIT_DISK_FULL)
         return;
     KIT_TRACE(kit, "the disk %s", names[mode]);
     kit->disk.mode = mode;

@@ -14,8 +14,16 @@ static int failed(enum etcd_error e, struct tenure_error *err)
     return error_set(err, v.code, "%s", etcd_error_text(e));
 }
 
-static int enter(const tenure_testkit *kit, struct tenure_error *err)
+static bool is_bytes(struct tenure_bytes s)
 {
+    return s.data || s.len == 0;
+}
+
+/* valid: what must not be NULL is not. */
+static int enter(const tenure_testkit *kit, bool valid, struct tenure_error *err)
+{
+    if (!kit || !valid)
+        return error_set(err, TENURE_EINVALID, kit ? "an argument is NULL" : "the test kit is NULL");
     return kit->store ? 0 : error_set(err, TENURE_EUNAVAILABLE, "the test kit's server is down");
 }
 
@@ -25,7 +33,7 @@ static int range(tenure_testkit *kit, struct tenure_bytes key, const struct tenu
 {
     struct tenure_get_options o;
     struct range_req req;
-    int rc = enter(kit, err);
+    int rc = enter(kit, is_bytes(key), err);
     rc = rc < 0 ? rc : options_take(&o, sizeof o, options, "get", err);
     rc = rc < 0 ? rc : request_get(bytes_of(NULL, 0), key, &o, a, &req, err);
     if (rc < 0)
@@ -39,6 +47,8 @@ int tenure_testkit_get(tenure_testkit *kit, struct tenure_bytes key, const struc
 {
     struct arena a;
     struct range_resp resp;
+    if (!ret)
+        return enter(kit, false, err);
     arena_init(&a, ARENA_MAX);
     int rc = range(kit, key, o, &a, &resp, err);
     struct tenure_get_result *r = rc == 0 ? result_get(&resp) : NULL;
@@ -56,7 +66,7 @@ int tenure_testkit_put(tenure_testkit *kit, struct tenure_bytes key, struct tenu
     struct put_req req = {.key = result_bytes_in(key), .value = result_bytes_in(value), .lease = lease};
     struct put_resp resp;
     tn_seq seq;
-    int rc = enter(kit, err);
+    int rc = enter(kit, is_bytes(key) && is_bytes(value), err);
     if (rc < 0)
         return rc;
     arena_init(&a, ARENA_MAX);
@@ -72,7 +82,7 @@ int tenure_testkit_delete(tenure_testkit *kit, struct tenure_bytes key, struct t
     struct delete_req req = {.range = {.key = result_bytes_in(key)}};
     struct delete_resp resp = {0};
     tn_seq seq;
-    int rc = enter(kit, err);
+    int rc = enter(kit, is_bytes(key), err);
     if (rc < 0)
         return rc;
     arena_init(&a, ARENA_MAX);
@@ -89,7 +99,7 @@ int tenure_testkit_compact(tenure_testkit *kit, int64_t revision, struct tenure_
     struct compact_req req = {.revision = revision};
     struct compact_resp resp;
     tn_seq seq;
-    int rc = enter(kit, err);
+    int rc = enter(kit, true, err);
     if (rc < 0)
         return rc;
     if (revision == 0)
@@ -101,5 +111,5 @@ int tenure_testkit_compact(tenure_testkit *kit, int64_t revision, struct tenure_
 
 int64_t tenure_testkit_revision(const tenure_testkit *kit)
 {
-    return kit->store ? store_revision(kit->store) : 0;
+    return kit && kit->store ? store_revision(kit->store) : 0;
 }

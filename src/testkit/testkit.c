@@ -81,7 +81,7 @@ bool kit_step(tenure_testkit *kit, tn_ms limit)
 
 int tenure_testkit_run(tenure_testkit *kit)
 {
-    if (kit->in_step)
+    if (!kit || kit->in_step)
         return TENURE_EINVALID;
     while (kit_step(kit, kit->now)) {
     }
@@ -92,7 +92,7 @@ int tenure_testkit_run(tenure_testkit *kit)
 
 int tenure_testkit_advance(tenure_testkit *kit, int64_t ms)
 {
-    if (kit->in_step || ms < 0 || ms > KIT_FAR_MS)
+    if (!kit || kit->in_step || ms < 0 || ms > KIT_FAR_MS)
         return TENURE_EINVALID;
     tn_ms until = kit->now + ms;
     while (kit_step(kit, until)) {
@@ -102,7 +102,7 @@ int tenure_testkit_advance(tenure_testkit *kit, int64_t ms)
 
 int tenure_testkit_run_until(tenure_testkit *kit, bool (*is_so)(void *user), void *user, int64_t max_ms)
 {
-    if (kit->in_step || max_ms < 0 || max_ms > KIT_FAR_MS)
+    if (!kit || !is_so || kit->in_step || max_ms < 0 || max_ms > KIT_FAR_MS)
         return TENURE_EINVALID;
     tn_ms until = kit->now + max_ms;
     while (!is_so(user))
@@ -113,12 +113,12 @@ int tenure_testkit_run_until(tenure_testkit *kit, bool (*is_so)(void *user), voi
 
 int64_t tenure_testkit_now_ms(const tenure_testkit *kit)
 {
-    return kit->now - KIT_START_MS;
+    return kit ? kit->now - KIT_START_MS : 0;
 }
 
 int64_t tenure_testkit_wall_ms(const tenure_testkit *kit)
 {
-    return kit->now + kit->wall_offset;
+    return kit ? kit->now + kit->wall_offset : 0;
 }
 
 /* ---- life ---- */

@@ -64,8 +64,8 @@ def table(text):
     return tidy.check_table(tree(**{"ARCHITECTURE.md": text}), RULES_PARSED)
 
 
-def symbols(exported, agreed):
-    return tidy.check_symbols(tree(), exported, agreed)
+def symbols(exported, agreed, testkit=""):
+    return tidy.check_symbols(tree(**{"include/tenure/testkit.h": testkit}), exported, agreed)
 
 
 TABLE = "\n".join([tidy.TABLE_BEGIN, *tidy.table_lines(RULES_PARSED), tidy.TABLE_END])
@@ -120,8 +120,8 @@ CASES = [
     ("a foreign symbol is named", lambda: symbols(BOTH + ["helper"], BOTH + ["helper"]), "helper: exported, but not tenure_"),
     ("a symbol that was not agreed is named", lambda: symbols(BOTH + ["tenure_c"], BOTH), "tenure_c: exported"),
     ("a symbol that went away is named", lambda: symbols(BOTH, BOTH + ["tenure_c"]), "tenure_c: in symbols.txt"),
-    ("the test kit's symbols are the test kit's", lambda: [n for n in ["x"] if tidy.of_library(["tenure_a", "tenure_testkit_a"], "libtenure.so") != ["tenure_a"]], None),
-    ("and its library has all", lambda: [n for n in ["x"] if len(tidy.of_library(["tenure_a", "tenure_testkit_a"], "b/libtenure-testkit.so")) != 2], None),
+    ("a function of the test kit need not be in the library", lambda: symbols(BOTH, BOTH, "int tenure_testkit_a(void);"), None),
+    ("but in its own", lambda: symbols(BOTH, BOTH + ["tenure_testkit_a"], "int tenure_testkit_a(void);"), "tenure_testkit_a is declared"),
     ("names of our own pass", lambda: tidy.check_clashes({"json_walk", "_init"}, {"libj.so": ["json_object", "_init"]}), None),
     ("a function that hides a library's is named", lambda: tidy.check_clashes({"json_object"}, {"libj.so": ["json_object"]}), "libj.so"),
     ("a declared function must be exported", lambda: symbols(["tenure_a"], ["tenure_a"]), "tenure_b is declared"),

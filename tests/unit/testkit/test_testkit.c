@@ -212,6 +212,42 @@ static void options_that_make_no_sense_are_refused(void **state)
     tenure_testkit_free(NULL);
 }
 
+static void null_is_refused_and_does_no_harm(void **state)
+{
+    (void)state;
+    struct tenure_error err = {0};
+    struct tenure_get_result *r = NULL;
+    struct tenure_bytes nothing = {NULL, 3};
+    tenure_testkit *kit = kit_new(1);
+    assert_int_equal(tenure_testkit_run(NULL), TENURE_EINVALID);
+    assert_int_equal(tenure_testkit_advance(NULL, 1), TENURE_EINVALID);
+    assert_int_equal(tenure_testkit_run_until(NULL, has_told, NULL, 1), TENURE_EINVALID);
+    assert_int_equal(tenure_testkit_run_until(kit, NULL, NULL, 1), TENURE_EINVALID);
+    assert_int_equal(tenure_testkit_now_ms(NULL) + tenure_testkit_wall_ms(NULL) + tenure_testkit_revision(NULL), 0);
+    assert_int_equal(tenure_testkit_lose_lease(NULL, 1), TENURE_EINVALID);
+    assert_int_equal(tenure_testkit_lose_sessions(kit, NULL), TENURE_EINVALID);
+    assert_int_equal(tenure_testkit_restart(NULL, &err), TENURE_EINVALID);
+    assert_int_equal(tenure_testkit_get(NULL, tenure_str("a"), NULL, &r, &err), TENURE_EINVALID);
+    assert_int_equal(tenure_testkit_get(kit, tenure_str("a"), NULL, NULL, &err), TENURE_EINVALID);
+    assert_int_equal(tenure_testkit_get(kit, nothing, NULL, &r, &err), TENURE_EINVALID);
+    assert_int_equal(tenure_testkit_put(kit, tenure_str("a"), nothing, 0, &err), TENURE_EINVALID);
+    assert_int_equal(tenure_testkit_put(kit, tenure_str(""), tenure_str("1"), 0, &err), TENURE_EINVALID);
+    assert_int_equal(tenure_testkit_delete(kit, nothing, &err), TENURE_EINVALID);
+    assert_int_equal(tenure_testkit_compact(NULL, 1, &err), TENURE_EINVALID);
+    tenure_testkit_cut(kit, NULL);
+    tenure_testkit_partition(NULL, NULL);
+    tenure_testkit_heal(kit, NULL);
+    tenure_testkit_delay(kit, NULL, 1);
+    tenure_testkit_lose_reply(kit, NULL);
+    tenure_testkit_stop(kit, NULL);
+    tenure_testkit_continue(kit, NULL);
+    tenure_testkit_kill(kit, NULL);
+    tenure_testkit_server_down(NULL);
+    tenure_testkit_disk(NULL, TENURE_TESTKIT_DISK_FULL);
+    tenure_testkit_disk(kit, (enum tenure_testkit_disk)7);
+    tenure_testkit_free(kit);
+}
+
 static void a_real_handle_lives_beside_a_kit(void **state)
 {
     (void)state;
@@ -321,6 +357,7 @@ int main(void)
         cmocka_unit_test(what_comes_to_no_end_is_told_and_time_goes_on),
         cmocka_unit_test(a_wait_without_end_ends_with_the_kits_patience),
         cmocka_unit_test(options_that_make_no_sense_are_refused),
+        cmocka_unit_test(null_is_refused_and_does_no_harm),
         cmocka_unit_test(a_real_handle_lives_beside_a_kit),
         cmocka_unit_test(the_same_seed_gives_the_same_run_and_another_one_another),
         cmocka_unit_test(no_allocation_that_fails_is_forgotten),
