@@ -144,8 +144,22 @@ static void ask_lock(struct claim *c, struct tenure_error *err)
         .on_acquired = on_acquired,
         .on_released = on_released,
         .user = c,
+        .delay_ms = c->o.delay_ms,
     };
-    c->lock = tenure_lock_start(c->client, c->name, &o, err);
+    switch (c->o.share) {
+    case CLAIM_WHOLE:
+        c->lock = tenure_lock_start(c->client, c->name, &o, err);
+        return;
+    case CLAIM_READ:
+        c->lock = tenure_rwlock_read_start(c->client, c->name, &o, err);
+        return;
+    case CLAIM_WRITE:
+        c->lock = tenure_rwlock_write_start(c->client, c->name, &o, err);
+        return;
+    case CLAIM_PERMIT:
+        c->lock = tenure_semaphore_start(c->client, c->name, c->o.weight, c->o.limit, &o, err);
+        return;
+    }
 }
 
 static void ask_election(struct claim *c, struct tenure_error *err)

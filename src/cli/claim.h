@@ -1,4 +1,4 @@
-/* What `tenure lock` and `tenure elect` are after: a lock or a leadership, on a handle that lives in this program's own loop.
+/* What `tenure lock`, `rwlock`, `sem` and `elect` are after: a lock of some kind or a leadership, on a handle that lives in this program's own loop.
  * One thread; no callback leaves this file, the state is read after each claim_turn.
  *
  *   NONE -> ASKING -> HELD -> LOST
@@ -15,8 +15,14 @@
 
 enum claim_state { CLAIM_NONE, CLAIM_ASKING, CLAIM_HELD, CLAIM_REFUSED, CLAIM_LOST, CLAIM_RELEASING };
 
+/* Of a lock. */
+enum claim_share { CLAIM_WHOLE, CLAIM_READ, CLAIM_WRITE, CLAIM_PERMIT };
+
 struct claim_options {
     bool election;
+    enum claim_share share;
+    int64_t weight, limit; /* of a permit */
+    int64_t delay_ms;      /* lock-delay; of CLAIM_WHOLE and CLAIM_WRITE */
     const char *name;
     bool whole_key; /* name is the key's beginning itself, not a name under /locks/ or /election/ */
     int64_t ttl_s;

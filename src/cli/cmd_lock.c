@@ -9,6 +9,7 @@
 
 static struct run_flags opt = {.ttl_s = 30, .timeout_ms = -1, .grace_ms = -1};
 static bool list;
+static int64_t delay_ms;
 
 static const struct option_spec *options(void)
 {
@@ -19,6 +20,8 @@ static const struct option_spec *options(void)
          "wait no longer than this for it, 0 = not at all (default: without end)", &opt.timeout_ms},
         {"grace", 0, OPTION_DURATION, "TIME",
          "from TERM to KILL when it is lost (default: a quarter of the TTL, at most 5s)", &opt.grace_ms},
+        {"delay", 0, OPTION_DURATION, "TIME",
+         "after a holder was lost, give what it had under way so long to end (whole seconds, at most 60s)", &delay_ms},
         {"purpose", 0, OPTION_STRING, "TEXT", "shown to those who wait (default: the command)", &opt.purpose},
         {"prefix", 0, OPTION_FLAG, NULL, "NAME is the key as it is, not a name under /locks/", &opt.whole_key},
         {"list", 0, OPTION_FLAG, NULL, "show who holds it and who waits, and take no part", &list},
@@ -32,13 +35,14 @@ static int run(const struct command *self, const struct global_options *g, int a
     struct run_options o = {.command = self->name, .g = g};
     char purpose[RUN_PURPOSE_MAX];
     if (list && argc == 1)
-        return lock_list_print(g, argv[0], opt.whole_key);
+        return lock_list_print(self->name, g, argv[0], opt.whole_key);
     if (list) {
         fprintf(stderr, "tenure lock: --list takes one NAME and no command\ntry: tenure lock --help\n");
         return EXIT_LOCK_FAILED;
     }
     if (!run_options_fill(&o, &opt, argc, argv))
         return EXIT_LOCK_FAILED;
+    o.claim.delay_ms = delay_ms;
     if (!opt.purpose && o.argv)
         o.claim.purpose = run_purpose(o.argv, purpose);
     return run_claimed(&o);
@@ -70,6 +74,8 @@ const struct command command_lock = {
         "and ended likewise. Out of reach are: what became another user's (run tenure under sudo, not sudo under tenure);\n"
         "daemons with a cleared environment once tenure was killed; all of it, but for a TERM to COMMAND, when tenure and its\n"
         "guardian are both killed. A daemon that COMMAND leaves behind when it ends by itself stays.\n"
+        "\n"
+        "--delay is kept among those who use it (etcdctl and Go programs do not know it): give it to all or to none.\n"
         "\n"
         "Without COMMAND: prints the key and the token when it holds the lock, and holds it until INT, TERM or HUP, or until\n"
         "it is lost.",

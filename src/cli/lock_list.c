@@ -76,8 +76,28 @@ static int widest(int so_far, const char *text)
     return n > so_far ? n : so_far;
 }
 
+static bool is_shared(const struct tenure_lock_list *r)
+{
+    for (size_t i = 0; i < r->n; i++)
+        if (r->shares[i].mode != TENURE_LOCK_WHOLE)
+            return true;
+    return false;
+}
+
+/* What each asks for; a column only where somebody does not ask for the whole. */
+static const char *mode_text(const struct tenure_lock_share *s, char *out, size_t size)
+{
+    if (s->mode == TENURE_LOCK_PERMIT)
+        snprintf(out, size, "%" PRId64 " of %" PRId64, s->weight, s->limit);
+    else
+        snprintf(out, size, "%s", s->mode == TENURE_LOCK_READ ? "read" : "whole");
+    return out;
+}
+
 static void print_text(const struct tenure_lock_list *r)
 {
+    bool shared = is_shared(r);
+    char mode[64];
     char host[TEXT_MAX], purpose[TEXT_MAX], since[32], lease[32], pid[32];
     int host_width = 7, token_width = 5;
     for (size_t i = 0; i < r->n; i++) {
@@ -88,31 +108,34 @@ static void print_text(const struct tenure_lock_list *r)
     for (size_t i = 0; i < r->n; i++)
         if (r->shares[i].holds && !r->entries[i].host[0])
             host_width = widest(host_width, "0123456789abcdef");
-    printf("%-*s  %-*s  %-7s  %-9s  %-*s  %s\n", host_width, "HOLDER", host_width, "HOST", "PID", "SINCE", token_width,
-           "TOKEN", "PURPOSE");
+    printf("%-*s  %-*s  %-7s  %-9s  %-*s  %s%s\n", host_width, "HOLDER", host_width, "HOST", "PID", "SINCE",
+           token_width, "TOKEN", shared ? "MODE        " : "", "PURPOSE");
     for (size_t i = 0; i < r->n; i++) {
         const struct tenure_lock_entry *e = &r->entries[i];
         snprintf(lease, sizeof lease, "%" PRIx64, (uint64_t)e->lease);
         snprintf(pid, sizeof pid, e->pid ? "%" PRId64 : "-", e->pid);
-        printf("%-*s  %-*s  %-7s  %-9s  %-*" PRId64 "  %s\n", host_width,
+        printf("%-*s  %-*s  %-7s  %-9s  %-*" PRId64 "  ", host_width,
                !r->shares[i].holds ? "waiting"
                : e->host[0]        ? printable(e->host, host)
                                    : lease,
                host_width, printable(e->host, host), pid, since_text(e->since_ms, since, sizeof since), token_width,
-               e->token, printable(e->purpose, purpose));
+               e->token);
+        if (shared)
+            printf("%-10s  ", mode_text(&r->shares[i], mode, sizeof mode));
+        puts(printable(e->purpose, purpose));
     }
 }
 
-int lock_list_print(const struct global_options *g, const char *name, bool whole_key)
+int lock_list_print(const char *command, const struct global_options *g, const char *name, bool whole_key)
 {
     struct tenure_error err = {0};
     struct tenure_lock_list *r = NULL;
     char *prefix;
     const char *last;
     int code = EXIT_LOCK_FAILED;
-    tenure_client *c = name_split(name, whole_key, &prefix, &last) ? connect_open("lock", g) : NULL;
+    tenure_client *c = name_split(name, whole_key, &prefix, &last) ? connect_open(command, g) : NULL;
     if (c && tenure_lock_list(c, last, prefix, &r, &err) < 0) {
-        connect_failed("lock", g, &err);
+        connect_failed(command, g, &err);
     } else if (c) {
         code = EXIT_OK;
         if (output_is_json(g))

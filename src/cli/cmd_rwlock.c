@@ -1,0 +1,69 @@
+/* tenure rwlock: holds a read-write lock, or runs a command under it. */
+#include <stdio.h>
+
+#include "cli/commands.h"
+#include "cli/lock_list.h"
+#include "cli/run.h"
+#include "cli/run_options.h"
+
+static struct run_flags opt = {.ttl_s = 30, .timeout_ms = -1, .grace_ms = -1};
+static bool reads, writes, list;
+
+static const struct option_spec *options(void)
+{
+    static const struct option_spec table[] = {
+        {"read", 'r', OPTION_FLAG, NULL, "together with other readers", &reads},
+        {"write", 'w', OPTION_FLAG, NULL, "alone", &writes},
+        {"ttl", 0, OPTION_SECONDS, "TIME", "others may have it this long after tenure was last heard of (default 30s)",
+         &opt.ttl_s},
+        {"timeout", 0, OPTION_DURATION, "TIME",
+         "wait no longer than this for it, 0 = not at all (default: without end)", &opt.timeout_ms},
+        {"grace", 0, OPTION_DURATION, "TIME",
+         "from TERM to KILL when it is lost (default: a quarter of the TTL, at most 5s)", &opt.grace_ms},
+        {"purpose", 0, OPTION_STRING, "TEXT", "shown to those who wait (default: the command)", &opt.purpose},
+        {"prefix", 0, OPTION_FLAG, NULL, "NAME is the key as it is, not a name under /locks/", &opt.whole_key},
+        {"list", 0, OPTION_FLAG, NULL, "show who holds it and who waits, and take no part", &list},
+        {NULL, 0, 0, NULL, NULL, NULL},
+    };
+    return table;
+}
+
+static int run(const struct command *self, const struct global_options *g, int argc, char **argv)
+{
+    struct run_options o = {.command = self->name, .g = g};
+    char purpose[RUN_PURPOSE_MAX];
+    if (list && argc == 1 && !reads && !writes)
+        return lock_list_print(self->name, g, argv[0], opt.whole_key);
+    if (list || reads == writes) {
+        fprintf(stderr, "tenure rwlock: expected %s\ntry: tenure rwlock --help\n",
+                list ? "one NAME behind --list, and nothing else" : "either --read or --write");
+        return EXIT_LOCK_FAILED;
+    }
+    if (!run_options_fill(&o, &opt, argc, argv))
+        return EXIT_LOCK_FAILED;
+    o.claim.share = reads ? CLAIM_READ : CLAIM_WRITE;
+    if (!opt.purpose && o.argv)
+        o.claim.purpose = run_purpose(o.argv, purpose);
+    return run_claimed(&o);
+}
+
+const struct command command_rwlock = {
+    .name = "rwlock",
+    .group = "Locks and elections",
+    .summary = "run a command while reading or writing, many readers or one writer",
+    .synopsis = "--read|--write [OPTIONS] NAME [--] [COMMAND [ARGUMENT...]]",
+    .description =
+        "Readers hold together, a writer alone, in one queue, first come, first served. `tenure lock NAME` and etcdctl's are\n"
+        "writers in it. A reader cannot become a writer.\n"
+        "\n"
+        "All else is as with `tenure lock`: the token in TENURE_TOKEN, the process group, the signals, the terminal, and how\n"
+        "COMMAND is ended before somebody else may hold it. Readers that hold together have different tokens: what refuses\n"
+        "smaller tokens must remember those of writers only.",
+    .examples = "tenure rwlock --read catalogue -- ./export.sh\n"
+                "tenure rwlock --write catalogue --timeout 1m -- ./rebuild.sh\n"
+                "tenure rwlock --list catalogue",
+    .exits = RUN_EXITS,
+    .options = options,
+    .run = run,
+    .stop_at_words = true,
+};
