@@ -75,6 +75,15 @@ static void the_example_of_a_queue_does_its_work(void **state)
     ends_well(&e);
 }
 
+static void the_example_of_the_test_kit_passes_its_own_tests(void **state)
+{
+    struct example e = start(*state, "testkit");
+    says(&e, "a lost lease: the worker stopped, 1 row");
+    says(&e, "a stopped holder: the successor's token is greater, the late write was refused");
+    says(&e, "3611 s on the kit's clock");
+    ends_well(&e);
+}
+
 static void the_example_of_keys_finishes_its_job(void **state)
 {
     struct example e = start(*state, "kv");
@@ -207,6 +216,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_example_of_barriers_lets_all_through),
         cmocka_unit_test(the_example_of_a_queue_does_its_work),
+        cmocka_unit_test(the_example_of_the_test_kit_passes_its_own_tests),
         cmocka_unit_test(the_example_of_keys_finishes_its_job),
         cmocka_unit_test(the_tour_in_cplusplus_goes_round),
         cmocka_unit_test(the_example_of_a_lock_writes_its_rows),

@@ -338,10 +338,32 @@ static int a_short_life(void *user)
     return is_memory ? TENURE_ENOMEM : rc;
 }
 
+/* Whatever it comes to, it ends, and nothing of it is left. */
+static int a_life_with_faults(void *user)
+{
+    (void)user;
+    struct tenure_error err = {0};
+    struct tenure_options o = {.size = sizeof o, .call_timeout_ms = 500, .close_timeout_ms = 500};
+    struct tenure_lock_options lo = {.size = sizeof lo, .wait_ms = 500, .ttl_s = 2};
+    tenure_testkit *kit = tenure_testkit_new(NULL, &err);
+    tenure_client *c = kit ? tenure_testkit_client(kit, &o, &err) : NULL;
+    tenure_lock *l = c ? tenure_lock_acquire(c, "x", &lo, &err) : NULL;
+    int rc = l ? 0 : TENURE_ENOMEM;
+    if (l && tenure_testkit_restart(kit, &err) < 0)
+        rc = TENURE_ENOMEM;
+    if (l && tenure_testkit_put(kit, tenure_str("a"), tenure_str("1"), 0, &err) < 0)
+        rc = TENURE_ENOMEM;
+    if (l && tenure_unlock(l, &err) < 0)
+        rc = TENURE_ENOMEM;
+    tenure_testkit_free(kit);
+    return rc;
+}
+
 static void no_allocation_that_fails_is_forgotten(void **state)
 {
     (void)state;
     assert_true(failmalloc_sweep(a_short_life, NULL) > 0);
+    assert_true(failmalloc_sweep(a_life_with_faults, NULL) > 0);
 }
 
 int main(void)
