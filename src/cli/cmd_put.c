@@ -6,9 +6,8 @@
 
 #include "cli/commands.h"
 #include "cli/connect.h"
+#include "cli/input.h"
 #include "cli/output.h"
-
-#define VALUE_BYTES_MAX (64u << 20)
 
 static struct {
     int64_t lease;
@@ -25,34 +24,6 @@ static const struct option_spec *options(void)
         {NULL, 0, 0, NULL, NULL, NULL},
     };
     return table;
-}
-
-/* All of standard input; NULL after having said why. */
-static char *read_all(size_t *ret_len)
-{
-    size_t len = 0, cap = 4096;
-    char *data = malloc(cap);
-    while (data) {
-        len += fread(data + len, 1, cap - len, stdin);
-        if (len < cap)
-            break;
-        if (cap >= VALUE_BYTES_MAX) {
-            fprintf(stderr, "tenure put: the value on standard input is longer than %u bytes\n", VALUE_BYTES_MAX);
-            free(data);
-            return NULL;
-        }
-        char *more = realloc(data, cap *= 2);
-        if (!more)
-            free(data);
-        data = more;
-    }
-    if (!data || ferror(stdin)) {
-        fprintf(stderr, "tenure put: %s\n", data ? "reading standard input failed" : "out of memory");
-        free(data);
-        return NULL;
-    }
-    *ret_len = len;
-    return data;
 }
 
 static void print(const struct global_options *g, const struct tenure_put_result *r)
@@ -85,7 +56,7 @@ static int run(const struct command *self, const struct global_options *g, int a
     }
     if (argc == 2)
         value = tenure_str(argv[1]);
-    else if (wants_value && !(value.data = input = read_all(&value.len)))
+    else if (wants_value && !(value.data = input = input_all(self->name, &value.len)))
         return EXIT_FAILED;
     tenure_client *c = connect_open(self->name, g);
     int code = EXIT_USAGE;

@@ -179,5 +179,49 @@ def counters(world):
         equal(world.tenure("counter", *bad).returncode, 2)
 
 
-main([readers_together, a_reader_dies, permits, commands_under_permits, delayed, wrong_words, barriers,
+# --- queues -----------------------------------------------------------------------------------------------------------
+
+
+def queues(world):
+    """taken once, in order; a take waits for an item, or says in time that there is none (Q1, Q2)"""
+    put = lambda *words, **kw: world.tenure("queue", "put", "q", *words, **kw)
+    take = lambda *words: world.tenure("queue", "take", "q", *words)
+    equal(put("one").stdout, "OK\n")
+    equal(put(input="two words\n\nand lines").returncode, 0)
+    equal(world.tenure("queue", "peek", "q").stdout, "one\n")
+    equal(world.tenure("queue", "length", "q").stdout, "2\n")
+    equal([take().stdout, take().stdout], ["one\n", "two words\n\nand lines\n"])
+    equal([take("--timeout", "0").returncode, take("--timeout", "50ms").returncode], [124, 124])
+    equal(world.tenure("queue", "peek", "q").returncode, 1)
+    waiting = [world.start("queue", "take", "q", "-o", "json") for _ in range(3)]
+    for n in range(3):
+        put(str(n), check=True)
+    got = sorted(json.loads(p.stdout.readline())["value"] for p in waiting)
+    equal((got, [p.wait(PATIENCE_S) for p in waiting]), (["0", "1", "2"], [0, 0, 0]))
+
+
+def queues_of_other_kinds(world):
+    """the lowest number first; not before it is due; work only with its acknowledgement; a full one is refused"""
+    q = lambda *words: world.tenure("queue", *words)
+    for n in (3, 1, 2):
+        q("put", "p", f"v{n}", "-k", "priority", "--priority", str(n))
+    equal([q("take", "p", "-k", "priority").stdout for _ in range(3)], ["v1\n", "v2\n", "v3\n"])
+    q("put", "d", "later", "-k", "delay", "--delay", "1h")
+    q("put", "d", "soon", "-k", "delay", "--delay", "10ms")
+    equal(q("take", "d", "-k", "delay").stdout, "soon\n")
+    equal(q("take", "d", "-k", "delay", "--timeout", "0").returncode, 124)
+    q("put", "w", "job", "-k", "work")
+    refused = q("take", "w", "-k", "work")
+    true(refused.returncode == 2 and "--ack" in refused.stderr, refused.stderr)
+    item = json.loads(q("take", "w", "-k", "work", "--ack", "-o", "json").stdout)
+    true((item["value"], item["deliveries"]) == ("job", 1) and item["token"] > 0, item)
+    equal(json.loads(q("length", "w", "-k", "work", "-o", "json").stdout), {"length": 0})
+    q("put", "f", "1")
+    full = q("put", "f", "2", "--max-length", "1")
+    true(full.returncode == 1 and full.stderr, full.stderr)
+    for bad in (["put"], ["take"], ["peek", "a", "b"], ["drain", "a"], ["put", "a", "b", "-k", "lifo"], ["take", "a", "--ack"]):
+        equal(q(*bad).returncode, 2)
+
+
+main([queues, queues_of_other_kinds, readers_together, a_reader_dies, permits, commands_under_permits, delayed, wrong_words, barriers,
       counted_barriers, counters])

@@ -1,0 +1,210 @@
+/* tenure queue put|take|peek|length. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/commands.h"
+#include "cli/connect.h"
+#include "cli/input.h"
+#include "cli/output.h"
+
+static struct {
+    const char *kind;
+    int64_t priority, delay_ms, wait_ms, length_max;
+    bool acknowledges;
+} opt = {.kind = "fifo", .wait_ms = -1};
+static enum tenure_queue_kind kind; /* of opt.kind */
+
+static const struct option_spec *options(void)
+{
+    static const struct option_spec table[] = {
+        {"kind", 'k', OPTION_STRING, "KIND", "fifo (default), priority, delay or work: the same for all who use it",
+         &opt.kind},
+        {"priority", 0, OPTION_INT, "N", "put, kind priority: 0 to 65535, the lowest is taken first", &opt.priority},
+        {"delay", 0, OPTION_DURATION, "TIME", "put, kinds delay and work: due so much later", &opt.delay_ms},
+        {"max-length", 0, OPTION_INT, "N", "put: refused when so many items are in it", &opt.length_max},
+        {"timeout", 0, OPTION_DURATION, "TIME", "take: wait no longer than this, 0 = not at all (default: without end)",
+         &opt.wait_ms},
+        {"ack", 0, OPTION_FLAG, NULL, "take, kind work: acknowledged as soon as it has been printed",
+         &opt.acknowledges},
+        {NULL, 0, 0, NULL, NULL, NULL},
+    };
+    return table;
+}
+
+typedef int queue_action(tenure_queue *q, const struct global_options *g, const char *value);
+
+static json_t *item_json(const struct tenure_queue_item *item, enum tenure_queue_kind kind)
+{
+    json_t *o = json_object();
+    output_set_bytes(o, "key", item->key);
+    output_set_bytes(o, "value", item->value);
+    json_object_set_new(o, "create_revision", json_integer(item->create_revision));
+    if (kind == TENURE_QUEUE_PRIORITY)
+        json_object_set_new(o, "priority", json_integer(item->priority));
+    if (item->due_ms)
+        json_object_set_new(o, "due_ms", json_integer(item->due_ms));
+    if (item->deliveries)
+        json_object_set_new(o, "deliveries", json_integer(item->deliveries));
+    if (item->token)
+        json_object_set_new(o, "token", json_integer(item->token));
+    return o;
+}
+
+/* The item is gone from the queue: a word that cannot be printed is a failure that must be seen. */
+static int print_item(const struct global_options *g, const struct tenure_queue_item *item)
+{
+    if (output_is_json(g)) {
+        output_json(item_json(item, kind));
+    } else {
+        fwrite(item->value.data, 1, item->value.len, stdout);
+        putchar('\n');
+    }
+    if (fflush(stdout) == 0)
+        return EXIT_OK;
+    fprintf(stderr, "tenure queue: the item could not be written to standard output\n");
+    return EXIT_FAILED;
+}
+
+static int put(tenure_queue *q, const struct global_options *g, const char *word)
+{
+    struct tenure_error err = {0};
+    struct tenure_bytes value = word ? tenure_str(word) : (struct tenure_bytes){NULL, 0};
+    char *input = NULL;
+    if (!word && !(value.data = input = input_all("queue", &value.len)))
+        return EXIT_FAILED;
+    struct tenure_queue_put_options o = {
+        .size = sizeof o, .priority = opt.priority, .delay_ms = opt.delay_ms, .timeout_ms = g->call_timeout_ms};
+    int code = tenure_queue_put(q, value, &o, &err) < 0 ? connect_failed("queue", g, &err) : EXIT_OK;
+    free(input);
+    if (code == EXIT_OK && !output_is_json(g))
+        puts("OK");
+    return code;
+}
+
+static int take(tenure_queue *q, const struct global_options *g, const char *word)
+{
+    struct tenure_error err = {0};
+    struct tenure_queue_item *item = NULL;
+    (void)word;
+    int64_t wait_ms = opt.wait_ms < 0 ? 0 : opt.wait_ms == 0 ? -1 : opt.wait_ms; /* the library's words */
+    if (tenure_queue_take(q, wait_ms, &item, &err) < 0) {
+        int code = connect_failed("queue", g, &err);
+        return err.code == TENURE_ENOTFOUND || (err.code == TENURE_ETIMEOUT && !err.applied) ? EXIT_LOCK_TIMEOUT : code;
+    }
+    int code = print_item(g, item);
+    if (code == EXIT_OK && opt.acknowledges && tenure_queue_ack(q, item, &err) < 0)
+        code = connect_failed("queue", g, &err);
+    tenure_queue_item_free(item);
+    return code;
+}
+
+static int peek(tenure_queue *q, const struct global_options *g, const char *word)
+{
+    struct tenure_error err = {0};
+    struct tenure_queue_item *item = NULL;
+    (void)word;
+    if (tenure_queue_peek(q, &item, &err) < 0)
+        return connect_failed("queue", g, &err);
+    int code = print_item(g, item);
+    tenure_queue_item_free(item);
+    return code;
+}
+
+static int length(tenure_queue *q, const struct global_options *g, const char *word)
+{
+    struct tenure_error err = {0};
+    int64_t n = 0;
+    (void)word;
+    if (tenure_queue_length(q, &n, &err) < 0)
+        return connect_failed("queue", g, &err);
+    if (output_is_json(g)) {
+        json_t *o = json_object();
+        json_object_set_new(o, "length", json_integer(n));
+        output_json(o);
+    } else {
+        printf("%" PRId64 "\n", n);
+    }
+    return EXIT_OK;
+}
+
+static bool find_kind(const char *name)
+{
+    static const char *const names[] = {"fifo", "priority", "delay", "work"}; /* by enum tenure_queue_kind */
+    for (size_t i = 0; i < 4; i++) {
+        if (strcmp(names[i], name) == 0) {
+            kind = (enum tenure_queue_kind)i;
+            return true;
+        }
+    }
+    fprintf(stderr, "tenure queue: option --kind: '%s' is none of fifo, priority, delay, work\n", name);
+    return false;
+}
+
+/* An item of a work queue belongs to who took it, and this program ends behind a take. */
+static bool take_makes_sense(const char *action)
+{
+    if (strcmp(action, "take") != 0 || (kind == TENURE_QUEUE_WORK) == opt.acknowledges)
+        return true;
+    fprintf(stderr, opt.acknowledges
+                        ? "tenure queue: --ack is for --kind work: a plain queue's item is gone with the take\n"
+                        : "tenure queue: from a work queue only take --ack: the claim ends with this program\n");
+    return false;
+}
+
+static int act(const struct global_options *g, const char *name, queue_action *action, const char *value)
+{
+    struct tenure_error err = {0};
+    struct tenure_queue_options o = {.size = sizeof o, .kind = kind, .length_max = opt.length_max};
+    tenure_client *c = connect_open("queue", g);
+    if (!c)
+        return EXIT_USAGE;
+    tenure_queue *q = tenure_queue_open(c, name, &o, &err);
+    int code = q ? action(q, g, value) : connect_failed("queue", g, &err);
+    tenure_queue_close(q);
+    tenure_close(c);
+    return code;
+}
+
+static int run(const struct command *self, const struct global_options *g, int argc, char **argv)
+{
+    static const struct {
+        const char *name;
+        int least, most;
+        queue_action *action;
+    } actions[] = {{"put", 2, 3, put}, {"take", 2, 2, take}, {"peek", 2, 2, peek}, {"length", 2, 2, length}};
+    (void)self;
+    for (size_t i = 0; argc > 0 && i < sizeof actions / sizeof actions[0]; i++) {
+        if (strcmp(argv[0], actions[i].name) != 0 || argc < actions[i].least || argc > actions[i].most)
+            continue;
+        if (!find_kind(opt.kind) || !take_makes_sense(argv[0]))
+            return EXIT_USAGE;
+        return act(g, argv[1], actions[i].action, argc > 2 ? argv[2] : NULL);
+    }
+    fprintf(stderr, "tenure queue: expected put NAME [VALUE], take NAME, peek NAME or length NAME\n"
+                    "try: tenure queue --help\n");
+    return EXIT_USAGE;
+}
+
+const struct command command_queue = {
+    .name = "queue",
+    .group = "Recipes",
+    .summary = "put items into a queue and take them out, each once",
+    .synopsis = "put NAME [VALUE] | take NAME | peek NAME | length NAME",
+    .description =
+        "put appends VALUE, or standard input; take prints the first item, which nobody else gets, and waits for one when\n"
+        "there is none; peek shows what would be taken. Items are under /queues/NAME/; those of kind fifo may be put by\n"
+        "etcdctl and Go's recipe as well.\n"
+        "\n"
+        "Kinds: fifo, the oldest first; priority, the lowest --priority first; delay, what is due first, and not before;\n"
+        "work, the oldest first, where a program that takes an item and dies loses nothing. On the command line an item\n"
+        "of a work queue is taken by take --ack only, acknowledged when it has been printed.",
+    .exits = "124  take: nothing came within --timeout",
+    .examples = "tenure queue put mails '{\"to\":\"ada\"}'\n"
+                "tenure queue take mails --timeout 10s | ./send.sh\n"
+                "tenure queue put jobs --kind priority --priority 5 reindex\n"
+                "tenure queue length mails",
+    .options = options,
+    .run = run,
+};
