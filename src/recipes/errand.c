@@ -48,6 +48,16 @@ void errand_end(struct errand *t, int code, const struct tenure_error *error, tn
         t->error.applied = TENURE_APPLIED_MAYBE;
 }
 
+void errand_end_stopped(struct errand *t, int stop_code, const struct tenure_error *error, tn_ms now)
+{
+    struct tenure_error why = *error;
+    if (stop_code && (error->code == TENURE_ECANCELLED || error->applied == TENURE_APPLIED_NO)) {
+        error_set(&why, stop_code, "%s", tenure_error_string(stop_code));
+        why.applied = error->applied;
+    }
+    errand_end(t, why.code, &why, now);
+}
+
 int errand_fail(struct errand *t, tn_ms now, int code, const char *fmt, ...)
 {
     struct tenure_error why;

@@ -81,6 +81,9 @@ void errand_unwatch(struct errand *t, tn_ms now);
 void errand_retry(struct errand *t, tn_ms now);
 /* The end. error NULL: by the code's own text. Does nothing when it is over. */
 void errand_end(struct errand *t, int code, const struct tenure_error *error, tn_ms now);
+/* The end of one that was stopped while a commit was under way, and the commit failed: what was not applied, or only says that it
+ * was cancelled, ends with the reason of the stop. stop_code 0: with the commit's. */
+void errand_end_stopped(struct errand *t, int stop_code, const struct tenure_error *error, tn_ms now);
 int errand_fail(struct errand *t, tn_ms now, int code, const char *fmt, ...) PRINTF_LIKE(4, 5);
 /* Tells the end, if there is one to tell; the errand may be gone behind. The last act of who changed it from outside of its
  * own calls (a session's news). */

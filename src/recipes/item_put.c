@@ -69,7 +69,7 @@ static void on_put(void *owner, const struct commit_result *r)
     else if (!put_of(t)->stop_code && commit_may_retry(r))
         errand_retry(t, now);
     else
-        errand_end(t, r->code, r->error, now);
+        errand_end_stopped(t, put_of(t)->stop_code, r->error, now);
     errand_flush(t);
 }
 

@@ -304,7 +304,7 @@ static void on_claimed(void *owner, const struct commit_result *r)
     } else if (!k->stop_code && commit_may_retry(r)) {
         errand_retry(t, now);
     } else {
-        errand_end(t, k->stop_code && r->error->applied == TENURE_APPLIED_NO ? k->stop_code : r->code, r->error, now);
+        errand_end_stopped(t, k->stop_code, r->error, now);
     }
     errand_flush(t);
 }
