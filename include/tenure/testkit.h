@@ -8,7 +8,8 @@
  *   callbacks  come from the functions here that move the world (tenure_testkit_run, _advance, _run_until), and from blocking calls
  *   blocking   calls move the world until they are answered, or until their deadline on the kit's clock. In a callback they answer
  *              TENURE_EINVALID. One without a deadline that nothing ends answers TENURE_ETIMEOUT when the kit's patience is over
- *   _start     forms move nothing: what they begin goes on when the world is moved
+ *   _start     forms move nothing: what they begin goes on when the world is moved. Nor do the functions that wait on a handle from
+ *              tenure_open and begin on others (tenure_election_stop, tenure_cron_stop, tenure_presence_stop)
  *
  * The server is the code of `tenure serve` without its sockets, files and threads, the clients are the library's own code: what a
  * test sees is what a program sees. Without delay_ms and sync_ms a call needs no time at all on the kit's clock. Real time, real
@@ -16,7 +17,7 @@
  *
  * Thread: all that has to do with one kit, its handles included, one thread. Several kits live side by side. A callback may call
  * what does not move the world: faults, tenure_testkit_client, and what reads. A function that takes a handle does nothing for one
- * that is not this kit's or is closed. What answers a code refuses NULL with TENURE_EINVALID, where it is not said to be fine.
+ * that is not this kit's, is closed, or is a namespace. What answers a code refuses NULL with TENURE_EINVALID, where it is not said to be fine.
  */
 #ifndef TENURE_TESTKIT_H
 #define TENURE_TESTKIT_H

@@ -442,6 +442,94 @@ static void a_job_runs_once_on_two_machines_and_on_the_one_that_is_left(void **s
     assert_int_equal(runs_of[1], of_b + 10);
 }
 
+/* ---- deadlines ---- */
+
+static int64_t begun;
+
+/* It took ms on the kit's clock, or as much longer as a blocked caller waits for the loop. */
+static void took(int64_t ms)
+{
+    assert_in_range(tenure_testkit_now_ms(kit) - begun, ms, ms + 100);
+    begun = tenure_testkit_now_ms(kit);
+}
+
+static int nothing(tenure_stm_view *v, void *arg)
+{
+    (void)arg;
+    return tenure_stm_get(v, tenure_str("a"), NULL);
+}
+
+static int never(tenure_cron *k, const struct tenure_cron_run *run, void *arg)
+{
+    (void)k, (void)run, (void)arg;
+    return 0;
+}
+
+static void what_waits_for_others_waits_by_the_kits_clock(void **state)
+{
+    (void)state;
+    struct tenure_error err = {0};
+    struct tenure_lock_options lo = {.size = sizeof lo, .wait_ms = 3000};
+    struct tenure_multilock_options mo = {.size = sizeof mo, .wait_ms = 3000};
+    struct tenure_multilock_part part = {.size = sizeof part, .name = "x"};
+    struct tenure_barrier_options bo = {.size = sizeof bo, .timeout_ms = 3000};
+    struct tenure_double_barrier_options dbo = {.size = sizeof dbo, .timeout_ms = 3000};
+    struct tenure_cron_options co = {.size = sizeof co, .schedule = "@yearly", .for_ms = 3000};
+    struct tenure_queue_item *item = NULL;
+    assert_non_null(tenure_lock_acquire(a, "x", NULL, NULL));
+    tenure_queue *q = tenure_queue_open(b, "q", NULL, NULL);
+    begun = tenure_testkit_now_ms(kit);
+    assert_null(tenure_lock_acquire(b, "x", &lo, &err));
+    took(3000);
+    assert_null(tenure_rwlock_read(b, "x", &lo, &err));
+    took(3000);
+    assert_null(tenure_multilock_acquire(b, &part, 1, &mo, &err));
+    took(3000);
+    assert_int_equal(tenure_latch_wait(b, "l", &bo, &err), TENURE_ETIMEOUT);
+    took(3000);
+    assert_null(tenure_double_barrier_enter(b, "d", 2, &dbo, &err));
+    took(3000);
+    assert_int_equal(tenure_queue_take(q, 3000, &item, &err), TENURE_ETIMEOUT);
+    took(3000);
+    assert_int_equal(tenure_cron_run(b, "yearly", &co, never, NULL, &err), 0);
+    took(3000);
+}
+
+static void what_gets_no_answer_waits_by_the_kits_clock(void **state)
+{
+    (void)state;
+    struct tenure_error err = {0};
+    struct tenure_stm_options so = {.size = sizeof so, .timeout_ms = 3000};
+    struct tenure_counter_options no = {.size = sizeof no, .timeout_ms = 3000};
+    struct tenure_id_options io = {.size = sizeof io, .timeout_ms = 3000};
+    struct tenure_session_options own = {.size = sizeof own, .ttl_s = 10};
+    struct tenure_queue_put_options po = {.size = sizeof po, .timeout_ms = 3000};
+    struct tenure_queue_item *item = NULL;
+    int64_t n;
+    tenure_queue *q = tenure_queue_open(a, "q", NULL, NULL);
+    tenure_presence *p = tenure_group_join(a, NULL, "g", NULL, NULL, NULL, NULL);
+    tenure_testkit_partition(kit, a);
+    begun = tenure_testkit_now_ms(kit);
+    assert_int_equal(put(a, "a", "1", &err), TENURE_ETIMEOUT);
+    took(5000);
+    assert_int_equal(tenure_stm(a, &so, nothing, NULL, &err), TENURE_ETIMEOUT);
+    took(3000);
+    assert_int_equal(tenure_counter_add(a, "n", 1, &no, &n, &err), TENURE_ETIMEOUT);
+    took(3000);
+    assert_int_equal(tenure_ids_take(a, "i", 1, &io, &n, &err), TENURE_ETIMEOUT);
+    took(3000);
+    assert_int_equal(tenure_queue_put(q, tenure_str("1"), &po, &err), TENURE_ETIMEOUT);
+    took(3000);
+    assert_int_equal(tenure_queue_take(q, 3000, &item, &err), TENURE_ETIMEOUT);
+    took(3000);
+    assert_int_equal(tenure_presence_await(p, 3000, &err), TENURE_ETIMEOUT);
+    took(3000);
+    assert_null(tenure_session_open(a, &own, &err));
+    took(5000);
+    tenure_close(a);
+    took(0); /* nothing is held that a server would have to be told of */
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int main(void)
@@ -465,6 +553,8 @@ int main(void)
         TEST(who_is_cut_off_leaves_the_group_and_comes_back),
         TEST(an_hourly_job_runs_a_day_through),
         TEST(a_job_runs_once_on_two_machines_and_on_the_one_that_is_left),
+        TEST(what_waits_for_others_waits_by_the_kits_clock),
+        TEST(what_gets_no_answer_waits_by_the_kits_clock),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
