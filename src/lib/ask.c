@@ -154,7 +154,9 @@ static void ask_run(struct post *p, tn_ms now)
 
 static int timed_out(const struct ask *k, enum post_state state, struct tenure_error *err)
 {
-    error_set(err, TENURE_ETIMEOUT, "%s: the handle's thread was kept busy beyond the deadline", k->type->what);
+    error_set(err, TENURE_ETIMEOUT, "%s: %s", k->type->what,
+              k->handle->kit ? "nothing came within the test kit's patience"
+                             : "the handle's thread was kept busy beyond the deadline");
     if (err && state == POST_RUNNING && k->type->writes)
         err->applied = TENURE_APPLIED_MAYBE;
     return TENURE_ETIMEOUT;

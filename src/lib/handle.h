@@ -3,7 +3,7 @@
  *   open.c close.c fork.c   a handle's life                 driver.c   the turn: sockets <-> the client engine
  *   post.c                  other threads -> the loop       ask.c      one call, blocking or with a completion
  *   object.c                what lives on a handle          session.c open_session.c  the leases under the locks
- *   secure.c            certificates of a handle
+ *   secure.c                certificates of a handle        kit.h      handles of the test kit
  *   kv.c txn.c lease.c servers.c watch.c                    lock.c election.c observer.c
  *   marks.c             guarded transactions                stm.c      what is built on them
  *

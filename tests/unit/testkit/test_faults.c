@@ -405,6 +405,116 @@ static void users_and_passwords_are_those_of_a_server(void **state)
     tenure_testkit_free(kit);
 }
 
+/* ---- what else a server is asked ---- */
+
+static int on_piece(void *user, const void *data, size_t len, uint64_t remaining)
+{
+    (void)user, (void)data, (void)len, (void)remaining;
+    return 0;
+}
+
+static void the_server_answers_all_that_needs_no_files(void **state)
+{
+    (void)state;
+    tenure_testkit *kit = kit_new(1);
+    struct tenure_options o = {.size = sizeof o, .discover_ms = 1000};
+    struct tenure_error err = {0};
+    tenure_client *c = tenure_testkit_client(kit, &o, &err);
+    struct tenure_status *status = NULL;
+    struct tenure_member_list *members = NULL;
+    struct tenure_alarm_list *alarms = NULL;
+    struct tenure_hash_kv hash;
+    struct tenure_lease_list *leases = NULL;
+    bool serving = false;
+    uint32_t h;
+    assert_int_equal(put(c, "a", "1", &err), 0);
+    tenure_testkit_advance(kit, 5000);
+    assert_int_equal(tenure_endpoints(c), 1);
+    assert_int_equal(tenure_status(c, 0, 0, &status, &err), 0);
+    assert_int_equal(status->revision, tenure_testkit_revision(kit));
+    tenure_status_free(status);
+    assert_int_equal(tenure_health(c, 0, 0, &serving, &err), 0);
+    assert_true(serving);
+    assert_int_equal(tenure_member_list(c, false, 0, &members, &err), 0);
+    assert_int_equal(members->n, 1);
+    tenure_member_list_free(members);
+    assert_int_equal(tenure_alarm_list(c, 0, &alarms, &err), 0);
+    tenure_alarm_list_free(alarms);
+    assert_int_equal(tenure_hash(c, 0, 0, &h, &err), 0);
+    assert_int_equal(tenure_hash_kv(c, 0, 0, 0, &hash, &err), 0);
+    assert_int_equal(tenure_lease_list(c, &leases, &err), 0);
+    tenure_lease_list_free(leases);
+    assert_int_equal(tenure_defragment(c, 0, 0, &err), 0);
+    assert_int_equal(tenure_snapshot(c, 0, 0, on_piece, NULL, &err), TENURE_EUNIMPLEMENTED);
+    tenure_testkit_free(kit);
+}
+
+static void the_servers_own_lock_is_waited_for(void **state)
+{
+    (void)state;
+    struct tenure_testkit_options o = {.size = sizeof o, .patience_ms = 60000};
+    tenure_testkit *kit = tenure_testkit_new(&o, NULL);
+    tenure_client *a = client_of(kit), *b = client_of(kit);
+    struct tenure_error err = {0};
+    struct tenure_v3_lock *held = NULL, *second = NULL;
+    int64_t lease = 0;
+    assert_int_equal(tenure_lease_grant(a, 3600, 0, &lease, NULL, &err), 0);
+    assert_int_equal(tenure_v3_lock(a, tenure_str("x"), lease, 0, &held, &err), 0);
+    assert_int_equal(tenure_v3_lock(b, tenure_str("x"), lease, 0, &second, &err),
+                     0); /* the same lease: the same place */
+    tenure_v3_lock_free(second);
+    assert_int_equal(tenure_lease_grant(b, 3600, 0, &lease, NULL, &err), 0);
+    int64_t begun = tenure_testkit_now_ms(kit);
+    assert_int_equal(tenure_v3_lock(b, tenure_str("x"), lease, 0, &second, &err), TENURE_ETIMEOUT);
+    assert_in_range(tenure_testkit_now_ms(kit) - begun, 5000, 60000);
+    tenure_v3_lock_free(held);
+    tenure_testkit_free(kit);
+}
+
+/* ---- in a callback ---- */
+
+struct breaker {
+    tenure_testkit *kit;
+    tenure_client *client, *other, *born;
+};
+
+static void on_get_break(void *user, int code, struct tenure_get_result *r, const struct tenure_error *err)
+{
+    struct breaker *k = user;
+    (void)code, (void)err;
+    tenure_get_free(r);
+    tenure_testkit_cut(k->kit, k->client);
+    tenure_testkit_put(k->kit, tenure_str("b"), tenure_str("1"), 0, NULL);
+    tenure_testkit_compact(k->kit, 0, NULL);
+    tenure_testkit_restart(k->kit, NULL);
+    tenure_testkit_delete(k->kit, tenure_str("b"), NULL);
+    tenure_testkit_kill(k->kit, k->other);
+    tenure_close(k->other);
+    tenure_testkit_partition(k->kit, k->client);
+    tenure_testkit_server_down(k->kit);
+    tenure_testkit_server_up(k->kit, NULL);
+    k->born = client_of(k->kit);
+    tenure_testkit_kill(k->kit, k->client);
+    tenure_close(k->client);
+}
+
+static void a_callback_may_break_everything(void **state)
+{
+    (void)state;
+    tenure_testkit *kit = kit_new(1);
+    struct breaker k = {.kit = kit, .client = client_of(kit), .other = client_of(kit)};
+    assert_non_null(tenure_lock_acquire(k.client, "x", NULL, NULL));
+    assert_non_null(tenure_lock_acquire(k.other, "y", lock_options(), NULL));
+    assert_int_equal(tenure_get_start(k.client, tenure_str("a"), NULL, on_get_break, &k, NULL), 0);
+    assert_int_equal(tenure_testkit_run(kit), 0);
+    assert_int_equal(put(k.born, "a", "1", NULL), 0);
+    assert_string_equal(value_in(kit, "b"), "");
+    assert_int_equal(keys_below(kit, "/locks/"), 2); /* nobody lives to let go of them */
+    tenure_testkit_advance(kit, 60000);
+    assert_int_equal(keys_below(kit, "/locks/"), 0);
+    tenure_testkit_free(kit);
+}
+
 static int nothing_was_told(void **state)
 {
     (void)state;
@@ -436,6 +546,9 @@ int main(void)
         TEST(what_somebody_writes_is_told_to_watchers),
         TEST(what_is_compacted_cannot_be_read_any_more),
         TEST(users_and_passwords_are_those_of_a_server),
+        TEST(the_server_answers_all_that_needs_no_files),
+        TEST(the_servers_own_lock_is_waited_for),
+        TEST(a_callback_may_break_everything),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
