@@ -5,11 +5,11 @@
  * A test links libtenure-testkit (pkg-config tenure-testkit) instead of libtenure: it is all of libtenure and the kit. What
  * tenure_testkit_client answers is an ordinary handle for everything in the other headers, on the kit's server and the kit's time.
  *
- *   callbacks  come from the functions here that move the world (tenure_testkit_run, _advance, _run_until), and from blocking calls
- *   blocking   calls move the world until they are answered, or until their deadline on the kit's clock. In a callback they answer
- *              TENURE_EINVALID. One without a deadline that nothing ends answers TENURE_ETIMEOUT when the kit's patience is over
- *   _start     forms move nothing: what they begin goes on when the world is moved. Nor do the functions that wait on a handle from
- *              tenure_open and begin on others (tenure_election_stop, tenure_cron_stop, tenure_presence_stop)
+ *     callbacks  come from the functions here that move the world (tenure_testkit_run, _advance, _run_until), and from blocking calls
+ *     blocking   calls move the world until they are answered, or until their deadline on the kit's clock. In a callback they answer
+ *                TENURE_EINVALID. One without a deadline that nothing ends answers TENURE_ETIMEOUT when the kit's patience is over
+ *     _start     forms move nothing: what they begin goes on when the world is moved. Nor do the functions that wait on a handle from
+ *                tenure_open and begin on others (tenure_election_stop, tenure_cron_stop, tenure_presence_stop)
  *
  * The server is the code of `tenure serve` without its sockets, files and threads, the clients are the library's own code: what a
  * test sees is what a program sees. Without delay_ms and sync_ms a call needs no time at all on the kit's clock. Real time, real

@@ -67,8 +67,9 @@ static void wait_for_change(struct post *p, tn_ms until)
 /* One thread: nobody but us looks at p meanwhile. */
 static void wait_in_kit(const struct post *p, tn_ms until)
 {
-    const tenure_client *c = p->handle;
-    for (bool begins = true; p->state != POST_DONE && c->kit->wait(c->kit_user, until, begins);)
+    const struct lib_kit *kit = p->handle->kit; /* the handle may be gone when p is done */
+    void *user = p->handle->kit_user;
+    for (bool begins = true; p->state != POST_DONE && kit->wait(user, until, begins);)
         begins = false;
 }
 

@@ -22,7 +22,7 @@ int net_connect(struct peer *p, uint32_t conn)
     *l = (struct link){.kit = p->kit,
                        .peer = p,
                        .conn = conn,
-                       .connect_at = p->kit->now + p->delay_ms,
+                       .connect_at = p->kit->now + 2 * p->delay_ms, /* there and back */
                        .client_open = true,
                        .client_end_at = TN_MS_NEVER,
                        .server_end_at = TN_MS_NEVER};
@@ -145,6 +145,7 @@ static void connect_now(struct link *l)
         l->core = core_accept(kit->core, "testkit", l, kit->now);
     l->is_up = true;
     l->server_open = l->core != NULL;
+    kit_wake_server(kit); /* it greets */
     KIT_TRACE(kit, "client %d %s", l->peer->number, l->core ? "connects" : "is refused");
     if (!l->core)
         l->client_open = false;

@@ -498,6 +498,31 @@ static void on_get_break(void *user, int code, struct tenure_get_result *r, cons
     tenure_close(k->client);
 }
 
+static void on_get_close(void *user, int code, struct tenure_get_result *r, const struct tenure_error *err)
+{
+    (void)code, (void)err;
+    tenure_get_free(r);
+    tenure_close(user);
+}
+
+static void who_is_blocked_learns_of_a_close_in_a_callback(void **state)
+{
+    (void)state;
+    tenure_testkit *kit = kit_new(1);
+    tenure_client *a = client_of(kit), *b = client_of(kit);
+    struct tenure_error err = {0};
+    struct tenure_queue_item *item = NULL;
+    tenure_testkit_delay(kit, a, 300);
+    assert_int_equal(tenure_get_start(a, tenure_str("a"), NULL, on_get_close, b, NULL), 0);
+    tenure_queue *q = tenure_queue_open(b, "q", NULL, NULL);
+    assert_int_equal(tenure_queue_take(q, 0, &item, &err), TENURE_ECLOSED);
+    b = client_of(kit);
+    assert_int_equal(tenure_get_start(a, tenure_str("a"), NULL, on_get_close, b, NULL), 0);
+    tenure_testkit_partition(kit, b);
+    assert_int_equal(put(b, "a", "1", &err), TENURE_ECLOSED);
+    tenure_testkit_free(kit);
+}
+
 static void a_callback_may_break_everything(void **state)
 {
     (void)state;
@@ -549,6 +574,7 @@ int main(void)
         TEST(the_server_answers_all_that_needs_no_files),
         TEST(the_servers_own_lock_is_waited_for),
         TEST(a_callback_may_break_everything),
+        TEST(who_is_blocked_learns_of_a_close_in_a_callback),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
