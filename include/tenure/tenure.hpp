@@ -128,6 +128,12 @@ class client
         client_.reset(detail::made(tenure_open(endpoints, options, &e), e));
     }
 
+    /* Takes a handle that was made in another way, not NULL: the test kit's (testkit.hpp), on which these functions block too. */
+    static client adopt(tenure_client *handle) noexcept
+    {
+        return client(detail::owned<tenure_client, tenure_close>(handle));
+    }
+
     tenure_client *get() const noexcept
     {
         return client_.get();
@@ -185,6 +191,10 @@ class client
     }
 
   private:
+    explicit client(detail::owned<tenure_client, tenure_close> handle) noexcept : client_(std::move(handle))
+    {
+    }
+
     detail::owned<tenure_client, tenure_close> client_;
 };
 

@@ -171,10 +171,9 @@ void tenure_testkit_free(tenure_testkit *kit)
     }
     server_crash(kit);
     net_sweep(kit, true);
-    while (!list_empty(&kit->peers)) {
-        struct peer *p = LIST_ENTRY(kit->peers.next, struct peer, all);
-        list_remove(&p->all);
-        free(p);
+    LIST_FOREACH_SAFE(it, &kit->peers)
+    {
+        free(LIST_ENTRY(it, struct peer, all));
     }
     disk_fini(&kit->disk);
     free(kit);
