@@ -64,6 +64,9 @@ struct tenure_queue_options {
     int64_t claim_ms;
     int64_t deliveries_max; /* WORK: 0 = none */
     const char *purpose;    /* shown in the line and in claims; NULL = the handle's */
+    /* Prefix of the marks (see stm.h) that puts, takes and acknowledgements write beside the queue's keys; NULL = "/marks/". Who
+     * uses the queue must be allowed to write there. */
+    const char *marks;
 };
 
 /* A queue of that name; asks nothing of the servers. Free by tenure_queue_close. NULL on failure: TENURE_EINVALID,

@@ -8,7 +8,8 @@
  * the server's recipe.
  *
  * Two forms of every call, as in tenure/kv.h, whose rules and common errors apply. Lock and campaign answer when the caller's
- * turn has come; their timeout_ms is how long to wait for it: 0 = the handle's default. A lease of 0: the server makes one of
+ * turn has come; their timeout_ms is how long to wait for it: 0 = the handle's default. ret may be NULL, where
+ * only the outcome is asked for. A lease of 0: the server makes one of
  * 60 s, which nobody renews.
  */
 #ifndef TENURE_SERVICES_H

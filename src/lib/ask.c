@@ -64,11 +64,17 @@ struct ask *ask_enter(tenure_client *c, const struct ask_type *type, bool blocks
     bytes ns = type->in_namespace ? view_of(&c) : bytes_of(NULL, 0);
     int rc = blocks ? handle_enter_blocking(c, type->what, err) : handle_enter(c, err);
     struct ask *k = rc < 0 ? NULL : ask_new(c, type, timeout_ms, err);
-    if (k) {
-        k->ns = ns;
-        k->strip = ns.len;
-    }
-    return k;
+    if (!k || ask_put_below(k, ns))
+        return k;
+    error_set(err, TENURE_ENOMEM, "out of memory");
+    return ask_drop(k, err);
+}
+
+bool ask_put_below(struct ask *k, bytes ns)
+{
+    k->ns = ns.len > 0 ? arena_copy(&k->arena, ns) : ns;
+    k->strip = ns.len;
+    return ns.len == 0 || k->ns.data;
 }
 
 bool ask_keep_string(struct ask *k, const char *s, bytes *ret, struct tenure_error *err)

@@ -34,7 +34,7 @@ struct ask {
     tn_ms deadline;
     bool keeps;         /* inputs must be copied: the call is begun on another thread than it was made on */
     struct arena arena; /* of the copies */
-    bytes ns;           /* of the view it was made on; borrowed while the request is made */
+    bytes ns;           /* of the view it was made on; copied */
     size_t strip;       /* how much of the keys answered is not shown */
     union {
         struct range_req range;
@@ -96,6 +96,8 @@ bytes ask_keep(struct ask *k, bytes s) MUST_USE;
 /* ask_new at the door of a public function; blocks: on a blocking handle's other threads only. */
 struct ask *ask_enter(tenure_client *c, const struct ask_type *type, bool blocks, int64_t timeout_ms,
                       struct tenure_error *err) MUST_USE;
+/* For a call made otherwise than by ask_enter: it is below ns. False: out of memory. */
+bool ask_put_below(struct ask *k, bytes ns) MUST_USE;
 /* A copy of a string for the request. False: k is freed and err filled (TENURE_EINVALID for NULL, TENURE_ENOMEM). */
 bool ask_keep_string(struct ask *k, const char *s, bytes *ret, struct tenure_error *err) MUST_USE;
 /* Frees a call whose request is no good, with its name before the error's text. NULL. */

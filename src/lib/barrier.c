@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "lib/lock_value.h"
+#include "lib/view.h"
 #include "lib/wait.h"
 #include "recipes/barrier.h"
 #include "recipes/latch.h"
@@ -16,7 +17,9 @@ typedef struct errand *(*latch_begin)(struct client *c, const struct latch_optio
 
 struct barrier_call {
     tenure_wait wait;
-    struct tenure_barrier_options o;
+    struct tenure_barrier_options o; /* its prefix: own_prefix */
+    char *own_prefix;                /* on a view: with what its keys lie below; NULL = as in o */
+    size_t root_len;
     const char *name;
     barrier_begin barrier; /* one of the two */
     latch_begin latch;
@@ -32,6 +35,7 @@ static struct barrier_call *call_of(tenure_wait *w)
 
 static void call_free(tenure_wait *w)
 {
+    free(call_of(w)->own_prefix);
     free(call_of(w));
 }
 
@@ -50,6 +54,7 @@ static void complete_latch(tenure_wait *w)
 static struct errand *begin_barrier(struct barrier_call *k, bytes value, struct tenure_error *err)
 {
     struct barrier_options o = {.prefix = k->o.prefix,
+                                .root_len = k->root_len,
                                 .name = k->name,
                                 .value = value,
                                 .try_only = k->o.timeout_ms < 0,
@@ -99,8 +104,8 @@ static const struct wait_type latch_state_type = {
 
 /* ---- at the door ---- */
 
-static struct barrier_call *call_new(tenure_client *c, const struct wait_type *type, bool is_wait, const char *name,
-                                     const struct tenure_barrier_options *o, struct tenure_error *err)
+static struct barrier_call *call_new(tenure_client *c, bytes ns, const struct wait_type *type, bool is_wait,
+                                     const char *name, const struct tenure_barrier_options *o, struct tenure_error *err)
 {
     struct tenure_barrier_options own;
     if (!name || !name[0]) {
@@ -115,7 +120,15 @@ static struct barrier_call *call_new(tenure_client *c, const struct wait_type *t
     struct barrier_call *k = call_of(w);
     k->o = own;
     k->name = name;
-    return k;
+    if (ns.len == 0)
+        return k;
+    k->own_prefix = view_recipe_prefix(ns, own.prefix, type == &barrier_type ? "/barriers/" : "/latches/", err);
+    k->o.prefix = k->own_prefix;
+    k->root_len = ns.len;
+    if (k->own_prefix)
+        return k;
+    wait_unref(w);
+    return NULL;
 }
 
 /* The code of a call that could not be made. */
@@ -143,10 +156,11 @@ static int block_barrier(tenure_client *c, barrier_begin what, bool is_wait, con
                          const struct tenure_barrier_options *o, struct tenure_error *err)
 {
     OWN_ERROR(err);
+    bytes ns = view_of(&c);
     int rc = handle_enter_blocking(c, "barrier", err);
     if (rc < 0)
         return rc;
-    struct barrier_call *k = call_new(c, &barrier_type, is_wait, name, o, err);
+    struct barrier_call *k = call_new(c, ns, &barrier_type, is_wait, name, o, err);
     if (k)
         k->barrier = what;
     return block(k, NULL, err);
@@ -156,13 +170,14 @@ static tenure_wait *start_barrier(tenure_client *c, barrier_begin what, bool is_
                                   const struct tenure_barrier_options *o, tenure_done_cb cb, void *user,
                                   struct tenure_error *err)
 {
+    bytes ns = view_of(&c);
     if (handle_enter(c, err) < 0)
         return NULL;
     if (!cb && is_wait) {
         error_set(err, TENURE_EINVALID, "barrier: nobody would hear of it");
         return NULL;
     }
-    struct barrier_call *k = call_new(c, &barrier_type, is_wait, name, o, err);
+    struct barrier_call *k = call_new(c, ns, &barrier_type, is_wait, name, o, err);
     if (!k)
         return NULL;
     k->barrier = what;
@@ -217,10 +232,10 @@ struct latch_call {
     const char *who;
 };
 
-static struct barrier_call *latch_new(tenure_client *c, const struct latch_call *l, const char *name,
+static struct barrier_call *latch_new(tenure_client *c, bytes ns, const struct latch_call *l, const char *name,
                                       const struct tenure_barrier_options *o, struct tenure_error *err)
 {
-    struct barrier_call *k = call_new(c, l->type, l->is_wait, name, o, err);
+    struct barrier_call *k = call_new(c, ns, l->type, l->is_wait, name, o, err);
     if (!k)
         return NULL;
     k->latch = l->what;
@@ -233,23 +248,25 @@ static int block_latch(tenure_client *c, const struct latch_call *l, const char 
                        const struct tenure_barrier_options *o, struct tenure_latch_state *ret, struct tenure_error *err)
 {
     OWN_ERROR(err);
+    bytes ns = view_of(&c);
     int rc = handle_enter_blocking(c, "latch", err);
     if (rc == 0 && l->is_look && !ret)
         rc = error_set(err, TENURE_EINVALID, "latch: there is nowhere to put how it stands");
-    return rc < 0 ? rc : block(latch_new(c, l, name, o, err), ret, err);
+    return rc < 0 ? rc : block(latch_new(c, ns, l, name, o, err), ret, err);
 }
 
 static tenure_wait *start_latch(tenure_client *c, const struct latch_call *l, const char *name,
                                 const struct tenure_barrier_options *o, void (*cb)(void), void *user,
                                 struct tenure_error *err)
 {
+    bytes ns = view_of(&c);
     if (handle_enter(c, err) < 0)
         return NULL;
     if (!cb && (l->is_wait || l->is_look)) {
         error_set(err, TENURE_EINVALID, "latch: nobody would hear of it");
         return NULL;
     }
-    struct barrier_call *k = latch_new(c, l, name, o, err);
+    struct barrier_call *k = latch_new(c, ns, l, name, o, err);
     if (!k)
         return NULL;
     return wait_begin(&k->wait, !l->is_wait, cb, user, err) == 0 ? &k->wait : NULL;

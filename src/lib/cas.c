@@ -4,9 +4,11 @@
 #include "lib/exact.h"
 #include "lib/request.h"
 #include "lib/result.h"
+#include "lib/view.h"
 
 static int cas_convert(struct ask *k, const struct client_result *r)
 {
+    view_strip_txn(r->txn, k->strip);
     k->result = result_cas(r->txn);
     return k->result ? 0 : TENURE_ENOMEM;
 }
@@ -20,6 +22,7 @@ static void cas_complete(struct ask *k, int code, const struct tenure_error *err
 
 static const struct ask_type put_if_type = {
     .what = "put_if",
+    .in_namespace = true,
     .writes = true,
     .begin = lib_exact_begin,
     .convert = cas_convert,
@@ -29,6 +32,7 @@ static const struct ask_type put_if_type = {
 
 static const struct ask_type delete_if_type = {
     .what = "delete_if",
+    .in_namespace = true,
     .writes = true,
     .begin = lib_exact_begin,
     .convert = cas_convert,
@@ -48,13 +52,6 @@ struct cas {
     struct compare compare;
     struct request_op then, other;
 };
-
-static struct ask *drop(struct ask *k, struct tenure_error *err)
-{
-    error_wrap(err, "%s", k->type->what);
-    ask_free(k);
-    return NULL;
-}
 
 /* Around c->then, in memory of the call. */
 static void cas_init(struct cas *c, bytes key, int64_t mod_revision)
@@ -79,7 +76,7 @@ static int put_request(struct ask *k, struct tenure_bytes key, struct tenure_byt
     if (mod_revision < 0)
         return error_set(err, TENURE_EINVALID, "mod_revision %lld is below 0", (long long)mod_revision);
     struct put_req *put = &c->then.put;
-    int rc = request_put(bytes_of(NULL, 0), key, value, o, &k->arena, put, err);
+    int rc = request_put(k->ns, key, value, o, &k->arena, put, err);
     if (rc < 0)
         return rc;
     put->key = ask_keep(k, put->key);
@@ -103,7 +100,7 @@ static int delete_request(struct ask *k, struct tenure_bytes key, int64_t mod_re
     if (o->prefix || o->from_key || o->range_end.len > 0)
         return error_set(err, TENURE_EINVALID, "more than one key");
     struct delete_req *del = &c->then.del;
-    int rc = request_delete(bytes_of(NULL, 0), key, o, &k->arena, del, err);
+    int rc = request_delete(k->ns, key, o, &k->arena, del, err);
     if (rc < 0)
         return rc;
     del->range.key = ask_keep(k, del->range.key);
@@ -115,53 +112,34 @@ static int delete_request(struct ask *k, struct tenure_bytes key, int64_t mod_re
     return 0;
 }
 
-static struct ask *put_new(tenure_client *c, struct tenure_bytes key, struct tenure_bytes value, int64_t mod_revision,
-                           const struct tenure_put_options *options, struct tenure_error *err)
+static struct ask *put_new(tenure_client *c, bool blocks, struct tenure_bytes key, struct tenure_bytes value,
+                           int64_t mod_revision, const struct tenure_put_options *options, struct tenure_error *err)
 {
     struct tenure_put_options o;
     if (options_take(&o, sizeof o, options, "put_if", err) < 0)
         return NULL;
-    struct ask *k = ask_new(c, &put_if_type, o.timeout_ms, err);
-    return !k || put_request(k, key, value, mod_revision, &o, err) == 0 ? k : drop(k, err);
+    struct ask *k = ask_enter(c, &put_if_type, blocks, o.timeout_ms, err);
+    return !k || put_request(k, key, value, mod_revision, &o, err) == 0 ? k : ask_drop(k, err);
 }
 
-static struct ask *delete_new(tenure_client *c, struct tenure_bytes key, int64_t mod_revision,
+static struct ask *delete_new(tenure_client *c, bool blocks, struct tenure_bytes key, int64_t mod_revision,
                               const struct tenure_delete_options *options, struct tenure_error *err)
 {
     struct tenure_delete_options o;
     if (options_take(&o, sizeof o, options, "delete_if", err) < 0)
         return NULL;
-    struct ask *k = ask_new(c, &delete_if_type, o.timeout_ms, err);
-    return !k || delete_request(k, key, mod_revision, &o, err) == 0 ? k : drop(k, err);
+    struct ask *k = ask_enter(c, &delete_if_type, blocks, o.timeout_ms, err);
+    return !k || delete_request(k, key, mod_revision, &o, err) == 0 ? k : ask_drop(k, err);
 }
 
 /* ---- the two forms ---- */
-
-static int block(struct ask *k, struct tenure_cas_result **ret, struct tenure_error *err)
-{
-    if (!k)
-        return err->code;
-    int rc = ask_block(k, err);
-    if (rc == 0 && ret) {
-        *ret = k->result;
-        k->result = NULL;
-    }
-    ask_free(k);
-    return rc;
-}
-
-static int start(struct ask *k, tenure_cas_cb cb, void *user, struct tenure_error *err)
-{
-    return k ? ask_start(k, (void (*)(void))cb, user, err) : err->code;
-}
 
 int tenure_put_if(tenure_client *c, struct tenure_bytes key, struct tenure_bytes value, int64_t mod_revision,
                   const struct tenure_put_options *o, struct tenure_cas_result **ret, struct tenure_error *err)
 {
     struct tenure_error own = {0};
     err = err ? err : &own;
-    int rc = handle_enter_blocking(c, "put_if", err);
-    return rc < 0 ? rc : block(put_new(c, key, value, mod_revision, o, err), ret, err);
+    return ask_finish(put_new(c, true, key, value, mod_revision, o, err), ret, err);
 }
 
 int tenure_delete_if(tenure_client *c, struct tenure_bytes key, int64_t mod_revision,
@@ -169,8 +147,7 @@ int tenure_delete_if(tenure_client *c, struct tenure_bytes key, int64_t mod_revi
 {
     struct tenure_error own = {0};
     err = err ? err : &own;
-    int rc = handle_enter_blocking(c, "delete_if", err);
-    return rc < 0 ? rc : block(delete_new(c, key, mod_revision, o, err), ret, err);
+    return ask_finish(delete_new(c, true, key, mod_revision, o, err), ret, err);
 }
 
 int tenure_put_if_start(tenure_client *c, struct tenure_bytes key, struct tenure_bytes value, int64_t mod_revision,
@@ -178,8 +155,7 @@ int tenure_put_if_start(tenure_client *c, struct tenure_bytes key, struct tenure
 {
     struct tenure_error own = {0};
     err = err ? err : &own;
-    int rc = handle_enter(c, err);
-    return rc < 0 ? rc : start(put_new(c, key, value, mod_revision, o, err), cb, user, err);
+    return ask_go(put_new(c, false, key, value, mod_revision, o, err), (void (*)(void))cb, user, err);
 }
 
 int tenure_delete_if_start(tenure_client *c, struct tenure_bytes key, int64_t mod_revision,
@@ -188,6 +164,5 @@ int tenure_delete_if_start(tenure_client *c, struct tenure_bytes key, int64_t mo
 {
     struct tenure_error own = {0};
     err = err ? err : &own;
-    int rc = handle_enter(c, err);
-    return rc < 0 ? rc : start(delete_new(c, key, mod_revision, o, err), cb, user, err);
+    return ask_go(delete_new(c, false, key, mod_revision, o, err), (void (*)(void))cb, user, err);
 }

@@ -132,9 +132,7 @@ static void close_start_run(void *arg)
 void tenure_close_start(tenure_client *c, void (*on_closed)(void *user), void *user)
 {
     if (c && c->kind == HANDLE_VIEW) {
-        view_close(c);
-        if (on_closed)
-            on_closed(user);
+        view_close_start(c, on_closed, user);
         return;
     }
     struct close_start s = {c, on_closed, user};

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "lib/number.h"
+#include "lib/view.h"
 
 static void complete(struct ask *k, int code, const struct tenure_error *err)
 {
@@ -15,13 +16,15 @@ static const struct ask_type read_type = {
 static const struct ask_type write_type = {
     .what = "counter", .writes = true, .begin = number_begin, .result_free = free, .complete = complete};
 
-static struct ask *counter_ask(tenure_client *c, const char *name, const struct tenure_counter_options *options,
-                               const struct number_change *change, struct tenure_error *err)
+static struct ask *counter_ask(tenure_client *c, bytes ns, const char *name,
+                               const struct tenure_counter_options *options, const struct number_change *change,
+                               struct tenure_error *err)
 {
     struct tenure_counter_options o;
     if (options_take(&o, sizeof o, options, "counter", err) < 0)
         return NULL;
     struct number_words words = {.what = "counter",
+                                 .ns = ns,
                                  .prefix = o.prefix ? o.prefix : "/counters/",
                                  .name = name,
                                  .marks = o.marks,
@@ -35,8 +38,9 @@ static int blocking(tenure_client *c, const char *name, const struct tenure_coun
 {
     struct tenure_error own = {0};
     err = err ? err : &own;
+    bytes ns = view_of(&c);
     int rc = handle_enter_blocking(c, "counter", err);
-    struct ask *k = rc < 0 ? NULL : counter_ask(c, name, o, change, err);
+    struct ask *k = rc < 0 ? NULL : counter_ask(c, ns, name, o, change, err);
     if (!k)
         return err->code;
     rc = ask_block(k, err);
@@ -51,8 +55,9 @@ static int started(tenure_client *c, const char *name, const struct tenure_count
 {
     struct tenure_error own = {0};
     err = err ? err : &own;
+    bytes ns = view_of(&c);
     int rc = handle_enter(c, err);
-    struct ask *k = rc < 0 ? NULL : counter_ask(c, name, o, change, err);
+    struct ask *k = rc < 0 ? NULL : counter_ask(c, ns, name, o, change, err);
     return ask_go(k, (void (*)(void))cb, user, err);
 }
 

@@ -9,6 +9,7 @@
 #include "lib/cron_words.h"
 #include "lib/marks.h"
 #include "lib/post.h"
+#include "lib/view.h"
 #include "recipes/cron.h"
 
 enum { ATTACH_AGAIN_MS = 1000, NAME_MAX_LEN = 2000, HISTORY = 10, HISTORY_MAX = 100000, LATE_DEFAULT_MS = 60000 };
@@ -343,8 +344,8 @@ static char *path_of(const char *prefix, const char *name)
     return path;
 }
 
-static tenure_cron *cron_begin(tenure_client *c, const char *name, struct tenure_cron_options *o,
-                               struct tenure_error *err)
+static tenure_cron *cron_begin_on(tenure_client *c, const char *name, struct tenure_cron_options *o,
+                                  struct tenure_error *err)
 {
     struct start s = {.handle = c, .o = o, .err = err};
     if (check(name, o, &s.schedule, err) < 0)
@@ -359,15 +360,32 @@ static tenure_cron *cron_begin(tenure_client *c, const char *name, struct tenure
     return s.cron;
 }
 
+/* The keys, and the marks, below a view's prefix. */
+static tenure_cron *cron_begin(tenure_client *c, bytes ns, const char *name, struct tenure_cron_options *o,
+                               struct tenure_error *err)
+{
+    if (ns.len == 0)
+        return cron_begin_on(c, name, o, err);
+    char *prefix = view_recipe_prefix(ns, o->prefix, "/cron/", err);
+    char *marks = prefix ? view_recipe_prefix(ns, o->marks, MARKS_PREFIX, err) : NULL;
+    o->prefix = prefix;
+    o->marks = marks;
+    tenure_cron *k = marks ? cron_begin_on(c, name, o, err) : NULL;
+    free(prefix);
+    free(marks);
+    return k;
+}
+
 tenure_cron *tenure_cron_start(tenure_client *c, const char *name, const struct tenure_cron_options *options,
                                struct tenure_error *err)
 {
     struct tenure_error own = {0};
     struct tenure_cron_options o;
+    bytes ns = view_of(&c);
     err = err ? err : &own;
     if (handle_enter(c, err) < 0 || options_take(&o, sizeof o, options, "cron", err) < 0)
         return NULL;
-    return cron_begin(c, name, &o, err);
+    return cron_begin(c, ns, name, &o, err);
 }
 
 /* ---- ending a run ---- */
@@ -558,6 +576,7 @@ int tenure_cron_run(tenure_client *c, const char *name, const struct tenure_cron
     struct tenure_error own = {0};
     struct tenure_cron_options o;
     struct runner r = {.mutex = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
+    bytes ns = view_of(&c);
     err = err ? err : &own;
     int rc = handle_enter_blocking(c, "cron", err);
     rc = rc < 0 ? rc : options_take(&o, sizeof o, options, "cron", err);
@@ -569,7 +588,7 @@ int tenure_cron_run(tenure_client *c, const char *name, const struct tenure_cron
     o.on_lost = runner_on_lost;
     o.on_end = runner_on_end;
     o.user = &r;
-    tenure_cron *k = cron_begin(c, name, &o, err);
+    tenure_cron *k = cron_begin(c, ns, name, &o, err);
     if (!k)
         return err->code;
     run_all(k, &r, o.for_ms ? handle_clock(c) + o.for_ms : TN_MS_NEVER, job, arg);

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 #include "lib/cron_words.h"
-#include "lib/handle.h"
+#include "lib/view.h"
 #include "recipes/schedule.h"
 
 enum { NAME_MAX_LEN = 2000 };
@@ -104,7 +104,9 @@ int tenure_cron_list(tenure_client *c, const char *prefix, const char *name, str
     struct tenure_get_options o = {
         .size = sizeof o, .prefix = true, .order = TENURE_ORDER_ASCEND, .sort = TENURE_SORT_KEY};
     prefix = prefix ? prefix : "/cron/";
-    int rc = handle_enter_blocking(c, "cron", err);
+    tenure_client *root = c;
+    view_of(&root); /* the keys are read as the view has them */
+    int rc = handle_enter_blocking(root, "cron", err);
     if (rc < 0)
         return rc;
     if (!ret)

@@ -11,6 +11,7 @@
 
 #include "lib/lock_value.h"
 #include "lib/session.h"
+#include "lib/view.h"
 #include "lib/wait.h"
 #include "recipes/double_barrier.h"
 
@@ -31,6 +32,7 @@ struct pass {
 struct tenure_double_barrier {
     struct object object;
     struct tenure_double_barrier_options o;
+    char *prefix; /* on a view: with what its keys lie below; NULL = as in o */
     struct lib_session_user on;
     struct double_barrier *engine;
     enum state state;
@@ -91,10 +93,16 @@ static void last_word(struct object *o)
         b->o.on_left(b->left_code, b->left_code ? &b->left_error : NULL, b->o.user);
 }
 
+static void dealloc(tenure_double_barrier *b)
+{
+    free(b->prefix);
+    free(b);
+}
+
 static void barrier_object_free(struct object *o)
 {
     let_go(barrier_of(o));
-    free(barrier_of(o));
+    dealloc(barrier_of(o));
 }
 
 static const struct object_type barrier_type = {
@@ -173,7 +181,7 @@ static int engine_new(tenure_double_barrier *b, const struct pass *pass, struct 
     if (!value)
         return error_set(err, TENURE_ENOMEM, "barrier: out of memory");
     struct double_barrier_options o = {
-        .prefix = b->o.prefix, .name = pass->name, .n = pass->n, .value = bytes_str(value)};
+        .prefix = b->prefix ? b->prefix : b->o.prefix, .name = pass->name, .n = pass->n, .value = bytes_str(value)};
     rc = double_barrier_new(b->on.session->engine, &o, &b->engine, err);
     free(value);
     return rc;
@@ -240,7 +248,7 @@ static const struct wait_type enter_type = {
 
 /* ---- at the door ---- */
 
-static struct pass *enter_new(tenure_client *c, const char *name, int64_t n,
+static struct pass *enter_new(tenure_client *c, bytes ns, const char *name, int64_t n,
                               const struct tenure_double_barrier_options *o, struct tenure_error *err)
 {
     struct tenure_double_barrier_options own;
@@ -261,9 +269,10 @@ static struct pass *enter_new(tenure_client *c, const char *name, int64_t n,
     }
     b->object.handle = c;
     b->o = own;
-    struct pass *pass = pass_new(b, &enter_type, own.timeout_ms, err);
+    b->prefix = ns.len > 0 ? view_recipe_prefix(ns, own.prefix, "/barriers/", err) : NULL;
+    struct pass *pass = ns.len == 0 || b->prefix ? pass_new(b, &enter_type, own.timeout_ms, err) : NULL;
     if (!pass) {
-        free(b);
+        dealloc(b);
         return NULL;
     }
     pass->name = name;
@@ -275,9 +284,10 @@ tenure_double_barrier *tenure_double_barrier_enter(tenure_client *c, const char 
                                                    const struct tenure_double_barrier_options *o,
                                                    struct tenure_error *err)
 {
+    bytes ns = view_of(&c);
     if (handle_enter_blocking(c, "barrier", err) < 0)
         return NULL;
-    struct pass *pass = enter_new(c, name, n, o, err);
+    struct pass *pass = enter_new(c, ns, name, n, o, err);
     if (!pass)
         return NULL;
     tenure_double_barrier *b = pass->barrier;
@@ -289,7 +299,7 @@ tenure_double_barrier *tenure_double_barrier_enter(tenure_client *c, const char 
     if (rc == 0)
         return b;
     if (!has_begun)
-        free(b);
+        dealloc(b);
     return NULL;
 }
 
@@ -297,16 +307,17 @@ tenure_double_barrier *tenure_double_barrier_enter_start(tenure_client *c, const
                                                          const struct tenure_double_barrier_options *o,
                                                          struct tenure_error *err)
 {
+    bytes ns = view_of(&c);
     if (handle_enter(c, err) < 0)
         return NULL;
-    struct pass *pass = enter_new(c, name, n, o, err);
+    struct pass *pass = enter_new(c, ns, name, n, o, err);
     if (!pass)
         return NULL;
     tenure_double_barrier *b = pass->barrier;
     /* complete is called only where there is a callback */
     if (wait_begin(&pass->wait, true, (void (*)(void))complete_enter, NULL, err) == 0)
         return b;
-    free(b);
+    dealloc(b);
     return NULL;
 }
 

@@ -5,10 +5,15 @@
 
 #include "recipes/exact.h"
 
+#define EXACTS_MAX 32 /* idle ones; those that are busy are not counted out */
+
 struct lib_exact {
     struct object object;
+    struct list in_exacts; /* of the handle, until it closes */
     struct exact *engine;
     bool is_closing, is_over;
+    size_t prefix_len;
+    char prefix[];
 };
 
 static struct lib_exact *exact_of(const struct object *o)
@@ -29,7 +34,7 @@ static void exact_object_close(struct object *o, tn_ms now)
     if (x->is_closing)
         return;
     x->is_closing = true;
-    x->object.handle->exact = NULL;
+    list_remove(&x->in_exacts);
     exact_close(x->engine, on_revoked, x, now);
 }
 
@@ -48,6 +53,7 @@ static bool is_over(const struct object *o)
 static void exact_object_free(struct object *o)
 {
     struct lib_exact *x = exact_of(o);
+    list_remove(&x->in_exacts);
     exact_free(x->engine);
     free(x);
 }
@@ -59,17 +65,57 @@ static const struct object_type exact_type = {
     .free = exact_object_free,
 };
 
-static struct lib_exact *exact_of_handle(tenure_client *c)
+/* The marks of a namespace lie in it. */
+static struct lib_exact *find(tenure_client *c, bytes ns, bytes marks)
 {
-    if (c->exact)
-        return c->exact;
-    struct lib_exact *x = calloc(1, sizeof *x);
-    if (!x || !(x->engine = exact_new(c->engine, c->marks_prefix, 0))) {
+    LIST_FOREACH(it, &c->exacts)
+    {
+        struct lib_exact *x = LIST_ENTRY(it, struct lib_exact, in_exacts);
+        bytes prefix = bytes_of(x->prefix, x->prefix_len);
+        if (prefix.len == ns.len + marks.len && bytes_has_prefix(prefix, ns) &&
+            memcmp(prefix.data + ns.len, marks.data, marks.len) == 0)
+            return x;
+    }
+    return NULL;
+}
+
+/* A lease for each of many namespaces would be renewed for ever: the one that was made first and does nothing goes. */
+static void make_room(tenure_client *c, tn_ms now)
+{
+    size_t n = 0;
+    struct lib_exact *idle = NULL;
+    LIST_FOREACH(it, &c->exacts)
+    {
+        struct lib_exact *x = LIST_ENTRY(it, struct lib_exact, in_exacts);
+        n++;
+        if (!idle && !exact_busy(x->engine))
+            idle = x;
+    }
+    if (n >= EXACTS_MAX && idle)
+        exact_object_close(&idle->object, now);
+}
+
+static struct lib_exact *exact_below(tenure_client *c, bytes ns, tn_ms now)
+{
+    bytes marks = bytes_str(c->marks_prefix ? c->marks_prefix : EXACT_PREFIX);
+    struct lib_exact *x = find(c, ns, marks);
+    if (x)
+        return x;
+    make_room(c, now);
+    x = calloc(1, sizeof *x + ns.len + marks.len + 1);
+    if (!x)
+        return NULL;
+    if (ns.len > 0)
+        memcpy(x->prefix, ns.data, ns.len);
+    memcpy(x->prefix + ns.len, marks.data, marks.len);
+    x->prefix_len = ns.len + marks.len;
+    x->engine = exact_new(c->engine, x->prefix, 0);
+    if (!x->engine) {
         free(x);
         return NULL;
     }
     object_init(&x->object, c, &exact_type);
-    c->exact = x;
+    list_push_back(&c->exacts, &x->in_exacts);
     return x;
 }
 
@@ -82,7 +128,7 @@ static void on_ended(void *user, const struct client_result *r, bool complete)
 
 int lib_exact_begin(struct ask *k, const struct client_call_options *opt, tn_ms now, struct tenure_error *err)
 {
-    struct lib_exact *x = exact_of_handle(k->handle);
+    struct lib_exact *x = exact_below(k->handle, k->ns, now);
     if (!x)
         return error_set(err, TENURE_ENOMEM, "txn: out of memory");
     return exact_txn(x->engine, k->req.txn, opt->timeout_ms, on_ended, k, now, err) ? 0 : err->code;

@@ -1,4 +1,5 @@
-/* Exact transactions (recipes/exact.h) of a handle: made with the first one, its lease is revoked when the handle closes. Loop
+/* Exact transactions (recipes/exact.h) of a handle, and of each namespace of it: made with the first one, its lease is revoked
+ * when the handle closes. Loop
  * thread. */
 #ifndef LIB_EXACT_H
 #define LIB_EXACT_H

@@ -7,6 +7,7 @@
 #include "lib/post.h"
 #include "lib/presence.h"
 #include "lib/result.h"
+#include "lib/view.h"
 #include "recipes/view.h"
 
 enum { NAME_MAX_LEN = 4096 };
@@ -66,6 +67,7 @@ tenure_presence *tenure_group_join(tenure_client *c, const char *prefix, const c
                                    const char *data, const struct tenure_presence_options *o, struct tenure_error *err)
 {
     char name[320];
+    bytes ns = view_of(&c);
     if (handle_enter(c, err) < 0)
         return NULL;
     if (!member)
@@ -77,7 +79,7 @@ tenure_presence *tenure_group_join(tenure_client *c, const char *prefix, const c
         return NULL;
     }
     char *value = path ? value_of(data, handle_wall_ms(c), err) : NULL;
-    tenure_presence *p = value ? lib_presence_start(c, bytes_str(path), bytes_str(value), o, err) : NULL;
+    tenure_presence *p = value ? lib_presence_start(c, ns, bytes_str(path), bytes_str(value), o, err) : NULL;
     free(value);
     free(path);
     return p;
@@ -185,7 +187,9 @@ int tenure_group_list(tenure_client *c, const char *prefix, const char *group, s
     struct tenure_get_options o = {
         .size = sizeof o, .prefix = true, .order = TENURE_ORDER_ASCEND, .sort = TENURE_SORT_KEY};
     err = err ? err : &own;
-    int rc = handle_enter_blocking(c, "group", err);
+    tenure_client *root = c;
+    view_of(&root); /* the keys are read, and shown, as the view has them */
+    int rc = handle_enter_blocking(root, "group", err);
     if (rc == 0 && !ret)
         rc = error_set(err, TENURE_EINVALID, "group: there is nowhere to put the list");
     char *path = rc < 0 ? NULL : path_of(prefix, group, "", err);
@@ -397,13 +401,16 @@ tenure_group_watch *tenure_group_watch_start(tenure_client *c, const char *group
 {
     struct tenure_error own = {0};
     struct tenure_group_watch_options o;
+    bytes ns = view_of(&c);
     if (handle_enter(c, err) < 0 || options_take(&o, sizeof o, options, "group", err) < 0)
         return NULL;
-    char *path = path_of(o.prefix, group, "", err);
+    char *prefix = view_recipe_prefix(ns, o.prefix, "/groups/", err);
+    char *path = prefix ? path_of(prefix, group, "", err) : NULL;
     struct start s = {.handle = c, .path = path, .o = &o, .err = err ? err : &own};
     if (path && !handle_sync(c, start_run, &s))
         error_set(err, TENURE_ECLOSED, "group: the handle is closed");
     free(path);
+    free(prefix);
     return s.watch;
 }
 

@@ -106,10 +106,10 @@ struct tenure_client {
     tn_ms now;
 
     struct list objects;
-    struct list timed;       /* those of them that time moves */
-    bool has_changed;        /* an object may be over */
-    struct lib_exact *exact; /* transactions with a mark; NULL before the first one */
-    char *marks_prefix;      /* NULL = the default */
+    struct list timed;  /* those of them that time moves */
+    bool has_changed;   /* an object may be over */
+    struct list exacts; /* transactions with a mark: one a prefix of marks */
+    char *marks_prefix; /* NULL = the default */
     bool exact_guarded;
     struct lib_session *shared; /* the session of locks without a TTL of their own; NULL = none */
     struct list marks;          /* those of them that are marks: see marks.c */

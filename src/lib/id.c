@@ -5,14 +5,17 @@
 #include <stdlib.h>
 
 #include "lib/number.h"
+#include "lib/view.h"
+#include "recipes/commit.h"
 
 enum { BLOCK = 1000 };
+#define PREFIX "/ids/"
 
 struct tenure_ids {
     tenure_client *handle;
     struct tenure_id_options options; /* its texts are below */
     pthread_mutex_t mutex;
-    int64_t first, left; /* under the mutex */
+    int64_t next, left; /* under the mutex */
     char *prefix, *marks;
     char name[];
 };
@@ -25,8 +28,8 @@ static void complete(struct ask *k, int code, const struct tenure_error *err)
 static const struct ask_type take_type = {
     .what = "ids", .writes = true, .answers = true, .begin = number_begin, .result_free = free, .complete = complete};
 
-static struct ask *take_ask(tenure_client *c, const char *name, int64_t n, const struct tenure_id_options *options,
-                            struct tenure_error *err)
+static struct ask *take_ask(tenure_client *c, bytes ns, const char *name, int64_t n, bool or_fewer,
+                            const struct tenure_id_options *options, struct tenure_error *err)
 {
     struct tenure_id_options o;
     if (options_take(&o, sizeof o, options, "ids", err) < 0)
@@ -36,12 +39,13 @@ static struct ask *take_ask(tenure_client *c, const char *name, int64_t n, const
         return NULL;
     }
     struct number_words words = {.what = "ids",
-                                 .prefix = o.prefix ? o.prefix : "/ids/",
+                                 .ns = ns,
+                                 .prefix = o.prefix ? o.prefix : PREFIX,
                                  .name = name,
                                  .marks = o.marks,
                                  .unmarked = o.unmarked,
                                  .timeout_ms = o.timeout_ms};
-    struct number_change change = {.kind = NUMBER_TAKE, .number = n, .expected = o.floor};
+    struct number_change change = {.kind = NUMBER_TAKE, .number = n, .expected = o.floor, .or_fewer = or_fewer};
     return number_ask(c, &take_type, &words, &change, err);
 }
 
@@ -50,10 +54,11 @@ int tenure_ids_take(tenure_client *c, const char *name, int64_t n, const struct 
 {
     struct tenure_error own = {0};
     err = err ? err : &own;
+    bytes ns = view_of(&c);
     int rc = handle_enter_blocking(c, "ids", err);
     if (rc == 0 && !ret)
         rc = error_set(err, TENURE_EINVALID, "ids: there is nowhere to put the first");
-    struct ask *k = rc < 0 ? NULL : take_ask(c, name, n, o, err);
+    struct ask *k = rc < 0 ? NULL : take_ask(c, ns, name, n, false, o, err);
     if (!k)
         return err->code;
     rc = ask_block(k, err);
@@ -68,25 +73,27 @@ int tenure_ids_take_start(tenure_client *c, const char *name, int64_t n, const s
 {
     struct tenure_error own = {0};
     err = err ? err : &own;
+    bytes ns = view_of(&c);
     int rc = handle_enter(c, err);
-    struct ask *k = rc < 0 ? NULL : take_ask(c, name, n, o, err);
+    struct ask *k = rc < 0 ? NULL : take_ask(c, ns, name, n, false, o, err);
     return ask_go(k, (void (*)(void))cb, user, err);
 }
 
 /* ---- a generator ---- */
 
-static bool keep_text(const char **text, char **copy)
+/* The text, or its default, below ns. */
+static bool keep_text(bytes ns, const char **text, const char *fallback, char **copy)
 {
-    *copy = *text ? strdup(*text) : NULL;
-    bool ok = !*text || *copy;
+    *copy = view_recipe_prefix(ns, *text, fallback, NULL);
     *text = *copy;
-    return ok;
+    return *copy != NULL;
 }
 
 tenure_ids *tenure_ids_open(tenure_client *c, const char *name, const struct tenure_id_options *options,
                             struct tenure_error *err)
 {
     struct tenure_id_options o;
+    bytes ns = view_of(&c);
     if (handle_enter_blocking(c, "ids", err) < 0 || options_take(&o, sizeof o, options, "ids", err) < 0)
         return NULL;
     if (!name || !name[0] || o.block < 0 || o.floor < 0 || o.timeout_ms < 0) {
@@ -94,8 +101,8 @@ tenure_ids *tenure_ids_open(tenure_client *c, const char *name, const struct ten
         return NULL;
     }
     tenure_ids *ids = calloc(1, sizeof *ids + strlen(name) + 1);
-    bool ok = ids && keep_text(&o.prefix, &ids->prefix) && keep_text(&o.marks, &ids->marks) &&
-              pthread_mutex_init(&ids->mutex, NULL) == 0;
+    bool ok = ids && keep_text(ns, &o.prefix, PREFIX, &ids->prefix) &&
+              keep_text(ns, &o.marks, MARKS_PREFIX, &ids->marks) && pthread_mutex_init(&ids->mutex, NULL) == 0;
     if (!ok) {
         if (ids) {
             free(ids->prefix);
@@ -113,14 +120,20 @@ tenure_ids *tenure_ids_open(tenure_client *c, const char *name, const struct ten
     return ids;
 }
 
+/* The last block is a smaller one. */
 static int refill(tenure_ids *ids, struct tenure_error *err)
 {
-    int64_t first = 0;
-    int rc = tenure_ids_take(ids->handle, ids->name, ids->options.block, &ids->options, &first, err);
+    struct tenure_error own = {0};
+    err = err ? err : &own;
+    struct ask *k = take_ask(ids->handle, bytes_of(NULL, 0), ids->name, ids->options.block, true, &ids->options, err);
+    if (!k)
+        return err->code;
+    int rc = ask_block(k, err);
     if (rc == 0) {
-        ids->first = first;
-        ids->left = ids->options.block;
+        ids->next = k->b;
+        ids->left = k->req.number.change->taken;
     }
+    ask_free(k);
     return rc;
 }
 
@@ -134,8 +147,10 @@ int tenure_ids_next(tenure_ids *ids, int64_t *ret, struct tenure_error *err)
     pthread_mutex_lock(&ids->mutex);
     if (ids->left == 0)
         rc = refill(ids, err);
-    if (rc == 0)
-        *ret = ids->first + (ids->options.block - ids->left--);
+    if (rc == 0) {
+        *ret = ids->next;
+        ids->next += --ids->left > 0;
+    }
     pthread_mutex_unlock(&ids->mutex);
     return rc;
 }

@@ -80,7 +80,7 @@ static int begin(struct lib_marks *m, tenure_client *c, const char *prefix, stru
 static int use(tenure_client *c, const char *prefix, const struct lib_session *on, struct marks **ret,
                struct tenure_error *err)
 {
-    prefix = prefix ? prefix : "/marks/";
+    prefix = prefix ? prefix : MARKS_PREFIX;
     if (strlen(prefix) > COMMIT_PREFIX_MAX)
         return error_set(err, TENURE_EINVALID, "marks: a prefix of more than %d bytes", COMMIT_PREFIX_MAX);
     struct lib_marks *m = find(c, prefix, on);

@@ -9,7 +9,7 @@ enum { NAME_MAX_LEN = 4096 };
 struct ask *number_ask(tenure_client *c, const struct ask_type *type, const struct number_words *words,
                        const struct number_change *change, struct tenure_error *err)
 {
-    size_t len = words->name ? strlen(words->prefix) + strlen(words->name) : 0;
+    size_t len = words->name ? words->ns.len + strlen(words->prefix) + strlen(words->name) : 0;
     if (!words->name || !words->name[0] || len > NAME_MAX_LEN) {
         error_set(err, TENURE_EINVALID, "%s: a name that is empty or longer than %d bytes", words->what, NAME_MAX_LEN);
         return NULL;
@@ -17,10 +17,12 @@ struct ask *number_ask(tenure_client *c, const struct ask_type *type, const stru
     struct ask *k = ask_new(c, type, words->timeout_ms, err);
     if (!k)
         return NULL;
-    char *key = arena_printf(&k->arena, "%s%s", words->prefix, words->name);
-    k->req.number.marks = words->marks ? arena_strdup(&k->arena, words->marks) : NULL;
+    int ns_len = (int)words->ns.len;
+    const char *ns = ns_len ? (const char *)words->ns.data : "", *marks = words->marks ? words->marks : MARKS_PREFIX;
+    char *key = arena_printf(&k->arena, "%.*s%s%s", ns_len, ns, words->prefix, words->name);
+    k->req.number.marks = arena_printf(&k->arena, "%.*s%s", ns_len, ns, marks);
     k->req.number.change = arena_alloc(&k->arena, sizeof *change);
-    if (!key || !k->req.number.change || (words->marks && !k->req.number.marks)) {
+    if (!key || !k->req.number.change || !k->req.number.marks) {
         ask_free(k);
         error_set(err, TENURE_ENOMEM, "%s: out of memory", words->what);
         return NULL;

@@ -7,6 +7,7 @@
 
 struct number_words {
     const char *what; /* "counter": in error texts */
+    bytes ns;         /* of the view, borrowed */
     const char *prefix, *name;
     const char *marks;
     bool unmarked;

@@ -202,6 +202,7 @@ static tenure_client *alloc(enum handle_kind kind, const struct lib_kit *kit, vo
     list_init(&c->objects);
     list_init(&c->timed);
     list_init(&c->marks);
+    list_init(&c->exacts);
     buf_init(&c->out);
     return c;
 }

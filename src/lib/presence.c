@@ -12,7 +12,9 @@
 
 #include "lib/marks.h"
 #include "lib/post.h"
+#include "lib/range.h"
 #include "lib/result.h"
+#include "lib/view.h"
 #include "recipes/presence.h"
 
 enum { ATTACH_AGAIN_MS = 1000, KEY_MAX_LEN = 65536, VALUE_MAX_LEN = 64 << 20 };
@@ -407,25 +409,40 @@ static int check(bytes key, bytes value, const struct tenure_presence_options *o
     return 0;
 }
 
-tenure_presence *lib_presence_start(tenure_client *c, bytes key, bytes value,
+/* The key, and the marks, below a view's prefix. */
+static int put_below(struct start *s, bytes ns, struct tenure_presence_options *o, struct arena *a)
+{
+    if (ns.len == 0 || !s->key.data)
+        return 0;
+    s->key = range_key_below(ns, s->key, a);
+    o->marks = arena_printf(a, "%.*s%s", (int)ns.len, (const char *)ns.data, o->marks ? o->marks : MARKS_PREFIX);
+    return s->key.data && o->marks ? 0 : error_set(s->err, TENURE_ENOMEM, "presence: out of memory");
+}
+
+tenure_presence *lib_presence_start(tenure_client *c, bytes ns, bytes key, bytes value,
                                     const struct tenure_presence_options *options, struct tenure_error *err)
 {
     struct tenure_error own = {0};
     struct tenure_presence_options o;
+    struct arena a;
     struct start s = {.handle = c, .key = key, .value = value, .o = &o, .err = err ? err : &own};
-    if (options_take(&o, sizeof o, options, "presence", err) < 0 || check(key, value, &o, err) < 0)
+    if (options_take(&o, sizeof o, options, "presence", err) < 0)
         return NULL;
-    if (!handle_sync(c, start_run, &s))
+    arena_init(&a, 0);
+    bool ok = (key.len == 0 || put_below(&s, ns, &o, &a) == 0) && check(s.key, value, &o, err) == 0;
+    if (ok && !handle_sync(c, start_run, &s))
         error_set(err, TENURE_ECLOSED, "presence: the handle is closed");
+    arena_fini(&a);
     return s.presence;
 }
 
 tenure_presence *tenure_presence_start(tenure_client *c, struct tenure_bytes key, struct tenure_bytes value,
                                        const struct tenure_presence_options *o, struct tenure_error *err)
 {
+    bytes ns = view_of(&c);
     if (handle_enter(c, err) < 0)
         return NULL;
-    return lib_presence_start(c, result_bytes_in(key), result_bytes_in(value), o, err);
+    return lib_presence_start(c, ns, result_bytes_in(key), result_bytes_in(value), o, err);
 }
 
 int64_t lib_presence_since(const tenure_presence *p)

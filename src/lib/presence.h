@@ -6,8 +6,8 @@
 
 #include "lib/handle.h"
 
-/* As tenure_presence_start, behind its door (handle_enter). */
-tenure_presence *lib_presence_start(tenure_client *c, bytes key, bytes value,
+/* As tenure_presence_start, behind its door (view_of, handle_enter). */
+tenure_presence *lib_presence_start(tenure_client *c, bytes ns, bytes key, bytes value,
                                     const struct tenure_presence_options *options, struct tenure_error *err) MUST_USE;
 /* When it was started: Unix time in milliseconds. */
 int64_t lib_presence_since(const tenure_presence *p);

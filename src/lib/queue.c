@@ -10,6 +10,7 @@
 #include "lib/lock_value.h"
 #include "lib/marks.h"
 #include "lib/result.h"
+#include "lib/view.h"
 #include "lib/wait.h"
 #include "recipes/item_queue.h"
 
@@ -19,7 +20,8 @@ struct tenure_queue {
     struct object object;
     struct tenure_queue_options o;
     struct item_keys *keys;
-    char *purpose;
+    char *purpose, *marks;
+    size_t strip; /* of a view: how much of the keys is not shown */
     struct lib_session_user on;
     struct list calls; /* struct queue_call.in_queue */
     bool is_closed;
@@ -76,7 +78,7 @@ static bytes put_bytes(uint8_t **at, bytes s)
     return copy;
 }
 
-static struct tenure_queue_item *item_new(const struct item *from)
+static struct tenure_queue_item *item_new(const struct item *from, size_t strip)
 {
     struct item_box *box = calloc(1, sizeof *box + from->key.len + from->value.len + from->id.len + 3);
     if (!box)
@@ -86,7 +88,7 @@ static struct tenure_queue_item *item_new(const struct item *from)
     box->item.key = put_bytes(&at, from->key);
     box->item.value = put_bytes(&at, from->value);
     box->item.id = put_bytes(&at, from->id);
-    box->seen = (struct tenure_queue_item){.key = result_bytes(box->item.key),
+    box->seen = (struct tenure_queue_item){.key = result_bytes(view_strip(box->item.key, strip)),
                                            .value = result_bytes(box->item.value),
                                            .create_revision = from->create,
                                            .priority = from->priority,
@@ -112,6 +114,7 @@ static void queue_dealloc(tenure_queue *q)
 {
     free(q->keys);
     free(q->purpose);
+    free(q->marks);
     free(q);
 }
 
@@ -185,7 +188,7 @@ static int fill_env(struct queue_call *k, bool needs_session, tn_ms now, struct 
         return error_set(err, TENURE_ECLOSED, "queue: it is closed");
     *ret = (struct item_env){
         .client = q->object.handle->engine, .keys = q->keys, .wall = wall_ms, .wall_user = q->object.handle};
-    int rc = lib_marks_use(q->object.handle, NULL, &ret->marks, err);
+    int rc = lib_marks_use(q->object.handle, q->marks, &ret->marks, err);
     if (rc == 0 && needs_session)
         rc = use_session(q, now, err);
     if (rc == 0 && needs_session)
@@ -268,7 +271,7 @@ static bool take_ended(tenure_wait *w, struct errand *t, tn_ms now)
     struct queue_call *k = call_of(w);
     if (w->code)
         return goes_on(w, now);
-    k->item = item_new(item_taken(t));
+    k->item = item_new(item_taken(t), k->queue->strip);
     if (k->item)
         return false;
     w->code = error_set(&w->error, TENURE_ENOMEM, "out of memory for the item");
@@ -327,6 +330,9 @@ static int open_check(const char *name, const struct tenure_queue_options *o, st
         return error_set(err, TENURE_EINVALID, "queue: the name is empty");
     if ((int)o->kind < TENURE_QUEUE_FIFO || (int)o->kind > TENURE_QUEUE_WORK)
         return error_set(err, TENURE_EINVALID, "queue '%.100s': kind %d is unknown", name, (int)o->kind);
+    if (o->marks && strlen(o->marks) > COMMIT_PREFIX_MAX)
+        return error_set(err, TENURE_EINVALID, "queue '%.100s': a prefix of marks of more than %d bytes", name,
+                         COMMIT_PREFIX_MAX);
     if (o->length_max < 0 || o->ttl_s < 0 || o->deliveries_max < 0)
         return error_set(err, TENURE_EINVALID, "queue '%.100s': a number below 0", name);
     if (o->claim_ms != 0 && (o->claim_ms < 2000 || o->claim_ms % 1000))
@@ -335,7 +341,7 @@ static int open_check(const char *name, const struct tenure_queue_options *o, st
     return 0;
 }
 
-static tenure_queue *queue_alloc(tenure_client *c, const char *name, const struct tenure_queue_options *o,
+static tenure_queue *queue_alloc(tenure_client *c, bytes ns, const char *name, const struct tenure_queue_options *o,
                                  struct tenure_error *err)
 {
     tenure_queue *q = calloc(1, sizeof *q);
@@ -346,9 +352,13 @@ static tenure_queue *queue_alloc(tenure_client *c, const char *name, const struc
     q->object.handle = c;
     q->o = *o;
     list_init(&q->calls);
-    q->keys = item_keys_new((enum item_kind)o->kind, o->prefix, name, err);
+    q->strip = ns.len;
+    char *prefix = view_recipe_prefix(ns, o->prefix, "/queues/", err);
+    q->keys = prefix ? item_keys_new_below((enum item_kind)o->kind, prefix, ns.len, name, err) : NULL;
+    free(prefix);
     q->purpose = o->purpose ? strdup(o->purpose) : NULL;
-    if (q->keys && (q->purpose || !o->purpose))
+    q->marks = view_recipe_prefix(ns, o->marks, MARKS_PREFIX, NULL);
+    if (q->keys && q->marks && (q->purpose || !o->purpose))
         return q;
     if (q->keys)
         error_set(err, TENURE_ENOMEM, "queue: out of memory");
@@ -366,10 +376,11 @@ tenure_queue *tenure_queue_open(tenure_client *c, const char *name, const struct
                                 struct tenure_error *err)
 {
     struct tenure_queue_options own;
+    bytes ns = view_of(&c);
     if (handle_enter(c, err) < 0 || options_take(&own, sizeof own, o, "queue", err) < 0 ||
         open_check(name, &own, err) < 0)
         return NULL;
-    tenure_queue *q = queue_alloc(c, name, &own, err);
+    tenure_queue *q = queue_alloc(c, ns, name, &own, err);
     if (!q || handle_sync(c, open_run, q))
         return q;
     queue_dealloc(q);
@@ -574,7 +585,7 @@ static struct queue_call *settle_new(tenure_queue *q, const struct tenure_queue_
     struct queue_call *k = call_new(q, &settle_type, 0, false, 0, err);
     if (!k)
         return NULL;
-    k->item = item_new(item_of(item));
+    k->item = item_new(item_of(item), q->strip);
     if (!k->item) {
         wait_unref(&k->wait);
         error_set(err, TENURE_ENOMEM, "queue: out of memory");

@@ -17,7 +17,7 @@ static int prefix_range(bytes key, struct arena *a, struct key_range *ret, struc
     return 0;
 }
 
-static bytes below(bytes ns, bytes key, struct arena *a)
+bytes range_key_below(bytes ns, bytes key, struct arena *a)
 {
     uint8_t *both = ns.len > 0 ? arena_alloc(a, ns.len + key.len) : NULL;
     if (!both)
@@ -33,12 +33,12 @@ static int range_below(const struct range_words *w, struct arena *a, struct key_
 {
     bytes end = bytes_of(w->range_end.data, w->range_end.len);
     bool open = w->from_key || (end.len == 1 && end.data[0] == 0);
-    ret->key = below(w->ns, bytes_of(w->key.data, w->key.len), a);
+    ret->key = range_key_below(w->ns, bytes_of(w->key.data, w->key.len), a);
     if (!ret->key.data)
         return error_set(err, TENURE_ENOMEM, "out of memory");
     if (w->prefix || open)
         return prefix_range(open ? w->ns : ret->key, a, ret, err);
-    ret->range_end = end.len > 0 ? below(w->ns, end, a) : end;
+    ret->range_end = end.len > 0 ? range_key_below(w->ns, end, a) : end;
     return end.len == 0 || ret->range_end.data ? 0 : error_set(err, TENURE_ENOMEM, "out of memory");
 }
 

@@ -4,7 +4,9 @@
 #include <stdlib.h>
 
 #include "lib/ask.h"
+#include "lib/range.h"
 #include "lib/result.h"
+#include "lib/view.h"
 
 static int begin(struct ask *k, const struct client_call_options *opt, tn_ms now, struct tenure_error *err)
 {
@@ -13,19 +15,25 @@ static int begin(struct ask *k, const struct client_call_options *opt, tn_ms now
 
 static int lock_convert(struct ask *k, const struct client_result *r)
 {
-    k->result = result_v3_lock(r->lock);
+    struct lock_resp lock = *r->lock;
+    lock.key = view_strip(lock.key, k->strip);
+    k->result = result_v3_lock(&lock);
     return k->result ? 0 : TENURE_ENOMEM;
 }
 
 static int leader_convert(struct ask *k, const struct client_result *r)
 {
-    k->result = result_v3_leader(&r->campaign->leader);
+    struct leader_key leader = r->campaign->leader;
+    leader.name = view_strip(leader.name, k->strip);
+    leader.key = view_strip(leader.key, k->strip);
+    k->result = result_v3_leader(&leader);
     return k->result ? 0 : TENURE_ENOMEM;
 }
 
 static int leading_convert(struct ask *k, const struct client_result *r)
 {
     struct kv kv = r->leader->kv;
+    kv.key = view_strip(kv.key, k->strip);
     struct range_resp one = {.revision = r->leader->revision, .kvs = &kv, .n_kvs = 1, .count = 1};
     k->result = result_get(&one);
     return k->result ? 0 : TENURE_ENOMEM;
@@ -35,18 +43,18 @@ ASK_COMPLETE(lock_complete, tenure_v3_lock_cb, struct tenure_v3_lock)
 ASK_COMPLETE(leader_complete, tenure_v3_leader_cb, struct tenure_v3_leader)
 ASK_COMPLETE(leading_complete, tenure_get_cb, struct tenure_get_result)
 
-#define TYPE(words, is_write, does_answer, convert_fn, complete_fn)                                                    \
+#define TYPE(words, is_write, convert_fn, complete_fn)                                                                 \
     {                                                                                                                  \
-        .what = (words), .writes = (is_write), .answers = (does_answer), .begin = begin, .convert = (convert_fn),      \
+        .what = (words), .in_namespace = true, .writes = (is_write), .begin = begin, .convert = (convert_fn),          \
         .result_free = free, .complete = (complete_fn)                                                                 \
     }
 static const struct ask_type types[] = {
-    [CLIENT_V3_LOCK] = TYPE("v3 lock", true, true, lock_convert, lock_complete),
-    [CLIENT_V3_UNLOCK] = TYPE("v3 unlock", true, false, NULL, ask_complete_done),
-    [CLIENT_V3_CAMPAIGN] = TYPE("v3 campaign", true, true, leader_convert, leader_complete),
-    [CLIENT_V3_PROCLAIM] = TYPE("v3 proclaim", true, false, NULL, ask_complete_done),
-    [CLIENT_V3_LEADER] = TYPE("v3 leader", false, true, leading_convert, leading_complete),
-    [CLIENT_V3_RESIGN] = TYPE("v3 resign", true, false, NULL, ask_complete_done),
+    [CLIENT_V3_LOCK] = TYPE("v3 lock", true, lock_convert, lock_complete),
+    [CLIENT_V3_UNLOCK] = TYPE("v3 unlock", true, NULL, ask_complete_done),
+    [CLIENT_V3_CAMPAIGN] = TYPE("v3 campaign", true, leader_convert, leader_complete),
+    [CLIENT_V3_PROCLAIM] = TYPE("v3 proclaim", true, NULL, ask_complete_done),
+    [CLIENT_V3_LEADER] = TYPE("v3 leader", false, leading_convert, leading_complete),
+    [CLIENT_V3_RESIGN] = TYPE("v3 resign", true, NULL, ask_complete_done),
 };
 
 /* ---- requests: NULL with err filled ---- */
@@ -76,10 +84,24 @@ static bool keep(struct ask *k, struct tenure_bytes s, bytes *ret, struct tenure
     return false;
 }
 
+/* Of a lock, an election or a key: below the namespace. */
+static bool keep_below(struct ask *k, struct tenure_bytes s, bytes *ret, struct tenure_error *err)
+{
+    bytes name = {0};
+    if (!keep(k, s, &name, err))
+        return false;
+    *ret = range_key_below(k->ns, name, &k->arena);
+    if (ret->data || s.len + k->ns.len == 0)
+        return true;
+    error_set(err, TENURE_ENOMEM, "out of memory");
+    ask_drop(k, err);
+    return false;
+}
+
 static bool keep_name(struct ask *k, struct tenure_bytes s, bytes *ret, struct tenure_error *err)
 {
     if (s.len > 0)
-        return keep(k, s, ret, err);
+        return keep_below(k, s, ret, err);
     error_set(err, TENURE_EINVALID, "the name is empty");
     ask_drop(k, err);
     return false;
@@ -95,7 +117,7 @@ static bool keep_leader(struct ask *k, const struct tenure_v3_leader *from, stru
     }
     ret->rev = from->revision;
     ret->lease = from->lease;
-    return keep(k, from->name, &ret->name, err) && keep_name(k, from->key, &ret->key, err);
+    return keep_below(k, from->name, &ret->name, err) && keep_name(k, from->key, &ret->key, err);
 }
 
 static struct ask *lock_new(tenure_client *c, bool blocks, struct tenure_bytes name, int64_t lease, int64_t timeout_ms,

@@ -5,12 +5,15 @@
 #include <stdlib.h>
 
 #include "lib/post.h"
+#include "lib/range.h"
 #include "lib/result.h"
+#include "lib/view.h"
 
 struct tenure_v3_observer {
     struct object object;
     struct client_call *call; /* NULL once it has ended */
     bool is_stopped;
+    size_t strip;                          /* of a view: how much of the key is not shown */
     int64_t create_revision, mod_revision; /* of the leader told last */
     void (*on_leader)(const struct tenure_kv *kv, int64_t revision, void *user);
     void (*on_end)(int code, const struct tenure_error *err, void *user);
@@ -26,6 +29,7 @@ static void on_leader(void *user, const struct leader_resp *leader)
 {
     tenure_v3_observer *o = user;
     struct tenure_kv kv = result_kv(&leader->kv);
+    kv.key = result_bytes(view_strip(leader->kv.key, o->strip));
     if (o->is_stopped || (kv.create_revision == o->create_revision && kv.mod_revision == o->mod_revision))
         return;
     o->create_revision = kv.create_revision;
@@ -88,6 +92,7 @@ static const struct object_type observer_type = {
 
 struct start {
     tenure_client *handle;
+    bytes ns;
     struct tenure_bytes name;
     struct tenure_v3_observer_options o;
     tenure_v3_observer *observer;
@@ -100,7 +105,15 @@ static int begin(struct start *s, tenure_v3_observer *o)
     tenure_client *c = s->handle;
     if (c->state != HANDLE_OPEN)
         return error_set(s->err, TENURE_ECLOSED, "observe: the handle is closed");
-    o->call = client_observe(c->engine, result_bytes_in(s->name), &opt, on_leader, on_end, o, handle_now(c), s->err);
+    struct arena a;
+    arena_init(&a, 0);
+    bytes name = range_key_below(s->ns, result_bytes_in(s->name), &a);
+    o->strip = s->ns.len;
+    if (name.data)
+        o->call = client_observe(c->engine, name, &opt, on_leader, on_end, o, handle_now(c), s->err);
+    else
+        error_set(s->err, TENURE_ENOMEM, "observe: out of memory");
+    arena_fini(&a);
     return o->call ? 0 : s->err->code;
 }
 
@@ -127,7 +140,8 @@ tenure_v3_observer *tenure_v3_observer_start(tenure_client *c, struct tenure_byt
                                              const struct tenure_v3_observer_options *o, struct tenure_error *err)
 {
     struct tenure_error own = {0};
-    struct start s = {.handle = c, .name = name, .err = err ? err : &own};
+    bytes ns = view_of(&c);
+    struct start s = {.handle = c, .ns = ns, .name = name, .err = err ? err : &own};
     if (handle_enter(c, err) < 0 || options_take(&s.o, sizeof s.o, o, "observe", err) < 0)
         return NULL;
     if (name.len == 0 || !name.data) {

@@ -12,13 +12,17 @@
 #include "base/backoff.h"
 #include "lib/ask.h"
 #include "lib/marks.h"
+#include "lib/range.h"
 #include "lib/result.h"
+#include "lib/view.h"
 #include "recipes/stm.h"
 
 enum { TIMEOUT_MS = 30000, ATTEMPTS_MAX = 1000, FETCH_MAX = 100, REST_MIN_MS = 2, REST_MAX_MS = 250 };
 
 struct tenure_stm_view {
-    tenure_client *handle;
+    tenure_client *handle; /* for reads: shows keys as the function names them */
+    tenure_client *root;   /* for the commit, in which all keys are whole */
+    bytes ns;
     struct stm set;
     tn_ms until;
     int64_t attempt;
@@ -47,7 +51,7 @@ static int stick_limit(tenure_stm_view *v, int code)
 
 static int64_t left_ms(const tenure_stm_view *v)
 {
-    tn_ms left = v->until - handle_clock(v->handle);
+    tn_ms left = v->until - handle_clock(v->root);
     return left > 0 ? left : 1;
 }
 
@@ -215,15 +219,42 @@ static int commit_begin(struct ask *k, const struct client_call_options *opt, tn
 static const struct ask_type read_type = {.what = "stm", .begin = commit_begin, .result_free = free};
 static const struct ask_type write_type = {.what = "stm", .writes = true, .begin = commit_begin, .result_free = free};
 
+static bool put_below(bytes ns, bytes *key, struct arena *a)
+{
+    *key = range_key_below(ns, *key, a);
+    return key->data != NULL;
+}
+
+static bool put_op_below(bytes ns, struct request_op *op, struct arena *a)
+{
+    if (op->kind == OP_PUT)
+        return put_below(ns, &op->put.key, a);
+    return put_below(ns, op->kind == OP_DELETE ? &op->del.range.key : &op->range.range.key, a);
+}
+
+/* Of a transaction that stm_request made: single keys, each named once in a place. */
+static bool put_all_below(bytes ns, struct txn_req *txn, struct arena *a)
+{
+    bool ok = true;
+    for (size_t i = 0; ok && i < txn->n_compares; i++)
+        ok = put_below(ns, &txn->compares[i].range.key, a);
+    for (size_t i = 0; ok && i < txn->n_success; i++)
+        ok = put_op_below(ns, &txn->success[i], a);
+    for (size_t i = 0; ok && i < txn->n_failure; i++)
+        ok = put_op_below(ns, &txn->failure[i], a);
+    return ok;
+}
+
 static int build(struct ask *k, const tenure_stm_view *v, const struct tenure_stm_options *o)
 {
     struct txn_req *txn = arena_zalloc(&k->arena, sizeof *txn);
-    if (!txn || stm_request(&v->set, &k->arena, txn))
+    if (!txn || stm_request(&v->set, &k->arena, txn) || (v->ns.len > 0 && !put_all_below(v->ns, txn, &k->arena)))
         return TENURE_ENOMEM;
     k->req.commit.txn = txn;
     k->req.commit.unmarked = o->unmarked || txn->n_success == 0;
-    k->req.commit.marks = o->marks ? arena_strdup(&k->arena, o->marks) : NULL;
-    return o->marks && !k->req.commit.marks ? TENURE_ENOMEM : 0;
+    k->req.commit.marks = arena_printf(&k->arena, "%.*s%s", (int)v->ns.len, v->ns.len ? (const char *)v->ns.data : "",
+                                       o->marks ? o->marks : MARKS_PREFIX);
+    return k->req.commit.marks ? 0 : TENURE_ENOMEM;
 }
 
 /* From what the conflict brought to what the next attempt begins with. */
@@ -249,7 +280,7 @@ static void again_with(tenure_stm_view *v, const struct ask *k)
 /* 0 = applied (or nothing to apply), 1 = run again, else the error. */
 static int commit(tenure_stm_view *v, const struct tenure_stm_options *o, struct tenure_error *err)
 {
-    struct ask *k = ask_new(v->handle, stm_writes(&v->set) ? &write_type : &read_type, left_ms(v), err);
+    struct ask *k = ask_new(v->root, stm_writes(&v->set) ? &write_type : &read_type, left_ms(v), err);
     if (!k)
         return err->code;
     int rc = build(k, v, o) ? error_set(err, TENURE_ENOMEM, "stm: out of memory") : 0;
@@ -335,10 +366,10 @@ static void rest(tenure_stm_view *v, struct backoff *b, struct rng *r)
 {
     int64_t ms = backoff_failure(b, r), left = left_ms(v);
     ms = ms < left ? ms : left;
-    tn_ms until = handle_clock(v->handle) + ms;
-    while (v->handle->kit && v->handle->kit->wait(v->handle->kit_user, until, true)) {
+    tn_ms until = handle_clock(v->root) + ms;
+    while (v->root->kit && v->root->kit->wait(v->root->kit_user, until, true)) {
     }
-    if (v->handle->kit)
+    if (v->root->kit)
         return;
     struct timespec ts = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};
     while (nanosleep(&ts, &ts) != 0 && errno == EINTR) {
@@ -352,8 +383,8 @@ static int run(tenure_stm_view *v, const struct tenure_stm_options *o, int (*bod
     struct rng rng;
     uint64_t seed = (uint64_t)(uintptr_t)v;
     int value = 0, rc;
-    if (v->handle->kit)
-        seed = v->handle->kit->random(v->handle->kit_user);
+    if (v->root->kit)
+        seed = v->root->kit->random(v->root->kit_user);
     else if (getrandom(&seed, sizeof seed, GRND_NONBLOCK) < 0)
         seed ^= (uint64_t)io_clock();
     rng_init(&rng, seed);
@@ -361,7 +392,7 @@ static int run(tenure_stm_view *v, const struct tenure_stm_options *o, int (*bod
     while ((rc = attempt(v, o, body, arg, err, &value)) == 1 && value == 0) {
         if (v->attempt >= o->attempts_max)
             return error_set(err, TENURE_ECONFLICT, "stm: others were faster in %lld attempts", (long long)v->attempt);
-        if (handle_clock(v->handle) >= v->until)
+        if (handle_clock(v->root) >= v->until)
             return error_set(err, TENURE_ETIMEOUT, "stm: others were faster until the deadline, in %lld attempts",
                              (long long)v->attempt);
         rest(v, &backoff, &rng);
@@ -374,6 +405,8 @@ int tenure_stm(tenure_client *c, const struct tenure_stm_options *options, int (
 {
     struct tenure_error own = {0};
     struct tenure_stm_options o;
+    struct arena memory; /* of the namespace's prefix: a view may be closed meanwhile */
+    bytes ns = view_of(&c);
     err = err ? err : &own;
     int rc = handle_enter_blocking(c, "stm", err);
     rc = rc < 0 ? rc : options_take(&o, sizeof o, options, "stm", err);
@@ -382,7 +415,16 @@ int tenure_stm(tenure_client *c, const struct tenure_stm_options *options, int (
         rc = error_set(err, TENURE_EINVALID, "stm: there is no function");
     if (rc < 0)
         return rc;
-    tenure_stm_view v = {.handle = c, .until = handle_clock(c) + o.timeout_ms};
+    tenure_client view = {0};
+    tenure_stm_view v = {.handle = c, .root = c, .until = handle_clock(c) + o.timeout_ms};
+    arena_init(&memory, 0);
+    if (ns.len > 0) {
+        v.ns = arena_copy(&memory, ns);
+        if (!v.ns.data)
+            return error_set(err, TENURE_ENOMEM, "stm: out of memory");
+        view_init(&view, c, v.ns);
+        v.handle = &view;
+    }
     handle_ref(c);
     stm_init(&v.set, (enum stm_isolation)o.isolation);
     if (o.ret_revision)
@@ -392,5 +434,6 @@ int tenure_stm(tenure_client *c, const struct tenure_stm_options *options, int (
         *o.ret_attempts = v.attempt;
     stm_fini(&v.set);
     handle_free(c);
+    arena_fini(&memory);
     return rc;
 }

@@ -410,7 +410,8 @@ static const struct ask_type *type_of(const tenure_txn *t)
 /* Answers whether there was memory. */
 static bool set_request(struct ask *k, const tenure_txn *t)
 {
-    k->strip = t->ns.len;
+    if (!ask_put_below(k, t->ns))
+        return false;
     k->req.txn = k->keeps ? txn_copy(&k->arena, &t->req) : &t->req;
     return k->req.txn != NULL;
 }

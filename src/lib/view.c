@@ -6,6 +6,22 @@
 
 #include <tenure/namespace.h>
 
+#include "lib/post.h"
+
+/* A view in its memory, with what its asynchronous end takes: that is an object of the handle for the rest of a turn. */
+struct box {
+    tenure_client view;
+    struct object object;
+    void (*on_closed)(void *user);
+    void *user;
+    uint8_t ns[];
+};
+
+static struct box *box_of(tenure_client *view)
+{
+    return CONTAINER_OF(view, struct box, view);
+}
+
 bytes view_of(tenure_client **c)
 {
     tenure_client *view = *c;
@@ -55,21 +71,25 @@ void view_strip_txn(const struct txn_resp *r, size_t n)
 
 /* ---- life ---- */
 
-static tenure_client *view_new(tenure_client *root, bytes outer, struct tenure_bytes prefix)
+void view_init(tenure_client *view, tenure_client *root, bytes ns)
 {
-    tenure_client *view = calloc(1, sizeof *view + outer.len + prefix.len);
-    if (!view)
-        return NULL;
-    uint8_t *at = (uint8_t *)(view + 1);
-    if (outer.len > 0)
-        memcpy(at, outer.data, outer.len);
-    memcpy(at + outer.len, prefix.data, prefix.len);
-    view->ns = bytes_of(at, outer.len + prefix.len);
+    view->ns = ns;
     view->kind = HANDLE_VIEW;
     view->pid = root->pid;
     view->root = root;
     list_init(&view->in_views);
-    return view;
+}
+
+static tenure_client *view_new(tenure_client *root, bytes outer, struct tenure_bytes prefix)
+{
+    struct box *b = calloc(1, sizeof *b + outer.len + prefix.len);
+    if (!b)
+        return NULL;
+    if (outer.len > 0)
+        memcpy(b->ns, outer.data, outer.len);
+    memcpy(b->ns + outer.len, prefix.data, prefix.len);
+    view_init(&b->view, root, bytes_of(b->ns, outer.len + prefix.len));
+    return &b->view;
 }
 
 tenure_client *tenure_namespace(tenure_client *c, struct tenure_bytes prefix, struct tenure_error *err)
@@ -92,16 +112,20 @@ tenure_client *tenure_namespace(tenure_client *c, struct tenure_bytes prefix, st
     return view;
 }
 
+static void leave_handle(tenure_client *view)
+{
+    pthread_mutex_lock(&view->root->posts.mutex);
+    list_remove(&view->in_views);
+    pthread_mutex_unlock(&view->root->posts.mutex);
+}
+
 /* In a child of fork the handle's mutex may be held for ever, and its list is the parent's copy. */
 void view_close(tenure_client *view)
 {
-    tenure_client *root = view->root;
-    if (handle_is_forked(root))
+    if (handle_is_forked(view->root))
         return;
-    pthread_mutex_lock(&root->posts.mutex);
-    list_remove(&view->in_views);
-    pthread_mutex_unlock(&root->posts.mutex);
-    free(view);
+    leave_handle(view);
+    free(box_of(view));
 }
 
 void views_free(tenure_client *c)
@@ -109,6 +133,52 @@ void views_free(tenure_client *c)
     while (!list_empty(&c->views)) {
         tenure_client *view = LIST_ENTRY(c->views.next, tenure_client, in_views);
         list_remove(&view->in_views);
-        free(view);
+        free(box_of(view));
     }
+}
+
+/* ---- the end that is told: from the end of a turn, as every object's ---- */
+
+static void end_close(struct object *o, tn_ms now)
+{
+    (void)o, (void)now;
+}
+
+static bool end_is_over(const struct object *o)
+{
+    (void)o;
+    return true;
+}
+
+static void end_free(struct object *o)
+{
+    struct box *b = CONTAINER_OF(o, struct box, object);
+    void (*on_closed)(void *) = b->on_closed;
+    void *user = b->user;
+    free(b);
+    on_closed(user);
+}
+
+static const struct object_type end_type = {.close = end_close, .is_over = end_is_over, .free = end_free};
+
+static void end_run(void *arg)
+{
+    struct box *b = arg;
+    object_init(&b->object, b->view.root, &end_type);
+    object_changed(&b->object);
+    handle_wants_turn(b->view.root);
+}
+
+void view_close_start(tenure_client *view, void (*on_closed)(void *user), void *user)
+{
+    struct box *b = box_of(view);
+    if (!on_closed || handle_is_forked(view->root)) {
+        view_close(view);
+        return;
+    }
+    leave_handle(view);
+    b->on_closed = on_closed;
+    b->user = user;
+    if (!handle_sync(view->root, end_run, b)) /* no turn will come any more */
+        end_free(&b->object);
 }

@@ -11,6 +11,9 @@ bytes view_of(tenure_client **c);
 /* prefix of a recipe, or its default, below ns. Malloc'd and 0-terminated; NULL with err filled. */
 char *view_recipe_prefix(bytes ns, const char *prefix, const char *fallback, struct tenure_error *err) MUST_USE;
 
+/* A handle for what is below ns, in memory of the caller's, for calls that it makes within one of its own. Not freed. */
+void view_init(tenure_client *view, tenure_client *root, bytes ns);
+
 /* Without the first n bytes; a key that has not as many is empty. */
 static inline bytes view_strip(bytes key, size_t n)
 {
@@ -21,6 +24,8 @@ void view_strip_txn(const struct txn_resp *r, size_t n);
 
 /* Frees a view; the handle's views when it goes. */
 void view_close(tenure_client *view);
+/* The same; on_closed comes later, from the loop. */
+void view_close_start(tenure_client *view, void (*on_closed)(void *user), void *user);
 void views_free(tenure_client *c);
 
 #endif

@@ -168,7 +168,7 @@ static void lay_out(struct barrier_errand *b, const char *prefix, const struct b
 {
     uint8_t *at = b->data;
     b->key = errand_place(&at, prefix, o->name, "");
-    b->mark = bytes_of(at, errand_bare_prefix(prefix));
+    b->mark = bytes_of(at, errand_bare_prefix(prefix, o->root_len));
     if (b->mark.len)
         memcpy(at, prefix, b->mark.len);
     at += b->mark.len;

@@ -14,6 +14,7 @@
 
 struct barrier_options {
     const char *prefix; /* NULL = "/barriers/" */
+    size_t root_len;    /* of the prefix: what no key leaves */
     const char *name;
     bytes value;   /* (hold) who holds, for a person */
     bool try_only; /* (wait) TENURE_EBUSY instead of waiting */

@@ -49,6 +49,7 @@ struct commit {
     bool doubtful; /* a copy may have been applied, or be on its way */
     bool cancelled;
     unsigned moved;
+    struct tenure_error denied; /* what the servers said, while it is found out which key they mean */
     tn_ms rest_until;
     struct backoff backoff;
     struct rng rng;
@@ -371,11 +372,54 @@ static void fenced(struct commit *t, const struct txn_resp *r)
     conflict(t, r);
 }
 
+/* ---- which key is refused ---- */
+
+static bytes first_key(const struct commit *t)
+{
+    const struct request_op *op = t->req.n_success ? &t->req.success[0] : NULL;
+    if (op && op->kind == OP_PUT)
+        return op->put.key;
+    if (op)
+        return op->kind == OP_DELETE ? op->del.range.key : op->range.range.key;
+    return t->req.n_compares ? t->req.compares[0].range.key : bytes_of(NULL, 0);
+}
+
+static void on_probed(void *owner, const struct client_result *r)
+{
+    struct commit *t = owner;
+    struct tenure_error *why = &t->denied;
+    char text[sizeof why->text];
+    bytes key = r->code ? t->key : first_key(t);
+    int len = (int)(key.len < 100 ? key.len : 100);
+    if (r->code == TENURE_EDENIED)
+        snprintf(text, sizeof text, "%.120s: the mark '%.*s' may not be written", why->text, len,
+                 (const char *)key.data);
+    else if (r->code == 0)
+        snprintf(text, sizeof text, "%.120s: not to its mark, but to what is written or read with '%.*s'", why->text,
+                 len, (const char *)key.data);
+    else
+        snprintf(text, sizeof text, "%s", why->text);
+    end_failed(t, TENURE_EDENIED, TENURE_APPLIED_NO, text);
+}
+
+/* The servers do not say which. One that can never be applied, with the mark alone, tells whether it is that. */
+static bool probe(struct commit *t, const struct client_result *r, tn_ms now)
+{
+    struct compare never = {.target = COMPARE_MOD, .range.key = t->key, .number = INT64_MAX};
+    struct request_op put = put_mark(t, true);
+    struct txn_req req = {.compares = &never, .n_compares = 1, .success = &put, .n_success = 1};
+    struct client_call_options opt = {.timeout_ms = t->opt.until > now ? t->opt.until - now : 1, .repeatable = true};
+    t->denied = *r->error;
+    return op_txn(&t->op, t->client, &req, &opt, on_probed, t, now, NULL) == 0;
+}
+
 static void failed(struct commit *t, const struct client_result *r, tn_ms now)
 {
     enum tenure_applied before = doubt(t);
     t->doubtful = before == TENURE_APPLIED_MAYBE || op_may_be_applied(r);
     bool dead = r->etcd == ETCD_LEASE_NOT_FOUND && t->mark;
+    if (r->code == TENURE_EDENIED && t->mark && t->marks && !t->doubtful && !t->cancelled && probe(t, r, now))
+        return;
     if (dead)
         end_lost(t);
     else if (r->code == TENURE_ECLOSED || !t->mark || !t->marks)
@@ -506,7 +550,7 @@ static const struct session_object_ops marks_ops = {
 
 int marks_new(struct session *s, const char *prefix, struct marks **ret)
 {
-    prefix = prefix ? prefix : "/marks/";
+    prefix = prefix ? prefix : MARKS_PREFIX;
     size_t len = strlen(prefix);
     struct marks *m = len <= COMMIT_PREFIX_MAX ? calloc(1, sizeof *m + len + 1) : NULL;
     if (!m)

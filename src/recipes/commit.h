@@ -26,6 +26,8 @@
 
 enum { COMMIT_MARKS_MAX = 4096, COMMIT_PREFIX_MAX = 1024 };
 
+#define MARKS_PREFIX "/marks/" /* where none is given */
+
 struct marks;
 
 /* Marks on the session, which must be freed after them or tell them so (session_free). prefix is copied, NULL = "/marks/".
@@ -55,7 +57,7 @@ struct commit_result {
     size_t n_answers;
     const struct response_op *others; /* CONFLICT: what the request's failure branch was answered; borrowed */
     size_t n_others;
-    int code; /* FAILED: TENURE_ELOST when the lease of the marks has ended */
+    int code; /* FAILED: TENURE_ELOST when the lease of the marks has ended; the text of TENURE_EDENIED says which key */
     const struct tenure_error *error;
 };
 typedef void (*commit_done)(void *owner, const struct commit_result *r);

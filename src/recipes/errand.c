@@ -298,10 +298,10 @@ bytes errand_place(uint8_t **at, const char *prefix, const char *name, const cha
     return bytes_of(from, (size_t)(*at - from));
 }
 
-size_t errand_bare_prefix(const char *prefix)
+size_t errand_bare_prefix(const char *prefix, size_t root_len)
 {
     size_t len = strlen(prefix);
-    while (len > 0 && prefix[len - 1] == '/')
+    while (len > root_len && prefix[len - 1] == '/')
         len--;
     return len;
 }

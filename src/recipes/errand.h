@@ -97,8 +97,8 @@ tn_rev errand_mod_of(const struct range_resp *r);
 
 /* Writes prefix, name and rest behind each other to *at, which has room for them, and moves it behind them. */
 bytes errand_place(uint8_t **at, const char *prefix, const char *name, const char *rest);
-/* prefix without the slashes at its end: "/queues/" -> "/queues". Its length. */
-size_t errand_bare_prefix(const char *prefix);
+/* prefix without the slashes at its end: "/queues/" -> "/queues", and never shorter than root_len. Its length. */
+size_t errand_bare_prefix(const char *prefix, size_t root_len);
 
 /* ---- requests in place ---- */
 enum { ERRAND_OPS_MAX = 6 };

@@ -37,13 +37,13 @@ static struct key_range place_range(char **at, const char *prefix, const char *n
     return r;
 }
 
-static void lay_out(struct item_keys *k, const char *prefix, const char *name)
+static void lay_out(struct item_keys *k, const char *prefix, size_t root_len, const char *name)
 {
     char *at = k->memory; /* zeroed: each text ends */
     k->name = at;
     at = append_text(at, name) + 1;
     k->line_prefix = at;
-    at = append_text(append(at, bytes_of(prefix, errand_bare_prefix(prefix))), ".line/") + 1;
+    at = append_text(append(at, bytes_of(prefix, errand_bare_prefix(prefix, root_len))), ".line/") + 1;
     k->all = place_range(&at, prefix, name, "");
     k->bodies = k->ready = k->all;
     if (k->kind != ITEM_WORK)
@@ -58,6 +58,12 @@ static void lay_out(struct item_keys *k, const char *prefix, const char *name)
 
 struct item_keys *item_keys_new(enum item_kind kind, const char *prefix, const char *name, struct tenure_error *err)
 {
+    return item_keys_new_below(kind, prefix, 0, name, err);
+}
+
+struct item_keys *item_keys_new_below(enum item_kind kind, const char *prefix, size_t root_len, const char *name,
+                                      struct tenure_error *err)
+{
     prefix = prefix ? prefix : "/queues/";
     if (queue_check_name(prefix, name, err)) {
         error_wrap(err, "queue");
@@ -70,7 +76,7 @@ struct item_keys *item_keys_new(enum item_kind kind, const char *prefix, const c
         return NULL;
     }
     k->kind = kind;
-    lay_out(k, prefix, name);
+    lay_out(k, prefix, root_len, name);
     return k;
 }
 

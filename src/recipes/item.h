@@ -36,6 +36,9 @@ struct item_keys {
 
 /* Copies. NULL: TENURE_EINVALID, TENURE_ENOMEM in err. prefix NULL = "/queues/". */
 struct item_keys *item_keys_new(enum item_kind kind, const char *prefix, const char *name, struct tenure_error *err);
+/* The same where the first root_len bytes of the prefix are what no key leaves, also not the line's. */
+struct item_keys *item_keys_new_below(enum item_kind kind, const char *prefix, size_t root_len, const char *name,
+                                      struct tenure_error *err);
 
 /* What a key below p/ says. id borrows from key. */
 struct item_words {

@@ -59,7 +59,10 @@ static int change(struct number_change *c, int64_t is, int64_t *ret, struct tenu
         return 0;
     case NUMBER_TAKE:
         is = is > c->expected ? is : c->expected;
-        if (is < 0 || __builtin_add_overflow(is, c->number, ret))
+        if (is < 0)
+            return too_far(err);
+        c->taken = c->or_fewer && c->number > INT64_MAX - is ? INT64_MAX - is : c->number;
+        if (c->taken == 0 || __builtin_add_overflow(is, c->taken, ret))
             return too_far(err);
         c->result = is + 1;
         return 0;

@@ -18,6 +18,8 @@ struct number_change {
     enum number_kind kind;
     int64_t number;   /* ADD: the delta; SET, CAS: the value; TAKE: how many */
     int64_t expected; /* CAS; TAKE: the floor, above which all are */
+    bool or_fewer;    /* TAKE: as many of them as there are below 2^63 */
+    int64_t taken;    /* TAKE: how many */
     int64_t
         result; /* the value, the new one where it was changed; CAS that failed: the one that is there; TAKE: the first of those taken */
     char text[NUMBER_TEXT_MAX];

@@ -255,6 +255,16 @@ static void ids_lie_above_the_floor(void **state)
     no_error(tenure_ids_take(c, "full", 1, NULL, &id, &err), &err);
     assert_true(id == INT64_MAX);
     assert_int_equal(tenure_ids_take(c, "full", 1, NULL, &id, &err), TENURE_ELIMIT);
+    put(c, "/ids/nearly", "9223372036854775804");
+    ids = tenure_ids_open(c, "nearly", NULL, &err);
+    for (int64_t last = INT64_MAX - 2;; last++) {
+        no_error(tenure_ids_next(ids, &id, &err), &err);
+        assert_int_equal(id, last);
+        if (last == INT64_MAX)
+            break;
+    }
+    assert_int_equal(tenure_ids_next(ids, &id, &err), TENURE_ELIMIT);
+    tenure_ids_close(ids);
     tenure_close(c);
 }
 

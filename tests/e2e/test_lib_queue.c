@@ -422,6 +422,57 @@ static void all_of_it_can_be_started(void **state)
     tenure_close(c);
 }
 
+/* A server where bob may write below /queues/ and bob/, and his handle. */
+static tenure_client *as_bob(struct server *s)
+{
+    tenure_client *root = open_on(s);
+    struct tenure_error err = {0};
+    struct tenure_permission_range queues = {.key = S("/queues/"), .prefix = true};
+    struct tenure_permission_range own = {.key = S("bob/"), .prefix = true};
+    no_error(tenure_user_add(root, "root", "r", &err), &err);
+    no_error(tenure_role_add(root, "root", &err), &err);
+    no_error(tenure_user_grant_role(root, "root", "root", &err), &err);
+    no_error(tenure_user_add(root, "bob", "b", &err), &err);
+    no_error(tenure_role_add(root, "bob", &err), &err);
+    no_error(tenure_user_grant_role(root, "bob", "bob", &err), &err);
+    no_error(tenure_role_grant(root, "bob", TENURE_READWRITE, &queues, &err), &err);
+    no_error(tenure_role_grant(root, "bob", TENURE_READWRITE, &own, &err), &err);
+    no_error(tenure_auth_enable(root, &err), &err);
+    tenure_close(root);
+    struct tenure_options o = {.size = sizeof o, .user = "bob", .password = "b"};
+    tenure_client *bob = tenure_open(server_url(s), &o, &err);
+    assert_non_null(bob);
+    return bob;
+}
+
+static void who_may_not_write_there_is_told_which_key_and_names_other_marks(void **state)
+{
+    struct server *s = server_start();
+    tenure_client *bob = as_bob(s);
+    struct tenure_error err = {0};
+    struct tenure_queue_item *item = NULL;
+    struct tenure_queue_options marks = {.size = sizeof marks, .marks = "bob/marks/"};
+    struct tenure_queue_options elsewhere = {.size = sizeof elsewhere, .marks = "bob/marks/", .prefix = "/not his/"};
+    (void)state;
+    tenure_queue *q = tenure_queue_open(bob, "q", NULL, &err);
+    assert_int_equal(tenure_queue_put(q, S("x"), NULL, &err), TENURE_EDENIED);
+    assert_int_equal(err.applied, TENURE_APPLIED_NO);
+    assert_non_null(strstr(err.text, "the mark '/marks/"));
+    tenure_queue_close(q);
+    q = tenure_queue_open(bob, "q", &marks, &err);
+    no_error(tenure_queue_put(q, S("x"), NULL, &err), &err);
+    no_error(tenure_queue_take(q, -1, &item, &err), &err);
+    assert_string_equal(item->value.data, "x");
+    tenure_queue_item_free(item);
+    tenure_queue_close(q);
+    q = tenure_queue_open(bob, "q", &elsewhere, &err);
+    assert_int_equal(tenure_queue_put(q, S("x"), NULL, &err), TENURE_EDENIED);
+    assert_non_null(strstr(err.text, "'/not his/q/"));
+    tenure_queue_close(q);
+    tenure_close(bob);
+    server_free(s);
+}
+
 static void a_close_ends_a_take(void **state)
 {
     tenure_client *c = open_on(*state);
@@ -446,6 +497,7 @@ int main(void)
         cmocka_unit_test(a_claim_runs_out_unless_it_is_extended),
         cmocka_unit_test(closing_a_queue_gives_its_claims_back),
         cmocka_unit_test(all_of_it_can_be_started),
+        cmocka_unit_test(who_may_not_write_there_is_told_which_key_and_names_other_marks),
         cmocka_unit_test(a_close_ends_a_take),
     };
     return cmocka_run_group_tests(tests, setup_server, teardown_server);

@@ -436,17 +436,15 @@ ROW(tenure_cron_next, BAD(tenure_cron_next(NULL, NULL, 0, &n, &err));
 
 /* ---- services.h ---- */
 ROW(tenure_v3_lock, struct tenure_v3_lock *r; BAD(tenure_v3_lock(NULL, key, 0, 0, &r, &err));
-    BAD(tenure_v3_lock(c, key, 0, 0, NULL, &err)); BAD(tenure_v3_lock(c, no_data, 0, 0, &r, &err)))
-ROW(tenure_v3_lock_start, BAD(tenure_v3_lock_start(NULL, key, 0, 0, on_v3_lock, NULL, &err));
-    BAD(tenure_v3_lock_start(c, key, 0, 0, NULL, NULL, &err)))
+    BAD(tenure_v3_lock(c, no_data, 0, 0, &r, &err)))
+ROW(tenure_v3_lock_start, BAD(tenure_v3_lock_start(NULL, key, 0, 0, on_v3_lock, NULL, &err)))
 ROW(tenure_v3_lock_free, tenure_v3_lock_free(NULL))
 ROW(tenure_v3_unlock, BAD(tenure_v3_unlock(NULL, key, 0, &err)); BAD(tenure_v3_unlock(c, no_data, 0, &err)))
 ROW(tenure_v3_unlock_start, BAD(tenure_v3_unlock_start(NULL, key, 0, NULL, NULL, &err));
     BAD(tenure_v3_unlock_start(c, no_data, 0, NULL, NULL, &err)))
 ROW(tenure_v3_campaign, struct tenure_v3_leader *r; BAD(tenure_v3_campaign(NULL, key, 0, key, 0, &r, &err));
-    BAD(tenure_v3_campaign(c, key, 0, key, 0, NULL, &err)); BAD(tenure_v3_campaign(c, key, 0, no_data, 0, &r, &err)))
-ROW(tenure_v3_campaign_start, BAD(tenure_v3_campaign_start(NULL, key, 0, key, 0, on_v3_leader, NULL, &err));
-    BAD(tenure_v3_campaign_start(c, key, 0, key, 0, NULL, NULL, &err)))
+    BAD(tenure_v3_campaign(c, key, 0, no_data, 0, &r, &err)))
+ROW(tenure_v3_campaign_start, BAD(tenure_v3_campaign_start(NULL, key, 0, key, 0, on_v3_leader, NULL, &err)))
 ROW(tenure_v3_leader_free, tenure_v3_leader_free(NULL))
 ROW(tenure_v3_proclaim, BAD(tenure_v3_proclaim(NULL, &leader, key, 0, &err));
     BAD(tenure_v3_proclaim(c, NULL, key, 0, &err)))
@@ -455,9 +453,8 @@ ROW(tenure_v3_proclaim_start, BAD(tenure_v3_proclaim_start(NULL, &leader, key, 0
 ROW(tenure_v3_resign, BAD(tenure_v3_resign(NULL, &leader, 0, &err)); BAD(tenure_v3_resign(c, NULL, 0, &err)))
 ROW(tenure_v3_resign_start, BAD(tenure_v3_resign_start(NULL, &leader, 0, NULL, NULL, &err));
     BAD(tenure_v3_resign_start(c, NULL, 0, NULL, NULL, &err)))
-ROW(tenure_v3_leading, BAD(tenure_v3_leading(NULL, key, 0, &g, &err)); BAD(tenure_v3_leading(c, key, 0, NULL, &err)))
-ROW(tenure_v3_leading_start, BAD(tenure_v3_leading_start(NULL, key, 0, on_get, NULL, &err));
-    BAD(tenure_v3_leading_start(c, key, 0, NULL, NULL, &err)))
+ROW(tenure_v3_leading, BAD(tenure_v3_leading(NULL, key, 0, &g, &err)))
+ROW(tenure_v3_leading_start, BAD(tenure_v3_leading_start(NULL, key, 0, on_get, NULL, &err)))
 ROW(tenure_v3_observer_start, NONE(tenure_v3_observer_start(NULL, key, NULL, &err));
     NONE(tenure_v3_observer_start(c, no_data, NULL, &err)))
 ROW(tenure_v3_observer_stop, tenure_v3_observer_stop(NULL))

@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -22,6 +23,7 @@ static struct ending {
     tn_rev revision;
     int code;
     enum tenure_applied applied;
+    char text[256];
     size_t n_others;
     char other[32];
 } last;
@@ -99,6 +101,7 @@ static void on_done(void *owner, const struct commit_result *r)
     last.revision = r->revision;
     last.code = r->code;
     last.applied = r->outcome == COMMIT_FAILED ? r->error->applied : TENURE_APPLIED_NO;
+    snprintf(last.text, sizeof last.text, "%s", r->outcome == COMMIT_FAILED ? r->error->text : "");
     last.n_others = r->n_others;
     last.other[0] = 0;
     if (r->n_others && r->others[0].range.n_kvs)
@@ -154,6 +157,26 @@ static void a_guard_that_fails_brings_what_was_asked_instead(void **state)
     assert_int_equal(last.n_others, 1);
     assert_string_equal(last.other, "theirs");
     assert_int_equal(written(), 1);
+}
+
+static void who_is_refused_is_told_which_key(void **state)
+{
+    (void)state;
+    faults[0] = faults[1] = FAKE_DENIED;
+    commit_and_wait(0, 10);
+    assert_int_equal(last.code, TENURE_EDENIED);
+    assert_int_equal(last.applied, TENURE_APPLIED_NO);
+    assert_non_null(strstr(last.text, "the mark '/marks/"));
+    faults[2] = FAKE_DENIED;
+    commit_and_wait(0, 10);
+    assert_int_equal(last.code, TENURE_EDENIED);
+    assert_non_null(strstr(last.text, "'k'"));
+    faults[4] = FAKE_DENIED;
+    faults[5] = FAKE_UNAVAILABLE; /* then nobody knows */
+    commit_and_wait(0, 10);
+    assert_int_equal(last.code, TENURE_EDENIED);
+    assert_int_equal(last.applied, TENURE_APPLIED_NO);
+    assert_int_equal(fake_keys(), 0);
 }
 
 static void it_waits_for_the_lease(void **state)
@@ -390,6 +413,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_guard_that_holds_lets_it_be_applied),
         TEST(a_guard_that_fails_brings_what_was_asked_instead),
+        TEST(who_is_refused_is_told_which_key),
         TEST_EARLY(it_waits_for_the_lease),
         TEST_EARLY(the_wait_for_the_lease_ends_in_time),
         TEST_EARLY(who_cancels_the_wait_is_told),

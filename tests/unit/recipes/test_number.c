@@ -101,6 +101,13 @@ static void each_change_has_its_bounds(void **state)
     assert_int_equal(change(&take, "200"), UPDATE_PUT);
     assert_int_equal(take.result, 201);
     assert_int_equal(change(&take, "9223372036854775807"), TENURE_ELIMIT);
+    take.or_fewer = true;
+    assert_int_equal(change(&take, "9223372036854775800"), UPDATE_PUT);
+    assert_int_equal(take.taken, 7);
+    assert_string_equal(take.text, "9223372036854775807");
+    assert_int_equal(change(&take, "9223372036854775807"), TENURE_ELIMIT);
+    assert_int_equal(change(&take, "200"), UPDATE_PUT);
+    assert_int_equal(take.taken, 10);
     take.expected = 0;
     assert_int_equal(change(&take, "-5"), UPDATE_PUT); /* no id is below 1 */
     assert_int_equal(take.result, 1);
