@@ -11,6 +11,7 @@
 #include "cli/commands.h"
 #include "cli/help.h"
 #include "cli/options.h"
+#include "cli/password.h"
 #include "cli/spawn.h"
 
 const struct command *const commands[] = {
@@ -42,7 +43,7 @@ const struct option_spec *global_option_table(struct global_options *g)
     static struct option_spec table[12];
     const struct option_spec fill[] = {
         {"endpoints", 0, OPTION_STRING, "URLS", "servers, comma-separated (TENURE_ENDPOINTS)", &g->endpoints},
-        {"user", 0, OPTION_STRING, "NAME[:PASSWORD]", "who asks, where the servers want to know (TENURE_USER)",
+        {"user", 0, OPTION_STRING, "NAME[:PASSWORD]", "who asks (TENURE_USER); without a password one is asked for",
          &g->user},
         {"password", 0, OPTION_STRING, "PASSWORD", "of the user; better in the environment (TENURE_PASSWORD)",
          &g->password},
@@ -87,6 +88,16 @@ static bool output_known(const char *who, const struct command *c, const char *o
     return false;
 }
 
+/* Before the command begins, which may have more than one process. */
+static bool ask_password(const char *who, const struct command *c, struct global_options *g)
+{
+    static char password[256];
+    if (c->no_globals || !g->user || strchr(g->user, ':') || (g->password && g->password[0]) || getenv("TENURE_PASSWORD"))
+        return true;
+    g->password = password;
+    return password_ask(who, g->user, password, sizeof password);
+}
+
 static int run(const struct command *c, int argc, char **argv)
 {
     struct global_options g = {.output = "text"};
@@ -103,6 +114,8 @@ static int run(const struct command *c, int argc, char **argv)
         help_command(stdout, c);
         return EXIT_OK;
     }
+    if (!ask_password(who, c, &g))
+        return c->stop_at_words ? EXIT_LOCK_FAILED : EXIT_USAGE;
     return c->run(c, &g, words, argv + 1);
 }
 

@@ -114,6 +114,23 @@ def hidden_passwords(world):
     equal(held.wait(PATIENCE_S), 0)
 
 
+def no_password_and_no_terminal(world):
+    """--user without a password says what to do where nobody can be asked; an empty one in the environment is given"""
+    switch_on(world)
+    alone = world.tenure("--user", "alice", "put", "/app/a", "1", start_new_session=True)
+    equal(alone.returncode, 2)
+    true("the password of 'alice' is not given" in alone.stderr and "TENURE_PASSWORD" in alone.stderr, alone.stderr)
+    lock = world.tenure("--user", "alice", "lock", "x", "--", "true", start_new_session=True)
+    equal(lock.returncode, 125)
+    equal(as_alice(world, "get", "/app/a").stdout, "")
+    empty = world.tenure("--user", "alice", "put", "/app/a", "1", start_new_session=True,
+                         env=world.environment(TENURE_PASSWORD=""))
+    equal(empty.returncode, 1)
+    given = world.tenure("--user", "alice", "put", "/app/a", "1", start_new_session=True,
+                         env=world.environment(TENURE_PASSWORD="s3cret"))
+    equal((given.returncode, given.stdout), (0, "OK\n"), given.stderr)
+
+
 def streams_outlive_tokens(world):
     """a watch and a lock go on over a restart of the server, which forgets all tokens"""
     switch_on(world)
@@ -143,4 +160,4 @@ def tokens_from_elsewhere(world):
 
 
 main([users_and_roles, what_is_wrong_is_named, empty_passwords, the_switch, wrong_passwords, hidden_passwords,
-      streams_outlive_tokens, tokens_from_elsewhere])
+      no_password_and_no_terminal,      streams_outlive_tokens, tokens_from_elsewhere])

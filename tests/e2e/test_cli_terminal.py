@@ -329,6 +329,33 @@ def waiting_is_stopped_and_ended(world, shell):
 
 
 @at_a_terminal
+def a_password_is_asked_for(world, shell):
+    """--user without a password asks for it, shows nothing of it, and leaves standard input to the command"""
+    for words in (["user", "add", "root:r00t"], ["role", "add", "root"], ["user", "grant", "root", "root"], ["enable"]):
+        world.tenure("auth", *words, check=True)
+    begin = shell.command("echo from a pipe | $T --user root put a")
+    shell.await_text("password of root: $", begin)
+    shell.type("r00t\n")
+    text = shell.prompt(begin)
+    true("OK" in text and "r00t" not in text, text)
+    begin = shell.command("$T --user root get a")
+    shell.await_text("password of root: $", begin)
+    shell.type("wrong\n")
+    shell.prompt(begin)
+    equal(shell.status(), 1)
+    begin = shell.command("$T --user root lock x -- sh -c 'echo ready; exec cat'")
+    shell.await_text("password of root: $", begin)
+    shell.type("r00t\n")
+    shell.await_text("^ready$", begin)
+    shell.type("typed\n")
+    shell.await_text("^typed\ntyped$", begin)  # echo is on again for the command
+    shell.type("\x04")
+    shell.prompt(begin)
+    equal(shell.status(), 0)
+    equal(world.tenure("--user", "root:r00t", "get", "a").stdout.split()[-3:], ["from", "a", "pipe"])
+
+
+@at_a_terminal
 def the_terminal_goes(world, shell):
     """when the terminal is closed, the command gets HUP and the lock is freed"""
     begin = shell.command("$T lock a --ttl 60 -- sh -c 'trap \"touch hung-up; exit\" HUP; echo ready; while :; do sleep 0.02; done'")
@@ -341,4 +368,5 @@ def the_terminal_goes(world, shell):
 
 main([ctrl_c, ctrl_c_handled, ctrl_backslash, reads_the_terminal, ctrl_z_and_fg, stopped_twice, bg, stopped_too_long,
       in_the_background, in_a_pipeline, in_a_pipeline_stopped, reads_in_a_pipeline, in_a_script, stopped_in_a_script,
-      modes_are_restored, waiting_is_stopped_and_ended, the_terminal_goes])
+      modes_are_restored, waiting_is_stopped_and_ended, a_password_is_asked_for,
+      the_terminal_goes])
