@@ -13,7 +13,8 @@
  *
  * The server is the code of `tenure serve` without its sockets, files and threads, the clients are the library's own code: what a
  * test sees is what a program sees. Without delay_ms and sync_ms a call needs no time at all on the kit's clock. Real time, real
- * sockets, and other processes are not seen; tenure_open still opens real handles, which know nothing of the kit.
+ * sockets, and other processes are not seen; tenure_open still opens real handles, which know nothing of the kit, unless tenure_testkit_attach
+ * was called.
  *
  * Thread: all that has to do with one kit, its handles included, one thread. Several kits live side by side. A callback may call
  * what does not move the world: faults, tenure_testkit_client, and what reads. A function that takes a handle does nothing for one
@@ -60,6 +61,12 @@ void tenure_testkit_free(tenure_testkit *kit);
  * tenure_close_start, or leaves it to tenure_testkit_free. NULL on failure: as tenure_open. */
 tenure_client *tenure_testkit_client(tenure_testkit *kit, const struct tenure_options *options,
                                      struct tenure_error *err);
+/* For a program that opens its handle by itself: from now on tenure_open in this thread answers tenure_testkit_client of this kit,
+ * whatever endpoints it is given; NULL: real handles again, as from the kit's end on. tenure_open_uv and tenure_open_poll are as
+ * they were. */
+void tenure_testkit_attach(tenure_testkit *kit);
+/* The handles of the kit that are open, in the order of their opening; NULL behind the last. */
+tenure_client *tenure_testkit_handle(const tenure_testkit *kit, size_t index);
 
 /* ---- time ---- */
 

@@ -38,6 +38,9 @@ struct lib_kit {
 /* kit, user: borrowed until `gone`. NULL: as tenure_open. */
 tenure_client *lib_kit_open(const struct lib_kit *kit, void *user, const struct tenure_options *options,
                             struct tenure_error *err);
+/* What tenure_open answers in this thread instead of a blocking handle; NULL = nothing special. Options are not looked at yet. */
+typedef tenure_client *(*lib_kit_opener)(const struct tenure_options *options, struct tenure_error *err);
+void lib_kit_set_opener(lib_kit_opener opener);
 /* What has arrived: a connection stands, or failure says why not; bytes; its end. Then lib_kit_turn is due. */
 void lib_kit_connected(tenure_client *c, uint32_t conn, const char *failure);
 void lib_kit_read(tenure_client *c, uint32_t conn, bytes in);

@@ -136,6 +136,8 @@ struct peer *peer_find(const tenure_testkit *kit, const tenure_client *c);
 bool peer_runs(const struct peer *p);
 void peer_run(struct peer *p);
 tn_ms peer_next(const struct peer *p);
+/* tenure_open opens none of this kit's any more. */
+void peers_detach(const tenure_testkit *kit);
 
 /* ---- testkit.c ---- */
 

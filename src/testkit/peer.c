@@ -152,3 +152,37 @@ tenure_client *tenure_testkit_client(tenure_testkit *kit, const struct tenure_op
     p->handle = lib_kit_open(&below, p, options, err);
     return p->handle;
 }
+
+/* ---- programs that open their handles themselves ---- */
+
+static _Thread_local tenure_testkit *attached;
+
+static tenure_client *open_attached(const struct tenure_options *options, struct tenure_error *err)
+{
+    return tenure_testkit_client(attached, options, err);
+}
+
+void tenure_testkit_attach(tenure_testkit *kit)
+{
+    attached = kit;
+    lib_kit_set_opener(kit ? open_attached : NULL);
+}
+
+void peers_detach(const tenure_testkit *kit)
+{
+    if (attached == kit)
+        tenure_testkit_attach(NULL);
+}
+
+tenure_client *tenure_testkit_handle(const tenure_testkit *kit, size_t index)
+{
+    if (!kit)
+        return NULL;
+    LIST_FOREACH(it, (struct list *)&kit->peers)
+    {
+        struct peer *p = LIST_ENTRY(it, struct peer, all);
+        if (p->handle && index-- == 0)
+            return p->handle;
+    }
+    return NULL;
+}

@@ -162,6 +162,7 @@ void tenure_testkit_free(tenure_testkit *kit)
 {
     if (!kit || kit->in_step)
         return;
+    peers_detach(kit);
     kit->in_step = true; /* no callback may wait any more */
     LIST_FOREACH(it, &kit->peers)
     {

@@ -212,6 +212,35 @@ static void options_that_make_no_sense_are_refused(void **state)
     tenure_testkit_free(NULL);
 }
 
+/* Stands for a program that knows nothing of kits. */
+static int program(void)
+{
+    tenure_client *c = tenure_open("http://10.0.0.1:2379", NULL, NULL);
+    int rc = c ? put(c, "a", "1", NULL) : -1;
+    tenure_close(c);
+    return rc;
+}
+
+static void a_program_that_opens_its_handle_itself_gets_the_kits(void **state)
+{
+    (void)state;
+    tenure_testkit *kit = kit_new(1), *other = kit_new(2);
+    tenure_testkit_attach(kit);
+    assert_int_equal(program(), 0);
+    assert_string_equal(value_in(kit, "a"), "1");
+    assert_null(tenure_testkit_handle(kit, 0)); /* closed */
+    tenure_testkit_attach(other);
+    tenure_client *c = tenure_open(NULL, NULL, NULL);
+    assert_ptr_equal(tenure_testkit_handle(other, 0), c);
+    assert_null(tenure_testkit_handle(other, 1));
+    tenure_testkit_free(kit); /* is not the one */
+    assert_int_equal(put(c, "a", "2", NULL), 0);
+    tenure_testkit_free(other);
+    struct tenure_error err = {0};
+    assert_null(tenure_open("", NULL, &err)); /* real again, and says what is wrong */
+    assert_int_equal(err.code, TENURE_EINVALID);
+}
+
 static void null_is_refused_and_does_no_harm(void **state)
 {
     (void)state;
@@ -234,6 +263,8 @@ static void null_is_refused_and_does_no_harm(void **state)
     assert_int_equal(tenure_testkit_put(kit, tenure_str(""), tenure_str("1"), 0, &err), TENURE_EINVALID);
     assert_int_equal(tenure_testkit_delete(kit, nothing, &err), TENURE_EINVALID);
     assert_int_equal(tenure_testkit_compact(NULL, 1, &err), TENURE_EINVALID);
+    tenure_testkit_attach(NULL);
+    assert_null(tenure_testkit_handle(NULL, 0));
     tenure_testkit_cut(kit, NULL);
     tenure_testkit_partition(NULL, NULL);
     tenure_testkit_heal(kit, NULL);
@@ -379,6 +410,7 @@ int main(void)
         cmocka_unit_test(what_comes_to_no_end_is_told_and_time_goes_on),
         cmocka_unit_test(a_wait_without_end_ends_with_the_kits_patience),
         cmocka_unit_test(options_that_make_no_sense_are_refused),
+        cmocka_unit_test(a_program_that_opens_its_handle_itself_gets_the_kits),
         cmocka_unit_test(null_is_refused_and_does_no_harm),
         cmocka_unit_test(a_real_handle_lives_beside_a_kit),
         cmocka_unit_test(the_same_seed_gives_the_same_run_and_another_one_another),
