@@ -27,6 +27,7 @@
 #include <tenure/place.h>
 #include <tenure/queue.h>
 #include <tenure/rwlock.h>
+#include <tenure/scope.h>
 #include <tenure/semaphore.h>
 #include <tenure/services.h>
 #include <tenure/session.h>

@@ -294,6 +294,8 @@ static void call_init(struct client *c, struct client_call *call, const struct c
     if (call->try_ms < 1)
         call->try_ms = 1;
     call->request.len_max = call->again.len_max = c->queued_bytes_max;
+    if (opt && opt->ret_call)
+        *opt->ret_call = call;
 }
 
 struct client_call *client_call_new(struct client *c, const struct call_kind *kind,

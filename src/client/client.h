@@ -140,6 +140,8 @@ struct client_call_options {
     /* For transactions, and then they count as repeatable: what is sent in their place once a copy was sent whose fate is not
      * known. Both must be such that all copies together are applied at most once. NULL = the same; borrowed for the call. */
     const struct txn_req *again;
+    /* May be NULL. Where the call's handle is put, for who cannot take what the function answers; left alone when the call ends. */
+    struct client_call **ret_call;
 };
 
 /* Each copies what it needs of req, answers a handle for client_cancel (valid until its callback has begun) and calls cb

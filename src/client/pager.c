@@ -19,6 +19,7 @@ struct client_pager {
     tn_rev revision;
     uint64_t seen_keys, seen_bytes;
     bool at_end, dead, telling;
+    bool cancelled; /* the page under way */
 
     /* the page under way */
     struct client_call *call;
@@ -81,6 +82,14 @@ struct client_pager *client_pager_free(struct client_pager *p, tn_ms now)
     else if (!p->telling)
         destroy(p);
     return NULL;
+}
+
+void client_pager_cancel(struct client_pager *p, tn_ms now)
+{
+    if (!p || !p->call)
+        return;
+    p->cancelled = true;
+    client_cancel(p->client, p->call, now);
 }
 
 tn_rev client_pager_revision(const struct client_pager *p)
@@ -162,7 +171,7 @@ static bool again(struct client_pager *p, const struct client_result *r)
 static void failed(struct client_pager *p, const struct client_result *r)
 {
     struct tenure_error err = *r->error;
-    if (!p->dead && again(p, r))
+    if (!p->dead && !p->cancelled && again(p, r))
         return;
     if (r->code == TENURE_ECOMPACTED && p->seen_keys > 0) {
         error_set(&err, TENURE_ECOMPACTED, "revision %lld was compacted while its keys were read; begin again",
@@ -233,11 +242,11 @@ static void on_chunk(void *user, int code, const struct range_resp *chunk)
 static void on_stream_end(void *user, const struct client_result *r)
 {
     struct client_pager *p = user;
-    bool cut = r->code != 0 && !p->full && !p->dead && !p->broken && p->n > 0;
+    bool cut = r->code != 0 && !p->full && !p->dead && !p->cancelled && !p->broken && p->n > 0;
     if (p->broken && !p->dead) {
         p->at_end = p->broken != TENURE_ENOMEM;
         tell_error(p, p->broken, "the server's answer cannot be read");
-    } else if (r->code != 0 && !(p->full && !p->dead) && !cut) {
+    } else if (r->code != 0 && !(p->full && !p->dead && !p->cancelled) && !cut) {
         failed(p, r);
     } else {
         bool more = cut || p->full || p->more;
@@ -305,6 +314,7 @@ int client_pager_next(struct client_pager *p, const struct client_call_options *
     p->cb = cb;
     p->user = user;
     p->deadline = opt && opt->timeout_ms > 0 ? now + opt->timeout_ms : TN_MS_NEVER;
+    p->cancelled = false;
     p->call = ask(p, opt, now, err);
     return p->call ? 0 : err->code;
 }

@@ -32,6 +32,8 @@ int client_pager_new(struct client *c, const struct client_pager_options *opt, s
  * TENURE_EBUSY while one is read, TENURE_ENOTFOUND behind the last; else as a call of client.h. */
 int client_pager_next(struct client_pager *p, const struct client_call_options *opt, client_done_cb cb, void *user,
                       tn_ms now, struct tenure_error *err) MUST_USE;
+/* Ends the page under way with TENURE_ECANCELLED; the next one is the same page again. NULL and none under way: nothing. */
+void client_pager_cancel(struct client_pager *p, tn_ms now);
 tn_rev client_pager_revision(const struct client_pager *p); /* 0 = not known yet */
 bool client_pager_at_end(const struct client_pager *p);
 /* In a callback of its own too. A page under way ends with TENURE_ECANCELLED. NULL is fine; NULL. */

@@ -50,6 +50,11 @@ void io_wake_send(struct io_wake *w)
     uv_async_send(&w->async);
 }
 
+void io_wake_unref(struct io_wake *w)
+{
+    uv_unref((uv_handle_t *)&w->async);
+}
+
 struct io_wake *io_wake_close(struct io_wake *w)
 {
     if (w)

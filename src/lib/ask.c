@@ -22,6 +22,7 @@ static void ask_post_free(struct post *p)
     struct ask *k = CONTAINER_OF(p, struct ask, post);
     if (k->result)
         k->type->result_free(k->result);
+    scope_leave(&k->scope);
     arena_fini(&k->arena);
     free(k);
 }
@@ -45,11 +46,16 @@ struct ask *ask_new(tenure_client *c, const struct ask_type *type, int64_t timeo
         error_set(err, TENURE_ENOMEM, "%s: out of memory", type->what);
         return NULL;
     }
+    arena_init(&k->arena, INPUT_MAX);
+    scope_take(&k->scope);
+    if (scope_check(&k->scope, type->what, err)) {
+        ask_free(k);
+        return NULL;
+    }
     k->handle = c;
     k->type = type;
-    k->deadline = deadline_of(c, timeout_ms);
+    k->deadline = scope_until(&k->scope, c, deadline_of(c, timeout_ms));
     k->keeps = !handle_on_loop(c);
-    arena_init(&k->arena, INPUT_MAX);
     return k;
 }
 
@@ -107,6 +113,7 @@ void ask_free(struct ask *k)
 /* Wakes the waiter or calls back; the loop's reference is gone afterwards. */
 static void finish(struct ask *k, int code, const struct tenure_error *err)
 {
+    scope_leave(&k->scope);
     if (k->cb)
         k->type->complete(k, code, code ? err : NULL);
     post_done(&k->post, code, err);
@@ -126,16 +133,28 @@ void ask_ended(void *user, const struct client_result *r)
     struct ask *k = user;
     struct tenure_error err = {0};
     int code = r->code;
+    k->call = NULL;
+    scope_leave(&k->scope);
     if (code == 0)
         code = convert(k, r, &err);
     else if (r->error)
         err = *r->error;
     else
         error_set(&err, code, "%s: %s", k->type->what, tenure_error_string(code));
+    code = scope_word(&k->scope, code, k->type->what, &err);
     finish(k, code, &err);
 }
 
 /* ---- the beginning, on the loop ---- */
+
+static void cancel(struct scope_link *l, tn_ms now)
+{
+    struct ask *k = CONTAINER_OF(l, struct ask, scope);
+    if (k->type->cancel)
+        k->type->cancel(k, now);
+    else if (k->call)
+        client_cancel(k->handle->engine, k->call, now);
+}
 
 static int begin(struct ask *k, tn_ms now, struct tenure_error *err)
 {
@@ -144,6 +163,11 @@ static int begin(struct ask *k, tn_ms now, struct tenure_error *err)
     if (k->deadline <= now)
         return error_set(err, TENURE_ETIMEOUT, "%s: the deadline passed before the call began", k->type->what);
     struct client_call_options opt = {.timeout_ms = k->deadline - now};
+    int rc = scope_join(&k->scope, k->handle, cancel, k->type->what, err);
+    if (rc < 0)
+        return rc;
+    if (!k->type->cancel)
+        opt.ret_call = &k->call;
     return k->type->begin(k, &opt, now, err);
 }
 
@@ -186,7 +210,7 @@ static int start_here(struct ask *k, struct tenure_error *err)
 {
     int rc = begin(k, handle_now(k->handle), err);
     if (rc < 0)
-        post_unref(&k->post);
+        post_unref(&k->post); /* leaves its scope as well */
     else
         handle_wants_turn(k->handle);
     return rc;

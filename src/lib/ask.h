@@ -20,6 +20,8 @@ struct ask_type {
     bool is_awaited;   /* a waiter stays until it has ended, because what its callbacks reach for is his */
     /* Hands it to an engine; its end comes by ask_ended(user = the call). 0, or a code with err filled. */
     int (*begin)(struct ask *k, const struct client_call_options *opt, tn_ms now, struct tenure_error *err);
+    /* Ends it early: ask_ended still comes, later. NULL: opt->ret_call was handed on, and that call is cancelled. */
+    void (*cancel)(struct ask *k, tn_ms now);
     /* From the engine's answer (code 0) to result, a or b. 0 or TENURE_ENOMEM. May be NULL. */
     int (*convert)(struct ask *k, const struct client_result *r);
     void (*result_free)(void *result);
@@ -32,10 +34,12 @@ struct ask {
     tenure_client *handle;
     const struct ask_type *type;
     tn_ms deadline;
-    bool keeps;         /* inputs must be copied: the call is begun on another thread than it was made on */
-    struct arena arena; /* of the copies */
-    bytes ns;           /* of the view it was made on; copied */
-    size_t strip;       /* how much of the keys answered is not shown */
+    struct scope_link scope;
+    struct client_call *call; /* under way, where the engine was asked for one call */
+    bool keeps;               /* inputs must be copied: the call is begun on another thread than it was made on */
+    struct arena arena;       /* of the copies */
+    bytes ns;                 /* of the view it was made on; copied */
+    size_t strip;             /* how much of the keys answered is not shown */
     union {
         struct range_req range;
         struct put_req put;
@@ -50,7 +54,10 @@ struct ask {
         struct client_service_req service;
         tenure_range_iter *iter;
         bool serializable;
-        const struct txn_req *txn;
+        struct {
+            const struct txn_req *txn;
+            struct exact_call *call; /* of an exact one */
+        } txn;
         size_t endpoint;
         struct {
             size_t endpoint;
@@ -61,7 +68,6 @@ struct ask {
             size_t endpoint;
             int (*on_piece)(void *user, const void *data, size_t len, uint64_t remaining);
             void *user;
-            struct client_call *call;
             bool is_over; /* it wants no more */
         } pieces;
         struct {
@@ -73,13 +79,14 @@ struct ask {
         struct {
             bytes key;
             const char *marks;
-            bool unmarked;
+            bool unmarked, is_cancelled;
             struct number_change *change;
             struct update *update;
         } number;
         struct {
             tenure_election *election;
             bytes proposal;
+            struct proclaim *proclaim;
         } proclaim;
     } req;
     void *result;     /* one allocation, or NULL */

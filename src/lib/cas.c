@@ -25,6 +25,7 @@ static const struct ask_type put_if_type = {
     .in_namespace = true,
     .writes = true,
     .begin = lib_exact_begin,
+    .cancel = lib_exact_cancel,
     .convert = cas_convert,
     .result_free = free,
     .complete = cas_complete,
@@ -35,6 +36,7 @@ static const struct ask_type delete_if_type = {
     .in_namespace = true,
     .writes = true,
     .begin = lib_exact_begin,
+    .cancel = lib_exact_cancel,
     .convert = cas_convert,
     .result_free = free,
     .complete = cas_complete,
@@ -85,7 +87,7 @@ static int put_request(struct ask *k, struct tenure_bytes key, struct tenure_byt
         return error_set(err, TENURE_ENOMEM, "out of memory");
     c->then.kind = OP_PUT;
     cas_init(c, put->key, mod_revision);
-    k->req.txn = &c->req;
+    k->req.txn.txn = &c->req;
     return 0;
 }
 
@@ -108,7 +110,7 @@ static int delete_request(struct ask *k, struct tenure_bytes key, int64_t mod_re
         return error_set(err, TENURE_ENOMEM, "out of memory");
     c->then.kind = OP_DELETE;
     cas_init(c, del->range.key, mod_revision);
-    k->req.txn = &c->req;
+    k->req.txn.txn = &c->req;
     return 0;
 }
 

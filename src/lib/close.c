@@ -29,6 +29,7 @@ void handle_free(tenure_client *c)
         return;
     views_free(c);
     posts_fini(&c->posts);
+    scopes_fini(&c->scopes);
     buf_fini(&c->out);
     lib_secure_close(c);
     free(c->purpose);

@@ -12,9 +12,13 @@ static void complete(struct ask *k, int code, const struct tenure_error *err)
 }
 
 static const struct ask_type read_type = {
-    .what = "counter", .answers = true, .begin = number_begin, .result_free = free, .complete = complete};
-static const struct ask_type write_type = {
-    .what = "counter", .writes = true, .begin = number_begin, .result_free = free, .complete = complete};
+    .what = "counter", .answers = true, .begin = number_begin, .cancel = number_cancel, .result_free = free, .complete = complete};
+static const struct ask_type write_type = {.what = "counter",
+                                           .writes = true,
+                                           .begin = number_begin,
+                                           .cancel = number_cancel,
+                                           .result_free = free,
+                                           .complete = complete};
 
 static struct ask *counter_ask(tenure_client *c, bytes ns, const char *name,
                                const struct tenure_counter_options *options, const struct number_change *change,

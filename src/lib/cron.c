@@ -464,6 +464,7 @@ struct runner {
     pthread_mutex_t mutex;
     pthread_cond_t changed;
     bool has_run, has_ended;
+    struct scope_link scope;
     struct tenure_cron_run run;
     int code;
     struct tenure_error why;
@@ -548,6 +549,29 @@ static void run_all(tenure_cron *k, struct runner *r, tn_ms until,
     }
 }
 
+static void runner_cancel(struct scope_link *l, tn_ms now)
+{
+    struct runner *r = CONTAINER_OF(l, struct runner, scope);
+    struct tenure_error err;
+    (void)now;
+    error_set(&err, l->code, "cron: %s", l->code == TENURE_ETIMEOUT ? "the time of its scope is over" : "cancelled");
+    runner_on_end(NULL, err.code, &err, r);
+}
+
+struct joining {
+    struct runner *runner;
+    tenure_client *handle;
+};
+
+static void join_run(void *arg)
+{
+    struct joining *j = arg;
+    struct tenure_error err = {0};
+    int rc = scope_join(&j->runner->scope, j->handle, runner_cancel, "cron", &err);
+    if (rc < 0)
+        runner_on_end(NULL, rc, &err, j->runner);
+}
+
 static void give_back(tenure_cron *k, const struct tenure_cron_run *run, void *user)
 {
     (void)run, (void)user;
@@ -561,6 +585,7 @@ static void silence(void *arg)
 {
     tenure_cron *k = arg;
     struct runner *r = k->o.user;
+    scope_leave(&r->scope);
     k->o.on_run = give_back;
     k->o.on_lost = NULL;
     k->o.on_end = NULL;
@@ -588,9 +613,15 @@ int tenure_cron_run(tenure_client *c, const char *name, const struct tenure_cron
     o.on_lost = runner_on_lost;
     o.on_end = runner_on_end;
     o.user = &r;
-    tenure_cron *k = cron_begin(c, ns, name, &o, err);
-    if (!k)
+    scope_take(&r.scope);
+    rc = scope_check(&r.scope, "cron", err);
+    tenure_cron *k = rc < 0 ? NULL : cron_begin(c, ns, name, &o, err);
+    if (!k) {
+        scope_leave(&r.scope);
         return err->code;
+    }
+    struct joining j = {&r, c};
+    handle_sync(c, join_run, &j); /* a handle that was closed has told the runner so */
     run_all(k, &r, o.for_ms ? handle_clock(c) + o.for_ms : TN_MS_NEVER, job, arg);
     handle_sync(c, silence, k); /* the runner lies on our stack */
     tenure_cron_stop(k);

@@ -163,6 +163,8 @@ static void leave_now(tenure_double_barrier *b)
 {
     struct tenure_error err = {0};
     struct pass *pass = pass_new(b, &leave_type, b->leave_timeout_ms, &err);
+    if (pass)
+        wait_without_scope(&pass->wait);
     if (!pass)
         finish(b, err.code, &err);
     else if (wait_begin(&pass->wait, true, NULL, NULL, &err) < 0 && b->state != OVER)
@@ -342,6 +344,7 @@ int tenure_double_barrier_leave(tenure_double_barrier *b, int64_t timeout_ms, st
             *err = why;
         return why.code;
     }
+    wait_without_scope(&pass->wait);
     rc = wait_block(&pass->wait, &why);
     bool had_failed = pass->had_failed;
     wait_unref(&pass->wait);

@@ -62,8 +62,10 @@ void handle_wants_turn(tenure_client *c)
 static tn_ms turn_begin(tenure_client *c)
 {
     if (!c->in_turn) {
+        tenure_scope *before = scope_aside();
         c->in_turn = true;
         objects_tick(c, advance(c, c->kit ? handle_clock(c) : io_now(c->loop)));
+        scope_back(before);
     }
     return c->now;
 }
@@ -255,6 +257,8 @@ static void arm(tenure_client *c)
     tn_ms engine = client_deadline(c->engine);
     tn_ms objects = objects_deadline(c);
     tn_ms at = engine < objects ? engine : objects;
+    tn_ms scopes = scopes_deadline(c);
+    at = scopes < at ? scopes : at;
     if (c->state == HANDLE_CLOSING && c->close_at < at)
         at = c->close_at;
     if (c->kit)
@@ -302,8 +306,10 @@ static void on_turn(void *user, tn_ms now)
 {
     tenure_client *c = user;
     (void)now;
+    tenure_scope *before = scope_aside(); /* the program's, whose thread this may be */
     turn_begin(c);
     posts_run(c, c->now);
+    scopes_run(c, c->now);
     if (c->state == HANDLE_CLOSING)
         objects_close(c, c->now);
     work(c);
@@ -312,6 +318,7 @@ static void on_turn(void *user, tn_ms now)
     c->in_turn = false;
     if (c->state != HANDLE_CLOSED)
         arm(c);
+    scope_back(before);
 }
 
 static void on_fire(void *user)
@@ -321,13 +328,31 @@ static void on_fire(void *user)
 
 /* ---- life ---- */
 
+void driver_wake(tenure_client *c)
+{
+    if (c->kit)
+        c->kit->wants_turn(c->kit_user);
+    else
+        io_wake_send(c->wake);
+}
+
+int driver_make_wake(tenure_client *c, struct tenure_error *err)
+{
+    if (c->wake || c->kit)
+        return 0;
+    int rc = io_wake_new(c->loop, on_fire, c, &c->wake, err);
+    if (rc == 0 && c->kind == HANDLE_UV)
+        io_wake_unref(c->wake); /* the program's loop ends when nothing else is on it */
+    return rc;
+}
+
 int driver_start(tenure_client *c, struct tenure_error *err)
 {
     if (c->kit)
         return 0;
     int rc = io_timer_new(c->loop, on_fire, c, &c->timer, err);
     if (rc == 0 && c->kind == HANDLE_BLOCKING)
-        rc = io_wake_new(c->loop, on_fire, c, &c->wake, err);
+        rc = driver_make_wake(c, err);
     if (rc == 0)
         io_turn_start(c->loop, &c->turn, on_turn, c);
     return rc;

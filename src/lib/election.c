@@ -13,6 +13,7 @@
 #include "lib/session.h"
 #include "lib/view.h"
 #include "recipes/election.h"
+#include "recipes/proclaim.h"
 
 #define KEY_MAX 8192 /* prefix, name and lease are shorter */
 
@@ -409,17 +410,33 @@ void tenure_election_key(const tenure_election *election, char *out, size_t size
 
 /* ---- the proposal ---- */
 
+static void on_proclaimed(void *user, const struct client_result *r)
+{
+    struct ask *k = user;
+    k->req.proclaim.proclaim = NULL;
+    ask_ended(k, r);
+}
+
 static int proclaim_begin(struct ask *k, const struct client_call_options *opt, tn_ms now, struct tenure_error *err)
 {
     tenure_election *e = k->req.proclaim.election;
     (void)opt;
     if (e->has_ended || !election_leads(e->engine, now))
         return error_set(err, TENURE_ENOTHELD, "proclaim: this candidate does not lead");
-    return election_proclaim(e->engine, k->req.proclaim.proposal, ask_ended, k, now, err);
+    int rc = election_proclaim(e->engine, k->req.proclaim.proposal, on_proclaimed, k, now, err);
+    if (rc == 0)
+        k->req.proclaim.proclaim = election_proclaiming(e->engine);
+    return rc;
+}
+
+static void proclaim_cancelled(struct ask *k, tn_ms now)
+{
+    if (k->req.proclaim.proclaim)
+        proclaim_cancel(k->req.proclaim.proclaim, now);
 }
 
 static const struct ask_type proclaim_type = {
-    .what = "proclaim", .writes = true, .begin = proclaim_begin, .result_free = free};
+    .what = "proclaim", .writes = true, .begin = proclaim_begin, .cancel = proclaim_cancelled, .result_free = free};
 
 int tenure_election_proclaim(tenure_election *e, struct tenure_bytes proposal, struct tenure_error *err)
 {

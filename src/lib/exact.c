@@ -122,6 +122,7 @@ static struct lib_exact *exact_below(tenure_client *c, bytes ns, tn_ms now)
 static void on_ended(void *user, const struct client_result *r, bool complete)
 {
     struct ask *k = user;
+    k->req.txn.call = NULL;
     k->a = !complete;
     ask_ended(k, r);
 }
@@ -131,5 +132,12 @@ int lib_exact_begin(struct ask *k, const struct client_call_options *opt, tn_ms 
     struct lib_exact *x = exact_below(k->handle, k->ns, now);
     if (!x)
         return error_set(err, TENURE_ENOMEM, "txn: out of memory");
-    return exact_txn(x->engine, k->req.txn, opt->timeout_ms, on_ended, k, now, err) ? 0 : err->code;
+    k->req.txn.call = exact_txn(x->engine, k->req.txn.txn, opt->timeout_ms, on_ended, k, now, err);
+    return k->req.txn.call ? 0 : err->code;
+}
+
+void lib_exact_cancel(struct ask *k, tn_ms now)
+{
+    if (k->req.txn.call)
+        exact_cancel(k->req.txn.call, now);
 }

@@ -6,8 +6,10 @@
 
 #include "lib/ask.h"
 
-/* Begins k->req.txn as one; its end comes by ask_ended, k->a then says whether the answers of its operations are lost. 0, or a
+/* Begins k->req.txn.txn as one; its end comes by ask_ended, k->a then says whether the answers of its operations are lost. 0, or a
  * code with err filled. */
 int lib_exact_begin(struct ask *k, const struct client_call_options *opt, tn_ms now, struct tenure_error *err) MUST_USE;
+/* For ask_type.cancel. */
+void lib_exact_cancel(struct ask *k, tn_ms now);
 
 #endif

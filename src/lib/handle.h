@@ -5,6 +5,7 @@
  *   object.c                what lives on a handle          session.c open_session.c  the leases under the locks
  *   secure.c                certificates of a handle        kit.h      handles of the test kit
  *   kv.c txn.c lease.c servers.c watch.c                    lock.c election.c observer.c
+ *   scope.c             calls cancelled together
  *   marks.c             guarded transactions                stm.c      what is built on them
  *
  * One thread, the loop's, owns everything here but what is marked "any thread". Callbacks of the engines change state; the
@@ -27,6 +28,7 @@
 #include "io/wake.h"
 #include "lib/kit.h"
 #include "lib/object.h"
+#include "lib/scope.h"
 
 #define ENDPOINTS_MAX  64
 #define POSTS_MAX      100000 /* waiting to be taken by the loop; past it a call fails with TENURE_ELIMIT */
@@ -91,12 +93,13 @@ struct tenure_client {
     bytes ns; /* what its keys lie below; behind the struct */
 
     struct posts posts;
+    struct scopes scopes;
 
     enum handle_state state;
     struct io_loop *loop;
     struct io_turn turn;
     struct io_timer *timer;
-    struct io_wake *wake; /* blocking handles only */
+    struct io_wake *wake; /* of others than blocking handles once a call in a scope was begun */
     struct client *engine;
     struct list conns;
     struct socket_note sockets[SOCKETS_MAX];
@@ -138,6 +141,10 @@ int options_take(void *dst, size_t dst_size, const void *src, const char *what, 
 /* ---- the turn (driver.c) ---- */
 
 int driver_start(tenure_client *c, struct tenure_error *err) MUST_USE;
+/* So that other threads can wake the loop; a blocking handle has it from the start. */
+int driver_make_wake(tenure_client *c, struct tenure_error *err) MUST_USE;
+/* Any thread, under the mutex of posts, while they are not closed. */
+void driver_wake(tenure_client *c);
 /* Closes connections, timer, wake and hook. Fine when half started. */
 void driver_stop(tenure_client *c);
 /* The handle's clocks, read now: of the machine, or of the test kit. Any thread. */

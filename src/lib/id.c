@@ -25,8 +25,12 @@ static void complete(struct ask *k, int code, const struct tenure_error *err)
     ((tenure_ids_cb)k->cb)(k->user, code, k->b, err);
 }
 
-static const struct ask_type take_type = {
-    .what = "ids", .writes = true, .answers = true, .begin = number_begin, .result_free = free, .complete = complete};
+static const struct ask_type take_type = {.what = "ids", .answers = true,
+                                          .writes = true,
+                                          .begin = number_begin,
+                                          .cancel = number_cancel,
+                                          .result_free = free,
+                                          .complete = complete};
 
 static struct ask *take_ask(tenure_client *c, bytes ns, const char *name, int64_t n, bool or_fewer,
                             const struct tenure_id_options *options, struct tenure_error *err)

@@ -145,6 +145,11 @@ static int page_begin(struct ask *k, const struct client_call_options *opt, tn_m
     return rc < 0 ? (error_wrap(err, "range"), rc) : 0;
 }
 
+static void page_cancel(struct ask *k, tn_ms now)
+{
+    client_pager_cancel(k->req.iter->pager, now);
+}
+
 static int page_convert(struct ask *k, const struct client_result *r)
 {
     view_strip_kvs(r->range->kvs, r->range->n_kvs, k->strip);
@@ -159,6 +164,7 @@ static const struct ask_type page_type = {
     .what = "range",
     .answers = true,
     .begin = page_begin,
+    .cancel = page_cancel,
     .convert = page_convert,
     .result_free = free,
     .complete = page_complete,

@@ -42,13 +42,15 @@ struct tenure_lock {
     size_t strip;                 /* of a view: how much of the key is not shown */
     struct rule rule;
     tn_ms wait_until;
+    struct scope_link scope;    /* of the acquire */
     struct lib_session_user on; /* no session and engine NULL: it could not begin again */
     struct lock *engine;
     struct takeover *takeover; /* before the engine: the place of an earlier process */
     bool resumes;              /* it is ours */
     enum state state;
-    bool is_stopped; /* the program let go of it */
-    int code;        /* of the end */
+    bool is_stopped;   /* the program let go of it */
+    bool is_cancelled; /* the acquire */
+    int code;          /* of the end */
     struct tenure_error why;
     struct post *acquire;  /* the waiter for the acquire; NULL = none, or he was answered */
     struct unlock *unlock; /* made with the lock, so that letting go cannot fail */
@@ -103,6 +105,7 @@ static void lock_dealloc(tenure_lock *l)
 {
     if (l->unlock && !l->unlock_is_sent)
         post_unref(&l->unlock->post);
+    scope_leave(&l->scope);
     if (l->rule.kind == RULE_CUSTOM)
         free(l->rule.user);
     free(l->name);
@@ -154,6 +157,7 @@ static tenure_lock *lock_alloc(tenure_client *c, const char *name, const struct 
     bool prefix = own_string(&l->o.prefix), purpose = own_string(&l->o.purpose); /* each, so that none stays borrowed */
     l->name = strdup(name);
     l->unlock = unlock_new(l);
+    scope_take(&l->scope);
     if (ruled && prefix && purpose && l->name && l->unlock)
         return l;
     lock_dealloc(l);
@@ -210,6 +214,7 @@ static void note_key(tenure_lock *l)
 static void note_held(tenure_lock *l, int64_t token)
 {
     l->state = HELD;
+    scope_leave(&l->scope);
     note_key(l);
     atomic_store(&l->token, token);
     lib_session_publish(l->on.session);
@@ -223,6 +228,8 @@ static void note_failed(tenure_lock *l, int code, const struct tenure_error *err
         l->why = *error;
     else
         error_set(&l->why, code, "lock: %s", tenure_error_string(code));
+    scope_leave(&l->scope);
+    scope_word(&l->scope, code, "lock", &l->why);
     if (l->object.handle->state != HANDLE_OPEN && code == TENURE_ECANCELLED)
         error_set(&l->why, TENURE_ECLOSED, "lock: the handle was closed");
 }
@@ -422,7 +429,7 @@ static bool begin_again(tenure_lock *l)
     tn_ms now = handle_now(l->object.handle);
     struct tenure_error ignored;
     enum session_state session = session_state(l->on.session->engine);
-    if (l->is_stopped || l->o.session || session == SESSION_ALIVE || session == SESSION_STARTING)
+    if (l->is_stopped || l->is_cancelled || l->o.session || session == SESSION_ALIVE || session == SESSION_STARTING)
         return false;
     if (l->o.wait_ms > 0 && l->wait_until <= now)
         return false;
@@ -468,8 +475,9 @@ static void on_taken_over(void *user, int code)
     tenure_lock *l = user;
     struct tenure_error err = {0};
     l->resumes = code == 0;
-    int rc = l->is_stopped ? error_set(&err, TENURE_ECANCELLED, "lock '%.100s': the acquire was cancelled", l->name)
-                           : begin(l, handle_now(l->object.handle), &err);
+    int rc = l->is_stopped || l->is_cancelled
+                 ? error_set(&err, TENURE_ECANCELLED, "lock '%.100s': the acquire was cancelled", l->name)
+                 : begin(l, handle_now(l->object.handle), &err);
     if (rc == 0)
         return;
     note_failed(l, rc, &err);
@@ -502,12 +510,23 @@ static int begin_first(tenure_lock *l, tn_ms now, struct tenure_error *err)
     return rc < 0 ? rc : take_over(l, now, err);
 }
 
+/* The end comes by on_acquired, or by the takeover's. */
+static void cancel(struct scope_link *link, tn_ms now)
+{
+    tenure_lock *l = CONTAINER_OF(link, tenure_lock, scope);
+    l->is_cancelled = true;
+    if (l->state == ACQUIRING && l->engine)
+        lock_cancel(l->engine, now);
+}
+
 /* Takes l, also on failure. */
 static int lock_enter(tenure_lock *l, struct tenure_error *err)
 {
     tn_ms now = handle_now(l->object.handle);
     l->wait_until = l->o.wait_ms < TIMEOUT_MAX_MS ? now + l->o.wait_ms : TN_MS_NEVER;
-    int rc = begin_first(l, now, err);
+    int rc = scope_join(&l->scope, l->object.handle, cancel, "lock", err);
+    if (rc == 0)
+        rc = begin_first(l, now, err);
     if (rc < 0)
         lock_dealloc(l);
     else

@@ -45,10 +45,11 @@ struct tenure_multilock {
     struct tenure_multilock_options o; /* purpose: owned */
     tn_ms wait_until;
     enum state state;
-    bool is_stopped; /* the program let go of it */
-    bool is_told;    /* how the acquire ended */
-    bool again;      /* the retreat leads to another try */
-    size_t at;       /* the part that is being acquired */
+    struct scope_link scope; /* of the acquire */
+    bool is_stopped;         /* the program let go of it */
+    bool is_told;            /* how the acquire ended */
+    bool again;              /* the retreat leads to another try */
+    size_t at;               /* the part that is being acquired */
     size_t n_leaving;
     int code; /* of the release */
     struct tenure_error why;
@@ -99,6 +100,7 @@ static void multi_dealloc(tenure_multilock *m)
 {
     if (m->unlock && !m->unlock_is_sent)
         post_unref(&m->unlock->post);
+    scope_leave(&m->scope);
     for (size_t i = 0; m->parts && i < m->n; i++) {
         free(m->parts[i].name);
         free(m->parts[i].prefix);
@@ -205,6 +207,7 @@ static tenure_multilock *multi_new(tenure_client *c, bytes ns, const struct tenu
     m->object.handle = c;
     m->o = own;
     m->o.purpose = own.purpose ? strdup(own.purpose) : NULL;
+    scope_take(&m->scope);
     m->n = n;
     m->strip = ns.len;
     m->parts = calloc(n, sizeof *m->parts);
@@ -227,6 +230,9 @@ static void tell_acquired(tenure_multilock *m, int code)
     if (m->is_told)
         return;
     m->is_told = true;
+    scope_leave(&m->scope);
+    if (code)
+        code = scope_word(&m->scope, code, "multilock", &m->why);
     if (!p) {
         if (m->o.on_acquired)
             m->o.on_acquired(m, code, code ? &m->why : NULL, m->o.user);
@@ -383,7 +389,9 @@ static bool start_part_or_say(tenure_multilock *m, struct tenure_error *err)
                                     .on_released = on_part_released,
                                     .user = p,
                                     .session = m->o.session};
+    tenure_scope *before = scope_aside(); /* it is the whole that is cancelled, not a part */
     p->lock = lib_lock_start(m->object.handle, p->name, &p->rule, &o, err);
+    scope_back(before);
     return p->lock != NULL;
 }
 
@@ -392,6 +400,19 @@ static void start_part(tenure_multilock *m)
     struct tenure_error err = {0};
     if (!start_part_or_say(m, &err))
         part_failed(m, err.code, &err);
+}
+
+static void cancel(struct scope_link *l, tn_ms now)
+{
+    tenure_multilock *m = CONTAINER_OF(l, tenure_multilock, scope);
+    struct tenure_error err;
+    (void)now;
+    m->again = false;
+    error_set(&err, TENURE_ECANCELLED, "multilock: cancelled");
+    if (m->state == ACQUIRING)
+        part_failed(m, err.code, &err);
+    else if (m->state == RETREATING && !m->is_stopped)
+        m->why = err;
 }
 
 /* ---- the object ---- */
@@ -461,8 +482,12 @@ static void begin(void *arg)
     }
     tn_ms now = handle_now(c);
     m->wait_until = m->o.wait_ms < TIMEOUT_MAX_MS ? now + m->o.wait_ms : TN_MS_NEVER;
-    if (!start_part_or_say(m, s->err))
+    if (scope_join(&m->scope, c, cancel, "multilock", s->err) < 0)
         return;
+    if (!start_part_or_say(m, s->err)) {
+        scope_leave(&m->scope);
+        return;
+    }
     s->began = true;
     m->acquire = s->waiter;
     object_init(&m->object, c, &multi_type);

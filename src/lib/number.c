@@ -39,7 +39,8 @@ static bool begin_again(struct ask *k)
     struct tenure_error ignored;
     tn_ms now = handle_now(k->handle);
     struct client_call_options opt = {.timeout_ms = k->deadline - now};
-    return k->handle->state == HANDLE_OPEN && now < k->deadline && number_begin(k, &opt, now, &ignored) == 0;
+    return k->handle->state == HANDLE_OPEN && !k->req.number.is_cancelled && now < k->deadline &&
+           number_begin(k, &opt, now, &ignored) == 0;
 }
 
 static void on_updated(void *owner, const struct update_result *r)
@@ -72,4 +73,10 @@ int number_begin(struct ask *k, const struct client_call_options *opt, tn_ms now
         return rc;
     return update_start(&k->req.number.update, k->handle->engine, m, k->req.number.key, now + opt->timeout_ms, compute,
                         on_updated, k, now, err);
+}
+
+void number_cancel(struct ask *k, tn_ms now)
+{
+    k->req.number.is_cancelled = true;
+    update_cancel(&k->req.number.update, now);
 }

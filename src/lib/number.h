@@ -19,5 +19,7 @@ struct ask *number_ask(tenure_client *c, const struct ask_type *type, const stru
                        const struct number_change *change, struct tenure_error *err) MUST_USE;
 /* For ask_type.begin. */
 int number_begin(struct ask *k, const struct client_call_options *opt, tn_ms now, struct tenure_error *err);
+/* For ask_type.cancel. */
+void number_cancel(struct ask *k, tn_ms now);
 
 #endif

@@ -203,6 +203,7 @@ static tenure_client *alloc(enum handle_kind kind, const struct lib_kit *kit, vo
     list_init(&c->timed);
     list_init(&c->marks);
     list_init(&c->exacts);
+    scopes_init(&c->scopes);
     buf_init(&c->out);
     return c;
 }

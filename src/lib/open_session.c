@@ -27,6 +27,7 @@ struct tenure_session {
     bool is_stopped, leaves, tell_closed;
     enum tenure_session_state told;
     struct tenure_error why; /* of the loss */
+    struct scope_link scope; /* of the opening */
     struct post *opening;    /* who waits for the opening; NULL = nobody, or he was answered */
     struct letting_go *letting_go;
     bool letting_go_is_sent, letting_go_is_told;
@@ -87,6 +88,7 @@ static void dealloc(tenure_session *s)
         post_unref(&s->letting_go->post);
     if (s->fd >= 0)
         close(s->fd);
+    scope_leave(&s->scope);
     free(s);
 }
 
@@ -151,8 +153,22 @@ static void answer(tenure_session *s)
     struct post *p = s->opening;
     int code = s->told == TENURE_SESSION_LOST ? s->why.code : 0;
     s->opening = NULL;
+    scope_leave(&s->scope);
     if (!post_done(p, code, &s->why) || code != 0)
         stop(s, false, handle_now(s->object.handle));
+}
+
+/* Nobody waits for it any more. */
+static void cancel(struct scope_link *l, tn_ms now)
+{
+    tenure_session *s = CONTAINER_OF(l, tenure_session, scope);
+    struct post *p = s->opening;
+    struct tenure_error err;
+    s->opening = NULL;
+    scope_leave(l);
+    error_set(&err, TENURE_ECANCELLED, "session: cancelled");
+    post_done(p, scope_word(l, err.code, "session", &err), &err);
+    stop(s, false, now);
 }
 
 static void tell(tenure_session *s)
@@ -319,7 +335,11 @@ static void opening_run(struct post *p, tn_ms now)
     x->session = NULL;
     x->got = s;
     s->opening = p;
-    int rc = begin(s, &err);
+    int rc = scope_join(&s->scope, s->object.handle, cancel, "session", &err);
+    if (rc < 0)
+        dealloc(s);
+    else
+        rc = begin(s, &err);
     if (rc < 0)
         post_done(p, rc, &err);
     else if (s->told != TENURE_SESSION_STARTING)
@@ -335,8 +355,10 @@ static struct opening *opening_new(tenure_client *c, const struct tenure_session
         return NULL;
     }
     x->session = alloc(c, o, err);
-    if (x->session)
+    if (x->session) {
+        scope_take(&x->session->scope);
         return x;
+    }
     post_unref(&x->post);
     return NULL;
 }

@@ -29,6 +29,7 @@ struct waiter {
     struct post post;
     struct list in_presence;
     tenure_presence *presence;
+    struct scope_link scope;
 };
 
 struct tenure_presence {
@@ -63,13 +64,26 @@ static void publish(struct object *o)
 
 /* ---- those who wait ---- */
 
+static void waiter_end(struct waiter *w, int code, const struct tenure_error *err)
+{
+    list_remove(&w->in_presence);
+    scope_leave(&w->scope);
+    post_done(&w->post, code, err);
+}
+
+static void waiter_cancel(struct scope_link *l, tn_ms now)
+{
+    struct tenure_error err;
+    int code = error_set(&err, l->code, "presence: %s",
+                         l->code == TENURE_ETIMEOUT ? "the time of its scope is over" : "cancelled");
+    (void)now;
+    waiter_end(CONTAINER_OF(l, struct waiter, scope), code, &err);
+}
+
 static void answer_waiters(tenure_presence *p, int code, const struct tenure_error *err)
 {
-    while (!list_empty(&p->waiters)) {
-        struct waiter *w = LIST_ENTRY(p->waiters.next, struct waiter, in_presence);
-        list_remove(&w->in_presence);
-        post_done(&w->post, code, err);
-    }
+    while (!list_empty(&p->waiters))
+        waiter_end(LIST_ENTRY(p->waiters.next, struct waiter, in_presence), code, err);
 }
 
 static bool is_given_up(struct post *post)
@@ -88,8 +102,7 @@ static void forget_those_gone(tenure_presence *p)
         next = it->next;
         if (!is_given_up(&w->post))
             continue;
-        list_remove(&w->in_presence);
-        post_done(&w->post, TENURE_ETIMEOUT, NULL);
+        waiter_end(w, TENURE_ETIMEOUT, NULL);
     }
 }
 
@@ -97,10 +110,14 @@ static void waiter_run(struct post *post, tn_ms now)
 {
     struct waiter *w = CONTAINER_OF(post, struct waiter, post);
     tenure_presence *p = w->presence;
-    if (p->has_ended)
-        post_done(post, p->code ? p->code : TENURE_ECLOSED, &p->why);
+    struct tenure_error err = {0};
+    int rc = scope_join(&w->scope, p->object.handle, waiter_cancel, "presence", &err);
+    if (rc < 0)
+        waiter_end(w, rc, &err);
+    else if (p->has_ended)
+        waiter_end(w, p->code ? p->code : TENURE_ECLOSED, &p->why);
     else if (p->engine && presence_stands(p->engine, now))
-        post_done(post, 0, NULL);
+        waiter_end(w, 0, NULL);
     else {
         forget_those_gone(p);
         list_push_back(&p->waiters, &w->in_presence);
@@ -109,7 +126,9 @@ static void waiter_run(struct post *post, tn_ms now)
 
 static void waiter_free(struct post *post)
 {
-    free(CONTAINER_OF(post, struct waiter, post));
+    struct waiter *w = CONTAINER_OF(post, struct waiter, post);
+    scope_leave(&w->scope);
+    free(w);
 }
 
 int tenure_presence_await(tenure_presence *p, int64_t timeout_ms, struct tenure_error *err)
@@ -129,6 +148,7 @@ int tenure_presence_await(tenure_presence *p, int64_t timeout_ms, struct tenure_
         return error_set(err, TENURE_ENOMEM, "presence: out of memory");
     }
     list_init(&w->in_presence);
+    scope_take(&w->scope);
     w->presence = p;
     rc = post_send(c, &w->post, err);
     if (rc == 0 && post_wait(&w->post, handle_clock(c) + (timeout_ms < TIMEOUT_MAX_MS ? timeout_ms : TIMEOUT_MAX_MS)) !=

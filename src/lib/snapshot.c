@@ -50,14 +50,13 @@ static void on_public_piece(void *user, const struct snapshot_resp *piece)
         return;
     p->is_over = p->on_piece(p->user, piece->blob.data, piece->blob.len, piece->remaining_bytes) != 0;
     if (p->is_over)
-        client_cancel(k->handle->engine, p->call, handle_now(k->handle));
+        client_cancel(k->handle->engine, k->call, handle_now(k->handle));
 }
 
 static int public_begin(struct ask *k, const struct client_call_options *opt, tn_ms now, struct tenure_error *err)
 {
-    struct ask_pieces *p = &k->req.pieces;
-    p->call = client_snapshot(k->handle->engine, p->endpoint, opt, on_public_piece, ask_ended, k, now, err);
-    return p->call ? 0 : err->code;
+    size_t endpoint = k->req.pieces.endpoint;
+    return client_snapshot(k->handle->engine, endpoint, opt, on_public_piece, ask_ended, k, now, err) ? 0 : err->code;
 }
 
 static const struct ask_type type = {

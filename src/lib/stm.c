@@ -216,8 +216,14 @@ static int commit_begin(struct ask *k, const struct client_call_options *opt, tn
     return commit_start(&k->req.commit.commit, k->handle->engine, m, k->req.commit.txn, &o, on_committed, k, now, err);
 }
 
-static const struct ask_type read_type = {.what = "stm", .begin = commit_begin, .result_free = free};
-static const struct ask_type write_type = {.what = "stm", .writes = true, .begin = commit_begin, .result_free = free};
+static void cancel(struct ask *k, tn_ms now)
+{
+    commit_cancel(&k->req.commit.commit, now);
+}
+
+static const struct ask_type read_type = {.what = "stm", .begin = commit_begin, .cancel = cancel, .result_free = free};
+static const struct ask_type write_type = {
+    .what = "stm", .writes = true, .begin = commit_begin, .cancel = cancel, .result_free = free};
 
 static bool put_below(bytes ns, bytes *key, struct arena *a)
 {

@@ -335,7 +335,7 @@ void tenure_else_txn(tenure_txn *t, const tenure_txn *inner)
 
 static int txn_begin(struct ask *k, const struct client_call_options *opt, tn_ms now, struct tenure_error *err)
 {
-    return client_txn(k->handle->engine, k->req.txn, opt, ask_ended, k, now, err) ? 0 : err->code;
+    return client_txn(k->handle->engine, k->req.txn.txn, opt, ask_ended, k, now, err) ? 0 : err->code;
 }
 
 static int txn_convert(struct ask *k, const struct client_result *r)
@@ -370,6 +370,7 @@ static const struct ask_type exact_type = {
     .what = "txn",
     .writes = true,
     .begin = lib_exact_begin,
+    .cancel = lib_exact_cancel,
     .convert = txn_convert,
     .result_free = free,
     .complete = txn_complete,
@@ -412,8 +413,8 @@ static bool set_request(struct ask *k, const tenure_txn *t)
 {
     if (!ask_put_below(k, t->ns))
         return false;
-    k->req.txn = k->keeps ? txn_copy(&k->arena, &t->req) : &t->req;
-    return k->req.txn != NULL;
+    k->req.txn.txn = k->keeps ? txn_copy(&k->arena, &t->req) : &t->req;
+    return k->req.txn.txn != NULL;
 }
 
 static struct ask *txn_ask(tenure_txn *t, int64_t timeout_ms, struct tenure_error *err)

@@ -17,6 +17,7 @@ static void wait_run(struct post *p, tn_ms now);
 static void wait_post_free(struct post *p)
 {
     tenure_wait *w = CONTAINER_OF(p, tenure_wait, post);
+    scope_leave(&w->scope);
     w->type->free(w);
 }
 
@@ -37,7 +38,13 @@ tenure_wait *wait_new(tenure_client *c, size_t size, const struct wait_type *typ
     w->type = type;
     w->timeout_ms = timeout_ms;
     w->is_wait = is_wait;
+    scope_take(&w->scope);
     return w;
+}
+
+void wait_without_scope(tenure_wait *w)
+{
+    scope_leave(&w->scope);
 }
 
 void wait_unref(tenure_wait *w)
@@ -56,7 +63,7 @@ static bool is_over(const struct object *o)
 
 static bool begin_again(tenure_wait *w, tn_ms now)
 {
-    if (w->is_stopped || w->handle->state != HANDLE_OPEN)
+    if (w->is_stopped || w->is_cancelled || w->handle->state != HANDLE_OPEN)
         return false;
     struct tenure_error ignored;
     w->errand = w->type->begin(w, now, &ignored);
@@ -77,8 +84,13 @@ void wait_done(void *user, struct errand *t, int code, const struct tenure_error
     w->errand = errand_free(t, now);
     if (again && begin_again(w, now))
         return;
+    if (again && w->is_cancelled)
+        w->code = error_set(&w->error, TENURE_ECANCELLED, "cancelled");
+    scope_leave(&w->scope);
     if (w->code)
         error_wrap(&w->error, "%s", w->type->what);
+    if (w->code)
+        w->code = scope_word(&w->scope, w->code, w->type->what, &w->error);
     w->has_ended = true;
     object_changed(&w->object);
     if (!w->is_blocking && w->type->complete && w->cb)
@@ -91,6 +103,14 @@ static void stop(tenure_wait *w, tn_ms now)
     if (w->errand)
         errand_stop(w->errand, TENURE_ECANCELLED, now);
     object_changed(&w->object);
+}
+
+static void cancel(struct scope_link *l, tn_ms now)
+{
+    tenure_wait *w = CONTAINER_OF(l, tenure_wait, scope);
+    w->is_cancelled = true;
+    if (w->errand)
+        errand_stop(w->errand, TENURE_ECANCELLED, now);
 }
 
 /* ---- the object ---- */
@@ -164,9 +184,13 @@ static int enter(tenure_wait *w, tn_ms now, struct tenure_error *err)
     if (w->handle->state != HANDLE_OPEN)
         return error_set(err, TENURE_ECLOSED, "%s: the handle is closed", w->type->what);
     struct tenure_error why = {0};
+    int rc = scope_join(&w->scope, w->handle, cancel, w->type->what, err);
+    if (rc < 0)
+        return rc;
     w->until = until_of(w, now);
     w->errand = w->type->begin(w, now, &why);
     if (!w->errand) {
+        scope_leave(&w->scope);
         if (err)
             *err = why;
         return why.code ? why.code : TENURE_EINTERNAL;

@@ -33,9 +33,10 @@ struct tenure_wait {
     int64_t timeout_ms; /* as asked */
     bool is_wait;       /* timeout 0 = without end; else the handle's default */
     tn_ms until;
+    struct scope_link scope;
     struct errand *errand;         /* NULL before it began and when it has ended */
     bool is_blocking, is_detached; /* nobody will stop it */
-    bool has_ended, is_stopped;
+    bool has_ended, is_stopped, is_cancelled;
     int code;
     struct tenure_error error;
     void (*cb)(void); /* the program's, cast back by complete; NULL = none */
@@ -46,6 +47,8 @@ struct tenure_wait {
  * with err filled. */
 tenure_wait *wait_new(tenure_client *c, size_t size, const struct wait_type *type, int64_t timeout_ms, bool is_wait,
                       struct tenure_error *err) MUST_USE;
+/* Whatever scope the thread has in use, it is not part of it: for what lets go. */
+void wait_without_scope(tenure_wait *w);
 void wait_unref(tenure_wait *w);
 /* Waits for its end. Precondition: handle_enter_blocking. w is the caller's still, with what `ended` left in it. */
 int wait_block(tenure_wait *w, struct tenure_error *err) MUST_USE;

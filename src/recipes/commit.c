@@ -254,6 +254,8 @@ static void fence(struct commit *t, tn_ms now)
     struct tenure_error err;
     if (!t->marks || t->marks->ended)
         end_lost(t);
+    else if (t->cancelled && !t->opt.settle)
+        end_failed(t, TENURE_ECANCELLED, doubt(t), "cancelled");
     else if (send_fence(t, now, &err) == 0)
         return;
     else if (t->opt.settle)
@@ -470,7 +472,7 @@ static void marks_on_alive(struct session_object *o, tn_ms now)
     LIST_FOREACH(it, &m->all)
     {
         struct commit *t = LIST_ENTRY(it, struct commit, in_marks);
-        if (t->state == COMMIT_WAITING && begin(t, now, NULL)) {
+        if (t->state == COMMIT_WAITING && !t->cancelled && begin(t, now, NULL)) {
             t->state = COMMIT_WAITING;
             session_post(o);
         }

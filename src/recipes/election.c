@@ -280,6 +280,11 @@ int election_proclaim(struct election *e, bytes proposal, client_done_cb cb, voi
     return proclaim_start(&e->proclaim, e->client, &place, proposal, on_proclaim_ended, e, cb, user, now, err);
 }
 
+struct proclaim *election_proclaiming(const struct election *e)
+{
+    return e->proclaim;
+}
+
 /* ---- life ---- */
 
 static int check_options(const char *prefix, const char *name, const struct election_options *opt,

@@ -15,6 +15,7 @@
 enum election_state { ELECTION_STOPPED, ELECTION_CAMPAIGNING, ELECTION_LEADING, ELECTION_RESIGNING };
 
 struct election;
+struct proclaim;
 
 struct election_callbacks {
     void (*on_gained)(void *user, int64_t token);
@@ -51,6 +52,8 @@ bytes election_key(const struct election *e);
 /* Replaces the own proposal while leading: a transaction on the own create_revision. cb as client_done_cb. */
 int election_proclaim(struct election *e, bytes proposal, client_done_cb cb, void *user, tn_ms now,
                       struct tenure_error *err) MUST_USE;
+/* The proclaim under way (proclaim.h): lives until its cb is called. NULL = none. */
+struct proclaim *election_proclaiming(const struct election *e);
 tn_ms election_deadline(const struct election *e);
 void election_tick(struct election *e, tn_ms now);
 

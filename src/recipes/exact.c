@@ -38,6 +38,7 @@ struct era {
     struct exact *exact;
     tn_lease lease;
     bool granted, gone;
+    bool maybe; /* granted by a request that nothing was heard of */
     struct client_keepalive *keepalive;
     size_t n_calls, n_slots;
     struct list free_slots;
@@ -60,6 +61,7 @@ struct exact_call {
     uint64_t number;
     tn_ms deadline;
     unsigned tries;
+    bool cancelled; /* what is not sent yet will not be */
     /* READ: how it ended, and LOOK: what to say when the mark is not there */
     bool succeeded;
     tn_rev revision;
@@ -262,7 +264,7 @@ static void found(struct exact_call *k, const struct client_result *r)
     struct tenure_error err;
     tn_ms now = client_now(k->exact->client);
     struct client_call_options opt = {.timeout_ms = left_ms(k, now)};
-    if (!exact_reads(&k->arena, k->req, k->succeeded, k->revision, &reads)) {
+    if (k->cancelled || !exact_reads(&k->arena, k->req, k->succeeded, k->revision, &reads)) {
         end_bare(k, r);
     } else if (reads.n_success == 0) {
         if (exact_rebuild(&k->arena, k->req, k->succeeded, k->revision, NULL, &resp))
@@ -311,7 +313,8 @@ static bool look(struct exact_call *k, const struct client_result *r)
     struct client_call_options opt = {.timeout_ms = left_ms(k, now)};
     struct range_req req = {.range = {.key = mark_key(k)}};
     note_failure(k, r);
-    return req.range.key.data && !op_range(&k->op, k->exact->client, &req, &opt, on_look, k, now, &err);
+    return !k->cancelled && req.range.key.data &&
+           !op_range(&k->op, k->exact->client, &req, &opt, on_look, k, now, &err);
 }
 
 /* ---- SEND ---- */
@@ -343,7 +346,7 @@ static bool probe(struct exact_call *k, const struct client_result *r)
     struct client_call_options opt = {.timeout_ms = left_ms(k, now)};
     struct lease_keepalive_req req = {.id = k->era->lease};
     note_failure(k, r);
-    return !op_lease_keepalive_once(&k->op, k->exact->client, &req, &opt, on_probed, k, now, &err);
+    return !k->cancelled && !op_lease_keepalive_once(&k->op, k->exact->client, &req, &opt, on_probed, k, now, &err);
 }
 
 static void refused(struct exact_call *k, const struct client_result *r)
@@ -396,8 +399,15 @@ static void on_sent(void *owner, const struct client_result *r)
         answered(k, r, &v);
 }
 
+static int refuse_cancelled(const struct exact_call *k, struct tenure_error *err)
+{
+    return k->cancelled ? error_set(err, TENURE_ECANCELLED, "txn: the call was cancelled") : 0;
+}
+
 static int send(struct exact_call *k, tn_ms now, struct tenure_error *err)
 {
+    if (refuse_cancelled(k, err))
+        return TENURE_ECANCELLED;
     struct exact_mark m = {.lease = k->era->lease, .mod = k->slot->mod, .number = k->number};
     struct client_call_options opt = {.timeout_ms = left_ms(k, now)};
     m.key = mark_key(k);
@@ -458,6 +468,8 @@ static int mark(struct exact_call *k, tn_ms now, struct tenure_error *err)
 
 static int mark_or_send(struct exact_call *k, tn_ms now, struct tenure_error *err)
 {
+    if (refuse_cancelled(k, err))
+        return TENURE_ECANCELLED;
     return k->slot->mod ? send(k, now, err) : mark(k, now, err);
 }
 
@@ -469,6 +481,7 @@ static void on_granted(void *owner, const struct client_result *r)
     struct tenure_error err = {0};
     tn_ms now = client_now(k->exact->client);
     if (r->code && r->etcd != ETCD_LEASE_EXIST) {
+        k->era->maybe = k->era->maybe || op_may_be_applied(r);
         end_failed(k, r, r->code, TENURE_APPLIED_NO, r->error->text);
         return;
     }
@@ -488,6 +501,8 @@ static int begin(struct exact_call *k, tn_ms now, struct tenure_error *err)
 {
     if (k->exact->is_closed)
         return error_set(err, TENURE_ECLOSED, "txn: closed");
+    if (refuse_cancelled(k, err))
+        return TENURE_ECANCELLED;
     if (++k->tries > TRIES_MAX)
         return error_set(err, TENURE_ECONFLICT, "txn: somebody else writes the marks");
     if (k->era && k->era->gone)
@@ -541,6 +556,7 @@ struct exact_call *exact_txn(struct exact *e, const struct txn_req *req, int64_t
 
 void exact_cancel(struct exact_call *k, tn_ms now)
 {
+    k->cancelled = true;
     op_cancel(&k->op, now);
 }
 
@@ -575,7 +591,7 @@ void exact_close(struct exact *e, void (*done)(void *user), void *user, tn_ms no
     e->is_closed = true;
     e->closed = done;
     e->closed_user = user;
-    bool granted = era && era->granted;
+    bool granted = era && (era->granted || era->maybe);
     LIST_FOREACH(it, &e->calls)
     {
         op_cancel(&LIST_ENTRY(it, struct exact_call, link)->op, now);

@@ -18,6 +18,7 @@ struct proclaim {
     struct queue queue;
     tn_rev create, mod;
     unsigned tries;
+    bool cancelled;
     struct op *op;
     proclaim_ended ended;
     void *owner;
@@ -26,6 +27,12 @@ struct proclaim {
     size_t value_len;
     uint8_t value[];
 };
+
+void proclaim_cancel(struct proclaim *p, tn_ms now)
+{
+    p->cancelled = true;
+    op_cancel(&p->op, now);
+}
 
 void proclaim_forget(struct proclaim **slot)
 {
@@ -73,7 +80,9 @@ static void moved(struct proclaim *p, const struct client_result *r, const struc
         return;
     }
     p->mod = v->mod;
-    if (++p->tries >= TRIES_MAX)
+    if (p->cancelled)
+        end_with(p, r, TENURE_ECANCELLED, "cancelled");
+    else if (++p->tries >= TRIES_MAX)
         end_with(p, r, TENURE_ECONFLICT, "somebody else keeps writing the own key");
     else if (proclaim_send(p, client_now(p->client), &err))
         end_with(p, r, err.code, "out of memory");

@@ -25,6 +25,8 @@ struct proclaim;
 int proclaim_start(struct proclaim **slot, struct client *c, const struct proclaim_place *place, bytes value,
                    proclaim_ended ended, void *owner, client_done_cb done, void *user, tn_ms now,
                    struct tenure_error *err) MUST_USE;
+/* done still comes, with TENURE_ECANCELLED, or what it had come to already. */
+void proclaim_cancel(struct proclaim *p, tn_ms now);
 /* The owner goes away; done still comes. */
 void proclaim_forget(struct proclaim **slot);
 

@@ -12,6 +12,7 @@ struct update {
     struct marks *marks;
     tn_ms until;
     unsigned tries;
+    bool cancelled;
     struct op *read;
     struct commit *commit;
     update_compute compute;
@@ -84,6 +85,10 @@ static void seen(struct update *u, const struct range_resp *r, tn_ms now)
     struct tenure_error err = {0};
     struct kv kv = r->n_kvs ? r->kvs[0] : (struct kv){.key = key_of(u)};
     bytes value = {0};
+    if (u->cancelled) {
+        end_with(u, error_set(&err, TENURE_ECANCELLED, "the call was cancelled"), &err);
+        return;
+    }
     int verdict = u->compute(u->owner, &kv, &value, &err);
     if (verdict < 0)
         end_with(u, verdict, &err);
@@ -129,6 +134,16 @@ int update_start(struct update **slot, struct client *c, struct marks *m, bytes 
     u->slot = slot;
     *slot = u;
     return 0;
+}
+
+void update_cancel(struct update **slot, tn_ms now)
+{
+    struct update *u = *slot;
+    if (!u)
+        return;
+    u->cancelled = true;
+    op_cancel(&u->read, now);
+    commit_cancel(&u->commit, now);
 }
 
 void update_drop(struct update **slot, tn_ms now)

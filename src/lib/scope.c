@@ -1,0 +1,325 @@
+/* A tree of scopes has one mutex, its root's. Under it: who is a member, who is a child, whether it is cancelled. It is taken
+ * before a handle's mutex of posts, never inside.
+ *
+ * A scope lives as long as the program's reference, its children and its calls; so the root, and with it the mutex, as long as
+ * any of the tree.
+ */
+#include "lib/scope.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "lib/handle.h"
+
+struct tenure_scope {
+    atomic_uint refs;
+    tenure_scope *parent, *root; /* the parent is counted, and with it the root, which is its own */
+    pid_t pid;
+    tn_ms until;
+    atomic_bool cancelled;
+    pthread_mutex_t mutex; /* of the whole tree; the root's alone is used */
+    struct list in_parent; /* this and the rest: under the mutex */
+    struct list children;
+    struct list members; /* struct scope_link.in_scope */
+    size_t n_members;
+};
+
+static _Thread_local tenure_scope *in_use;
+
+/* ---- life ---- */
+
+static tenure_scope *ref(tenure_scope *s)
+{
+    atomic_fetch_add(&s->refs, 1);
+    return s;
+}
+
+static void unref(tenure_scope *s)
+{
+    while (s && atomic_fetch_sub(&s->refs, 1) == 1) {
+        tenure_scope *parent = s->parent;
+        pthread_mutex_lock(&s->root->mutex);
+        list_remove(&s->in_parent);
+        pthread_mutex_unlock(&s->root->mutex);
+        pthread_mutex_destroy(&s->mutex);
+        free(s);
+        s = parent;
+    }
+}
+
+static tenure_scope *scope_alloc(const struct tenure_scope_options *o)
+{
+    tenure_scope *s = calloc(1, sizeof *s);
+    if (!s || pthread_mutex_init(&s->mutex, NULL) != 0) {
+        free(s);
+        return NULL;
+    }
+    atomic_init(&s->refs, 1);
+    list_init(&s->in_parent);
+    list_init(&s->children);
+    list_init(&s->members);
+    s->pid = getpid();
+    s->root = s;
+    s->until = TN_MS_NEVER;
+    if (o->timeout_ms > 0)
+        s->until = io_clock() + (o->timeout_ms < TIMEOUT_MAX_MS ? o->timeout_ms : TIMEOUT_MAX_MS);
+    return s;
+}
+
+static void become_child(tenure_scope *s, tenure_scope *parent)
+{
+    s->parent = ref(parent);
+    s->root = parent->root;
+    if (parent->until < s->until)
+        s->until = parent->until;
+    pthread_mutex_lock(&s->root->mutex);
+    list_push_back(&parent->children, &s->in_parent);
+    atomic_store(&s->cancelled, atomic_load(&parent->cancelled));
+    pthread_mutex_unlock(&s->root->mutex);
+}
+
+tenure_scope *tenure_scope_new(const struct tenure_scope_options *options, struct tenure_error *err)
+{
+    struct tenure_scope_options o;
+    if (options_take(&o, sizeof o, options, "scope", err) < 0)
+        return NULL;
+    if (o.timeout_ms < 0) {
+        error_set(err, TENURE_EINVALID, "scope: a timeout of %lld ms", (long long)o.timeout_ms);
+        return NULL;
+    }
+    tenure_scope *s = scope_alloc(&o);
+    if (!s)
+        error_set(err, TENURE_ENOMEM, "scope: out of memory");
+    else if (o.parent && o.parent->pid == s->pid)
+        become_child(s, o.parent);
+    return s;
+}
+
+tenure_scope *tenure_scope_use(tenure_scope *scope)
+{
+    tenure_scope *before = in_use;
+    in_use = scope;
+    return before;
+}
+
+void tenure_scope_free(tenure_scope *scope)
+{
+    if (in_use == scope)
+        in_use = NULL;
+    if (scope && scope->pid == getpid()) /* else its mutex may be held for ever */
+        unref(scope);
+}
+
+/* ---- cancelling, any thread ---- */
+
+static void hand_to_loop(struct scope_link *l)
+{
+    tenure_client *c = l->handle;
+    pthread_mutex_lock(&c->posts.mutex);
+    if (!l->code && !c->posts.closed) {
+        l->code = TENURE_ECANCELLED;
+        list_push_back(&c->scopes.cancelled, &l->in_handle);
+        driver_wake(c);
+    }
+    pthread_mutex_unlock(&c->posts.mutex);
+}
+
+/* As deep as the program nests. */
+static void cancel_tree(tenure_scope *s)
+{
+    LIST_FOREACH(it, &s->members)
+    {
+        hand_to_loop(LIST_ENTRY(it, struct scope_link, in_scope));
+    }
+    LIST_FOREACH(it, &s->children)
+    {
+        tenure_scope *child = LIST_ENTRY(it, tenure_scope, in_parent);
+        if (!atomic_exchange(&child->cancelled, true))
+            cancel_tree(child);
+    }
+}
+
+void tenure_scope_cancel(tenure_scope *scope)
+{
+    if (!scope || scope->pid != getpid())
+        return;
+    pthread_mutex_lock(&scope->root->mutex);
+    if (!atomic_exchange(&scope->cancelled, true))
+        cancel_tree(scope);
+    pthread_mutex_unlock(&scope->root->mutex);
+}
+
+int tenure_scope_code(const tenure_scope *scope)
+{
+    if (atomic_load(&((tenure_scope *)scope)->cancelled))
+        return TENURE_ECANCELLED;
+    return scope->until != TN_MS_NEVER && io_clock() >= scope->until ? TENURE_ETIMEOUT : 0;
+}
+
+size_t tenure_scope_calls(const tenure_scope *scope)
+{
+    tenure_scope *s = (tenure_scope *)scope;
+    if (s->pid != getpid())
+        return 0;
+    pthread_mutex_lock(&s->root->mutex);
+    size_t n = s->n_members;
+    pthread_mutex_unlock(&s->root->mutex);
+    return n;
+}
+
+/* ---- calls ---- */
+
+void scope_take(struct scope_link *l)
+{
+    if (in_use && in_use->pid == getpid())
+        l->scope = ref(in_use);
+}
+
+static int over(int code, const char *what, struct tenure_error *err)
+{
+    return error_set(err, code, code == TENURE_ETIMEOUT ? "%s: the time of its scope is over" : "%s: cancelled", what);
+}
+
+int scope_check(const struct scope_link *l, const char *what, struct tenure_error *err)
+{
+    int code = l->scope ? tenure_scope_code(l->scope) : 0;
+    return code ? over(code, what, err) : 0;
+}
+
+/* By the handle's clock, which is another one in the test kit. */
+tn_ms scope_until(const struct scope_link *l, const struct tenure_client *c, tn_ms until)
+{
+    if (!l->scope || l->scope->until == TN_MS_NEVER)
+        return until;
+    tn_ms at = c->kit ? handle_clock(c) + (l->scope->until - io_clock()) : l->scope->until;
+    return at < until ? at : until;
+}
+
+/* Answers the code of a scope that is over. */
+static int join_members(struct scope_link *l)
+{
+    tenure_scope *s = l->scope;
+    pthread_mutex_lock(&s->root->mutex);
+    int code = tenure_scope_code(s);
+    if (!code) {
+        list_push_back(&s->members, &l->in_scope);
+        s->n_members++;
+    }
+    pthread_mutex_unlock(&s->root->mutex);
+    return code;
+}
+
+int scope_join(struct scope_link *l, struct tenure_client *c, void (*cancel)(struct scope_link *l, tn_ms now),
+               const char *what, struct tenure_error *err)
+{
+    if (!l->scope)
+        return 0;
+    int rc = driver_make_wake(c, err);
+    if (rc < 0)
+        return rc;
+    list_init(&l->in_scope);
+    list_init(&l->in_handle);
+    heap_node_init(&l->timer);
+    l->handle = c;
+    l->cancel = cancel;
+    tn_ms until = scope_until(l, c, TN_MS_NEVER);
+    if (until != TN_MS_NEVER && heap_insert(&c->scopes.timers, &l->timer, until))
+        return error_set(err, TENURE_ENOMEM, "%s: out of memory", what);
+    int code = join_members(l);
+    if (code)
+        heap_remove(&c->scopes.timers, &l->timer);
+    l->has_joined = code == 0;
+    return code ? over(code, what, err) : 0;
+}
+
+static void leave_members(struct scope_link *l)
+{
+    tenure_scope *s = l->scope;
+    pthread_mutex_lock(&s->root->mutex);
+    list_remove(&l->in_scope);
+    s->n_members--;
+    pthread_mutex_lock(&l->handle->posts.mutex);
+    list_remove(&l->in_handle);
+    pthread_mutex_unlock(&l->handle->posts.mutex);
+    pthread_mutex_unlock(&s->root->mutex);
+    heap_remove(&l->handle->scopes.timers, &l->timer);
+    l->has_joined = false;
+}
+
+void scope_leave(struct scope_link *l)
+{
+    if (!l->scope)
+        return;
+    if (l->has_joined)
+        leave_members(l);
+    unref(l->scope);
+    l->scope = NULL;
+}
+
+int scope_word(const struct scope_link *l, int code, const char *what, struct tenure_error *err)
+{
+    if (code != TENURE_ECANCELLED || l->code != TENURE_ETIMEOUT)
+        return code;
+    enum tenure_applied applied = err->applied;
+    over(TENURE_ETIMEOUT, what, err);
+    err->applied = applied;
+    return TENURE_ETIMEOUT;
+}
+
+/* ---- the turn ---- */
+
+static struct scope_link *next_cancelled(tenure_client *c)
+{
+    struct scope_link *l = NULL;
+    pthread_mutex_lock(&c->posts.mutex);
+    if (!list_empty(&c->scopes.cancelled)) {
+        l = LIST_ENTRY(c->scopes.cancelled.next, struct scope_link, in_handle);
+        list_remove(&l->in_handle);
+    }
+    pthread_mutex_unlock(&c->posts.mutex);
+    return l;
+}
+
+/* Whose time is over; one that is being cancelled already is left alone. */
+static struct scope_link *next_late(tenure_client *c, tn_ms now)
+{
+    struct heap_node *first;
+    while ((first = heap_first(&c->scopes.timers)) && first->at <= now) {
+        struct scope_link *l = CONTAINER_OF(first, struct scope_link, timer);
+        heap_remove(&c->scopes.timers, first);
+        pthread_mutex_lock(&c->posts.mutex);
+        bool first_to = l->code == 0;
+        if (first_to)
+            l->code = TENURE_ETIMEOUT;
+        pthread_mutex_unlock(&c->posts.mutex);
+        if (first_to)
+            return l;
+    }
+    return NULL;
+}
+
+void scopes_run(struct tenure_client *c, tn_ms now)
+{
+    struct scope_link *l;
+    while ((l = next_cancelled(c)) != NULL)
+        l->cancel(l, now);
+    while ((l = next_late(c, now)) != NULL)
+        l->cancel(l, now);
+}
+
+tn_ms scopes_deadline(const struct tenure_client *c)
+{
+    const struct heap_node *first = heap_first(&c->scopes.timers);
+    return first ? first->at : TN_MS_NEVER;
+}
+
+void scopes_init(struct scopes *s)
+{
+    list_init(&s->cancelled);
+    heap_init(&s->timers);
+}
+
+void scopes_fini(struct scopes *s)
+{
+    heap_fini(&s->timers);
+}
