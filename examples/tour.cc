@@ -29,11 +29,25 @@ static void tour(tenure::client &c)
     std::printf("leads: %s\n", gained.get_future().get() > token && e.leads() ? "with a greater token" : "no");
 }
 
+static void gives_up(tenure::client &c)
+{
+    tenure::lock l(c, "tour/held", std::chrono::seconds(5));
+    tenure::scope s, inner(s, std::chrono::minutes(1));
+    tenure::scope::use in(inner);
+    std::future<void> other = std::async(std::launch::async, [&] { s.cancel(); });
+    try {
+        tenure::lock same(c, "tour/held");
+    } catch (const tenure::error &e) {
+        std::printf("given up: %s\n", e.code() == TENURE_ECANCELLED && inner.over() ? "yes" : e.what());
+    }
+}
+
 int main(int argc, char **argv)
 {
     try {
         tenure::client c(argc > 1 ? argv[1] : nullptr);
         tour(c);
+        gives_up(c);
         std::printf("keys: %zu\n", c.get_prefix("tour/").size());
         return c.get("tour/nothing") ? 1 : 0;
     } catch (const tenure::error &e) {

@@ -10,6 +10,7 @@
  * Threads: on a handle from tenure_open everything may be called from any thread; on a uv or poll handle only what reads a
  * lock's or an election's state (tenure_lock_held, tenure_election_leads, …), all else from the loop's thread. A callback
  * may call anything but a blocking function (TENURE_EINVALID).
+ * What is begun can be cancelled, alone or with others: scope.h.
  * Objects (locks, elections, observers, watches) live until their own stop function (tenure_unlock, …_stop), also when
  * they have ended by themselves, or until their handle is closed.
  * Fork: in the child the handle is dead: every call answers TENURE_EFORKED, nothing is held, and only tenure_close may be

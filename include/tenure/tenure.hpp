@@ -387,6 +387,71 @@ class watch
     detail::owned<tenure_watch, tenure_watch_stop> watch_;
 };
 
+/* What the calls of a block have in common: cancelled together, from any thread, and over by a deadline. The calls that this
+ * thread begins between `use` and its end belong to it.
+ *
+ *     tenure::scope s(std::chrono::seconds(2));
+ *     {
+ *         tenure::scope::use in(s);
+ *         c.put("a", "1");
+ *     }
+ */
+class scope
+{
+  public:
+    explicit scope(milliseconds timeout = milliseconds(0)) : scope_(make(timeout, nullptr))
+    {
+    }
+    /* Ends with parent, at the latest. */
+    explicit scope(const scope &parent, milliseconds timeout) : scope_(make(timeout, parent.get()))
+    {
+    }
+    /* Any thread. */
+    void cancel() noexcept
+    {
+        tenure_scope_cancel(scope_.get());
+    }
+    /* Whether a call that begins now would fail. */
+    bool over() const noexcept
+    {
+        return tenure_scope_code(scope_.get()) != 0;
+    }
+    tenure_scope *get() const noexcept
+    {
+        return scope_.get();
+    }
+
+    /* In use by this thread as long as it lives. */
+    class use
+    {
+      public:
+        explicit use(const scope &s) noexcept : before_(tenure_scope_use(s.get()))
+        {
+        }
+        ~use()
+        {
+            tenure_scope_use(before_);
+        }
+        use(const use &) = delete;
+        use &operator=(const use &) = delete;
+
+      private:
+        tenure_scope *before_;
+    };
+
+  private:
+    static tenure_scope *make(milliseconds timeout, tenure_scope *parent)
+    {
+        tenure_error e = {};
+        tenure_scope_options o = {};
+        o.size = sizeof o;
+        o.timeout_ms = timeout.count();
+        o.parent = parent;
+        return detail::made(tenure_scope_new(&o, &e), e);
+    }
+    detail::owned<tenure_scope, tenure_scope_free> scope_;
+};
+
 /* A transaction: txn(c).if_version("a", TENURE_EQ, 0).then_put("a", "1").commit() */
 class txn
 {

@@ -13,6 +13,7 @@
 #include <tenure/lock.h>
 #include <tenure/maintenance.h>
 #include <tenure/namespace.h>
+#include <tenure/scope.h>
 #include <tenure/services.h>
 #include <tenure/stm.h>
 #include <tenure/tenure.h>

@@ -84,6 +84,15 @@ static void the_example_of_the_test_kit_passes_its_own_tests(void **state)
     ends_well(&e);
 }
 
+static void the_example_of_scopes_gives_up(void **state)
+{
+    struct example e = start(*state, "scope");
+    says(&e, "cancelled: yes");
+    says(&e, "timed out: yes");
+    says(&e, "served: yes");
+    ends_well(&e);
+}
+
 static void the_example_of_keys_finishes_its_job(void **state)
 {
     struct example e = start(*state, "kv");
@@ -107,6 +116,7 @@ static void the_tour_in_cplusplus_goes_round(void **state)
     says(&e, "watched: tour/a\n");
     says(&e, "guarded: written\n");
     says(&e, "leads: with a greater token\n");
+    says(&e, "given up: yes\n");
     says(&e, "keys: 3\n");
     ends_well(&e);
 }
@@ -214,6 +224,7 @@ static void the_example_of_a_session_does_its_jobs(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_example_of_scopes_gives_up),
         cmocka_unit_test(the_example_of_barriers_lets_all_through),
         cmocka_unit_test(the_example_of_a_queue_does_its_work),
         cmocka_unit_test(the_example_of_the_test_kit_passes_its_own_tests),

@@ -29,6 +29,8 @@ struct caller {
     struct tenure_error err;
     void *thing;
     atomic_int runs;
+    bool until_sent; /* cancelled no earlier than its request has left */
+    uint64_t sent;
 };
 
 static int code_of(const void *thing, const struct tenure_error *err)
@@ -115,11 +117,26 @@ static bool is_in_scope(void *scope)
     return tenure_scope_calls(scope) == 1;
 }
 
+static uint64_t bytes_out(tenure_client *c)
+{
+    struct tenure_stats stats = {.size = sizeof stats};
+    struct tenure_error err = {0};
+    no_error(tenure_stats(c, &stats, &err), &err);
+    return stats.bytes_out;
+}
+
+static bool has_sent(void *user)
+{
+    struct caller *k = user;
+    return is_in_scope(k->scope) && bytes_out(k->c) > k->sent;
+}
+
 static void caller_is_cancelled(struct caller *k)
 {
     k->scope = scope_of(0, NULL);
+    k->sent = k->until_sent ? bytes_out(k->c) : 0;
     caller_start(k);
-    assert_true(test_await(is_in_scope, k->scope));
+    assert_true(k->until_sent ? test_await(has_sent, k) : test_await(is_in_scope, k->scope));
     tenure_scope_cancel(k->scope);
     pthread_join(k->thread, NULL);
     if (k->code != TENURE_ECANCELLED)
@@ -225,7 +242,7 @@ static void a_silent_server_keeps_no_call(void **state)
     put(c, "a", "1");
     server_pause(s);
     struct caller callers[] = {
-        {.call = get_key}, {.call = put_key}, {.call = open_session}, {.call = run_stm}, {.call = propose, .thing = e}};
+        {.call = get_key}, {.call = put_key, .until_sent = true}, {.call = open_session}, {.call = run_stm}, {.call = propose, .thing = e}};
     for (size_t i = 0; i < sizeof callers / sizeof callers[0]; i++) {
         callers[i].c = c;
         caller_is_cancelled(&callers[i]);

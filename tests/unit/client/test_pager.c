@@ -193,6 +193,36 @@ static void one_page_at_a_time(void **state)
     assert_int_equal(p.told.code, TENURE_ECANCELLED);
 }
 
+/* Whatever of it has come. */
+static void a_page_that_is_cancelled_comes_again(void **state)
+{
+    (void)state;
+    struct tenure_error err;
+    fill(10);
+    for (int stream = 0; stream < 2; stream++) {
+        for (int ms = 0; ms < 6; ms++) {
+            struct page p = {0};
+            make((struct client_pager_options){.range = {.revision = stream ? 11 : 0}, .page_keys = 4});
+            assert_int_equal(client_pager_next(pager, NULL, on_page, &p, w.now, &err), 0);
+            world_run(&w, ms);
+            client_pager_cancel(pager, w.now);
+            assert_true(world_until(&w, &p.told.done, 4000));
+            assert_int_equal(p.told.times, 1);
+            if (p.told.code != 0) {
+                assert_int_equal(p.told.code, TENURE_ECANCELLED);
+                p = next();
+            }
+            assert_string_equal(p.first, "p/000");
+            assert_int_equal(p.told.n, 4);
+            client_pager_cancel(pager, w.now); /* none is under way */
+            p = next();
+            assert_string_equal(p.first, "p/004");
+            pager = client_pager_free(pager, w.now);
+        }
+    }
+    client_pager_cancel(NULL, w.now);
+}
+
 static void it_may_be_freed_in_its_callback(void **state)
 {
     (void)state;
@@ -230,6 +260,7 @@ int main(void)
         CASE_1(a_compaction_is_told_until_the_end),
         CASE_1(a_limit_counts_over_all_pages),
         CASE_1(one_page_at_a_time),
+        CASE_1(a_page_that_is_cancelled_comes_again),
         CASE_1(it_may_be_freed_in_its_callback),
         CASE_1(a_chunk_that_cannot_be_read_fails_the_page),
     };

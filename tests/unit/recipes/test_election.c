@@ -5,6 +5,7 @@
 
 #include <cmocka.h>
 
+#include "recipes/proclaim.h"
 #include "story.h"
 #include "tenure/error.h"
 
@@ -177,6 +178,45 @@ static void a_proclaim_needs_leadership(void **state)
     static uint8_t much[100000];
     assert_int_equal(election_proclaim(e("A"), bytes_of(much, sizeof much), NULL, NULL, fake_now(), &err),
                      TENURE_ETOOLARGE);
+}
+
+struct proclaimed {
+    int times, code;
+    enum tenure_applied applied;
+};
+
+static void on_proclaimed(void *user, const struct client_result *r)
+{
+    struct proclaimed *p = user;
+    p->times++;
+    p->code = r->code;
+    p->applied = r->code ? r->error->applied : TENURE_APPLIED_YES;
+}
+
+static void a_proclaim_can_be_cancelled(void **state)
+{
+    (void)state;
+    struct tenure_error err;
+    struct kv kv;
+    story("A campaigns n red");
+    story("wait 5");
+    for (int ms = 0; ms < 4; ms++) {
+        struct proclaimed p = {0};
+        char value[16];
+        snprintf(value, sizeof value, "v%d", ms);
+        assert_int_equal(election_proclaim(e("A"), bytes_str(value), on_proclaimed, &p, fake_now(), &err), 0);
+        fake_run(ms);
+        if (election_proclaiming(e("A")))
+            proclaim_cancel(election_proclaiming(e("A")), fake_now());
+        fake_run(20);
+        assert_int_equal(p.times, 1);
+        assert_true(p.code == 0 || p.code == TENURE_ECANCELLED);
+        assert_null(election_proclaiming(e("A")));
+        assert_true(fake_get(election_key(e("A")), &kv));
+        if (p.applied != TENURE_APPLIED_MAYBE)
+            assert_true(bytes_equal(kv.value, bytes_str(value)) == (p.applied == TENURE_APPLIED_YES));
+        assert_true(election_leads(e("A"), fake_now()));
+    }
 }
 
 static void what_was_proclaimed_is_proposed_again_after_a_loss(void **state)
@@ -546,6 +586,7 @@ int main(void)
         TEST(after_a_loss_it_campaigns_with_a_new_session_and_a_greater_token),
         TEST(the_losers_of_one_failure_do_not_come_back_as_one),
         TEST(a_proclaim_needs_leadership),
+        TEST(a_proclaim_can_be_cancelled),
         TEST(what_was_proclaimed_is_proposed_again_after_a_loss),
         TEST(a_proclaim_of_one_whose_key_is_gone_is_told_that_it_does_not_lead),
         TEST(a_proclaim_under_way_is_told_its_end_when_the_election_is_over),

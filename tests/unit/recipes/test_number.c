@@ -256,6 +256,59 @@ static void on_end(void *owner, const struct update_result *r)
     assert_int_equal(r->error->applied, TENURE_APPLIED_NO);
 }
 
+struct ending {
+    struct number_change change;
+    struct update *update;
+    int times, code;
+    enum tenure_applied applied;
+};
+
+static int compute_ending(void *owner, const struct kv *kv, bytes *ret_value, struct tenure_error *err)
+{
+    return number_compute(&((struct ending *)owner)->change, kv, ret_value, err);
+}
+
+static void on_ending(void *owner, const struct update_result *r)
+{
+    struct ending *x = owner;
+    x->times++;
+    x->code = r->code;
+    x->applied = r->code ? r->error->applied : TENURE_APPLIED_YES;
+}
+
+static int64_t number_there(void)
+{
+    struct kv kv;
+    int64_t n = 0;
+    if (fake_get(bytes_str("n"), &kv))
+        assert_int_equal(number_read(&kv, &n, NULL), 0);
+    return n;
+}
+
+/* At each moment of its way, from the marks' lease on. */
+static void one_that_is_cancelled_is_told_what_is_known(void **state)
+{
+    (void)state;
+    begin();
+    for (int ms = 0; ms < 12; ms++) {
+        struct ending x = {.change = {.kind = NUMBER_ADD, .number = 1}};
+        struct adder *a = &adders[ms % CLIENTS];
+        int64_t before = number_there();
+        assert_int_equal(update_start(&x.update, a->client, a->marks, bytes_str("n"), fake_now() + 60000,
+                                      compute_ending, on_ending, &x, fake_now(), NULL),
+                         0);
+        fake_run(ms);
+        update_cancel(&x.update, fake_now());
+        fake_run(50);
+        assert_int_equal(x.times, 1);
+        assert_null(x.update);
+        assert_true(x.code == 0 || x.code == TENURE_ECANCELLED);
+        if (x.applied != TENURE_APPLIED_MAYBE)
+            assert_int_equal(number_there(), before + (x.applied == TENURE_APPLIED_YES));
+    }
+    end();
+}
+
 /* The session under them may be lost while the key is read. */
 static void marks_may_go_while_it_reads(void **state)
 {
@@ -282,6 +335,7 @@ int main(void)
         cmocka_unit_test(each_change_has_its_bounds),
         cmocka_unit_test(each_addition_is_made_once_whatever_is_lost),
         cmocka_unit_test(who_drops_an_update_is_not_told),
+        cmocka_unit_test(one_that_is_cancelled_is_told_what_is_known),
         cmocka_unit_test(marks_may_go_while_it_reads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
