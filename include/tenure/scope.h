@@ -62,10 +62,11 @@ tenure_scope *tenure_scope_use(tenure_scope *scope);
  * also in callbacks, and on uv and poll handles; not from a signal handler (it takes a mutex), and without effect on the
  * parent's calls in a child of fork. NULL is fine. */
 void tenure_scope_cancel(tenure_scope *scope);
-/* Whether a call that begins now would fail: 0 = no, else TENURE_ECANCELLED or TENURE_ETIMEOUT. Any thread. */
-int tenure_scope_code(const tenure_scope *scope);
-/* How many calls are in it now, without those of its children; one that another thread is just beginning may be missed. Any
+/* Whether a call that begins now would fail: 0 = no, else TENURE_ECANCELLED or TENURE_ETIMEOUT. NULL: 0. Any
  * thread. */
+int tenure_scope_code(const tenure_scope *scope);
+/* How many calls are in it now, without those of its children; one that another thread is just beginning may be missed. NULL: 0.
+ * Any thread. */
 size_t tenure_scope_calls(const tenure_scope *scope);
 /* Frees it; no thread may have it in use but this one, which then has none. Its calls are not cancelled by that, and its deadline
  * holds for them. NULL is fine. */

@@ -11,8 +11,12 @@ static void complete(struct ask *k, int code, const struct tenure_error *err)
     ((tenure_counter_cb)k->cb)(k->user, code, k->b, err);
 }
 
-static const struct ask_type read_type = {
-    .what = "counter", .answers = true, .begin = number_begin, .cancel = number_cancel, .result_free = free, .complete = complete};
+static const struct ask_type read_type = {.what = "counter",
+                                          .answers = true,
+                                          .begin = number_begin,
+                                          .cancel = number_cancel,
+                                          .result_free = free,
+                                          .complete = complete};
 static const struct ask_type write_type = {.what = "counter",
                                            .writes = true,
                                            .begin = number_begin,

@@ -25,7 +25,8 @@ static void complete(struct ask *k, int code, const struct tenure_error *err)
     ((tenure_ids_cb)k->cb)(k->user, code, k->b, err);
 }
 
-static const struct ask_type take_type = {.what = "ids", .answers = true,
+static const struct ask_type take_type = {.what = "ids",
+                                          .answers = true,
                                           .writes = true,
                                           .begin = number_begin,
                                           .cancel = number_cancel,

@@ -151,6 +151,8 @@ void tenure_scope_cancel(tenure_scope *scope)
 
 int tenure_scope_code(const tenure_scope *scope)
 {
+    if (!scope)
+        return 0;
     if (atomic_load(&((tenure_scope *)scope)->cancelled))
         return TENURE_ECANCELLED;
     return scope->until != TN_MS_NEVER && io_clock() >= scope->until ? TENURE_ETIMEOUT : 0;
@@ -159,7 +161,7 @@ int tenure_scope_code(const tenure_scope *scope)
 size_t tenure_scope_calls(const tenure_scope *scope)
 {
     tenure_scope *s = (tenure_scope *)scope;
-    if (s->pid != getpid())
+    if (!s || s->pid != getpid())
         return 0;
     pthread_mutex_lock(&s->root->mutex);
     size_t n = s->n_members;

@@ -1,7 +1,7 @@
 /* A row for each function of the library: ROW(name, what it does with each NULL that its header does not allow). See
  * test_null.c, which says what the words mean and finds the function that has no row. No #pragma once: it is read twice. */
 
-/* ---- error.h, client.h ---- */
+/* ---- error.h, client.h, scope.h, namespace.h ---- */
 ROW(tenure_error_kind, IS(tenure_error_kind(12345) == TENURE_KIND_INTERNAL))
 ROW(tenure_error_string, IS(tenure_error_string(12345) != NULL))
 ROW(tenure_kind_string, IS(tenure_kind_string((enum tenure_kind)99) != NULL))
@@ -23,6 +23,12 @@ ROW(tenure_endpoint_stats,
     BAD(tenure_endpoint_stats(NULL, 0, &(struct tenure_endpoint_stats){.size = sizeof(struct tenure_endpoint_stats)},
                               &err));
     BAD(tenure_endpoint_stats(c, 0, NULL, &err)))
+ROW(tenure_scope_new, tenure_scope_free(tenure_scope_new(NULL, NULL)))
+ROW(tenure_scope_use, IS(tenure_scope_use(NULL) == NULL))
+ROW(tenure_scope_cancel, tenure_scope_cancel(NULL))
+ROW(tenure_scope_code, IS(tenure_scope_code(NULL) == 0))
+ROW(tenure_scope_calls, IS(tenure_scope_calls(NULL) == 0))
+ROW(tenure_scope_free, tenure_scope_free(NULL))
 ROW(tenure_namespace, NONE(tenure_namespace(NULL, key, &err)); NONE(tenure_namespace(c, no_data, &err)))
 
 /* ---- kv.h ---- */
