@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "failmalloc.h"
 #include "recipes/barrier.h"
 #include "recipes/double_barrier.h"
 #include "recipes/latch.h"
@@ -729,6 +730,77 @@ static void a_round_survives_a_fault_at_each_call(void **state)
         }
 }
 
+/* ---- no memory ---- */
+
+static bool try_start(struct asker *k, struct errand *t)
+{
+    if (t)
+        start(k, t);
+    return t != NULL;
+}
+
+static bool ended_well(struct asker *k)
+{
+    fake_run(300);
+    return k->ended == 1 && k->code == 0;
+}
+
+static bool try_enter(struct asker *k, int64_t n)
+{
+    struct session_options so = {.ttl_s = TTL_S};
+    struct double_barrier_options o = {.name = "x", .n = n};
+    if (session_open(k->c, &so, NULL, NULL, fake_now(), &k->session, NULL))
+        return false;
+    fake_add_ticker(k->c, session_due, session_turn, k->session);
+    return double_barrier_new(k->session, &o, &k->barrier, NULL) == 0 &&
+           try_start(k, double_barrier_enter(k->barrier, TN_MS_NEVER, on_done, k, NULL));
+}
+
+static bool try_leave(struct asker *k)
+{
+    return try_start(k, double_barrier_leave(k->barrier, TN_MS_NEVER, on_done, k, NULL));
+}
+
+static bool goes_round(void)
+{
+    struct barrier_options o = {.name = "p", .until = fake_now() + 60000};
+    struct latch_options l = {.name = "l", .n = 1, .until = fake_now() + 60000};
+    return try_start(a, barrier_hold(a->c, &o, on_done, a, NULL)) && ended_well(a) &&
+           try_start(b, barrier_wait(b->c, &o, on_done, b, NULL)) &&
+           try_start(a, barrier_release(a->c, &o, on_done, a, NULL)) && ended_well(a) && ended_well(b) &&
+           try_start(b, latch_wait(b->c, &l, on_done, b, NULL)) &&
+           try_start(a, latch_arrive(a->c, &l, on_done, a, NULL)) && ended_well(a) && ended_well(b) &&
+           try_start(a, latch_reset(a->c, &l, on_done, a, NULL)) && ended_well(a) && try_enter(a, 2) &&
+           try_enter(b, 2) && ended_well(a) && ended_well(b) && try_leave(a) && try_leave(b) && ended_well(a) &&
+           ended_well(b);
+}
+
+static int a_round_without_memory(void *user)
+{
+    (void)user;
+    fake_begin();
+    *a = (struct asker){.c = fake_client("A")};
+    *b = (struct asker){.c = fake_client("B")};
+    fake_add_ticker(a->c, deadline, tick, a);
+    fake_add_ticker(b->c, deadline, tick, b);
+    bool fine = goes_round();
+    for (struct asker *k = a; k <= b; k++) {
+        k->errand = errand_free(k->errand, fake_now());
+        drop_session(k);
+        fake_remove_ticker(k);
+        *k = (struct asker){0};
+    }
+    fake_run(60000);
+    fake_end();
+    return fine ? 0 : TENURE_ENOMEM;
+}
+
+static void without_memory_it_ends(void **state)
+{
+    (void)state;
+    assert_true(failmalloc_sweep(a_round_without_memory, NULL) > 0);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
 
 int main(void)
@@ -765,6 +837,7 @@ int main(void)
         TEST(a_lost_session_ends_the_waiting),
         TEST(numbers_that_are_none_are_refused),
         TEST(a_round_survives_a_fault_at_each_call),
+        cmocka_unit_test(without_memory_it_ends),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "failmalloc.h"
 #include "recipes/item_queue.h"
 #include "recipes/session.h"
 #include "story.h"
@@ -95,6 +96,8 @@ static void join(struct asker *k)
 
 static void part(struct asker *k)
 {
+    if (!k->c)
+        return;
     k->errand = errand_free(k->errand, fake_now());
     k->marks = marks_free(k->marks);
     k->session = session_free(k->session);
@@ -947,6 +950,75 @@ static void an_acknowledgement_whose_marks_are_lost_says_maybe(void **state)
     a->env.marks = a->marks;
 }
 
+/* ---- no memory ---- */
+
+static bool try_start(struct asker *k, struct errand *t, int what)
+{
+    if (t)
+        start(k, t, what);
+    fake_run(300);
+    return t && k->ended == 1 && k->code == 0;
+}
+
+static bool try_join(struct asker *k, const char *name)
+{
+    struct session_options o = {.ttl_s = TTL_S};
+    *k = (struct asker){.c = fake_client(name)};
+    fake_add_ticker(k->c, deadline, tick, k);
+    if (session_open(k->c, &o, NULL, NULL, fake_now(), &k->session, NULL) || marks_new(k->session, NULL, &k->marks))
+        return false;
+    k->env = (struct item_env){.client = k->c, .keys = keys, .marks = k->marks, .session = k->session, .wall = wall};
+    fake_run(50);
+    return true;
+}
+
+static bool goes_round(enum item_kind kind)
+{
+    struct item_put put = {.value = bytes_str("job"), .priority = 3, .length_max = 5};
+    struct item_take wait = {0}, try = {.try_only = true, .claim_ms = kind == ITEM_WORK ? 3000 : 0};
+    bool fine = try_start(a, item_put(&a->env, &put, fake_now() + 5000, on_done, a, NULL), PUTS);
+    fine = fine && try_start(b, item_take(&b->env, &try, TN_MS_NEVER, on_done, b, NULL), TAKES);
+    struct item_settlement ack = {.how = ITEM_ACK, .item = &b->item};
+    if (fine && kind == ITEM_WORK)
+        fine = try_start(b, item_settle(&b->env, &ack, fake_now() + 5000, on_done, b, NULL), SETTLES);
+    if (!fine)
+        return false;
+    struct errand *t = item_take(&b->env, &wait, TN_MS_NEVER, on_done, b, NULL);
+    try_start(b, t, TAKES); /* in line */
+    fine = t && try_start(a, item_put(&a->env, &put, fake_now() + 5000, on_done, a, NULL), PUTS);
+    fake_run(2000);
+    return fine && b->ended == 1 && b->code == 0;
+}
+
+static int a_round_without_memory(void *user)
+{
+    enum item_kind kind = *(enum item_kind *)user;
+    fake_begin();
+    keys = item_keys_new(kind, NULL, "q", NULL);
+    bool fine = keys && try_join(a, "A");
+    if (fine)
+        fine = try_join(b, "B") && goes_round(kind);
+    for (struct asker *k = a; k <= b; k++) {
+        part(k);
+        fake_remove_ticker(k);
+        *k = (struct asker){0};
+    }
+    free(keys);
+    fake_run(60000);
+    fake_end();
+    return fine ? 0 : TENURE_ENOMEM;
+}
+
+static void without_memory_it_ends_and_loses_none(void **state)
+{
+    static enum item_kind kinds[] = {ITEM_FIFO, ITEM_PRIORITY, ITEM_DELAY, ITEM_WORK};
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
+        *a = *b = (struct asker){0};
+        assert_true(failmalloc_sweep(a_round_without_memory, &kinds[i]) > 0);
+    }
+}
+
 #define FIFO(name)     cmocka_unit_test_setup_teardown(name, begin_fifo, end)
 #define PRIORITY(name) cmocka_unit_test_setup_teardown(name, begin_priority, end)
 #define DELAY(name)    cmocka_unit_test_setup_teardown(name, begin_delay, end)
@@ -981,6 +1053,7 @@ int main(void)
         cmocka_unit_test(work_is_neither_lost_nor_done_twice_whatever_happens),
         cmocka_unit_test(a_put_without_its_mark_is_found),
         cmocka_unit_test(a_take_without_its_guard_is_found),
+        cmocka_unit_test(without_memory_it_ends_and_loses_none),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
