@@ -92,7 +92,8 @@ static bool output_known(const char *who, const struct command *c, const char *o
 static bool ask_password(const char *who, const struct command *c, struct global_options *g)
 {
     static char password[256];
-    if (c->no_globals || !g->user || strchr(g->user, ':') || (g->password && g->password[0]) || getenv("TENURE_PASSWORD"))
+    if (c->no_globals || !g->user || strchr(g->user, ':') || (g->password && g->password[0]) ||
+        getenv("TENURE_PASSWORD"))
         return true;
     g->password = password;
     return password_ask(who, g->user, password, sizeof password);

@@ -265,7 +265,8 @@ static int bring(struct stm *s, bytes key, const struct response_op *op)
         return TENURE_EPROTOCOL;
     int rc = entry_of(s, key, &e);
     rc = rc ? rc : set_kv(s, e, &op->range);
-    e->brought = rc == 0;
+    if (rc == 0)
+        e->brought = true;
     return rc;
 }
 

@@ -99,6 +99,31 @@ static int an_enter_in_doubt_is_undone(void *user)
     return verdict(fine);
 }
 
+static int a_delay_runs_out(void *user)
+{
+    (void)user;
+    bool fine;
+    story_begin();
+    story("A opens 10");
+    story("B opens 1000");
+    story("A locks x delay 3000");
+    story("wait 300");
+    fine = held("A");
+    story("B locks x delay 1000");
+    story("wait 300");
+    if (fine) {
+        story("revoke A");
+        story("wait 2000");
+        assert_false(held("B")); /* whatever there was no memory for */
+    }
+    story("wait 8000");
+    fine = fine && held("B");
+    story("B releases x");
+    story("wait 300");
+    story_end();
+    return verdict(fine);
+}
+
 static int two_lead_and_one_looks_on(void *user)
 {
     (void)user;
@@ -140,6 +165,12 @@ static void the_undoing_of_places_survives_the_failure_of_any_allocation(void **
     assert_true(failmalloc_sweep(an_enter_in_doubt_is_undone, NULL) > 20);
 }
 
+static void delays_survive_the_failure_of_any_allocation_M11(void **state)
+{
+    (void)state;
+    assert_true(failmalloc_sweep(a_delay_runs_out, NULL) > 20);
+}
+
 static void elections_survive_the_failure_of_any_allocation(void **state)
 {
     (void)state;
@@ -152,6 +183,7 @@ int main(void)
         cmocka_unit_test(locks_survive_the_failure_of_any_allocation),
         cmocka_unit_test(shared_locks_survive_the_failure_of_any_allocation),
         cmocka_unit_test(the_undoing_of_places_survives_the_failure_of_any_allocation),
+        cmocka_unit_test(delays_survive_the_failure_of_any_allocation_M11),
         cmocka_unit_test(elections_survive_the_failure_of_any_allocation),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
