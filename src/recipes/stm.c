@@ -159,7 +159,7 @@ int stm_find(struct stm *s, bytes key, struct kv *ret)
 
 void stm_read(const struct stm *s, bytes key, struct range_req *ret)
 {
-    *ret = (struct range_req){.range.key = key, .revision = s->base, .serializable = !has_base(s)};
+    *ret = (struct range_req){.range.key = key, .revision = s->broken_newest ? 0 : s->base, .serializable = !has_base(s)};
 }
 
 int stm_note(struct stm *s, bytes key, const struct range_resp *r)
@@ -217,10 +217,10 @@ static bool guard_of(const struct stm *s, const struct stm_entry *e, struct comp
 {
     *ret = (struct compare){.target = COMPARE_MOD, .range.key = e->key, .number = e->kv.mod_revision};
     if (e->read)
-        return s->isolation != STM_READ_COMMITTED;
+        return s->isolation != STM_READ_COMMITTED && !s->broken_unguarded;
     ret->result = COMPARE_LESS;
     ret->number = s->least + 1;
-    return e->write && s->least && s->isolation == STM_SERIALIZABLE_SNAPSHOT;
+    return e->write && s->least && s->isolation == STM_SERIALIZABLE_SNAPSHOT && !s->broken_unfenced;
 }
 
 static struct request_op write_of(const struct stm_entry *e)

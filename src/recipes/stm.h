@@ -37,6 +37,8 @@ struct stm {
     size_t bytes; /* of keys and values */
     tn_rev base;  /* at which the next read is made; 0 = the newest */
     tn_rev least; /* the lowest revision that a read was answered at; 0 = nothing was read */
+    /* tests only: reads are not guarded, unread writes are not, reads are of the newest revision */
+    bool broken_unguarded, broken_unfenced, broken_newest;
 };
 
 void stm_init(struct stm *s, enum stm_isolation isolation);

@@ -510,7 +510,8 @@ void actor_start(struct actor *a)
         actor_start_follow(a);
     if (w->config.jobs)
         jobs_start(a);
-    if (w->config.calm)
+    parts_start(a);
+    if (w->config.calm || w->config.parts)
         a->next_op_at = a->next_lock_at = a->election_start_at = TN_MS_NEVER;
 }
 
@@ -535,6 +536,7 @@ void actor_kill(struct actor *a)
         session_give_up(a->session, &why, w->now);
     values_kill(a);
     share_kill(a);
+    parts_kill(a);
     if (a->jobs)
         jobs_kill(a);
     client_watch_stop(a->client, a->watch, w->now);
@@ -546,6 +548,7 @@ void actor_kill(struct actor *a)
     drain(a);
     share_free(a);
     values_free(a);
+    parts_free(a);
     if (a->jobs)
         jobs_free(a);
     a->lock = lock_free(a->lock);
@@ -598,7 +601,9 @@ void actor_turn(struct actor *a)
         follow_tick(a->follow, w->now);
     if (a->jobs)
         jobs_tick(a);
+    parts_tick(a);
     drain(a);
+    parts_step(a);
     if (a->jobs)
         jobs_step(a);
     if (w->config.share)
@@ -635,7 +640,8 @@ tn_ms actor_next(const struct actor *a)
                            a->watch_restart_at,
                            a->world->config.share ? share_next(a) : TN_MS_NEVER,
                            a->values ? values_next(a) : TN_MS_NEVER,
-                           a->jobs ? jobs_next(a) : TN_MS_NEVER};
+                           a->jobs ? jobs_next(a) : TN_MS_NEVER,
+                           parts_next(a)};
     tn_ms at = TN_MS_NEVER;
     for (size_t i = 0; i < ARRAY_LEN(times); i++)
         if (times[i] < at)
@@ -657,10 +663,11 @@ void actor_finish(struct actor *a)
         share_finish(a);
     if (a->jobs)
         jobs_finish(a);
+    parts_finish(a);
 }
 
 bool actor_idle(const struct actor *a)
 {
     return !a->lock && !a->election && a->ops_running == 0 && share_idle(a) && values_idle(a) &&
-           (!a->jobs || jobs_idle(a));
+           (!a->jobs || jobs_idle(a)) && parts_idle(a);
 }

@@ -90,6 +90,8 @@ void history_add(struct world *w, const struct record *r)
         add_row(w, r);
     if (w->config.jobs && r->kind == RECORD_KV)
         jobs_row(w, r);
+    if (r->kind == RECORD_KV)
+        parts_row(w, r);
     for (int i = 0; i < w->n_actors && r->kind == RECORD_KV && r->tombstone; i++)
         actor_key_deleted(&w->actors[i], r->key);
     for (int q = 0; q < 2 && r->last_of_command; q++)

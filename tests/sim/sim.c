@@ -1,44 +1,65 @@
 /* The simulation from the command line:
  *
  *     sim [--seed N] [--count N] [--length SECONDS] [--trace] [--share] [--jobs] [--calm]
- *         [--broken skip-verify|skip-gate|renew-from-receipt|blind-retry|skip-rule|herd|skip-absent|
- *                   unmarked-put|unguarded-take|unfenced-open]
+ *         [--part memory|lines|keeper] [--broken WHAT (any other word lists what there is)]
  *
  * Runs `count` seeds from `seed` on. Prints a line for each that fails, with the command that replays it, and a summary;
  * exits 1 when any failed (with --broken: when none did, for then the checkers are blind).
  */
 #include <getopt.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "world.h"
 
+#define BROKEN(name, field)                                                                                            \
+    {                                                                                                                  \
+        name, offsetof(struct sim_broken, field)                                                                       \
+    }
+static const struct {
+    const char *name;
+    size_t at;
+} breakages[] = {
+    BROKEN("skip-verify", skip_verify),
+    BROKEN("skip-gate", skip_gate),
+    BROKEN("renew-from-receipt", renew_from_receipt),
+    BROKEN("blind-retry", blind_retry),
+    BROKEN("skip-rule", skip_rule),
+    BROKEN("herd", herd),
+    BROKEN("skip-absent", skip_absent),
+    BROKEN("unmarked-put", unmarked_put),
+    BROKEN("unguarded-take", unguarded_take),
+    BROKEN("unfenced-open", unfenced_open),
+    BROKEN("stm-unguarded", stm_unguarded),
+    BROKEN("stm-unfenced", stm_unfenced),
+    BROKEN("stm-newest", stm_newest),
+    BROKEN("stm-guess", stm_guess),
+    BROKEN("id-guess", id_guess),
+};
+
 static bool set_broken(struct sim_broken *b, const char *name)
 {
-    b->skip_verify = strcmp(name, "skip-verify") == 0;
-    b->skip_gate = strcmp(name, "skip-gate") == 0;
-    b->renew_from_receipt = strcmp(name, "renew-from-receipt") == 0;
-    b->skip_absent = strcmp(name, "skip-absent") == 0;
-    b->blind_retry = strcmp(name, "blind-retry") == 0;
-    b->skip_rule = strcmp(name, "skip-rule") == 0;
-    b->herd = strcmp(name, "herd") == 0;
-    b->unmarked_put = strcmp(name, "unmarked-put") == 0;
-    b->unguarded_take = strcmp(name, "unguarded-take") == 0;
-    b->unfenced_open = strcmp(name, "unfenced-open") == 0;
-    return b->skip_verify || b->skip_gate || b->renew_from_receipt || b->blind_retry || b->skip_rule || b->herd ||
-           b->skip_absent || b->unmarked_put || b->unguarded_take || b->unfenced_open;
+    for (size_t i = 0; i < ARRAY_LEN(breakages); i++)
+        if (strcmp(name, breakages[i].name) == 0)
+            return *(bool *)((char *)b + breakages[i].at) = true;
+    fprintf(stderr, "sim: --broken: expected one of");
+    for (size_t i = 0; i < ARRAY_LEN(breakages); i++)
+        fprintf(stderr, " %s", breakages[i].name);
+    fprintf(stderr, "\n");
+    return false;
 }
 
 int main(int argc, char **argv)
 {
     static const struct option table[] = {{"seed", 1, 0, 's'},  {"count", 1, 0, 'n'},  {"length", 1, 0, 'l'},
                                           {"trace", 0, 0, 't'}, {"broken", 1, 0, 'b'}, {"share", 0, 0, 'S'},
-                                          {"calm", 0, 0, 'c'},  {"jobs", 0, 0, 'j'},   {0, 0, 0, 0}};
+                                          {"calm", 0, 0, 'c'},  {"jobs", 0, 0, 'j'},   {"part", 1, 0, 'p'}, {0, 0, 0, 0}};
     struct sim_config c = {.seed = 1};
     uint64_t count = 1, failures = 0;
     struct sim_result total = {0};
-    const char *broken = NULL;
+    const char *broken = NULL, *part = NULL;
     int o;
     while ((o = getopt_long(argc, argv, "", table, NULL)) != -1)
         switch (o) {
@@ -60,6 +81,14 @@ int main(int argc, char **argv)
         case 'j':
             c.jobs = true;
             break;
+        case 'p':
+            part = optarg;
+            if (part_named(part) < 0) {
+                fprintf(stderr, "sim: --part: expected memory, lines or keeper\n");
+                return 2;
+            }
+            c.parts = 1u << part_named(part);
+            break;
         case 'c':
             c.share = c.calm = true;
             break;
@@ -67,9 +96,6 @@ int main(int argc, char **argv)
             broken = optarg;
             if (set_broken(&c.broken, broken))
                 break;
-            fprintf(stderr,
-                    "sim: --broken: expected skip-verify, skip-gate, renew-from-receipt, blind-retry, skip-rule, "
-                    "herd, skip-absent, unmarked-put, unguarded-take or unfenced-open\n");
             return 2;
         default:
             return 2;
@@ -79,13 +105,13 @@ int main(int argc, char **argv)
         sim_run(&c, &r);
         if (r.failed) {
             failures++;
-            printf("seed %llu %s\n  replay: sim --seed %llu --trace%s%s%s\n", (unsigned long long)c.seed, r.text,
+            printf("seed %llu %s\n  replay: sim --seed %llu --trace%s%s%s%s%s\n", (unsigned long long)c.seed, r.text,
                    (unsigned long long)c.seed,
                    c.calm    ? " --calm"
                    : c.share ? " --share"
                    : c.jobs  ? " --jobs"
                              : "",
-                   broken ? " --broken " : "", broken ? broken : "");
+                   part ? " --part " : "", part ? part : "", broken ? " --broken " : "", broken ? broken : "");
         }
         total.events += r.events;
         total.calls += r.calls;
@@ -95,12 +121,16 @@ int main(int argc, char **argv)
         total.exact += r.exact;
         total.resyncs += r.resyncs;
         total.exact_maybe += r.exact_maybe;
+        for (int l = 0; l < 4; l++)
+            total.anomalies[l] += r.anomalies[l];
     }
     printf("%llu seeds, %llu failed; %llu events, %llu calls, %llu acquisitions, %llu looks, %llu revisions; "
-           "%llu exact, %llu maybe; %llu resyncs\n",
+           "%llu exact, %llu maybe; %llu resyncs; anomalies %llu %llu %llu %llu\n",
            (unsigned long long)count, (unsigned long long)failures, (unsigned long long)total.events,
            (unsigned long long)total.calls, (unsigned long long)total.acquisitions, (unsigned long long)total.looks,
            (unsigned long long)total.revisions, (unsigned long long)total.exact, (unsigned long long)total.exact_maybe,
-           (unsigned long long)total.resyncs);
+           (unsigned long long)total.resyncs, (unsigned long long)total.anomalies[0],
+           (unsigned long long)total.anomalies[1], (unsigned long long)total.anomalies[2],
+           (unsigned long long)total.anomalies[3]);
     return (failures > 0) != (broken != NULL);
 }

@@ -232,6 +232,7 @@ static void tick_sessions(struct world *w)
             election_tick(a->election, w->now);
         if (a->jobs)
             jobs_tick(a);
+        parts_tick(a);
     }
 }
 
@@ -248,6 +249,7 @@ static void step(struct world *w, tn_ms until)
     for (int i = 0; i < w->n_actors; i++)
         actor_turn(&w->actors[i]);
     check_exclusion(w);
+    parts_check(w);
     check_expiry(w);
     if (!w->finishing && w->fault_at <= w->now)
         inject_fault(w);
@@ -312,6 +314,7 @@ static void finish(struct world *w)
         check_herd(w);
     if (!w->result.failed && w->config.jobs)
         check_jobs(w);
+    parts_check_end(w);
     if (!w->result.failed) {
         check_refused(w);
         check_once(w);
@@ -331,6 +334,7 @@ static void tear_down(struct world *w)
     disk_free(&w->disk);
     history_free(&w->history);
     jobs_truth_free(w);
+    parts_end(w);
     while (w->refused) {
         struct op *op = w->refused;
         w->refused = op->next;
@@ -347,6 +351,7 @@ void sim_run(const struct sim_config *config, struct sim_result *ret)
     w->history.revision = 1; /* where an empty store stands */
     w->now = 1000;
     w->fault_at = config->calm ? TN_MS_NEVER : w->now + 1000;
+    parts_begin(w);
     server_start(w);
     w->n_actors = 2 + (int)rng_below(&w->rng, CLIENTS_MAX - 1);
     for (int i = 0; i < w->n_actors; i++) {

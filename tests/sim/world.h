@@ -31,12 +31,15 @@
 #define SHARE_SEM_KEYS "/locks/sem/"
 #define PLACES         2
 
+enum { PART_MEMORY, PART_LINES, PART_KEEPER, PARTS }; /* see part.h */
+
 struct world;
 
 /* Rules that a test breaks on purpose, to show that the checkers find it. */
 struct sim_broken {
     bool guess, skip_verify, skip_gate, renew_from_receipt, blind_retry, skip_rule, herd, skip_absent;
     bool unmarked_put, unguarded_take, unfenced_open;
+    bool stm_unguarded, stm_unfenced, stm_newest, stm_guess, id_guess; /* memory.c */
 };
 
 struct sim_config {
@@ -46,6 +49,7 @@ struct sim_config {
     bool values; /* additions to a counter, too */
     bool share;  /* readers, writers and permits too */
     bool jobs;   /* queues of items and double barriers too */
+    unsigned parts; /* bits of PART_…: those, and nothing else */
     bool calm;   /* nothing fails and nobody gives up: for counting; and only those */
     struct sim_broken broken;
 };
@@ -56,6 +60,7 @@ struct sim_result {
     uint64_t events, calls, acquisitions, revisions, looks;
     uint64_t resyncs;            /* but the first of each watch */
     uint64_t exact, exact_maybe; /* exact transactions that ended, and those of them that nobody answered in time */
+    uint64_t anomalies[4];       /* what a level of transactions does not rule out, where it was seen: see memory.c */
 };
 
 /* Runs one world to its end. */
@@ -247,6 +252,8 @@ struct actor {
 
     struct jobs *jobs;
 
+    void *parts[PARTS];
+
     struct values *values; /* NULL = none: see values.c */
     struct session *share_session;
     bool share_session_ended;
@@ -286,6 +293,22 @@ bool jobs_idle(const struct actor *a);
 void jobs_row(struct world *w, const struct record *r); /* Q1, Q2, B1 */
 void check_jobs(struct world *w);                       /* Q3, C2 */
 void jobs_truth_free(struct world *w);
+
+/* ---- part.c ---- */
+int part_named(const char *name); /* -1 = none */
+void parts_begin(struct world *w);
+void parts_end(struct world *w);
+void parts_start(struct actor *a);
+void parts_tick(struct actor *a);
+void parts_step(struct actor *a);
+tn_ms parts_next(const struct actor *a);
+void parts_finish(struct actor *a);
+bool parts_idle(const struct actor *a);
+void parts_kill(struct actor *a); /* before the client goes */
+void parts_free(struct actor *a);
+void parts_row(struct world *w, const struct record *r);
+void parts_check(struct world *w);
+void parts_check_end(struct world *w);
 
 /* ---- values.c ---- */
 void values_start(struct actor *a);
@@ -327,6 +350,7 @@ struct world {
     tn_rev told;          /* the newest revision that any finished call has shown */
     tn_rev last_token[2]; /* of the lock and of the election */
     struct jobs_truth *jobs_truth;
+    void *part_truths[PARTS];
     int64_t additions, maybe_additions;
     tn_rev last_share[2], last_whole[2]; /* of the shared queues: of all, of those that took the whole */
     uint64_t next_value;
