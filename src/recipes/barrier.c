@@ -6,11 +6,12 @@
 #include <stdlib.h>
 
 #include "recipes/queue.h"
+#include "recipes/recent.h"
 
 struct barrier_errand {
     struct errand errand;
-    bool try_only;
-    char id[17]; /* of this request */
+    bool try_only, broken_unmarked, broken_blind;
+    struct recent request; /* (hold) */
     bytes key, mark, value;
     tn_rev create; /* (wait) of the hold that is waited for; 0 = none seen yet */
     uint8_t data[];
@@ -35,15 +36,25 @@ static void protocol(struct errand *t, tn_ms now)
 
 static void hold_step(struct errand *t, tn_ms now);
 
-/* key, mark: as they stand when the hold was not made by this answer. */
+static bytes value_of(const struct range_resp *r)
+{
+    return r->n_kvs ? r->kvs[0].value : bytes_of(NULL, 0);
+}
+
+/* key, mark: as they stand when the hold was not made by this answer. It may have been by an earlier copy of the request, and
+ * released since. */
 static bool hold_is_settled(struct errand *t, const struct range_resp *key, const struct range_resp *mark, tn_ms now)
 {
     struct barrier_errand *b = barrier_of(t);
-    if (mark->n_kvs && bytes_equal(mark->kvs[0].value, bytes_str(b->id)))
-        errand_end(t, 0, NULL, now); /* by an earlier copy of the request */
-    else if (key->n_kvs)
+    if (recent_done(&b->request, value_of(mark))) {
+        errand_end(t, 0, NULL, now);
+    } else if (!recent_covers(&b->request, value_of(mark))) {
+        t->maybe = true;
+        errand_fail(t, now, TENURE_EUNAVAILABLE, "others have held the barrier too often since for it to be known");
+    } else if (key->n_kvs) {
         errand_fail(t, now, TENURE_EEXISTS, "the barrier '%.*s' is held already",
                     (int)(b->key.len < 150 ? b->key.len : 150), (const char *)b->key.data);
+    }
     return t->over;
 }
 
@@ -58,16 +69,18 @@ static void on_held(struct errand *t, const struct client_result *r, tn_ms now)
         hold_step(t, now);
 }
 
-static void hold(struct errand *t, tn_rev mark, tn_ms now)
+static void hold(struct errand *t, const struct range_resp *mark, tn_ms now)
 {
     struct barrier_errand *b = barrier_of(t);
     struct errand_request q;
+    char moved[RECENT_VALUE_MAX];
     struct range_req key = {.range.key = b->key, .keys_only = true}, marked = {.range.key = b->mark};
     request_begin(&q);
     request_if(&q, key_only(b->key), COMPARE_CREATE, COMPARE_EQUAL, 0);
-    request_if(&q, key_only(b->mark), COMPARE_MOD, COMPARE_EQUAL, mark);
+    if (!b->broken_unmarked)
+        request_if(&q, key_only(b->mark), COMPARE_MOD, COMPARE_EQUAL, errand_mod_of(mark));
     request_then_put(&q, b->key, b->value, 0);
-    request_then_put(&q, b->mark, bytes_str(b->id), 0);
+    request_then_put(&q, b->mark, recent_send(&b->request, value_of(mark), moved), 0);
     request_else_get(&q, &key);
     request_else_get(&q, &marked);
     errand_txn(t, &q.req, true, on_held, now);
@@ -79,7 +92,7 @@ static void on_hold_looked(struct errand *t, const struct client_result *r, tn_m
     if (!errand_range_at(r->txn, 0, &key) || !errand_range_at(r->txn, 1, &mark))
         protocol(t, now);
     else if (!hold_is_settled(t, key, mark, now))
-        hold(t, errand_mod_of(mark), now);
+        hold(t, mark, now);
 }
 
 static void hold_step(struct errand *t, tn_ms now)
@@ -134,7 +147,7 @@ static void on_wait_looked(struct errand *t, const struct client_result *r, tn_m
 {
     struct barrier_errand *b = barrier_of(t);
     tn_rev create = r->range->n_kvs ? r->range->kvs[0].create_revision : 0;
-    if (create == 0 || (b->create && create > b->create)) {
+    if (create == 0 || b->broken_blind || (b->create && create > b->create)) {
         errand_end(t, 0, NULL, now);
     } else if (b->try_only) {
         errand_fail(t, now, TENURE_EBUSY, "the barrier is held");
@@ -153,7 +166,7 @@ static void wait_step(struct errand *t, tn_ms now)
 static void on_wait_events(struct errand *t, const struct client_watch_events *e, tn_ms now)
 {
     for (size_t i = 0; i < e->n_events; i++)
-        if (e->events[i].type == EVENT_DELETE)
+        if (e->events[i].type == EVENT_DELETE || barrier_of(t)->broken_blind)
             errand_end(t, 0, NULL, now);
 }
 
@@ -177,6 +190,8 @@ static void lay_out(struct barrier_errand *b, const char *prefix, const struct b
     if (o->value.len)
         memcpy(at, o->value.data, o->value.len);
     b->try_only = o->try_only;
+    b->broken_unmarked = o->broken_unmarked;
+    b->broken_blind = o->broken_blind;
 }
 
 static struct errand *barrier_new(struct client *c, const struct errand_type *type, const struct barrier_options *o,
@@ -194,7 +209,7 @@ static struct errand *barrier_new(struct client *c, const struct errand_type *ty
         return NULL;
     }
     errand_init(&b->errand, type, c, o->until, done, user);
-    snprintf(b->id, sizeof b->id, "%016" PRIx64, client_random(c));
+    snprintf(b->request.id, sizeof b->request.id, "%016" PRIx64, client_random(c));
     lay_out(b, prefix, o);
     return &b->errand;
 }

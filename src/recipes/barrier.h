@@ -2,8 +2,8 @@
  * `<prefix>b`; who holds creates it, who releases deletes it, who waits watches it alone.
  *
  * A hold is told once and done once: with the key a mark is written, `<prefix without slash>.marks/b`, whose value names the
- * request and whose mod_revision is its guard. So a copy of a request whose answer was lost does nothing, even when somebody
- * has released the barrier in between, and its sender learns that it held. The mark stays: one small key a name.
+ * newest requests (recent.h) and whose mod_revision is the guard. So a copy of a request whose answer was lost does nothing, even when others
+ * have released the barrier and held it in between, and its sender learns that it held. The mark stays: one small key a name.
  *
  * Pure; thread: the client's.
  */
@@ -19,6 +19,8 @@ struct barrier_options {
     bytes value;   /* (hold) who holds, for a person */
     bool try_only; /* (wait) TENURE_EBUSY instead of waiting */
     tn_ms until;
+    bool broken_unmarked; /* tests only: (hold) without its mark */
+    bool broken_blind;    /* tests only: (wait) passes without looking again */
 };
 
 /* Each makes an errand that has not begun. What it is given is copied. NULL: TENURE_EINVALID, TENURE_ENOMEM in err.

@@ -56,6 +56,7 @@ struct item_take {
     int64_t deliveries_max; /* WORK; 0 = none */
     bytes value;            /* WORK: who, for a person */
     bool broken_unguarded;  /* tests only: takes what it has seen without a guard */
+    bool broken_early;      /* tests only: takes what is not due */
 };
 struct errand *item_take(const struct item_env *env, const struct item_take *o, tn_ms until, errand_done done,
                          void *user, struct tenure_error *err) MUST_USE;

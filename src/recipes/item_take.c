@@ -330,11 +330,11 @@ static void add_work(const struct take_errand *k, struct errand_request *q, char
     request_then_get(q, &get);
 }
 
-/* Nobody of a lower number has come meanwhile. */
-static void guard_priority(const struct take_errand *k, struct errand_request *q)
+/* Nobody of a lower number, or who is due before, has come meanwhile. */
+static void guard_order(const struct take_errand *k, struct errand_request *q)
 {
-    struct key_range lower = {k->keys->all.key, buf_bytes(&k->group)};
-    if (k->group.len && bytes_compare(lower.key, lower.range_end) < 0)
+    struct key_range lower = {k->keys->all.key, buf_bytes(k->keys->kind == ITEM_PRIORITY ? &k->group : &k->key)};
+    if (lower.range_end.len && bytes_compare(lower.key, lower.range_end) < 0)
         request_if(q, lower, COMPARE_CREATE, COMPARE_EQUAL, 0);
 }
 
@@ -346,8 +346,8 @@ static int start_claim(struct errand *t, char *out, tn_ms now, struct tenure_err
     request_begin(&q);
     if (!k->o.broken_unguarded)
         request_if(&q, key_only(buf_bytes(&k->key)), COMPARE_MOD, COMPARE_EQUAL, k->mod);
-    if (k->keys->kind == ITEM_PRIORITY)
-        guard_priority(k, &q);
+    if (k->keys->kind == ITEM_PRIORITY || k->keys->kind == ITEM_DELAY)
+        guard_order(k, &q);
     request_then_delete(&q, key_only(buf_bytes(&k->key)));
     if (k->keys->kind == ITEM_WORK)
         add_work(k, &q, out);
@@ -456,7 +456,7 @@ static void consider_plain(struct errand *t, const struct range_resp *first, tn_
     int64_t due_ms = item_read(k->keys, k->keys->all, kv->key).due_ms;
     if (k->keys->kind == ITEM_PRIORITY)
         look_in_group(t, kv->key, now);
-    else if (due_ms > k->wall(k->wall_user) && !k->o.peek)
+    else if (due_ms > k->wall(k->wall_user) && !k->o.peek && !k->o.broken_early)
         nothing(t, due_ms, now);
     else
         choose(t, k->keys->all, kv, now);

@@ -7,16 +7,18 @@
 #include <stdlib.h>
 
 #include "recipes/queue.h"
+#include "recipes/recent.h"
 
 enum { ID_MAX = 256 };
 
 struct latch_errand {
     struct errand errand;
-    bool try_only;
+    bool try_only, broken_uncounted, broken_blind;
     int64_t n;
     struct latch_state state;
-    tn_rev first_create; /* (reset) of the count when it was first seen; 0 = not seen yet */
-    bytes dir, dir_end, own, count, open, value;
+    struct recent request; /* (arrive) */
+    tn_rev first_create;   /* (reset) of the count when it was first seen; 0 = not seen yet */
+    bytes dir, dir_end, own, count, open, mark, value;
     uint8_t data[];
 };
 
@@ -93,21 +95,31 @@ static void look(struct errand *t, errand_answer answer, tn_ms now)
 
 static void on_arrived(struct errand *t, const struct client_result *r, tn_ms now);
 
-static void arrive(struct errand *t, tn_rev count, tn_ms now)
+static bytes value_of(const struct range_resp *r)
+{
+    return r->n_kvs ? r->kvs[0].value : bytes_of(NULL, 0);
+}
+
+static void arrive(struct errand *t, tn_rev count, const struct range_resp *mark, tn_ms now)
 {
     struct latch_errand *l = latch_of(t);
     struct errand_request q;
-    char text[48], n[24];
+    struct range_req marked = {.range.key = l->mark};
+    char text[48], n[24], moved[RECENT_VALUE_MAX];
     snprintf(text, sizeof text, "%" PRId64 "/%" PRId64, l->state.arrived + 1, l->n);
     snprintf(n, sizeof n, "%" PRId64, l->n);
     request_begin(&q);
     request_if(&q, key_only(l->own), COMPARE_CREATE, COMPARE_EQUAL, 0);
-    request_if(&q, key_only(l->count), COMPARE_MOD, COMPARE_EQUAL, count);
+    if (!l->broken_uncounted)
+        request_if(&q, key_only(l->count), COMPARE_MOD, COMPARE_EQUAL, count);
+    request_if(&q, key_only(l->mark), COMPARE_MOD, COMPARE_EQUAL, errand_mod_of(mark));
     request_then_put(&q, l->own, l->value, 0);
     request_then_put(&q, l->count, bytes_str(text), 0);
     if (l->state.arrived + 1 >= l->n)
         request_then_put(&q, l->open, bytes_str(n), 0);
+    request_then_put(&q, l->mark, recent_send(&l->request, value_of(mark), moved), 0);
     add_reads(l, &q, request_else_get);
+    request_else_get(&q, &marked);
     errand_txn(t, &q.req, true, on_arrived, now);
 }
 
@@ -115,16 +127,26 @@ static void arrive(struct errand *t, tn_rev count, tn_ms now)
 static void go_on(struct errand *t, const struct txn_resp *r, tn_ms now)
 {
     struct latch_errand *l = latch_of(t);
-    const struct range_resp *count, *own;
+    const struct range_resp *count, *own, *mark;
+    if (!errand_range_at(r, 3, &mark)) {
+        errand_fail(t, now, TENURE_EPROTOCOL, "the answer to a request about a latch is not one");
+        return;
+    }
     if (!read_state(t, r, 0, &count, &own, now))
         return;
-    if (count->n_kvs && l->state.n != l->n)
+    if (recent_done(&l->request, value_of(mark))) {
+        errand_end(t, 0, NULL, now); /* by an earlier copy of the request, perhaps before a reset */
+    } else if (!recent_covers(&l->request, value_of(mark))) {
+        t->maybe = true;
+        errand_fail(t, now, TENURE_EUNAVAILABLE, "too many have arrived since for it to be known");
+    } else if (count->n_kvs && l->state.n != l->n) {
         errand_fail(t, now, TENURE_ECONFLICT, "the latch opens at %" PRId64 " arrivals, not at %" PRId64, l->state.n,
                     l->n);
-    else if (own->n_kvs || l->state.open)
+    } else if (own->n_kvs || l->state.open) {
         errand_end(t, 0, NULL, now);
-    else
-        arrive(t, errand_mod_of(count), now);
+    } else {
+        arrive(t, errand_mod_of(count), mark, now);
+    }
 }
 
 static void on_arrived(struct errand *t, const struct client_result *r, tn_ms now)
@@ -147,7 +169,12 @@ static void on_arrive_looked(struct errand *t, const struct client_result *r, tn
 
 static void arrive_step(struct errand *t, tn_ms now)
 {
-    look(t, on_arrive_looked, now);
+    struct errand_request q;
+    struct range_req mark = {.range.key = latch_of(t)->mark};
+    request_begin(&q);
+    add_reads(latch_of(t), &q, request_then_get);
+    request_then_get(&q, &mark);
+    errand_txn(t, &q.req, false, on_arrive_looked, now);
 }
 
 /* ---- look, wait ---- */
@@ -170,7 +197,7 @@ static void on_wait_looked(struct errand *t, const struct client_result *r, tn_m
     const struct range_resp *count;
     if (!read_state(t, r->txn, 0, &count, NULL, now))
         return;
-    if (l->state.open)
+    if (l->state.open || l->broken_blind)
         errand_end(t, 0, NULL, now);
     else if (l->try_only)
         errand_fail(t, now, TENURE_EBUSY, "%" PRId64 " of %" PRId64 " have arrived", l->state.arrived, l->state.n);
@@ -241,6 +268,11 @@ static void lay_out(struct latch_errand *l, const char *prefix, const struct lat
     l->open = errand_place(&at, prefix, o->name, "/open");
     l->own = errand_place(&at, prefix, o->name, "/arrivals/");
     l->own.len += errand_place(&at, id, "", "").len;
+    l->mark = bytes_of(at, errand_bare_prefix(prefix));
+    if (l->mark.len)
+        memcpy(at, prefix, l->mark.len);
+    at += l->mark.len;
+    l->mark.len += errand_place(&at, ".marks/", o->name, "").len;
     l->value = bytes_of(at, o->value.len);
     if (o->value.len)
         memcpy(at, o->value.data, o->value.len);
@@ -248,6 +280,8 @@ static void lay_out(struct latch_errand *l, const char *prefix, const struct lat
     l->dir_end = bytes_of(at, bytes_prefix_end(l->dir, at));
     l->n = o->n;
     l->try_only = o->try_only;
+    l->broken_uncounted = o->broken_uncounted;
+    l->broken_blind = o->broken_blind;
 }
 
 static int check(const struct errand_type *type, const char *prefix, const struct latch_options *o,
@@ -271,13 +305,15 @@ static struct errand *latch_new(struct client *c, const struct errand_type *type
     if (check(type, prefix, o, err))
         return NULL;
     size_t dir_len = strlen(prefix) + strlen(o->name) + 1;
-    struct latch_errand *l = calloc(1, sizeof *l + 5 * dir_len + sizeof "count/open/arrivals/" + ID_MAX + o->value.len);
+    struct latch_errand *l =
+        calloc(1, sizeof *l + 6 * dir_len + sizeof "count/open/arrivals/.marks/" + ID_MAX + o->value.len);
     if (!l) {
         error_set(err, TENURE_ENOMEM, "latch: out of memory");
         return NULL;
     }
     errand_init(&l->errand, type, c, o->until, done, user);
     snprintf(drawn, sizeof drawn, "%016" PRIx64, client_random(c));
+    snprintf(l->request.id, sizeof l->request.id, "%016" PRIx64, client_random(c));
     lay_out(l, prefix, o, o->id ? o->id : drawn);
     return &l->errand;
 }

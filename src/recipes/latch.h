@@ -3,6 +3,9 @@
  * once it is open. An arrival is one transaction, which opens the latch when it is the last; who waits watches `open`
  * alone, so an arrival wakes nobody but the last, which wakes all.
  *
+ * An arrival is done once: it moves a mark, `<prefix without slash>.marks/<name>`, whose value names the newest requests (recent.h)
+ * and which no reset takes away. So a copy of a request whose answer was lost does not count in the next round.
+ *
  * Pure; thread: the client's.
  */
 #ifndef RECIPES_LATCH_H
@@ -18,6 +21,8 @@ struct latch_options {
     bytes value;    /* (arrive) who, for a person */
     bool try_only;  /* (wait) TENURE_EBUSY instead of waiting */
     tn_ms until;
+    bool broken_uncounted; /* tests only: (arrive) the count is not guarded */
+    bool broken_blind;     /* tests only: (wait) passes without looking */
 };
 
 struct latch_state {

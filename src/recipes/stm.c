@@ -159,7 +159,8 @@ int stm_find(struct stm *s, bytes key, struct kv *ret)
 
 void stm_read(const struct stm *s, bytes key, struct range_req *ret)
 {
-    *ret = (struct range_req){.range.key = key, .revision = s->broken_newest ? 0 : s->base, .serializable = !has_base(s)};
+    *ret =
+        (struct range_req){.range.key = key, .revision = s->broken_newest ? 0 : s->base, .serializable = !has_base(s)};
 }
 
 int stm_note(struct stm *s, bytes key, const struct range_resp *r)

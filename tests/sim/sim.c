@@ -37,6 +37,14 @@ static const struct {
     BROKEN("stm-newest", stm_newest),
     BROKEN("stm-guess", stm_guess),
     BROKEN("id-guess", id_guess),
+    BROKEN("early-take", early_take),
+    BROKEN("unmarked-hold", unmarked_hold),
+    BROKEN("blind-pass", blind_pass),
+    BROKEN("uncounted-arrival", uncounted_arrival),
+    BROKEN("unguarded-presence", unguarded_presence),
+    BROKEN("unhealed", unhealed),
+    BROKEN("unguarded-claim", unguarded_claim),
+    BROKEN("lost-claim", lost_claim),
 };
 
 static bool set_broken(struct sim_broken *b, const char *name)
@@ -53,9 +61,9 @@ static bool set_broken(struct sim_broken *b, const char *name)
 
 int main(int argc, char **argv)
 {
-    static const struct option table[] = {{"seed", 1, 0, 's'},  {"count", 1, 0, 'n'},  {"length", 1, 0, 'l'},
-                                          {"trace", 0, 0, 't'}, {"broken", 1, 0, 'b'}, {"share", 0, 0, 'S'},
-                                          {"calm", 0, 0, 'c'},  {"jobs", 0, 0, 'j'},   {"part", 1, 0, 'p'}, {0, 0, 0, 0}};
+    static const struct option table[] = {
+        {"seed", 1, 0, 's'},  {"count", 1, 0, 'n'}, {"length", 1, 0, 'l'}, {"trace", 0, 0, 't'}, {"broken", 1, 0, 'b'},
+        {"share", 0, 0, 'S'}, {"calm", 0, 0, 'c'},  {"jobs", 0, 0, 'j'},   {"part", 1, 0, 'p'},  {0, 0, 0, 0}};
     struct sim_config c = {.seed = 1};
     uint64_t count = 1, failures = 0;
     struct sim_result total = {0};

@@ -84,6 +84,42 @@ static void all_seeds_hold_with_queues_and_barriers(void **state)
     assert_true(had > 10 * (seeds() / 8));
 }
 
+/* Runs `most` seeds of that part, and adds up what they saw. */
+static struct sim_result hold_in(int part, uint64_t most)
+{
+    struct sim_result total = {0};
+    for (uint64_t seed = 1; seed <= most; seed++) {
+        struct sim_config c = {.seed = seed, .parts = 1u << part};
+        struct sim_result r;
+        sim_run(&c, &r);
+        if (r.failed)
+            fail_msg("seed %llu (part %d) %s", (unsigned long long)seed, part, r.text);
+        total.calls += r.calls;
+        total.acquisitions += r.acquisitions;
+        for (int i = 0; i < 4; i++)
+            total.anomalies[i] += r.anomalies[i];
+    }
+    return total;
+}
+
+/* Each level keeps what it promises; what it does not promise was seen to happen. */
+static void all_seeds_hold_with_transactions_in_memory(void **state)
+{
+    (void)state;
+    struct sim_result total = hold_in(PART_MEMORY, seeds() / 4);
+    assert_true(total.acquisitions > 50 * (seeds() / 4));
+    assert_int_equal(total.anomalies[0], 0);
+    for (int level = 1; level < 4; level++)
+        assert_true(total.anomalies[level] > 0);
+}
+
+static void all_seeds_hold_with_priorities_delays_barriers_and_latches(void **state)
+{
+    (void)state;
+    struct sim_result total = hold_in(PART_LINES, seeds() / 4);
+    assert_true(total.acquisitions > 50 * (seeds() / 4));
+}
+
 /* Where nothing fails it can be counted what a release costs (M8). */
 static void nobody_looks_again_without_need(void **state)
 {
@@ -221,6 +257,41 @@ static void a_herd_is_found(void **state)
     must_find_in((struct sim_config){.share = true, .calm = true, .broken.herd = true}, 20, invariants);
 }
 
+struct breakage {
+    int part;
+    struct sim_broken broken;
+    uint64_t most;
+    const char *invariants[3];
+};
+
+static void find_all(const struct breakage *b, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        must_find_in((struct sim_config){.parts = 1u << b[i].part, .broken = b[i].broken}, b[i].most, b[i].invariants);
+}
+
+static void each_promise_of_transactions_and_ids_is_looked_after(void **state)
+{
+    static const struct breakage all[] = {
+        {PART_MEMORY, {.stm_unguarded = true}, 20, {"S2:"}}, {PART_MEMORY, {.stm_newest = true}, 20, {"S3:"}},
+        {PART_MEMORY, {.stm_unfenced = true}, 20, {"S4:"}},  {PART_MEMORY, {.stm_guess = true}, 20, {"S1:"}},
+        {PART_MEMORY, {.id_guess = true}, 20, {"I1:"}},
+    };
+    (void)state;
+    find_all(all, ARRAY_LEN(all));
+}
+
+static void each_promise_of_these_queues_barriers_and_latches_is_looked_after(void **state)
+{
+    static const struct breakage all[] = {
+        {PART_LINES, {.unmarked_put = true}, 20, {"Q1:"}},      {PART_LINES, {.unguarded_take = true}, 20, {"Q2:"}},
+        {PART_LINES, {.early_take = true}, 20, {"Q4:"}},        {PART_LINES, {.unmarked_hold = true}, 50, {"B3:"}},
+        {PART_LINES, {.blind_pass = true}, 20, {"B3:", "B4:"}}, {PART_LINES, {.uncounted_arrival = true}, 20, {"B4:"}},
+    };
+    (void)state;
+    find_all(all, ARRAY_LEN(all));
+}
+
 static void not_telling_what_is_gone_is_found(void **state)
 {
     static const char *const invariants[] = {"W16:", NULL};
@@ -249,6 +320,10 @@ int main(void)
         cmocka_unit_test(all_seeds_hold_with_shared_queues),
         cmocka_unit_test(not_telling_what_is_gone_is_found),
         cmocka_unit_test(all_seeds_hold_with_queues_and_barriers),
+        cmocka_unit_test(each_promise_of_transactions_and_ids_is_looked_after),
+        cmocka_unit_test(each_promise_of_these_queues_barriers_and_latches_is_looked_after),
+        cmocka_unit_test(all_seeds_hold_with_transactions_in_memory),
+        cmocka_unit_test(all_seeds_hold_with_priorities_delays_barriers_and_latches),
         cmocka_unit_test(all_seeds_hold),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -40,17 +40,19 @@ struct sim_broken {
     bool guess, skip_verify, skip_gate, renew_from_receipt, blind_retry, skip_rule, herd, skip_absent;
     bool unmarked_put, unguarded_take, unfenced_open;
     bool stm_unguarded, stm_unfenced, stm_newest, stm_guess, id_guess; /* memory.c */
+    bool early_take, unmarked_hold, blind_pass, uncounted_arrival;     /* lines.c */
+    bool unguarded_presence, unhealed, unguarded_claim, lost_claim;    /* keeper.c */
 };
 
 struct sim_config {
     uint64_t seed;
     tn_ms length_ms; /* of the part with faults; 0 = 30 s */
     bool trace;
-    bool values; /* additions to a counter, too */
-    bool share;  /* readers, writers and permits too */
-    bool jobs;   /* queues of items and double barriers too */
+    bool values;    /* additions to a counter, too */
+    bool share;     /* readers, writers and permits too */
+    bool jobs;      /* queues of items and double barriers too */
     unsigned parts; /* bits of PART_…: those, and nothing else */
-    bool calm;   /* nothing fails and nobody gives up: for counting; and only those */
+    bool calm;      /* nothing fails and nobody gives up: for counting; and only those */
     struct sim_broken broken;
 };
 

@@ -289,6 +289,60 @@ static void a_hold_whose_answer_is_lost_is_done_once(void **state)
         }
 }
 
+/* The key is there, and whoever put it has not heard so: then it is cut off until others have come and gone. */
+static void lose_the_answer(struct asker *k, const char *key)
+{
+    struct plan plan = {.nth = 1, .fault = FAKE_LOSE_REPLY};
+    fake_set_judge(judge, &plan);
+    for (int ms = 0; ms < 100 && creates(key) == 0; ms++)
+        fake_run(1);
+    fake_set_judge(NULL, NULL);
+    assert_true(creates(key) > 0);
+    assert_int_equal(k->ended, 0);
+    fake_cut(k->c, true);
+}
+
+static void a_hold_that_others_followed_is_not_done_again(void **state)
+{
+    (void)state;
+    hold(a, "x");
+    lose_the_answer(a, "/barriers/x");
+    release(b, "x");
+    ends(b, 0);
+    for (int i = 0; i < 3; i++) {
+        hold(b, "x");
+        ends(b, 0);
+        release(b, "x");
+        ends(b, 0);
+    }
+    fake_cut(a->c, false);
+    fake_run(4000);
+    assert_int_equal(a->ended, 1);
+    assert_int_equal(a->code, 0);
+    assert_int_equal(creates("/barriers/x"), 0);
+}
+
+static void a_hold_that_too_many_others_followed_may_have_been_done(void **state)
+{
+    (void)state;
+    hold(a, "x");
+    lose_the_answer(a, "/barriers/x");
+    release(b, "x");
+    ends(b, 0);
+    for (int i = 0; i < 16; i++) {
+        hold(b, "x");
+        ends(b, 0);
+        release(b, "x");
+        ends(b, 0);
+    }
+    fake_cut(a->c, false);
+    fake_run(4000);
+    assert_int_equal(a->ended, 1);
+    assert_int_not_equal(a->code, 0);
+    assert_int_equal(a->applied, TENURE_APPLIED_MAYBE);
+    assert_int_equal(creates("/barriers/x"), 0);
+}
+
 static void a_release_whose_answer_is_lost_does_not_end_the_next_hold(void **state)
 {
     (void)state;
@@ -452,13 +506,33 @@ static void a_reset_closes_it(void **state)
     ends(a, 0);
     start(b, latch_reset(b->c, &o, on_done, b, NULL));
     ends(b, 0);
-    assert_int_equal(fake_keys(), 0);
+    assert_int_equal(fake_keys(), 1); /* its mark */
     start(b, latch_reset(b->c, &o, on_done, b, NULL));
     ends(b, 0);
     start(b, latch_look(b->c, &o, on_done, b, NULL));
     ends(b, 0);
     assert_false(b->state.open);
     assert_int_equal(b->state.arrived, 0);
+}
+
+/* Its answer is lost; then the latch is reset, and others arrive. */
+static void an_arrival_does_not_count_again_behind_a_reset(void **state)
+{
+    (void)state;
+    struct latch_options o = {.name = "l", .until = fake_now() + 50000};
+    arrive(a, NULL, 3);
+    lose_the_answer(a, "/latches/l/count");
+    start(b, latch_reset(b->c, &o, on_done, b, NULL));
+    ends(b, 0);
+    arrive(b, NULL, 3);
+    ends(b, 0);
+    fake_cut(a->c, false);
+    fake_run(4000);
+    assert_int_equal(a->ended, 1);
+    assert_int_equal(a->code, 0);
+    start(b, latch_look(b->c, &o, on_done, b, NULL));
+    ends(b, 0);
+    assert_int_equal(b->state.arrived, 1);
 }
 
 /* ---- double barriers ---- */
@@ -815,6 +889,8 @@ int main(void)
         TEST(a_release_in_a_compacted_past_is_noticed),
         TEST(a_wait_goes_on_after_too_many_events),
         TEST(a_hold_whose_answer_is_lost_is_done_once),
+        TEST(a_hold_that_others_followed_is_not_done_again),
+        TEST(a_hold_that_too_many_others_followed_may_have_been_done),
         TEST(a_release_whose_answer_is_lost_does_not_end_the_next_hold),
         TEST(a_hold_that_is_denied_or_has_a_strange_answer_ends),
         TEST(a_hold_that_nobody_answers_may_have_been_done),
@@ -825,6 +901,7 @@ int main(void)
         TEST(arrivals_at_once_are_all_counted),
         TEST(an_arrival_whose_answer_is_lost_counts_once),
         TEST(a_reset_closes_it),
+        TEST(an_arrival_does_not_count_again_behind_a_reset),
         TEST(all_enter_together_and_leave_together),
         TEST(one_participant_is_enough_for_one),
         TEST(one_too_many_is_refused),

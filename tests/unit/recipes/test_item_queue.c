@@ -461,6 +461,29 @@ static void a_more_urgent_item_is_not_passed_over(void **state)
     }
 }
 
+static void what_is_due_before_is_not_passed_over(void **state)
+{
+    (void)state;
+    for (int ms = 0; ms < 10; ms++) {
+        struct item_put late = {.value = bytes_str("late"), .due_ms = wall(NULL) - 10};
+        char key[64];
+        put_with(a, &late);
+        ends(a, 0);
+        try_take(b);
+        fake_run(ms);
+        bool was_taken = keys_under("/queues/q/") == 0;
+        snprintf(key, sizeof key, "/queues/q/%016lld/x", (long long)wall(NULL) - 5000);
+        fake_put(key, "soon", 0);
+        fake_run(100);
+        assert_int_equal(b->code, 0);
+        assert_string_equal(b->value, was_taken ? "late" : "soon");
+        try_take(b);
+        fake_run(100);
+        assert_int_equal(b->code, 0);
+        assert_int_equal(keys_under("/queues/q/"), 0);
+    }
+}
+
 static void an_item_is_not_given_out_before_it_is_due(void **state)
 {
     (void)state;
@@ -1039,6 +1062,7 @@ int main(void)
         FIFO(a_take_that_waits_outlives_its_marks),
         PRIORITY(the_lowest_number_comes_first_and_the_oldest_of_it),
         PRIORITY(a_more_urgent_item_is_not_passed_over),
+        DELAY(what_is_due_before_is_not_passed_over),
         DELAY(an_item_is_not_given_out_before_it_is_due),
         WORK(work_is_gone_when_it_is_acknowledged),
         WORK(work_of_one_who_dies_is_given_to_the_next),
