@@ -65,6 +65,7 @@ static struct errand *begin_barrier(struct barrier_call *k, bytes value, struct 
 static struct errand *begin_latch(struct barrier_call *k, bytes value, struct tenure_error *err)
 {
     struct latch_options o = {.prefix = k->o.prefix,
+                              .root_len = k->root_len,
                               .name = k->name,
                               .id = k->who,
                               .n = k->n,

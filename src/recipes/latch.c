@@ -268,7 +268,7 @@ static void lay_out(struct latch_errand *l, const char *prefix, const struct lat
     l->open = errand_place(&at, prefix, o->name, "/open");
     l->own = errand_place(&at, prefix, o->name, "/arrivals/");
     l->own.len += errand_place(&at, id, "", "").len;
-    l->mark = bytes_of(at, errand_bare_prefix(prefix));
+    l->mark = bytes_of(at, errand_bare_prefix(prefix, o->root_len));
     if (l->mark.len)
         memcpy(at, prefix, l->mark.len);
     at += l->mark.len;

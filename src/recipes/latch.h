@@ -15,6 +15,7 @@
 
 struct latch_options {
     const char *prefix; /* NULL = "/latches/" */
+    size_t root_len;    /* of the prefix: what no key leaves */
     const char *name;
     const char *id; /* (arrive) who arrives: counted once, however often; NULL = one is drawn */
     int64_t n;      /* (arrive) how many open it; the same for all (TENURE_ECONFLICT) */
