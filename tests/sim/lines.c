@@ -2,9 +2,8 @@
  * one at the latch at a time. Checked against the rows that are durable, as they come:
  *
  *   Q1  an item is put once
- *   Q2  what is taken is the first of its queue, and is told to one taker
+ *   Q2  what is taken is the first of its queue, is told to one taker, and is not taken before it is due by that one's clock
  *   Q3  none is lost, but for takes that were cut off
- *   Q4  nothing is taken before it is due by the taker's clock
  *   B3  a hold holds once, and only where nobody else's does; who waits passes when it is not held, or was not for a moment
  *   B4  as many are counted as have arrived; the latch opens with the last of them, and who waits passes when it is open */
 #include <stdio.h>
@@ -224,7 +223,7 @@ static void take_ended(struct slot *s, struct errand *t, int code, const struct 
     if (++i->had > 1)
         world_fail(w, "Q2: item %llu was told to two takers", (unsigned long long)number);
     if (i->queue == 1 && i->rank > sim_wall(s->lines->actor))
-        world_fail(w, "Q4: item %llu was taken %lld ms before it was due", (unsigned long long)number,
+        world_fail(w, "Q2: item %llu was taken %lld ms before it was due", (unsigned long long)number,
                    (long long)(i->rank - sim_wall(s->lines->actor)));
 }
 

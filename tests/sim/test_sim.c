@@ -285,7 +285,7 @@ static void each_promise_of_these_queues_barriers_and_latches_is_looked_after(vo
 {
     static const struct breakage all[] = {
         {PART_LINES, {.unmarked_put = true}, 20, {"Q1:"}},      {PART_LINES, {.unguarded_take = true}, 20, {"Q2:"}},
-        {PART_LINES, {.early_take = true}, 20, {"Q4:"}},        {PART_LINES, {.unmarked_hold = true}, 50, {"B3:"}},
+        {PART_LINES, {.early_take = true}, 20, {"Q2:"}},        {PART_LINES, {.unmarked_hold = true}, 50, {"B3:"}},
         {PART_LINES, {.blind_pass = true}, 20, {"B3:", "B4:"}}, {PART_LINES, {.uncounted_arrival = true}, 20, {"B4:"}},
     };
     (void)state;
