@@ -57,6 +57,23 @@ static inline char *get(tenure_client *c, const char *key)
     return value;
 }
 
+/* Nearly what a server takes in one request (1.5 MiB): a key, its marks and the words around it have room beside it. */
+enum { LARGEST_VALUE = 1536 * 1024 - 2048 };
+/* Bytes that differ from place to place, malloc'd; which begins them. */
+static inline struct tenure_bytes large_value(char which, size_t len)
+{
+    char *data = malloc(len);
+    assert_non_null(data);
+    for (size_t i = 0; i < len; i++)
+        data[i] = (char)(i * 31 + i / 251);
+    data[0] = which;
+    return (struct tenure_bytes){data, len};
+}
+static inline bool is_same(struct tenure_bytes a, struct tenure_bytes b)
+{
+    return a.len == b.len && memcmp(a.data, b.data, a.len) == 0;
+}
+
 static inline bool is_set(void *flag)
 {
     return atomic_load((atomic_int *)flag) != 0;

@@ -473,6 +473,38 @@ static void who_may_not_write_there_is_told_which_key_and_names_other_marks(void
     server_free(s);
 }
 
+static void the_largest_values_go_through_and_larger_ones_are_refused(void **state)
+{
+    tenure_client *c = open_on(*state);
+    struct tenure_error err = {0};
+    struct tenure_bytes value = large_value('q', LARGEST_VALUE), larger = large_value('Q', 1536 * 1024 + 1);
+    for (int kind = TENURE_QUEUE_FIFO; kind <= TENURE_QUEUE_WORK; kind++) {
+        char name[32];
+        snprintf(name, sizeof name, "large%d", kind);
+        struct tenure_queue_options o = {
+            .size = sizeof o, .kind = (enum tenure_queue_kind)kind, .deliveries_max = kind == TENURE_QUEUE_WORK};
+        tenure_queue *q = open_queue(c, name, &o);
+        no_error(tenure_queue_put(q, value, NULL, &err), &err);
+        assert_int_equal(tenure_queue_put(q, larger, NULL, &err), TENURE_ETOOLARGE);
+        assert_int_equal(err.applied, TENURE_APPLIED_NO);
+        struct tenure_queue_item *item = take_item(q, 0);
+        assert_true(is_same(item->value, value));
+        if (kind == TENURE_QUEUE_WORK)
+            no_error(tenure_queue_nack(q, item, 0, &err), &err); /* to the dead letters, whole */
+        tenure_queue_item_free(item);
+        tenure_queue_close(q);
+    }
+    struct tenure_get_options dead = {.size = sizeof dead, .prefix = true};
+    struct tenure_get_result *r = NULL;
+    no_error(tenure_get(c, S("/queues/large3/dead/"), &dead, &r, &err), &err);
+    assert_int_equal(r->n_kvs, 1);
+    assert_true(is_same(r->kvs[0].value, value));
+    tenure_get_free(r);
+    free((void *)value.data);
+    free((void *)larger.data);
+    tenure_close(c);
+}
+
 static void a_close_ends_a_take(void **state)
 {
     tenure_client *c = open_on(*state);
@@ -498,6 +530,7 @@ int main(void)
         cmocka_unit_test(closing_a_queue_gives_its_claims_back),
         cmocka_unit_test(all_of_it_can_be_started),
         cmocka_unit_test(who_may_not_write_there_is_told_which_key_and_names_other_marks),
+        cmocka_unit_test(the_largest_values_go_through_and_larger_ones_are_refused),
         cmocka_unit_test(a_close_ends_a_take),
     };
     return cmocka_run_group_tests(tests, setup_server, teardown_server);

@@ -361,6 +361,46 @@ static void a_close_ends_it(void **state)
     assert_int_equal(k.runs, 1);
 }
 
+static int copies_large(tenure_stm_view *v, void *arg)
+{
+    struct tenure_kv from = {0};
+    int rc = tenure_stm_get(v, S("large/from"), &from);
+    if (rc < 0)
+        return rc;
+    assert_true(is_same(from.value, *(struct tenure_bytes *)arg));
+    rc = tenure_stm_put(v, S("large/to"), from.value, 0);
+    if (rc == 0)
+        rc = tenure_stm_get(v, S("large/to"), &from); /* its own write */
+    assert_true(rc < 0 || is_same(from.value, *(struct tenure_bytes *)arg));
+    return rc;
+}
+
+static int puts_too_much(tenure_stm_view *v, void *arg)
+{
+    tenure_stm_put(v, S("large/too"), *(struct tenure_bytes *)arg, 0);
+    return tenure_stm_put(v, S("large/much"), *(struct tenure_bytes *)arg, 0);
+}
+
+static void the_largest_values_go_through(void **state)
+{
+    tenure_client *c = open_on(*state);
+    struct tenure_error err = {0};
+    struct tenure_bytes value = large_value('s', LARGEST_VALUE), prefetched[] = {S("large/from"), S("large/to")};
+    struct tenure_stm_options o = {.size = sizeof o, .prefetch = prefetched, .n_prefetch = 2};
+    struct tenure_get_result *r = NULL;
+    no_error(tenure_put(c, S("large/from"), value, NULL, NULL, &err), &err);
+    no_error(tenure_stm(c, NULL, copies_large, &value, &err), &err);
+    no_error(tenure_stm(c, &o, copies_large, &value, &err), &err); /* both read at once */
+    no_error(tenure_get(c, S("large/to"), NULL, &r, &err), &err);
+    assert_true(is_same(r->kvs[0].value, value));
+    assert_int_equal(r->kvs[0].version, 2);
+    tenure_get_free(r);
+    assert_int_equal(tenure_stm(c, NULL, puts_too_much, &value, &err), TENURE_ETOOLARGE);
+    assert_null(get(c, "large/too"));
+    free((void *)value.data);
+    tenure_close(c);
+}
+
 static void what_has_no_meaning_is_refused(void **state)
 {
     struct tenure_error err = {0};
@@ -387,6 +427,7 @@ int main(void)
         cmocka_unit_test(the_sum_stays_whoever_moves_what),
         cmocka_unit_test(marks_are_few_and_go_with_the_handle),
         cmocka_unit_test(a_close_ends_it),
+        cmocka_unit_test(the_largest_values_go_through),
         cmocka_unit_test(what_has_no_meaning_is_refused),
     };
     return cmocka_run_group_tests(tests, setup_server, teardown_server);
