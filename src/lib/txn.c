@@ -4,12 +4,12 @@
  * thread the call gets a copy of its own, because the builder may be changed or freed while the call is under way. */
 #include <stdlib.h>
 
+#include "api/txn_copy.h"
 #include "lib/ask.h"
 #include "lib/exact.h"
 #include "lib/range.h"
 #include "lib/request.h"
 #include "lib/result.h"
-#include "lib/txn_copy.h"
 #include "lib/view.h"
 
 #define TXN_BYTES_MAX ((size_t)64 << 20)

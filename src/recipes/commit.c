@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "base/arena.h"
+#include "api/txn_copy.h"
 #include "base/backoff.h"
 #include "recipes/op.h"
 
@@ -130,53 +130,18 @@ static void end_lost(struct commit *t)
 
 /* ---- the requests ---- */
 
-static bool copy_into(struct arena *a, bytes *s)
+static void assert_plain(const struct request_op *ops, size_t n)
 {
-    if (s->len > 0)
-        *s = arena_copy(a, *s);
-    return s->len == 0 || s->data;
+    for (size_t i = 0; i < n; i++)
+        assert(ops[i].kind == OP_PUT || ops[i].kind == OP_RANGE || ops[i].kind == OP_DELETE);
 }
 
-static bool copy_op(struct arena *a, struct request_op *op)
-{
-    assert(op->kind == OP_PUT || op->kind == OP_RANGE || op->kind == OP_DELETE);
-    if (op->kind == OP_PUT)
-        return copy_into(a, &op->put.key) && copy_into(a, &op->put.value);
-    struct key_range *r = op->kind == OP_RANGE ? &op->range.range : &op->del.range;
-    return copy_into(a, &r->key) && copy_into(a, &r->range_end);
-}
-
-/* A copy with room for one more. NULL when out of memory. */
-static struct request_op *copy_ops(struct arena *a, const struct request_op *ops, size_t n)
-{
-    struct request_op *copy = arena_array(a, n + 1, sizeof *copy);
-    for (size_t i = 0; copy && i < n; i++) {
-        copy[i] = ops[i];
-        if (!copy_op(a, &copy[i]))
-            return NULL;
-    }
-    return copy;
-}
-
-static struct compare *copy_compares(struct arena *a, const struct compare *compares, size_t n)
-{
-    struct compare *copy = arena_array(a, n + 1, sizeof *copy);
-    for (size_t i = 0; copy && i < n; i++) {
-        copy[i] = compares[i];
-        if (!copy_into(a, &copy[i].range.key) || !copy_into(a, &copy[i].range.range_end) ||
-            !copy_into(a, &copy[i].value))
-            return NULL;
-    }
-    return copy;
-}
-
+/* With room for our compare and operations. */
 static bool copy_request(struct commit *t, const struct txn_req *req)
 {
-    t->req = *req;
-    t->req.compares = copy_compares(&t->arena, req->compares, req->n_compares);
-    t->req.success = copy_ops(&t->arena, req->success, req->n_success);
-    t->req.failure = copy_ops(&t->arena, req->failure, req->n_failure);
-    return t->req.compares && t->req.success && t->req.failure;
+    assert_plain(req->success, req->n_success);
+    assert_plain(req->failure, req->n_failure);
+    return txn_copy_into(&t->arena, req, 1, &t->req);
 }
 
 static bool name_mark(struct commit *t)
@@ -229,7 +194,7 @@ static int send_fence(struct commit *t, tn_ms now, struct tenure_error *err)
 {
     struct compare guard = {.target = COMPARE_MOD, .range.key = t->key, .number = t->mark->mod};
     size_t n = t->req.n_failure;
-    struct request_op *put = copy_ops(&t->arena, t->req.failure, n);
+    struct request_op *put = txn_copy_ops(&t->arena, t->req.failure, n, 1);
     if (!put)
         return error_set(err, TENURE_ENOMEM, "out of memory");
     put[n] = put_mark(t, true);

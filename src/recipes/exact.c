@@ -22,6 +22,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/txn_copy.h"
 #include "base/list.h"
 #include "recipes/exact_words.h"
 #include "recipes/op.h"
@@ -543,7 +544,7 @@ struct exact_call *exact_txn(struct exact *e, const struct txn_req *req, int64_t
     k->user = user;
     k->number = ++e->next_number;
     k->deadline = now + (timeout_ms > 0 ? timeout_ms : TIMEOUT_MS);
-    k->req = exact_copy(&k->arena, req);
+    k->req = txn_copy(&k->arena, req);
     if (!k->req)
         error_set(err, TENURE_ENOMEM, "txn: out of memory");
     if (!k->req || begin(k, now, err)) {

@@ -10,9 +10,6 @@
 #include "api/kv.h"
 #include "base/arena.h"
 
-/* A deep copy in a, nested ones included; NULL when out of memory. */
-struct txn_req *exact_copy(struct arena *a, const struct txn_req *t) MUST_USE;
-
 struct exact_mark {
     bytes key;
     tn_rev mod; /* the mark's mod_revision before */

@@ -208,22 +208,6 @@ static void what_history_cannot_tell_is_not_guessed(void **state)
     assert_false(exact_reads(&a, &t, true, 20, &reads));
 }
 
-static void a_copy_shares_nothing(void **state)
-{
-    (void)state;
-    char key[] = "key", value[] = "value";
-    struct compare cmp = {.range.key = bytes_str(key), .value = bytes_str(value)};
-    struct request_op op = {.kind = OP_PUT, .put = {.key = bytes_str(key), .value = bytes_str(value)}};
-    struct txn_req inner = {.success = &op, .n_success = 1, .compares = &cmp, .n_compares = 1};
-    struct request_op outer = {.kind = OP_TXN, .txn = &inner};
-    struct txn_req t = {.failure = &outer, .n_failure = 1};
-    struct txn_req *copy = exact_copy(&a, &t);
-    memset(key, 'x', 3);
-    memset(value, 'x', 5);
-    assert_true(bytes_equal(copy->failure[0].txn->success[0].put.value, bytes_str("value")));
-    assert_true(bytes_equal(copy->failure[0].txn->compares[0].range.key, bytes_str("key")));
-}
-
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
 
 int main(void)
@@ -237,7 +221,6 @@ int main(void)
         TEST(a_mark_tells_what_happened),
         TEST(what_operations_answered_is_read_from_history),
         TEST(what_history_cannot_tell_is_not_guessed),
-        TEST(a_copy_shares_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

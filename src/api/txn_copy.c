@@ -1,5 +1,5 @@
 /* See txn_copy.h. */
-#include "lib/txn_copy.h"
+#include "api/txn_copy.h"
 
 /* arena_copy of nothing is NULL too: only bytes that are there can be short of memory. */
 static bool copy_bytes(struct arena *a, bytes *s)
@@ -32,41 +32,39 @@ static bool copy_op(struct arena *a, struct request_op *op)
     return true;
 }
 
-static bool copy_ops(struct arena *a, struct request_op **ops, size_t n)
+struct request_op *txn_copy_ops(struct arena *a, const struct request_op *ops, size_t n, size_t room)
 {
-    struct request_op *copy = arena_array(a, n, sizeof *copy);
-    if (!copy)
-        return false;
-    for (size_t i = 0; i < n; i++) {
-        copy[i] = (*ops)[i];
+    struct request_op *copy = arena_array(a, n + room, sizeof *copy);
+    for (size_t i = 0; copy && i < n; i++) {
+        copy[i] = ops[i];
         if (!copy_op(a, &copy[i]))
-            return false;
+            return NULL;
     }
-    *ops = copy;
-    return true;
+    return copy;
 }
 
-static bool copy_compares(struct arena *a, struct txn_req *r)
+static struct compare *copy_compares(struct arena *a, const struct compare *compares, size_t n, size_t room)
 {
-    struct compare *copy = arena_array(a, r->n_compares, sizeof *copy);
-    if (!copy)
-        return false;
-    for (size_t i = 0; i < r->n_compares; i++) {
-        copy[i] = r->compares[i];
+    struct compare *copy = arena_array(a, n + room, sizeof *copy);
+    for (size_t i = 0; copy && i < n; i++) {
+        copy[i] = compares[i];
         if (!copy_range(a, &copy[i].range) || !copy_bytes(a, &copy[i].value))
-            return false;
+            return NULL;
     }
-    r->compares = copy;
-    return true;
+    return copy;
+}
+
+bool txn_copy_into(struct arena *a, const struct txn_req *r, size_t room, struct txn_req *ret)
+{
+    *ret = *r;
+    ret->compares = copy_compares(a, r->compares, r->n_compares, room);
+    ret->success = txn_copy_ops(a, r->success, r->n_success, room);
+    ret->failure = txn_copy_ops(a, r->failure, r->n_failure, room);
+    return ret->compares && ret->success && ret->failure;
 }
 
 struct txn_req *txn_copy(struct arena *a, const struct txn_req *r)
 {
     struct txn_req *copy = arena_alloc(a, sizeof *copy);
-    if (!copy)
-        return NULL;
-    *copy = *r;
-    bool done = copy_compares(a, copy) && copy_ops(a, &copy->success, copy->n_success) &&
-                copy_ops(a, &copy->failure, copy->n_failure);
-    return done ? copy : NULL;
+    return copy && txn_copy_into(a, r, 0, copy) ? copy : NULL;
 }
