@@ -344,7 +344,7 @@ struct client_call *call_submit(struct client *c, struct client_call *call, tn_m
         call_release(c, call);
         return NULL;
     }
-    call->deadline = time_after(now, call->timeout_ms);
+    call->deadline = time_after(now, c->broken_deadline ? 3 * call->timeout_ms : call->timeout_ms);
     c->stats.calls++;
     c->n_live += call->endpoint == SIZE_MAX;
     c->queued_bytes += call->request.len + call->again.len;

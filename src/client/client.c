@@ -42,6 +42,8 @@ static void configure(struct client *c, const struct client_config *config)
     c->rng = config->seed;
     c->log = config->log;
     c->broken_renew_from_receipt = config->broken_renew_from_receipt;
+    c->broken_deadline = config->broken_deadline;
+    c->broken_rest = config->broken_rest;
 }
 
 static void init_lists(struct client *c)

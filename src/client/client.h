@@ -59,6 +59,8 @@ struct client_config {
     struct rng seed;
     struct log log;
     bool never_older;               /* a read older than what was seen before is asked again, elsewhere if possible */
+    bool broken_deadline;           /* tests only: calls end at three times their time */
+    bool broken_rest;               /* tests only: endpoints that fail are tried again at once */
     bool broken_renew_from_receipt; /* tests only: keepalives report the time of receipt as sent_at */
 };
 

@@ -99,7 +99,7 @@ void endpoint_failed(struct client *c, size_t i, const char *why)
     struct endpoint *e = &c->endpoints[i];
     int64_t rest_ms = backoff_failure(&e->backoff, &c->rng);
     char quoted[160];
-    e->not_before = time_after(c->now, rest_ms);
+    e->not_before = time_after(c->now, c->broken_rest ? 0 : rest_ms);
     e->failed = ++c->failures;
     e->failures++;
     snprintf(e->error, sizeof e->error, "%s", why);

@@ -484,7 +484,7 @@ struct client {
     bool delivering;
     int64_t call_timeout_ms, connect_timeout_ms, silence_ms;
     size_t calls_max, queued_bytes_max, watch_bytes_max;
-    bool broken_renew_from_receipt;
+    bool broken_renew_from_receipt, broken_deadline, broken_rest;
     bool never_older;
     tn_rev seen; /* the newest revision of any answer or event */
     struct rng rng;

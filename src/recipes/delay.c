@@ -5,22 +5,27 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static bytes record_of(tn_rev create, int64_t delay_ms, char out[DELAY_RECORD_MAX])
+bytes delay_record(tn_rev create, int64_t delay_ms, char out[DELAY_RECORD_MAX])
 {
     int n = snprintf(out, DELAY_RECORD_MAX, "{\"token\":%" PRId64 ",\"delay_ms\":%" PRId64 "}", create, delay_ms);
     return bytes_of(out, (size_t)n);
 }
 
-static int64_t read_delay(bytes record, int64_t otherwise)
+/* 0 when there is none. */
+static int64_t read_number(bytes record, const char *name)
 {
-    static const char name[] = "\"delay_ms\":";
     char text[DELAY_RECORD_MAX];
     size_t len = record.len < sizeof text - 1 ? record.len : sizeof text - 1;
     if (len)
         memcpy(text, record.data, len);
     text[len] = 0;
-    char *at = strstr(text, name);
-    int64_t ms = at ? strtoll(at + sizeof name - 1, NULL, 10) : 0;
+    const char *at = strstr(text, name);
+    return at ? strtoll(at + strlen(name), NULL, 10) : 0;
+}
+
+static int64_t read_delay(bytes record, int64_t otherwise)
+{
+    int64_t ms = read_number(record, "\"delay_ms\":");
     ms = ms > 0 ? ms : otherwise;
     return ms < DELAY_MAX_MS ? ms : DELAY_MAX_MS;
 }
@@ -32,7 +37,7 @@ static struct compare compare_number(bytes key, enum compare_target target, tn_r
 
 void delay_claim(const struct queue *q, tn_rev create, int64_t delay_ms, struct delay_txn *ret)
 {
-    bytes record = record_of(create, delay_ms, ret->record);
+    bytes record = delay_record(create, delay_ms, ret->record);
     ret->compares[0] = compare_number(q->own, COMPARE_CREATE, create);
     ret->compares[1] = compare_number(q->delay, COMPARE_CREATE, 0);
     ret->success[0] = (struct request_op){.kind = OP_PUT, .put = {.key = q->delay, .value = record}};
@@ -61,13 +66,12 @@ void delay_count_down(const struct queue *q, tn_rev mod, bytes record, tn_lease 
 
 static void look(const struct kv *kv, tn_rev create, int64_t delay_ms, struct delay_view *v)
 {
-    char own[DELAY_RECORD_MAX];
     v->mod = kv->mod_revision;
     v->record = kv->value;
     v->delay_ms = read_delay(kv->value, delay_ms);
     v->answer = kv->lease ? DELAY_COUNTING : DELAY_LEFT_BEHIND;
-    if (!kv->lease && bytes_equal(kv->value, record_of(create, delay_ms, own)))
-        v->answer = DELAY_OURS;
+    if (!kv->lease && read_number(kv->value, "\"token\":") == create)
+        v->answer = DELAY_OURS; /* with another delay, when a process before this one put it */
 }
 
 int delay_claimed(const struct queue *q, tn_rev create, int64_t delay_ms, const struct txn_resp *r,

@@ -27,6 +27,8 @@ struct delay_txn {
     char record[DELAY_RECORD_MAX];
 };
 
+/* What the record of the place that was created at `create` holds: in out. */
+bytes delay_record(tn_rev create, int64_t delay_ms, char out[DELAY_RECORD_MAX]);
 /* Puts the record of the place that was created at `create` if that stands and there is no record. May be repeated. */
 void delay_claim(const struct queue *q, tn_rev create, int64_t delay_ms, struct delay_txn *ret);
 /* Puts the record again, on a lease, if it was last written at mod. May be repeated. */

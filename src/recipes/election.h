@@ -63,6 +63,7 @@ struct observer_callbacks {
     /* kv->key empty: nobody leads at `revision`. Also for a new proposal of the same leader. */
     void (*on_leader)(void *user, const struct kv *kv, tn_rev revision);
     void (*on_end)(void *user, int code, const struct tenure_error *error);
+    bool broken_no_list; /* tests only: goes on behind a hole without a fresh list */
 };
 int observer_start(struct client *c, const char *name, const char *prefix, const struct observer_callbacks *cb,
                    void *user, tn_ms now, struct observer **ret, struct tenure_error *err) MUST_USE;

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/backoff.h"
+#include "recipes/delay.h"
 
 enum { RETRY_MIN_MS = 50, RETRY_MAX_MS = 1000 };
 
@@ -22,6 +23,8 @@ struct lane {
     /* of the place being undone */
     struct op *op;
     tn_rev create, record;
+    int64_t claim_ms;
+    bool broken_all;
     bool doubtful, only_first, noted;
     tn_ms give_up_at;
     struct backoff backoff;
@@ -291,6 +294,7 @@ static int send_undo(struct lane *lane, tn_ms now)
 {
     struct queue q;
     struct queue_txn t;
+    char record[DELAY_RECORD_MAX];
     struct client_call_options opt = {.repeatable = true};
     int rc = queue_init(&q, lane->path, &lane->rule, session_lease_drawn(lane->object.session));
     if (rc)
@@ -299,10 +303,14 @@ static int send_undo(struct lane *lane, tn_ms now)
         queue_leave_fenced(&q, lane->fence, &t);
     else
         queue_leave(&q, lane->create, &t);
+    if (lane->broken_all && !lane->doubtful)
+        t.success[0].del.range = (struct key_range){q.dir, q.dir_end};
     if (lane->noted)
         queue_leave_note(&q, &t);
     if (lane->record)
         queue_leave_record(&q, lane->record, &t);
+    else if (lane->claim_ms && lane->create)
+        queue_leave_claim(&q, delay_record(lane->create, lane->claim_ms, record), &t);
     rc = op_txn(&lane->op, lane_client(lane), &t.req, &opt, on_undone, lane, now, NULL);
     queue_fini(&q);
     return rc;
@@ -391,6 +399,8 @@ bool lane_leave(struct lane *lane, struct lane_user *u, const struct lane_place 
     lane->only_first = place->only_first;
     lane->noted = place->noted;
     lane->record = place->record;
+    lane->claim_ms = place->claim_ms;
+    lane->broken_all = place->broken_all;
     lane->give_up_at = give_up_time(lane, now);
     session_set_timer(&lane->object, lane->give_up_at);
     lane->turn = forget ? NULL : u;

@@ -48,6 +48,7 @@ struct lock {
     int64_t delay_ms;
     tn_rev resume;
     bool try_only, broken_skip_verify, broken_delay, broken_rule, broken_herd;
+    bool broken_token, broken_hold_on, broken_no_undo, broken_leave_all;
     int64_t wait_ms;
 
     enum lock_state state;
@@ -58,6 +59,7 @@ struct lock {
     bool first_unproven; /* nobody is before us, but the session does not live yet */
     bool look_at_all;    /* the next verify asks for all keys */
     bool resuming;       /* the place was not entered here: it may not stand */
+    bool claimed;        /* it may have been put, or may be yet */
     tn_rev record; /* mod_revision of the own record: with a delay it is put before anything is held; 0 = not put yet */
     tn_rev left_behind;  /* mod_revision of one that was left behind, which is to be counted down */
     tn_lease countdown;  /* on this lease */
@@ -164,7 +166,7 @@ static void stop_work(struct lock *l, tn_ms now)
     op_drop(&l->op, now);
     stop_watches(l, now);
     l->create = l->record = l->left_behind = 0;
-    l->resuming = false;
+    l->resuming = l->claimed = false;
     l->doubtful = l->first_unproven = l->look_at_all = l->touch = l->touching = false;
     l->retry_at = TN_MS_NEVER;
 }
@@ -182,9 +184,13 @@ static bool give_place_back(struct lock *l, bool forget, tn_ms now)
                                .doubtful = l->doubtful,
                                .only_first = only_first(l),
                                .noted = l->note_len > 0,
-                               .record = l->record};
+                               .record = l->record,
+                               .broken_all = l->broken_leave_all,
+                               .claim_ms = l->claimed && !l->record ? l->delay_ms : 0};
     if (l->state == LOCK_ENTERING)
         place.enter = &l->op;
+    if (l->broken_no_undo && is_acquiring(l))
+        place = (struct lane_place){0};
     bool done = lane_leave(l->lane, &l->in_lane, &place, forget, now);
     stop_work(l, now);
     return done;
@@ -249,11 +255,12 @@ static void become_lost(struct lock *l, int code, const struct tenure_error *why
     }
 }
 
+/* Its record stays: it says that the loss was not clean (delay.h). */
 static void own_key_gone(struct lock *l, tn_ms now)
 {
     struct tenure_error why;
     error_set(&why, TENURE_ELOST, "'%.100s': the own key was deleted by somebody else", lane_path(l->lane));
-    l->create = 0;
+    l->create = l->record = 0;
     give_place_back(l, true, now);
     become_lost(l, TENURE_ELOST, &why);
 }
@@ -703,6 +710,7 @@ static void claim(struct lock *l, tn_ms now)
         lock_move(l, LOCK_VERIFYING);
     l->retry_at = TN_MS_NEVER;
     delay_claim(&l->queue, l->create, l->delay_ms, &t);
+    l->claimed = true;
     if (op_txn(&l->op, lock_client(l), &t.req, &opt, on_claimed, l, now, NULL))
         retry_later(l, now);
     lock_arm(l);
@@ -937,11 +945,12 @@ static void tell_acquired(struct lock *l)
 {
     struct tenure_error error = l->error;
     int code = l->acquired_code;
+    int64_t token = l->broken_token && l->object.session ? session_lease(lock_session(l)) : l->create;
     l->tell_acquired = false;
     if (has_news(l))
         session_post(&l->object);
     if (l->cb.on_acquired)
-        l->cb.on_acquired(l->user, code, code ? 0 : l->create, code ? &error : NULL);
+        l->cb.on_acquired(l->user, code, code ? 0 : token, code ? &error : NULL);
 }
 
 static void tell_lost(struct lock *l)
@@ -1051,6 +1060,10 @@ static void lock_init(struct lock *l, struct session *s, const struct lock_optio
     l->broken_delay = opt->broken_delay;
     l->broken_rule = opt->broken_rule;
     l->broken_herd = opt->broken_herd;
+    l->broken_token = opt->broken_token;
+    l->broken_hold_on = opt->broken_hold_on;
+    l->broken_no_undo = opt->broken_no_undo;
+    l->broken_leave_all = opt->broken_leave_all;
     l->wait_until = l->retry_at = TN_MS_NEVER;
     l->in_lane.on_turn = lock_on_turn;
     l->in_lane.on_left = lock_on_left;
@@ -1208,7 +1221,8 @@ enum lock_state lock_state(const struct lock *l)
 
 bool lock_held(const struct lock *l, tn_ms now)
 {
-    return l->state == LOCK_HELD && session_valid(lock_session(l), now);
+    bool held = l->state == LOCK_HELD || (l->broken_hold_on && l->state == LOCK_LOST && l->object.session);
+    return held && session_valid(lock_session(l), now);
 }
 
 int64_t lock_token(const struct lock *l)

@@ -66,6 +66,10 @@ struct lock_options {
     bool broken_delay;       /* tests only: does not wait for what a lost holder left behind */
     bool broken_rule;        /* tests only: readers and permits hold beside anybody */
     bool broken_herd;        /* tests only: looks again whenever anybody leaves */
+    bool broken_token;       /* tests only: tells its lease instead of the token */
+    bool broken_hold_on;     /* tests only: answers "held" when the key was deleted */
+    bool broken_no_undo;     /* tests only: leaves what an acquire that is given up has left */
+    bool broken_leave_all;   /* tests only: a release deletes every place of the queue */
 };
 
 /* name without leading slash; the key is prefix + name + "/" + hex. Copies. */

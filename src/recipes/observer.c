@@ -141,16 +141,26 @@ static void on_events(void *user, const struct client_watch_events *e)
     busy_end(o);
 }
 
+static void watch(struct observer *o);
+
+static void watch_from_now(struct observer *o, tn_rev compact_revision)
+{
+    observer_move(o, OBSERVER_LISTING);
+    o->revision = compact_revision;
+    watch(o);
+}
+
 static void on_watch_end(void *user, int code, tn_rev compact_revision, const struct tenure_error *error)
 {
-    (void)compact_revision;
     struct observer *o = user;
     bool missed =
         code == TENURE_ECOMPACTED || code == TENURE_ELIMIT || code == TENURE_EUNAVAILABLE || code == TENURE_ETIMEOUT;
     client_watch_stop(o->client, o->watch, client_now(o->client));
     o->watch = NULL;
     busy_begin(o);
-    if (missed)
+    if (missed && o->cb.broken_no_list)
+        watch_from_now(o, compact_revision);
+    else if (missed)
         list_again(o);
     else
         observer_end(o, code, error);

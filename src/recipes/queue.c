@@ -248,6 +248,16 @@ void queue_leave_record(const struct queue *q, tn_rev mod, struct queue_txn *ret
         txn_else(ret, get_one(q->own));
 }
 
+void queue_leave_claim(const struct queue *q, bytes record, struct queue_txn *ret)
+{
+    ret->inner_compare =
+        (struct compare){.target = COMPARE_VALUE, .result = COMPARE_EQUAL, .range.key = q->delay, .value = record};
+    ret->inner_then = delete_one(q->delay);
+    ret->inner =
+        (struct txn_req){.compares = &ret->inner_compare, .n_compares = 1, .success = &ret->inner_then, .n_success = 1};
+    txn_then(ret, (struct request_op){.kind = OP_TXN, .txn = &ret->inner});
+}
+
 void queue_proclaim(const struct queue *q, tn_rev create, tn_rev mod, bytes value, struct queue_txn *ret)
 {
     txn_begin(ret);

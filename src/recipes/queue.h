@@ -72,6 +72,9 @@ struct queue_txn {
     struct txn_req req;
     struct compare compares[3];
     struct request_op success[4], failure[3];
+    struct txn_req inner;
+    struct compare inner_compare;
+    struct request_op inner_then;
 };
 
 /* Puts the own key if it is absent and the fence stands at `fence` (its mod_revision, 0 = absent); only_first (the whole
@@ -93,6 +96,8 @@ void queue_leave_note(const struct queue *q, struct queue_txn *ret);
 /* Has a request to leave, of either kind, delete the record as well, if it was last written at mod; if it was not, nothing is
  * left at all (the answer to queue_leave then shows the own key). */
 void queue_leave_record(const struct queue *q, tn_rev mod, struct queue_txn *ret);
+/* The same when it is not known whether there is a record: deletes it if it holds this value, in a transaction within. */
+void queue_leave_claim(const struct queue *q, bytes record, struct queue_txn *ret);
 /* Replaces the value of the own key if it was created at `create` and last written at `mod`. May be repeated. */
 void queue_proclaim(const struct queue *q, tn_rev create, tn_rev mod, bytes value, struct queue_txn *ret);
 

@@ -12,6 +12,7 @@ struct takeover {
     void *user;
     tn_lease lease;
     tn_rev create;
+    bool broken_unguarded;
     struct op *op;
     bytes key, words, value; /* in the memory behind */
     uint8_t memory[];
@@ -60,8 +61,12 @@ static int take(struct takeover *t, tn_rev mod, tn_ms now)
     };
     struct request_op then = {.kind = OP_PUT, .put = {.key = t->words, .value = t->value, .lease = t->lease}};
     struct request_op other = {.kind = OP_RANGE, .range.range.key = t->words};
-    struct txn_req req = {
-        .compares = compares, .n_compares = 2, .success = &then, .n_success = 1, .failure = &other, .n_failure = 1};
+    struct txn_req req = {.compares = compares,
+                          .n_compares = 2 - t->broken_unguarded,
+                          .success = &then,
+                          .n_success = 1,
+                          .failure = &other,
+                          .n_failure = 1};
     struct tenure_error err;
     return op_txn(&t->op, t->client, &req, &repeatable, on_taken, t, now, &err);
 }
@@ -113,6 +118,7 @@ static struct takeover *takeover_new(const struct takeover_place *place, bytes v
     uint8_t *at = t->memory;
     t->lease = place->lease;
     t->create = place->create;
+    t->broken_unguarded = place->broken_unguarded;
     t->key = keep(&at, place->key);
     t->words = keep(&at, place->words);
     t->value = keep(&at, value);

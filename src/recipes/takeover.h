@@ -19,7 +19,8 @@ struct takeover_place {
     bytes key;   /* of the place */
     bytes words; /* the key whose value says who stands there; may be the same */
     tn_lease lease;
-    tn_rev create; /* of the place: the token */
+    tn_rev create;         /* of the place: the token */
+    bool broken_unguarded; /* tests only: takes it whatever the words are by then */
 };
 
 struct takeover_callbacks {

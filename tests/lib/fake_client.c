@@ -337,7 +337,10 @@ static bool number_holds(const struct compare *c, const struct kv *kv)
                    : c->target == COMPARE_MOD     ? kv->mod_revision
                    : c->target == COMPARE_VERSION ? kv->version
                                                   : kv->lease;
-    assert_true(c->target != COMPARE_VALUE);
+    if (c->target == COMPARE_VALUE) { /* of a key that is not there: false, as in etcd */
+        assert_true(c->result == COMPARE_EQUAL);
+        return kv->key.len && bytes_equal(kv->value, c->value);
+    }
     switch (c->result) {
     case COMPARE_GREATER:
         return have > c->number;

@@ -600,7 +600,7 @@ static void campaigns(struct actor *a)
 
 static void observes(struct actor *a)
 {
-    static const struct observer_callbacks cb = {on_leader, on_observer_end};
+    static const struct observer_callbacks cb = {.on_leader = on_leader, .on_end = on_observer_end};
     struct tenure_error err;
     snprintf(a->observed, sizeof a->observed, "%s", st.words[2]);
     if (observer_start(a->client, a->observed, NULL, &cb, a, fake_now(), &a->observer, &err))

@@ -107,6 +107,26 @@ static void a_key_deleted_by_hand_is_a_loss_too_M11(void **state)
     assert_true(waited >= 4000 && waited < 4100);
 }
 
+/* Also when a request to enter may still be carried out, so that the place is left by its fence. */
+static void a_key_deleted_by_hand_is_a_loss_too_after_a_lost_answer_M11(void **state)
+{
+    (void)state;
+    struct kv kv;
+    story("A opens 1000");
+    story("B opens 1000");
+    story("wait 5");
+    story("lose reply of A");
+    story("A locks x delay 4000");
+    story("wait 1500");
+    assert_true(holds("A"));
+    story("delete A x");
+    story("wait 20");
+    assert_true(get_record(&kv));
+    story("B locks x delay 4000");
+    tn_ms waited = ms_until_held("B", 20000);
+    assert_true(waited >= 3900 && waited < 4100);
+}
+
 /* Who tries again and again gets it in the end: the server counts, not the one who looks. */
 static void the_delay_runs_on_when_the_one_who_waits_gives_up_M11(void **state)
 {
@@ -200,7 +220,7 @@ static void a_record_that_somebody_else_wrote_does_not_keep_the_lock_from_being_
     assert_true(ms_until_held("B", 1000) < 20);
 }
 
-static void cancelling_at_any_moment_leaves_no_key_M7(void **state)
+static void cancelling_at_any_moment_leaves_nothing_M7_M11(void **state)
 {
     (void)state;
     char sentence[32];
@@ -214,14 +234,35 @@ static void cancelling_at_any_moment_leaves_no_key_M7(void **state)
         story("wait 50");
         assert_non_null(strstr(story_tell("queue x"), "nobody"));
         story("A closes");
-        story("wait 3000"); /* what a claim under way may have left is over by then, when somebody asks */
+        story("wait 10");
+        assert_int_equal(fake_keys(), 0); /* a claim under way leaves no record either: the next one holds at once */
         story("B opens 1000");
         story("B locks x delay 1000");
-        assert_true(ms_until_held("B", 10000) < 3100);
+        assert_true(ms_until_held("B", 10000) < 20);
         story("B releases x");
         story("wait 50");
         assert_int_equal(fake_keys(), 0);
     }
+}
+
+/* The claim arrives, its answer does not, and the acquire is given up before the next try. */
+static void cancelling_behind_a_lost_claim_takes_the_record_along_M11(void **state)
+{
+    (void)state;
+    struct kv kv;
+    story("A opens 1000");
+    story("wait 5");
+    story("A locks x delay 3000");
+    while (fake_keys() == 0)
+        fake_run(1);
+    story("wait 1");
+    story("lose reply of A");
+    while (!get_record(&kv))
+        fake_run(1);
+    story("A cancels x");
+    story("wait 1000");
+    assert_int_equal(fake_get(bytes_of("/locks/x\0delay", 14), &kv), false);
+    assert_non_null(strstr(story_tell("queue x"), "nobody"));
 }
 
 static void delays_that_cannot_be_are_refused(void **state)
@@ -259,6 +300,8 @@ static void records_of_anybody_are_bounded(void **state)
     struct delay_view v;
     assert_int_equal(read_record("{\"token\":7,\"delay_ms\":2000}", 0, &v), 0);
     assert_int_equal(v.answer, DELAY_OURS);
+    assert_int_equal(read_record("{\"token\":7,\"delay_ms\":3000}", 0, &v), 0);
+    assert_int_equal(v.answer, DELAY_OURS); /* as a process before this one has put it */
     assert_int_equal(read_record("{\"token\":7,\"delay_ms\":2000}", 5, &v), 0);
     assert_int_equal(v.answer, DELAY_COUNTING);
     assert_int_equal(read_record("{\"token\":5,\"delay_ms\":3000}", 0, &v), 0);
@@ -343,12 +386,14 @@ int main(void)
         TEST(after_a_clean_release_the_next_one_holds_at_once_M11),
         TEST(after_a_loss_the_next_one_waits_for_the_delay_M11),
         TEST(a_key_deleted_by_hand_is_a_loss_too_M11),
+        TEST(a_key_deleted_by_hand_is_a_loss_too_after_a_lost_answer_M11),
         TEST(the_delay_runs_on_when_the_one_who_waits_gives_up_M11),
         TEST(one_who_waits_within_the_delay_ends_in_time),
         TEST(who_does_not_ask_for_it_neither_waits_nor_leaves_anything),
         TEST(a_claim_whose_answer_was_lost_is_known_by_its_record),
         TEST(a_record_that_somebody_else_wrote_does_not_keep_the_lock_from_being_freed_M5),
-        TEST(cancelling_at_any_moment_leaves_no_key_M7),
+        TEST(cancelling_at_any_moment_leaves_nothing_M7_M11),
+        TEST(cancelling_behind_a_lost_claim_takes_the_record_along_M11),
         TEST(delays_that_cannot_be_are_refused),
         TEST(records_of_anybody_are_bounded),
         TEST(a_place_is_taken_up_with_its_token),
