@@ -24,6 +24,7 @@
 #include "lib/session.h"
 #include "lib/view.h"
 #include "recipes/delay.h"
+#include "recipes/levels.h"
 #include "recipes/takeover.h"
 
 #define PREFIX_DEFAULT "/locks/"
@@ -57,8 +58,8 @@ struct tenure_lock {
     bool unlock_is_sent, unlock_is_told, tell_released;
     void (*on_shared)(tenure_lock *l, int code, void *user); /* who waits for a downgrade; NULL = nobody */
     void *on_shared_user;
-    pthread_t owner;  /* of a re-entrant one: the thread that acquired it */
-    atomic_int depth; /* and how often it did */
+    pthread_t owner;      /* of a re-entrant one: the thread that acquired it */
+    struct levels levels; /* and how often it did */
 
     /* any thread */
     atomic_bool held;
@@ -152,7 +153,7 @@ static tenure_lock *lock_alloc(tenure_client *c, const char *name, const struct 
     l->o = *o;
     bool ruled = own_rule(l, name, rule);
     l->owner = pthread_self();
-    atomic_init(&l->depth, 1);
+    levels_begin(&l->levels);
     atomic_init(&l->key, "");
     bool prefix = own_string(&l->o.prefix), purpose = own_string(&l->o.purpose); /* each, so that none stays borrowed */
     l->name = strdup(name);
@@ -651,14 +652,13 @@ static void enter_again(struct acquire *a, tenure_lock *outer)
 {
     struct tenure_error err = {0};
     a->got = outer;
-    if (!tenure_lock_held(outer)) {
+    if (!levels_enter(&outer->levels, tenure_lock_held(outer))) {
         error_set(&err, TENURE_ELOST, "lock '%.150s': it was lost, and is not let go of yet", outer->name);
         post_done(&a->post, err.code, &err);
         return;
     }
-    atomic_fetch_add(&outer->depth, 1);
     if (!post_done(&a->post, 0, NULL))
-        atomic_fetch_sub(&outer->depth, 1); /* nobody waits any more */
+        (void)levels_leave(&outer->levels); /* nobody waits any more */
 }
 
 static void acquire_run(struct post *p, tn_ms now)
@@ -806,7 +806,7 @@ int64_t tenure_lock_lease(const tenure_lock *lock)
 /* Whether an outer level holds it still. Only the owner's thread comes here. */
 static bool leave_level(tenure_lock *l)
 {
-    return l->o.reentrant && atomic_fetch_sub(&l->depth, 1) > 1;
+    return l->o.reentrant && levels_leave(&l->levels);
 }
 
 int tenure_unlock(tenure_lock *lock, struct tenure_error *err)

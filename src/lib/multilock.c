@@ -1,10 +1,6 @@
-/* Several locks as one: each a lock of the handle (lock.c), started one after the other in the order of their keys.
+/* Several locks as one: each a lock of the handle (lock.c); the order in which they are taken and let go, and what becomes of all
+ * when one fails, is the engine's (recipes/several.h).
  *
- *     ACQUIRING (at part `at`) -> HELD -> LOST                     Next: RETREATING from each, when the program lets go
- *          |    ^                                                   or a part fails, and then OVER or FAILED -> OVER
- *          +-> RETREATING (parts are being let go, in reverse)
- *
- * A part that is lost before all are held (their session went) leads to RETREATING and ACQUIRING from the beginning.
  * Held is what the atomics say, of this and of each part; they only ever err towards "no".
  *
  * The parts belong to the handle's list of objects like any other; a handle that closes ends this and them in any order, and
@@ -16,10 +12,9 @@
 #include "lib/post.h"
 #include "lib/view.h"
 #include "recipes/queue.h"
+#include "recipes/several.h"
 
 #define PREFIX_DEFAULT "/locks/"
-
-enum state { ACQUIRING, RETREATING, HELD, LOST, FAILED, OVER };
 
 struct part {
     tenure_multilock *all;
@@ -44,15 +39,8 @@ struct tenure_multilock {
     struct object object;
     struct tenure_multilock_options o; /* purpose: owned */
     tn_ms wait_until;
-    enum state state;
+    struct several engine;
     struct scope_link scope; /* of the acquire */
-    bool is_stopped;         /* the program let go of it */
-    bool is_told;            /* how the acquire ended */
-    bool again;              /* the retreat leads to another try */
-    size_t at;               /* the part that is being acquired */
-    size_t n_leaving;
-    int code; /* of the release */
-    struct tenure_error why;
     struct post *acquire;  /* who waits for the acquire */
     struct unlock *unlock; /* made at the beginning, so that letting go cannot fail */
     bool unlock_is_sent, unlock_is_told, tell_released;
@@ -70,6 +58,7 @@ static tenure_multilock *multi_of(const struct object *o)
 /* ---- memory ---- */
 
 static void stop(tenure_multilock *m);
+static const struct several_ops engine_ops;
 
 static void unlock_run(struct post *p, tn_ms now)
 {
@@ -143,25 +132,10 @@ static int part_take(struct part *p, bytes ns, const struct tenure_multilock_par
     return p->name && p->prefix ? 0 : error_set(err, TENURE_ENOMEM, "multilock: out of memory");
 }
 
-/* By the byte order of prefix and name together. */
 static int by_key(const void *a, const void *b)
 {
     const struct part *x = a, *y = b;
-    const char *p = x->prefix, *q = y->prefix;
-    bool p_name = false, q_name = false;
-    for (;;) {
-        if (!*p && !p_name) {
-            p = x->name;
-            p_name = true;
-        }
-        if (!*q && !q_name) {
-            q = y->name;
-            q_name = true;
-        }
-        if (*p != *q || !*p)
-            return (unsigned char)*p - (unsigned char)*q;
-        p++, q++;
-    }
+    return several_order(x->prefix, x->name, y->prefix, y->name);
 }
 
 static int parts_take(tenure_multilock *m, bytes ns, const struct tenure_multilock_part *parts,
@@ -210,6 +184,7 @@ static tenure_multilock *multi_new(tenure_client *c, bytes ns, const struct tenu
     scope_take(&m->scope);
     m->n = n;
     m->strip = ns.len;
+    several_init(&m->engine, n, &engine_ops, m);
     m->parts = calloc(n, sizeof *m->parts);
     m->unlock = unlock_new(m);
     if (!m->parts || !m->unlock || (own.purpose && !m->o.purpose))
@@ -220,152 +195,28 @@ static tenure_multilock *multi_new(tenure_client *c, bytes ns, const struct tenu
     return NULL;
 }
 
-/* ---- the end of the acquire ---- */
-
-/* A waiter who has failed, or is not there any more, leaves all to us. */
-static void tell_acquired(tenure_multilock *m, int code)
-{
-    struct post *p = m->acquire;
-    m->acquire = NULL;
-    if (m->is_told)
-        return;
-    m->is_told = true;
-    scope_leave(&m->scope);
-    if (code)
-        code = scope_word(&m->scope, code, "multilock", &m->why);
-    if (!p) {
-        if (m->o.on_acquired)
-            m->o.on_acquired(m, code, code ? &m->why : NULL, m->o.user);
-    } else if (!post_done(p, code, &m->why) || code != 0) {
-        stop(m);
-    }
-}
-
-static void over(tenure_multilock *m)
-{
-    m->state = OVER;
-    object_changed(&m->object);
-}
-
-/* ---- letting go ---- */
-
-static void start_part(tenure_multilock *m);
-
-/* Nothing is left of it at the servers, as far as can be known. */
-static void retreated(tenure_multilock *m)
-{
-    tn_ms now = handle_now(m->object.handle);
-    bool in_time = m->o.wait_ms == 0 || m->wait_until > now;
-    if (m->is_stopped) {
-        if (!m->is_told && m->why.code != TENURE_ECLOSED)
-            error_set(&m->why, TENURE_ECANCELLED, "multilock: given up");
-        tell_acquired(m, m->why.code);
-        over(m);
-    } else if (m->again && in_time) {
-        m->again = false;
-        m->at = 0;
-        m->code = 0;
-        m->state = ACQUIRING;
-        start_part(m);
-    } else {
-        m->state = FAILED;
-        m->code = 0;
-        tell_acquired(m, m->why.code ? m->why.code : TENURE_ELOST);
-        if (m->is_stopped && m->state == FAILED)
-            over(m);
-    }
-}
+/* ---- what the engine does and says ---- */
 
 static void on_part_released(int code, void *user)
 {
-    tenure_multilock *m = ((struct part *)user)->all;
-    m->code = m->code ? m->code : code;
-    if (--m->n_leaving == 0)
-        retreated(m);
-}
-
-/* In reverse: one turn's requests leave in the order in which they were made. */
-static void retreat(tenure_multilock *m)
-{
-    m->state = RETREATING;
-    m->n_leaving = 1; /* until all have been told */
-    for (size_t i = m->n; i-- > 0;) {
-        tenure_lock *l = m->parts[i].lock;
-        m->parts[i].lock = NULL;
-        m->n_leaving += l != NULL;
-        tenure_unlock_start(l);
-    }
-    if (--m->n_leaving == 0)
-        retreated(m);
-}
-
-static void stop(tenure_multilock *m)
-{
-    atomic_store(&m->held, false);
-    if (m->is_stopped)
-        return;
-    m->is_stopped = true;
-    if (m->state == LOST)
-        m->code = TENURE_ELOST;
-    if (m->state == FAILED)
-        over(m);
-    else if (m->state != RETREATING)
-        retreat(m);
-}
-
-/* ---- what the parts say ---- */
-
-static void part_failed(tenure_multilock *m, int code, const struct tenure_error *err)
-{
-    if (err)
-        m->why = *err;
-    else
-        error_set(&m->why, code, "multilock: %s", tenure_error_string(code));
-    retreat(m);
-}
-
-static void all_held(tenure_multilock *m)
-{
-    m->state = HELD;
-    for (size_t i = 0; i < m->n; i++)
-        atomic_store(&m->seen[m->parts[i].index].lock, m->parts[i].lock);
-    atomic_store(&m->held, true);
-    tell_acquired(m, 0);
+    several_released(&((struct part *)user)->all->engine, code);
 }
 
 static void on_part_acquired(tenure_lock *l, int code, tenure_token token, const struct tenure_error *err, void *user)
 {
     struct part *p = user;
-    tenure_multilock *m = p->all;
-    if (m->state != ACQUIRING || p->lock != l)
+    if (p->lock != l)
         return; /* it was let go meanwhile */
-    if (code) {
-        m->again = code == TENURE_ELOST;
-        part_failed(m, code, err);
-        return;
-    }
-    atomic_store(&m->seen[p->index].token, token);
-    if (++m->at == m->n)
-        all_held(m);
-    else
-        start_part(m);
+    if (code == 0)
+        atomic_store(&p->all->seen[p->index].token, token);
+    several_acquired(&p->all->engine, (size_t)(p - p->all->parts), code, err);
 }
 
 static void on_part_lost(tenure_lock *l, const struct tenure_error *why, void *user)
 {
     struct part *p = user;
-    tenure_multilock *m = p->all;
     (void)l;
-    if (m->state == ACQUIRING) {
-        m->again = true;
-        part_failed(m, TENURE_ELOST, why);
-    } else if (m->state == HELD) {
-        atomic_store(&m->held, false);
-        m->state = LOST;
-        m->why = *why;
-        if (m->o.on_lost)
-            m->o.on_lost(m, p->index, &m->why, m->o.user);
-    }
+    several_lost(&p->all->engine, (size_t)(p - p->all->parts), why);
 }
 
 static int64_t wait_left(const tenure_multilock *m)
@@ -376,9 +227,11 @@ static int64_t wait_left(const tenure_multilock *m)
     return left > 1 ? left : 1;
 }
 
-static bool start_part_or_say(tenure_multilock *m, struct tenure_error *err)
+static int start_part(void *user, size_t i, struct tenure_error *err)
 {
-    struct part *p = &m->parts[m->at];
+    tenure_multilock *m = user;
+    struct part *p = &m->parts[i];
+    struct tenure_error own = {0};
     struct tenure_lock_options o = {.size = sizeof o,
                                     .prefix = p->prefix,
                                     .ttl_s = m->o.ttl_s,
@@ -390,16 +243,81 @@ static bool start_part_or_say(tenure_multilock *m, struct tenure_error *err)
                                     .user = p,
                                     .session = m->o.session};
     tenure_scope *before = scope_aside(); /* it is the whole that is cancelled, not a part */
-    p->lock = lib_lock_start(m->object.handle, p->name, &p->rule, &o, err);
+    p->lock = lib_lock_start(m->object.handle, p->name, &p->rule, &o, &own);
     scope_back(before);
-    return p->lock != NULL;
+    if (!p->lock && err)
+        *err = own;
+    return p->lock ? 0 : own.code ? own.code : TENURE_EINTERNAL;
 }
 
-static void start_part(tenure_multilock *m)
+static bool let_go_of_part(void *user, size_t i)
 {
-    struct tenure_error err = {0};
-    if (!start_part_or_say(m, &err))
-        part_failed(m, err.code, &err);
+    tenure_multilock *m = user;
+    tenure_lock *l = m->parts[i].lock;
+    m->parts[i].lock = NULL;
+    tenure_unlock_start(l);
+    return l != NULL;
+}
+
+static bool in_time(void *user)
+{
+    const tenure_multilock *m = user;
+    return m->o.wait_ms == 0 || m->wait_until > handle_now(m->object.handle);
+}
+
+static void all_held(tenure_multilock *m)
+{
+    for (size_t i = 0; i < m->n; i++)
+        atomic_store(&m->seen[m->parts[i].index].lock, m->parts[i].lock);
+    atomic_store(&m->held, true);
+}
+
+/* A waiter who has failed, or is not there any more, leaves all to us. */
+static void on_acquired(void *user, int code)
+{
+    tenure_multilock *m = user;
+    struct tenure_error *why = &m->engine.why;
+    struct post *p = m->acquire;
+    m->acquire = NULL;
+    scope_leave(&m->scope);
+    if (code)
+        code = scope_word(&m->scope, code, "multilock", why);
+    else
+        all_held(m);
+    if (!p) {
+        if (m->o.on_acquired)
+            m->o.on_acquired(m, code, code ? why : NULL, m->o.user);
+    } else if (!post_done(p, code, why) || code != 0) {
+        stop(m);
+    }
+}
+
+static void on_lost(void *user, size_t i)
+{
+    tenure_multilock *m = user;
+    atomic_store(&m->held, false);
+    if (m->o.on_lost)
+        m->o.on_lost(m, m->parts[i].index, &m->engine.why, m->o.user);
+}
+
+static void on_over(void *user)
+{
+    object_changed(&((tenure_multilock *)user)->object);
+}
+
+static const struct several_ops engine_ops = {
+    .start = start_part,
+    .let_go = let_go_of_part,
+    .in_time = in_time,
+    .on_acquired = on_acquired,
+    .on_lost = on_lost,
+    .on_over = on_over,
+};
+
+static void stop(tenure_multilock *m)
+{
+    atomic_store(&m->held, false);
+    several_stop(&m->engine);
 }
 
 static void cancel(struct scope_link *l, tn_ms now)
@@ -407,12 +325,8 @@ static void cancel(struct scope_link *l, tn_ms now)
     tenure_multilock *m = CONTAINER_OF(l, tenure_multilock, scope);
     struct tenure_error err;
     (void)now;
-    m->again = false;
     error_set(&err, TENURE_ECANCELLED, "multilock: cancelled");
-    if (m->state == ACQUIRING)
-        part_failed(m, err.code, &err);
-    else if (m->state == RETREATING && !m->is_stopped)
-        m->why = err;
+    several_cancel(&m->engine, &err);
 }
 
 /* ---- the object ---- */
@@ -421,27 +335,27 @@ static void multi_close(struct object *o, tn_ms now)
 {
     tenure_multilock *m = multi_of(o);
     (void)now;
-    if (!m->is_told)
-        error_set(&m->why, TENURE_ECLOSED, "multilock: the handle was closed");
+    if (!m->engine.is_told)
+        error_set(&m->engine.why, TENURE_ECLOSED, "multilock: the handle was closed");
     stop(m);
 }
 
 static bool is_over(const struct object *o)
 {
-    return multi_of(o)->is_stopped && multi_of(o)->state == OVER;
+    return multi_of(o)->engine.is_stopped && multi_of(o)->engine.state == SEVERAL_OVER;
 }
 
 static void last_word(struct object *o)
 {
     tenure_multilock *m = multi_of(o);
     struct tenure_error err = {0};
-    if (m->code)
-        error_set(&err, m->code, "multilock: %s", tenure_error_string(m->code));
+    if (m->engine.code)
+        error_set(&err, m->engine.code, "multilock: %s", tenure_error_string(m->engine.code));
     if (m->unlock_is_sent) {
         m->unlock_is_told = true;
-        post_done(&m->unlock->post, m->code, &err);
+        post_done(&m->unlock->post, m->engine.code, &err);
     } else if (m->tell_released && m->o.on_released) {
-        m->o.on_released(m->code, m->o.user);
+        m->o.on_released(m->engine.code, m->o.user);
     }
 }
 
@@ -484,7 +398,7 @@ static void begin(void *arg)
     m->wait_until = m->o.wait_ms < TIMEOUT_MAX_MS ? now + m->o.wait_ms : TN_MS_NEVER;
     if (scope_join(&m->scope, c, cancel, "multilock", s->err) < 0)
         return;
-    if (!start_part_or_say(m, s->err)) {
+    if (several_begin(&m->engine, s->err) < 0) {
         scope_leave(&m->scope);
         return;
     }
