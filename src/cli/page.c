@@ -66,6 +66,11 @@ enum page_action page_due(const struct page *p, int64_t now_ms, int64_t *ret_nex
     return PAGE_NOTHING;
 }
 
+bool page_may_run(const struct page *p, int64_t remaining_ms)
+{
+    return remaining_ms > p->lead_ms;
+}
+
 bool page_run(struct page *p, int pgid)
 {
     int idle = PAGE_IDLE;

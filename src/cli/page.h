@@ -51,6 +51,8 @@ enum page_action { PAGE_NOTHING, PAGE_TERM, PAGE_KILL };
 /* What is due at now, and at which time to ask again at the latest (INT64_MAX: only when the page changed). */
 enum page_action page_due(const struct page *p, int64_t now_ms, int64_t *ret_next_ms);
 
+/* Whether a command may begin with so much left until safe-until: it must be possible to end it before. */
+bool page_may_run(const struct page *p, int64_t remaining_ms);
 /* IDLE -> RUNNING. False: it is over. */
 bool page_run(struct page *p, int pgid);
 /* RUNNING -> SWEEPING, KILL at the latest at kill_at_ms. False: the ending had begun before. */

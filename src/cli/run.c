@@ -153,7 +153,7 @@ static void start_command(struct run *r)
     if (r->terminal.eager)
         give_terminal(r);
     r->phase = RUN_HOLDING;
-    if (claim_remaining_ms(&r->claim) > 0) {
+    if (page_may_run(r->page, claim_remaining_ms(&r->claim))) {
         spawn_go(&r->child);
     } else {
         say(r, "lost before the command could run", NULL);

@@ -117,6 +117,13 @@ static void what_is_left_of_the_group_is_killed_in_time_as_well(void **state)
     assert_int_equal(page_due(*state, SAFE_UNTIL - LEAD, &next), PAGE_KILL);
 }
 
+static void no_command_begins_that_could_not_be_ended_before_safe_until_M12(void **state)
+{
+    assert_true(page_may_run(*state, LEAD + 1));
+    assert_false(page_may_run(*state, LEAD));
+    assert_false(page_may_run(*state, 0));
+}
+
 static void no_command_runs_when_it_is_over(void **state)
 {
     struct page *p = *state;
@@ -139,6 +146,7 @@ int main(void)
         T(a_command_that_ended_by_itself_is_not_said_to_have_been_ended),
         T(a_command_whose_ending_had_begun_did_not_end_by_itself),
         T(what_is_left_of_the_group_is_killed_in_time_as_well),
+        T(no_command_begins_that_could_not_be_ended_before_safe_until_M12),
         T(no_command_runs_when_it_is_over),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
