@@ -41,8 +41,8 @@ struct tenure_multilock {
     tn_ms wait_until;
     struct several engine;
     struct scope_link scope; /* of the acquire */
-    struct post *acquire;  /* who waits for the acquire */
-    struct unlock *unlock; /* made at the beginning, so that letting go cannot fail */
+    struct post *acquire;    /* who waits for the acquire */
+    struct unlock *unlock;   /* made at the beginning, so that letting go cannot fail */
     bool unlock_is_sent, unlock_is_told, tell_released;
     size_t n, strip;    /* strip: what of the keys a view does not show */
     struct part *parts; /* in the order of their keys */

@@ -74,12 +74,23 @@ static void failed_op(struct world *w, struct op *op, const struct client_result
     w->refused = op;
 }
 
+/* C3: by its deadline and 100 ms more; a process that was stopped, at the first instruction that it gets to run. */
+static void check_in_time(struct actor *a, const struct op *op)
+{
+    struct world *w = a->world;
+    tn_ms until = op->until > a->paused_until ? op->until : a->paused_until;
+    if (w->now > until + 100)
+        world_fail(w, "C3: a call of client %d ended %lld ms after its deadline", a->index,
+                   (long long)(w->now - op->until));
+}
+
 static void on_op(void *user, const struct client_result *r)
 {
     struct op *op = user;
     struct actor *a = op->actor;
     struct world *w = a->world;
     a->ops_running--;
+    check_in_time(a, op);
     if (r->code != 0) {
         failed_op(w, op, r);
         return;
@@ -117,6 +128,7 @@ static bool submit(struct actor *a, struct op *op, struct tenure_error *err)
     bytes key = bytes_str(op->key), value = bytes_str(op->value);
     struct client_call_options o = {.timeout_ms = sim_between(w, 200, 4000),
                                     .repeatable = w->config.broken.blind_retry};
+    op->until = w->now + o.timeout_ms;
     struct put_req put = {.key = key, .value = value, .prev_kv = sim_chance(w, 20)};
     struct range_req get = {.range.key = key};
     struct delete_req del = {.range.key = key};
@@ -266,7 +278,7 @@ static void check_token(struct actor *a, int queue, tn_rev token)
     static const char *const what[2] = {"lock", "leadership"};
     SIM_TRACE(w, "client %d has the %s, token %lld", a->index, what[queue], (long long)token);
     w->result.acquisitions++;
-    if (!history_was_owner(&w->history, queue, token))
+    if (!w->config.broken.lease_token && !history_was_owner(&w->history, queue, token))
         world_fail(w, "M6: client %d was given the %s with token %lld, which never was first", a->index, what[queue],
                    (long long)token);
     if (queue == 0 && a->broken_into)
@@ -342,7 +354,11 @@ static void begin_lock(struct actor *a)
     struct tenure_error err = {0};
     struct lock_options o = {.wait_ms = sim_chance(w, 30) ? sim_between(w, 50, 3000) : 0,
                              .try_only = sim_chance(w, 10),
-                             .broken_skip_verify = w->config.broken.skip_verify};
+                             .broken_skip_verify = w->config.broken.skip_verify,
+                             .broken_token = w->config.broken.lease_token,
+                             .broken_hold_on = w->config.broken.hold_on,
+                             .broken_no_undo = w->config.broken.no_undo,
+                             .broken_leave_all = w->config.broken.leave_all};
     if (!a->session)
         open_session(a);
     if (!a->session || a->session_ended || session_state(a->session) == SESSION_LOST)
@@ -397,6 +413,8 @@ static void lock_step(struct actor *a)
 void actor_lease_ended(struct actor *a, tn_lease id)
 {
     struct world *w = a->world;
+    if (a->locks)
+        locks_lease_ended(a, id);
     if (a->session && !a->session_closing && !a->session_ended && session_lease(a->session) == id &&
         session_valid(a->session, w->now))
         world_fail(w, "L2: lease %llx ended at the server, client %d believes in it for %lld ms more",
@@ -409,6 +427,8 @@ void actor_lease_ended(struct actor *a, tn_lease id)
 
 void actor_key_deleted(struct actor *a, bytes key)
 {
+    if (a->locks)
+        locks_key_deleted(a, key);
     if ((actor_holds_lock(a) && bytes_equal(lock_key(a->lock), key)) ||
         (actor_leads(a) && bytes_equal(election_key(a->election), key)))
         world_fail(a->world, "M5: %.*s was deleted while client %d holds by it", (int)key.len, key.data, a->index);
@@ -465,6 +485,7 @@ static void election_step(struct actor *a)
     struct world *w = a->world;
     if (a->election && a->election_stopped) {
         a->election = election_free(a->election);
+        a->election_stop_at = TN_MS_NEVER;
         a->election_start_at = w->now + sim_between(w, 1, 3000);
     }
     if (a->election && a->election_stop_at <= w->now) {
@@ -491,6 +512,8 @@ void actor_start(struct actor *a)
     struct tenure_error err = {0};
     struct client_config c = {.endpoints = endpoints,
                               .n_endpoints = ENDPOINTS,
+                              .broken_deadline = w->config.broken.late_calls,
+                              .broken_rest = w->config.broken.no_rest,
                               .broken_renew_from_receipt = w->config.broken.renew_from_receipt};
     rng_init(&c.seed, rng_u64(&w->rng));
     if (w->config.trace)
@@ -501,13 +524,18 @@ void actor_start(struct actor *a)
     a->next_lock_at = w->now + sim_between(w, 0, 500);
     a->election_start_at = w->now + sim_between(w, 0, 2000);
     a->cancel_at = a->release_at = a->election_stop_at = a->watch_restart_at = TN_MS_NEVER;
-    start_watch(a, sim_chance(w, 50) ? 0 : 1);
+    if (w->config.locks)
+        a->next_op_at = TN_MS_NEVER;
+    else
+        start_watch(a, sim_chance(w, 50) ? 0 : 1);
     if (w->config.share)
         share_start(a);
     if (w->config.values)
         values_start(a);
-    else
+    else if (!w->config.locks)
         actor_start_follow(a);
+    if (w->config.locks)
+        locks_start(a);
     if (w->config.jobs)
         jobs_start(a);
     parts_start(a);
@@ -539,7 +567,10 @@ void actor_kill(struct actor *a)
     parts_kill(a);
     if (a->jobs)
         jobs_kill(a);
-    client_watch_stop(a->client, a->watch, w->now);
+    if (a->locks)
+        locks_kill(a);
+    if (a->watch)
+        client_watch_stop(a->client, a->watch, w->now);
     a->watch = NULL;
     a->follow = follow_stop(a->follow, w->now);
     if (a->election)
@@ -551,6 +582,8 @@ void actor_kill(struct actor *a)
     parts_free(a);
     if (a->jobs)
         jobs_free(a);
+    if (a->locks)
+        locks_free(a);
     a->lock = lock_free(a->lock);
     a->session = session_free(a->session);
     a->election = election_free(a->election);
@@ -602,10 +635,14 @@ void actor_turn(struct actor *a)
     if (a->jobs)
         jobs_tick(a);
     parts_tick(a);
+    if (a->locks)
+        locks_tick(a);
     drain(a);
     parts_step(a);
     if (a->jobs)
         jobs_step(a);
+    if (a->locks)
+        locks_step(a);
     if (w->config.share)
         share_step(a);
     if (a->values)
@@ -640,6 +677,7 @@ tn_ms actor_next(const struct actor *a)
                            a->watch_restart_at,
                            a->world->config.share ? share_next(a) : TN_MS_NEVER,
                            a->values ? values_next(a) : TN_MS_NEVER,
+                           a->locks ? locks_next(a) : TN_MS_NEVER,
                            a->jobs ? jobs_next(a) : TN_MS_NEVER,
                            parts_next(a)};
     tn_ms at = TN_MS_NEVER;
@@ -652,7 +690,8 @@ tn_ms actor_next(const struct actor *a)
 void actor_finish(struct actor *a)
 {
     struct world *w = a->world;
-    a->paused_until = 0;
+    if (a->paused_until > w->now)
+        a->paused_until = w->now;
     if (a->lock && a->lock_acquiring)
         lock_cancel(a->lock, w->now);
     a->cancel_at = TN_MS_NEVER;
@@ -664,10 +703,12 @@ void actor_finish(struct actor *a)
     if (a->jobs)
         jobs_finish(a);
     parts_finish(a);
+    if (a->locks)
+        locks_finish(a);
 }
 
 bool actor_idle(const struct actor *a)
 {
     return !a->lock && !a->election && a->ops_running == 0 && share_idle(a) && values_idle(a) &&
-           (!a->jobs || jobs_idle(a)) && parts_idle(a);
+           (!a->jobs || jobs_idle(a)) && (!a->locks || locks_idle(a)) && parts_idle(a);
 }

@@ -4,15 +4,14 @@
 
 #include "world.h"
 
-static const char *const queues[2] = {LOCK_KEYS, ELECTION_KEYS};
+static const char *const queues[QUEUES] = {LOCK_KEYS, ELECTION_KEYS, GATE_KEYS};
 
 static bool under(bytes key, const char *prefix)
 {
     return bytes_has_prefix(key, bytes_str(prefix));
 }
 
-/* The lowest create_revision of the live keys under prefix, 0 when there is none. */
-static tn_rev lowest(const struct history *h, const char *prefix)
+tn_rev history_lowest(const struct history *h, const char *prefix)
 {
     tn_rev low = 0;
     for (size_t i = 0; i < h->n; i++) {
@@ -27,7 +26,7 @@ static tn_rev lowest(const struct history *h, const char *prefix)
 
 static void note_owner(struct history *h, int queue)
 {
-    tn_rev token = lowest(h, queues[queue]);
+    tn_rev token = history_lowest(h, queues[queue]);
     size_t n = h->n_owners[queue];
     if (!token || (n && h->owners[queue][n - 1].token == token))
         return;
@@ -92,9 +91,11 @@ void history_add(struct world *w, const struct record *r)
         jobs_row(w, r);
     if (r->kind == RECORD_KV)
         parts_row(w, r);
+    if (w->config.locks)
+        locks_row(w, r);
     for (int i = 0; i < w->n_actors && r->kind == RECORD_KV && r->tombstone; i++)
         actor_key_deleted(&w->actors[i], r->key);
-    for (int q = 0; q < 2 && r->last_of_command; q++)
+    for (int q = 0; q < QUEUES - !w->config.locks && r->last_of_command; q++)
         note_owner(h, q);
 }
 
@@ -145,6 +146,6 @@ void history_free(struct history *h)
         free((void *)h->rows[i].value.data);
     }
     free(h->rows);
-    free(h->owners[0]);
-    free(h->owners[1]);
+    for (int q = 0; q < QUEUES; q++)
+        free(h->owners[q]);
 }

@@ -6,14 +6,28 @@
 
 #include "world.h"
 
+enum { CONNECTS_MAX = 40 };
+
 static tn_ms delay(struct world *w)
 {
     return sim_chance(w, 2) ? sim_between(w, 100, 1500) : sim_between(w, 0, 4);
 }
 
+/* C4: a client that cannot connect does not try all the time. */
+static void count_connect(struct world *w, struct actor *a)
+{
+    if (a->second != w->now / 1000) {
+        a->second = w->now / 1000;
+        a->connects = 0;
+    }
+    if (++a->connects > CONNECTS_MAX)
+        world_fail(w, "C4: client %d connects more than %d times in a second", a->index, CONNECTS_MAX);
+}
+
 void net_connect(struct world *w, int client, uint32_t conn, size_t endpoint)
 {
     struct link *l = sim_alloc(sizeof *l);
+    count_connect(w, &w->actors[client]);
     *l = (struct link){.world = w,
                        .client = client,
                        .incarnation = w->actors[client].incarnation,

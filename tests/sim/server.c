@@ -1,6 +1,7 @@
 /* The server's process: store and core over the made-up disk. A crash throws both away; a start replays the disk. */
 #include <stdlib.h>
 
+#include "store/auth.h"
 #include "world.h"
 
 static void replay(struct world *w)
@@ -72,6 +73,29 @@ void server_crash(struct world *w, tn_ms down_ms)
     s->up = false;
     s->paused_until = 0;
     s->restart_at = w->now + down_ms;
+}
+
+static void must(enum etcd_error e)
+{
+    if (e != ETCD_OK && e != ETCD_USER_ALREADY_EXIST && e != ETCD_ROLE_ALREADY_EXIST)
+        abort();
+}
+
+bool server_refuse(struct world *w, bool on)
+{
+    struct store *s = w->server.store;
+    const struct user_role_req root = {.user = bytes_str("root"), .role = bytes_str("root")};
+    tn_seq seq;
+    SIM_TRACE(w, "authentication is turned %s", on ? "on" : "off");
+    if (!on) {
+        must(store_auth_disable(s, &seq));
+        return !store_auth_enabled(s, STORE_DURABLE);
+    }
+    must(store_role_add(s, root.role, &seq));
+    must(store_user_add(s, root.user, bytes_str(""), true, &seq));
+    must(store_user_grant_role(s, &root, &seq));
+    must(store_auth_enable(s, &seq));
+    return false;
 }
 
 struct core_conn *server_accept(struct link *l)

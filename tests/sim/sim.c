@@ -1,6 +1,6 @@
 /* The simulation from the command line:
  *
- *     sim [--seed N] [--count N] [--length SECONDS] [--trace] [--share] [--jobs] [--calm]
+ *     sim [--seed N] [--count N] [--length SECONDS] [--trace] [--share|--jobs|--locks|--values|--calm]
  *         [--part memory|lines|keeper] [--broken WHAT (any other word lists what there is)]
  *
  * Runs `count` seeds from `seed` on. Prints a line for each that fails, with the command that replays it, and a summary;
@@ -45,6 +45,24 @@ static const struct {
     BROKEN("unhealed", unhealed),
     BROKEN("unguarded-claim", unguarded_claim),
     BROKEN("lost-claim", lost_claim),
+    BROKEN("guess", guess),
+    BROKEN("skip-delay", skip_delay),
+    BROKEN("open-gate", open_gate),
+    BROKEN("one-level", one_level),
+    BROKEN("no-proof", no_proof),
+    BROKEN("any-token", any_token),
+    BROKEN("unguarded-write", unguarded_write),
+    BROKEN("unordered", unordered),
+    BROKEN("keep-parts", keep_parts),
+    BROKEN("no-list", no_list),
+    BROKEN("lease-token", lease_token),
+    BROKEN("hold-on", hold_on),
+    BROKEN("no-undo", no_undo),
+    BROKEN("leave-all", leave_all),
+    BROKEN("unguarded-takeover", unguarded_takeover),
+    BROKEN("late-calls", late_calls),
+    BROKEN("no-rest", no_rest),
+    BROKEN("late-guardian", late_guardian),
 };
 
 static bool set_broken(struct sim_broken *b, const char *name)
@@ -61,9 +79,10 @@ static bool set_broken(struct sim_broken *b, const char *name)
 
 int main(int argc, char **argv)
 {
-    static const struct option table[] = {
-        {"seed", 1, 0, 's'},  {"count", 1, 0, 'n'}, {"length", 1, 0, 'l'}, {"trace", 0, 0, 't'}, {"broken", 1, 0, 'b'},
-        {"share", 0, 0, 'S'}, {"calm", 0, 0, 'c'},  {"jobs", 0, 0, 'j'},   {"part", 1, 0, 'p'},  {0, 0, 0, 0}};
+    static const struct option table[] = {{"seed", 1, 0, 's'},  {"count", 1, 0, 'n'},  {"length", 1, 0, 'l'},
+                                          {"trace", 0, 0, 't'}, {"broken", 1, 0, 'b'}, {"share", 0, 0, 'S'},
+                                          {"calm", 0, 0, 'c'},  {"jobs", 0, 0, 'j'},   {"part", 1, 0, 'p'},
+                                          {"locks", 0, 0, 'k'}, {"values", 0, 0, 'v'}, {0, 0, 0, 0}};
     struct sim_config c = {.seed = 1};
     uint64_t count = 1, failures = 0;
     struct sim_result total = {0};
@@ -97,6 +116,12 @@ int main(int argc, char **argv)
             }
             c.parts = 1u << part_named(part);
             break;
+        case 'k':
+            c.locks = true;
+            break;
+        case 'v':
+            c.values = true;
+            break;
         case 'c':
             c.share = c.calm = true;
             break;
@@ -115,10 +140,12 @@ int main(int argc, char **argv)
             failures++;
             printf("seed %llu %s\n  replay: sim --seed %llu --trace%s%s%s%s%s\n", (unsigned long long)c.seed, r.text,
                    (unsigned long long)c.seed,
-                   c.calm    ? " --calm"
-                   : c.share ? " --share"
-                   : c.jobs  ? " --jobs"
-                             : "",
+                   c.calm     ? " --calm"
+                   : c.share  ? " --share"
+                   : c.jobs   ? " --jobs"
+                   : c.locks  ? " --locks"
+                   : c.values ? " --values"
+                              : "",
                    part ? " --part " : "", part ? part : "", broken ? " --broken " : "", broken ? broken : "");
         }
         total.events += r.events;
@@ -127,18 +154,23 @@ int main(int argc, char **argv)
         total.revisions += r.revisions;
         total.looks += r.looks;
         total.exact += r.exact;
+        total.resumed += r.resumed;
+        total.refused += r.refused;
+        total.gated += r.gated;
         total.resyncs += r.resyncs;
         total.exact_maybe += r.exact_maybe;
         for (int l = 0; l < 4; l++)
             total.anomalies[l] += r.anomalies[l];
     }
-    printf("%llu seeds, %llu failed; %llu events, %llu calls, %llu acquisitions, %llu looks, %llu revisions; "
-           "%llu exact, %llu maybe; %llu resyncs; anomalies %llu %llu %llu %llu\n",
-           (unsigned long long)count, (unsigned long long)failures, (unsigned long long)total.events,
-           (unsigned long long)total.calls, (unsigned long long)total.acquisitions, (unsigned long long)total.looks,
-           (unsigned long long)total.revisions, (unsigned long long)total.exact, (unsigned long long)total.exact_maybe,
-           (unsigned long long)total.resyncs, (unsigned long long)total.anomalies[0],
-           (unsigned long long)total.anomalies[1], (unsigned long long)total.anomalies[2],
-           (unsigned long long)total.anomalies[3]);
+    printf(
+        "%llu seeds, %llu failed; %llu events, %llu calls, %llu acquisitions, %llu looks, %llu revisions; "
+        "%llu exact, %llu maybe; %llu resyncs; %llu resumed, %llu gated, %llu refused; anomalies %llu %llu %llu %llu\n",
+        (unsigned long long)count, (unsigned long long)failures, (unsigned long long)total.events,
+        (unsigned long long)total.calls, (unsigned long long)total.acquisitions, (unsigned long long)total.looks,
+        (unsigned long long)total.revisions, (unsigned long long)total.exact, (unsigned long long)total.exact_maybe,
+        (unsigned long long)total.resyncs, (unsigned long long)total.resumed, (unsigned long long)total.gated,
+        (unsigned long long)total.refused, (unsigned long long)total.anomalies[0],
+        (unsigned long long)total.anomalies[1], (unsigned long long)total.anomalies[2],
+        (unsigned long long)total.anomalies[3]);
     return (failures > 0) != (broken != NULL);
 }

@@ -120,6 +120,27 @@ static void all_seeds_hold_with_priorities_delays_barriers_and_latches(void **st
     assert_true(total.acquisitions > 50 * (seeds() / 4));
 }
 
+/* Locks of all kinds, what they are for, who watches, and commands that run under them. */
+static void all_seeds_hold_with_locks(void **state)
+{
+    (void)state;
+    struct sim_result total = {0};
+    for (uint64_t seed = 1; seed <= seeds() / 2; seed++) {
+        struct sim_config c = {.seed = seed, .locks = true};
+        struct sim_result r;
+        sim_run(&c, &r);
+        if (r.failed)
+            fail_msg("seed %llu (--locks) %s", (unsigned long long)seed, r.text);
+        total.acquisitions += r.acquisitions;
+        total.resumed += r.resumed;
+        total.gated += r.gated;
+        total.refused += r.refused;
+    }
+    assert_true(total.acquisitions > 20 * (seeds() / 2));
+    if (seeds() >= SEEDS) /* whatever is to be shown has happened */
+        assert_true(total.resumed > 0 && total.gated > 0 && total.refused > 0);
+}
+
 /* Where nothing fails it can be counted what a release costs (M8). */
 static void nobody_looks_again_without_need(void **state)
 {
@@ -299,6 +320,41 @@ static void not_telling_what_is_gone_is_found(void **state)
     must_find((struct sim_broken){.skip_absent = true}, 50, invariants);
 }
 
+/* For each invariant a rule that is broken on purpose: docs/simulation.md. Those of other worlds are above. */
+static const struct {
+    const char *invariant;
+    struct sim_config config;
+    uint64_t most; /* seeds to find it in */
+} of_locks[] = {
+    {"M1:", {.locks = true, .broken.no_proof = true}, 100},
+    {"M1:", {.locks = true, .broken.unguarded_takeover = true}, 600},
+    {"M2:", {.broken.lease_token = true}, 20},
+    {"M3:", {.locks = true, .broken.any_token = true}, 20},
+    {"M4:", {.locks = true, .broken.unguarded_write = true}, 600},
+    {"M5:", {.broken.leave_all = true}, 20},
+    {"M5:", {.locks = true, .broken.one_level = true}, 20},
+    {"M6:", {.locks = true, .broken.skip_verify = true}, 50},
+    {"M7:", {.broken.no_undo = true}, 20},
+    {"M7:", {.locks = true, .broken.keep_parts = true}, 50},
+    {"M9:", {.locks = true, .broken.skip_rule = true}, 20},
+    {"M10:", {.locks = true, .broken.no_list = true}, 100},
+    {"M11:", {.locks = true, .broken.skip_delay = true}, 20},
+    {"M12:", {.locks = true, .broken.late_guardian = true}, 50},
+    {"L2:", {.locks = true, .broken.renew_from_receipt = true}, 600},
+    {"L3:", {.broken.hold_on = true}, 50},
+    {"L7:", {.locks = true, .broken.open_gate = true}, 20},
+    {"C3:", {.broken.late_calls = true}, 20},
+    {"C3:", {.locks = true, .broken.unordered = true}, 50},
+    {"C4:", {.broken.no_rest = true}, 20},
+};
+
+static void each_broken_rule_of_locks_is_found(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(of_locks); i++)
+        must_find_in(of_locks[i].config, of_locks[i].most, (const char *[]){of_locks[i].invariant, NULL});
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -324,6 +380,8 @@ int main(void)
         cmocka_unit_test(each_promise_of_these_queues_barriers_and_latches_is_looked_after),
         cmocka_unit_test(all_seeds_hold_with_transactions_in_memory),
         cmocka_unit_test(all_seeds_hold_with_priorities_delays_barriers_and_latches),
+        cmocka_unit_test(each_broken_rule_of_locks_is_found),
+        cmocka_unit_test(all_seeds_hold_with_locks),
         cmocka_unit_test(all_seeds_hold),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

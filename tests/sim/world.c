@@ -30,6 +30,13 @@ bytes sim_copy(bytes s)
     return bytes_of(p, s.len);
 }
 
+const char *sim_text(bytes s)
+{
+    static char text[256];
+    snprintf(text, sizeof text, "%.*s", (int)s.len, s.len ? (const char *)s.data : "");
+    return text;
+}
+
 bool sim_chance(struct world *w, unsigned percent)
 {
     return rng_below(&w->rng, 100) < percent;
@@ -81,6 +88,8 @@ static void check_exclusion(struct world *w)
         }
     }
     check_shares(w);
+    if (w->config.locks)
+        check_locks(w);
 }
 
 /* L1: no lease outlives its deadline by more than a second while the server runs freely and the disk has room. */
@@ -142,8 +151,11 @@ static void delete_queue_key(struct world *w)
     struct actor *a = &w->actors[rng_below(&w->rng, (uint64_t)w->n_actors)];
     bytes key = a->lock ? lock_key(a->lock) : bytes_of(NULL, 0);
     int place = w->config.share && sim_chance(w, 60) ? (int)rng_below(&w->rng, PLACES) : -1;
+    bool *broken_into = place < 0 ? &a->broken_into : &a->places[place].broken_into;
     if (place >= 0)
         key = share_key(a, place);
+    if (w->config.locks && sim_chance(w, 60))
+        key = locks_key(a, &broken_into);
     struct arena arena;
     struct delete_resp resp;
     tn_seq seq;
@@ -152,7 +164,10 @@ static void delete_queue_key(struct world *w)
     arena_init(&arena, 0);
     struct delete_req req = {.range.key = key};
     if (store_delete(w->server.store, &req, &arena, &resp, &seq) == ETCD_OK) {
-        *(place < 0 ? &a->broken_into : &a->places[place].broken_into) = true;
+        *broken_into = true;
+        const struct row *r = history_at(&w->history, key, w->history.revision);
+        if (r && bytes_has_prefix(key, bytes_str(GATE_KEYS)))
+            w->by_hand[a->index] = r->create_revision;
         SIM_TRACE(w, "somebody deletes a lock key of client %d", a->index);
     }
     arena_fini(&arena);
@@ -161,7 +176,7 @@ static void delete_queue_key(struct world *w)
 static void inject_fault(struct world *w)
 {
     struct actor *a = &w->actors[rng_below(&w->rng, (uint64_t)w->n_actors)];
-    switch (rng_below(&w->rng, 10)) {
+    switch (rng_below(&w->rng, w->config.locks ? 11 : 10)) {
     case 0:
     case 1:
         cut_somebody(w);
@@ -197,6 +212,12 @@ static void inject_fault(struct world *w)
     case 9:
         compact(w, a);
         break;
+    case 10:
+        if (w->server.up && !w->refuse_until) {
+            w->refuse_until = w->now + sim_between(w, 100, 5000);
+            server_refuse(w, true);
+        }
+        break;
     }
     w->fault_at = w->now + sim_between(w, 50, 2500);
 }
@@ -212,7 +233,10 @@ static tn_ms next_event(struct world *w)
             at = t;
     if (!w->finishing && w->fault_at < at)
         at = w->fault_at;
-    return at;
+    if (w->refuse_until && w->refuse_until < at)
+        at = w->refuse_until > w->now ? w->refuse_until : at;
+    t = locks_world_next(w);
+    return t < at ? t : at;
 }
 
 /* Sessions first: a process that was stopped learns of its loss before it reads what lies in its sockets. */
@@ -233,7 +257,18 @@ static void tick_sessions(struct world *w)
         if (a->jobs)
             jobs_tick(a);
         parts_tick(a);
+        if (a->locks)
+            locks_tick(a);
     }
+}
+
+/* Until its time is over, and then as soon as the server is up and its disk takes it. */
+static void refuse(struct world *w)
+{
+    w->refused_at = w->refuse_until ? w->now : w->refused_at;
+    if (!w->refuse_until || w->refuse_until > w->now || !w->server.up)
+        return;
+    w->refuse_until = server_refuse(w, false) ? 0 : w->now + 100;
 }
 
 static void step(struct world *w, tn_ms until)
@@ -251,6 +286,7 @@ static void step(struct world *w, tn_ms until)
     check_exclusion(w);
     parts_check(w);
     check_expiry(w);
+    refuse(w);
     if (!w->finishing && w->fault_at <= w->now)
         inject_fault(w);
 }
@@ -294,6 +330,7 @@ static void finish(struct world *w)
     w->finishing = true;
     w->server.paused_until = 0;
     w->disk.full_until = 0;
+    w->refuse_until = w->refuse_until ? w->now : 0;
     memset(w->cut_until, 0, sizeof w->cut_until);
     SIM_TRACE(w, "all is healed");
     for (int i = 0; i < w->n_actors; i++)
@@ -308,6 +345,8 @@ static void finish(struct world *w)
     }
     if (!w->result.failed && (history_live(&w->history, LOCK_KEYS) || history_live(&w->history, ELECTION_KEYS)))
         world_fail(w, "M7: keys are left in a queue that nobody stands in");
+    if (!w->result.failed && w->config.locks)
+        check_locks_end(w);
     if (!w->result.failed && (history_live(&w->history, SHARE_RW_KEYS) || history_live(&w->history, SHARE_SEM_KEYS)))
         world_fail(w, "M7: keys are left in a shared queue that nobody stands in");
     if (!w->result.failed)
@@ -335,6 +374,7 @@ static void tear_down(struct world *w)
     history_free(&w->history);
     jobs_truth_free(w);
     parts_end(w);
+    locks_truth_free(w);
     while (w->refused) {
         struct op *op = w->refused;
         w->refused = op->next;

@@ -29,6 +29,9 @@
 #define ELECTION_KEYS  "/election/e/"
 #define SHARE_RW_KEYS  "/locks/rw/"
 #define SHARE_SEM_KEYS "/locks/sem/"
+#define GATE_NAME      "d"
+#define GATE_KEYS      "/locks/d/"
+#define GATE_RECORD    "/locks/d\0delay"
 #define PLACES         2
 
 enum { PART_MEMORY, PART_LINES, PART_KEEPER, PARTS }; /* see part.h */
@@ -42,6 +45,8 @@ struct sim_broken {
     bool stm_unguarded, stm_unfenced, stm_newest, stm_guess, id_guess; /* memory.c */
     bool early_take, unmarked_hold, blind_pass, uncounted_arrival;     /* lines.c */
     bool unguarded_presence, unhealed, unguarded_claim, lost_claim;    /* keeper.c */
+    bool skip_delay, open_gate, one_level, no_proof, any_token, unguarded_write, unordered, keep_parts, no_list;
+    bool lease_token, hold_on, no_undo, leave_all, unguarded_takeover, late_calls, no_rest, late_guardian;
 };
 
 struct sim_config {
@@ -51,6 +56,7 @@ struct sim_config {
     bool values;    /* additions to a counter, too */
     bool share;     /* readers, writers and permits too */
     bool jobs;      /* queues of items and double barriers too */
+    bool locks;     /* locks of all kinds, and instead of calls and watches: see locks.h */
     unsigned parts; /* bits of PART_…: those, and nothing else */
     bool calm;      /* nothing fails and nobody gives up: for counting; and only those */
     struct sim_broken broken;
@@ -61,6 +67,8 @@ struct sim_result {
     char text[512]; /* "M1: …" */
     uint64_t events, calls, acquisitions, revisions, looks;
     uint64_t resyncs;            /* but the first of each watch */
+    uint64_t refused;            /* sessions whose loss was told by that */
+    uint64_t resumed, gated;     /* places taken up after a restart; sessions lost because a program hung */
     uint64_t exact, exact_maybe; /* exact transactions that ended, and those of them that nobody answered in time */
     uint64_t anomalies[4];       /* what a level of transactions does not rule out, where it was seen: see memory.c */
 };
@@ -79,6 +87,7 @@ struct row {
     tn_lease lease;
 };
 
+#define QUEUES 3
 struct owner { /* a key that was, at some revision, the lowest under a queue's prefix */
     tn_rev token;
     tn_rev from;
@@ -88,8 +97,8 @@ struct history {
     struct row *rows;
     size_t n, cap;
     tn_rev revision;
-    struct owner *owners[2]; /* of the lock and of the election */
-    size_t n_owners[2];
+    struct owner *owners[QUEUES]; /* of the lock, of the election and of the lock with a delay */
+    size_t n_owners[QUEUES];
 };
 
 void history_add(struct world *w, const struct record *r);
@@ -98,6 +107,8 @@ const struct row *history_at(const struct history *h, bytes key, tn_rev revision
 /* The first row at index >= from whose key begins with prefix; h->n when there is none. */
 size_t history_next(const struct history *h, size_t from, const char *prefix);
 bool history_has_value(const struct history *h, bytes value, size_t *ret_times);
+/* The lowest create_revision of the keys under prefix, 0 when there is none. */
+tn_rev history_lowest(const struct history *h, const char *prefix);
 bool history_was_owner(const struct history *h, int queue, tn_rev token);
 size_t history_live(const struct history *h, const char *prefix);
 void history_free(struct history *h);
@@ -191,6 +202,8 @@ void server_start(struct world *w);
 void server_crash(struct world *w, tn_ms down_ms);
 struct core_conn *server_accept(struct link *l);
 void server_turn(struct world *w);
+/* Somebody turns authentication on: who has no user is refused, from now on (or no more). Whether that is durable. */
+bool server_refuse(struct world *w, bool on);
 tn_ms server_next(const struct world *w);
 
 /* ---- actor.c: what a client's process does ---- */
@@ -201,6 +214,7 @@ struct op {
     char value[32];
     tn_rev floor; /* the newest revision anybody had been told of when it began */
     tn_rev compare_mod;
+    tn_ms until; /* when it must have ended */
     struct actor *actor;
     struct op *next;
 };
@@ -229,6 +243,8 @@ struct actor {
     tn_ms paused_until;
     tn_ms next_op_at, next_lock_at;
     int ops_running;
+    tn_ms second; /* that connections are counted in (C4) */
+    unsigned connects;
 
     struct client_watch *watch;
     bool watch_placed; /* position says where it stands */
@@ -253,6 +269,7 @@ struct actor {
     tn_ms election_stop_at, election_start_at;
 
     struct jobs *jobs;
+    struct locks *locks;
 
     void *parts[PARTS];
 
@@ -279,6 +296,25 @@ void actor_key_deleted(struct actor *a, bytes key);
 void actor_check_watch_end(struct actor *a);
 /* W16: what a watch that resyncs has told is what there is. */
 void actor_check_follow(struct actor *a);
+
+/* ---- locks.c ---- */
+void locks_start(struct actor *a);
+void locks_tick(struct actor *a);
+void locks_step(struct actor *a);
+tn_ms locks_next(const struct actor *a);
+void locks_kill(struct actor *a); /* its sessions are gone */
+void locks_free(struct actor *a);
+void locks_finish(struct actor *a);
+bool locks_idle(const struct actor *a);
+void locks_lease_ended(struct actor *a, tn_lease id);
+void locks_key_deleted(struct actor *a, bytes key);
+/* The key of one of them, and what is to be said of its place when somebody deletes it. */
+bytes locks_key(struct actor *a, bool **ret_broken_into);
+void locks_row(struct world *w, const struct record *r);
+void check_locks(struct world *w);
+void check_locks_end(struct world *w);
+tn_ms locks_world_next(const struct world *w);
+void locks_truth_free(struct world *w);
 
 /* ---- follow.c ---- */
 void actor_start_follow(struct actor *a);
@@ -349,10 +385,13 @@ struct world {
     struct actor actors[CLIENTS_MAX];
     int n_actors;
     tn_ms fault_at;
-    tn_rev told;          /* the newest revision that any finished call has shown */
-    tn_rev last_token[2]; /* of the lock and of the election */
+    tn_ms refuse_until, refused_at; /* somebody turned authentication on, for a while; 0 = nobody does */
+    tn_rev told;                    /* the newest revision that any finished call has shown */
+    tn_rev last_token[QUEUES];
+    tn_rev by_hand[CLIENTS_MAX]; /* the place of each that was last deleted by somebody else */
     struct jobs_truth *jobs_truth;
     void *part_truths[PARTS];
+    struct locks_truth *locks_truth;
     int64_t additions, maybe_additions;
     tn_rev last_share[2], last_whole[2]; /* of the shared queues: of all, of those that took the whole */
     uint64_t next_value;
@@ -371,7 +410,8 @@ void world_trace(struct world *w, const char *fmt, ...) PRINTF_LIKE(2, 3);
 void world_fail(struct world *w, const char *fmt, ...) PRINTF_LIKE(2, 3);
 void *sim_alloc(size_t size); /* zeroed; aborts instead of NULL */
 void *sim_grow(void *p, size_t size);
-bytes sim_copy(bytes s); /* with a 0 behind it */
+bytes sim_copy(bytes s);       /* with a 0 behind it */
+const char *sim_text(bytes s); /* the same, cut where it is long; until the next call */
 bool sim_chance(struct world *w, unsigned percent);
 tn_ms sim_between(struct world *w, tn_ms low, tn_ms high);
 
