@@ -39,10 +39,12 @@ static void deliver_created(struct client_watch *w)
         w->cb.on_created(w->user, w->created_revision);
 }
 
+/* The callback may stop the watch, and read the reason behind that. */
 static void deliver_end(struct client_watch *w)
 {
+    struct tenure_error error = w->end_error;
     if (w->cb.on_end)
-        w->cb.on_end(w->user, w->end_code, w->end_compact_revision, &w->end_error);
+        w->cb.on_end(w->user, w->end_code, w->end_compact_revision, &error);
 }
 
 static void deliver_events(struct client *c, struct watch_batch *b)

@@ -53,6 +53,10 @@ static void on_events(void *user, const struct client_watch_events *e)
 static void on_end(void *user, int code, tn_rev compact_revision, const struct tenure_error *error)
 {
     struct seen *s = user;
+    if (s->stop_when_told) {
+        client_watch_stop(w.client, s->watch, w.now);
+        s->watch = NULL;
+    }
     s->ended++;
     s->code = code;
     s->compacted = compact_revision;
@@ -311,6 +315,22 @@ static void a_refused_watch_ends_with_the_servers_reason(void **state)
     assert_int_equal(s.code, TENURE_EDENIED);
     assert_non_null(strstr(s.text, "etcdserver: permission denied"));
     stop(&s);
+}
+
+/* As its owners do: what the reason says outlives the watch. */
+static void a_watch_may_be_stopped_when_its_end_is_told_and_the_reason_read_behind_that(void **state)
+{
+    struct seen s;
+    (void)state;
+    struct mock_rule *r = mock_on(&w, "/Watch", -1, MOCK_ANSWER);
+    r->status = GRPC_UNAUTHENTICATED;
+    r->text = "etcdserver: invalid auth token";
+    start(&s, "k", 0);
+    s.stop_when_told = true;
+    world_settle(&w);
+    assert_int_equal(s.ended, 1);
+    assert_null(s.watch);
+    assert_string_equal(s.text, "etcdserver: invalid auth token");
 }
 
 static void a_watch_cancelled_for_a_passing_reason_is_created_again(void **state)
@@ -579,6 +599,7 @@ int main(void)
         CASE_1(progress_notices_move_the_point_to_resume_from),
         cmocka_unit_test(events_over_the_bound_end_the_watch),
         cmocka_unit_test(a_watch_stopped_at_any_step_calls_no_more),
+        CASE_1(a_watch_may_be_stopped_when_its_end_is_told_and_the_reason_read_behind_that),
         CASE_1(a_callback_may_stop_its_own_watch),
         CASE_1(answers_that_make_no_sense_only_cost_the_stream),
         CASE_1(an_unused_stream_is_closed_after_a_while),
