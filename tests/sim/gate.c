@@ -233,8 +233,10 @@ static void call_rival(struct gate *k)
     struct world *w = world_of(k);
     for (int i = 0; i < w->n_actors; i++) {
         struct gate *rival = &w->actors[i].locks->gate;
-        if (rival == k || rival->lock || rival->takeover || rival->session || w->actors[i].paused_until > w->now)
+        if (rival == k || rival->lock || rival->takeover || w->actors[i].paused_until > w->now)
             continue;
+        rival->session = session_free(rival->session); /* its lease runs out */
+        rival->ended = false;
         take_over(rival, &(struct notes){true, notes_of(k)->lease, notes_of(k)->token});
         return;
     }

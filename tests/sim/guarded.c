@@ -89,6 +89,15 @@ static void on_written(void *user, const struct client_result *r)
     free(g);
 }
 
+/* What is sent now arrives when the lock is somebody else's. */
+static void cut_before(struct actor *a)
+{
+    tn_ms until = a->world->now + sim_between(a->world, 2500, 8000);
+    SIM_TRACE(a->world, "client %d is cut until %lld, before it writes", a->index, (long long)until);
+    for (size_t e = 0; e < ENDPOINTS; e++)
+        net_cut(a->world, a->index, e, until, until);
+}
+
 static void write_counter(struct guarded *g)
 {
     struct world *w = g->actor->world;
@@ -96,6 +105,8 @@ static void write_counter(struct guarded *g)
     struct compare guard;
     struct tenure_error err;
     struct client_call_options o = {.timeout_ms = sim_between(w, 200, 4000)};
+    if (!w->finishing && sim_chance(w, 10))
+        cut_before(g->actor);
     guard_of(g, &guard);
     snprintf(value, sizeof value, "%lld", (long long)g->value + 1);
     struct request_op put = {.kind = OP_PUT, .put = {.key = bytes_str(COUNTER), .value = bytes_str(value)}};

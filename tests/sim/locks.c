@@ -146,6 +146,14 @@ void check_locks(struct world *w)
     }
 }
 
+struct actor *locks_holder(struct world *w)
+{
+    for (int i = 0; i < w->n_actors; i++)
+        if (gate_holds(&w->actors[i].locks->gate))
+            return &w->actors[i];
+    return NULL;
+}
+
 /* At the end, when all have stopped. */
 void check_locks_end(struct world *w)
 {

@@ -327,10 +327,10 @@ static const struct {
     uint64_t most; /* seeds to find it in */
 } of_locks[] = {
     {"M1:", {.locks = true, .broken.no_proof = true}, 100},
-    {"M1:", {.locks = true, .broken.unguarded_takeover = true}, 600},
+    {"M1:", {.locks = true, .broken.unguarded_takeover = true}, 200},
     {"M2:", {.broken.lease_token = true}, 20},
     {"M3:", {.locks = true, .broken.any_token = true}, 20},
-    {"M4:", {.locks = true, .broken.unguarded_write = true}, 600},
+    {"M4:", {.locks = true, .broken.unguarded_write = true}, 100},
     {"M5:", {.broken.leave_all = true}, 20},
     {"M5:", {.locks = true, .broken.one_level = true}, 20},
     {"M6:", {.locks = true, .broken.skip_verify = true}, 50},
@@ -340,7 +340,7 @@ static const struct {
     {"M10:", {.locks = true, .broken.no_list = true}, 100},
     {"M11:", {.locks = true, .broken.skip_delay = true}, 20},
     {"M12:", {.locks = true, .broken.late_guardian = true}, 50},
-    {"L2:", {.locks = true, .broken.renew_from_receipt = true}, 600},
+    {"L2:", {.locks = true, .broken.renew_from_receipt = true}, 300},
     {"L3:", {.broken.hold_on = true}, 50},
     {"L7:", {.locks = true, .broken.open_gate = true}, 20},
     {"C3:", {.broken.late_calls = true}, 20},

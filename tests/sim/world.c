@@ -176,7 +176,7 @@ static void delete_queue_key(struct world *w)
 static void inject_fault(struct world *w)
 {
     struct actor *a = &w->actors[rng_below(&w->rng, (uint64_t)w->n_actors)];
-    switch (rng_below(&w->rng, w->config.locks ? 11 : 10)) {
+    switch (rng_below(&w->rng, w->config.locks ? 12 : 10)) {
     case 0:
     case 1:
         cut_somebody(w);
@@ -211,6 +211,13 @@ static void inject_fault(struct world *w)
         break;
     case 9:
         compact(w, a);
+        break;
+    case 11: /* whoever has something to resume */
+        a = locks_holder(w);
+        if (a) {
+            actor_kill(a);
+            actor_start(a);
+        }
         break;
     case 10:
         if (w->server.up && !w->refuse_until) {

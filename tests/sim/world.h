@@ -315,6 +315,7 @@ void check_locks(struct world *w);
 void check_locks_end(struct world *w);
 tn_ms locks_world_next(const struct world *w);
 void locks_truth_free(struct world *w);
+struct actor *locks_holder(struct world *w); /* of the lock with a delay; NULL = nobody */
 
 /* ---- follow.c ---- */
 void actor_start_follow(struct actor *a);
