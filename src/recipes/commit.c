@@ -97,6 +97,7 @@ static void commit_free(struct commit *t)
     free(t);
 }
 
+/* It leaves the marks first: who is told may end them (marks_free), and with them all commits that are there still. */
 static void end(struct commit *t, const struct commit_result *r)
 {
     commit_done done = t->slot ? t->done : NULL;
@@ -104,6 +105,9 @@ static void end(struct commit *t, const struct commit_result *r)
     if (t->slot)
         *t->slot = NULL;
     t->slot = NULL;
+    mark_give(t);
+    list_remove(&t->in_marks);
+    t->marks = NULL;
     if (done)
         done(owner, r);
     commit_free(t);
