@@ -80,6 +80,7 @@ struct ask {
             bytes key;
             const char *marks;
             bool unmarked, is_cancelled;
+            unsigned again; /* begun on another session */
             struct number_change *change;
             struct update *update;
         } number;

@@ -115,11 +115,17 @@ static void over(tenure_cron *k, int code, const struct tenure_error *why)
         k->o.on_end(k, code, code ? why : NULL, k->o.user);
 }
 
+/* The next session begins at once behind one that was lost, and after a while behind one that was refused before it began. */
 static void on_adrift(void *user, const struct tenure_error *why)
 {
     tenure_cron *k = user;
     tn_ms now = handle_now(k->object.handle);
+    bool has_begun = atomic_load(&k->on.lease) != 0;
     leave_session(k);
+    if (why->code != TENURE_EDENIED && !has_begun) {
+        k->attach_at = now + ATTACH_AGAIN_MS;
+        return;
+    }
     if (why->code != TENURE_EDENIED) {
         attach_or_later(k, now);
         return;

@@ -4,7 +4,7 @@
 #include "lib/marks.h"
 #include "recipes/update.h"
 
-enum { NAME_MAX_LEN = 4096 };
+enum { NAME_MAX_LEN = 4096, AGAIN_MAX = 5 };
 
 struct ask *number_ask(tenure_client *c, const struct ask_type *type, const struct number_words *words,
                        const struct number_change *change, struct tenure_error *err)
@@ -33,12 +33,15 @@ struct ask *number_ask(tenure_client *c, const struct ask_type *type, const stru
     return k;
 }
 
-/* The session of the marks was lost before anything was written: on another one. */
+/* The session of the marks was lost before anything was written: on another one. Not for ever: servers that refuse each lease
+ * at once (no room on the disk) would be asked without a pause. */
 static bool begin_again(struct ask *k)
 {
     struct tenure_error ignored;
     tn_ms now = handle_now(k->handle);
     struct client_call_options opt = {.timeout_ms = k->deadline - now};
+    if (k->req.number.again++ >= AGAIN_MAX)
+        return false;
     return k->handle->state == HANDLE_OPEN && !k->req.number.is_cancelled && now < k->deadline &&
            number_begin(k, &opt, now, &ignored) == 0;
 }

@@ -241,17 +241,22 @@ static void over(tenure_presence *p, int code, const struct tenure_error *why)
         p->o.on_ended(p, code, code ? &p->why : NULL, p->o.user);
 }
 
-/* A session that could not begin ends at its own time, and one that is denied for good is denied the next time, too. */
+/* The next session begins at once behind one that was lost, and after a while behind one that was refused before it began (no
+ * room on the disk, say): it would be again. One that is denied for good is denied the next time, too. */
 static void on_adrift(void *user, const struct tenure_error *why)
 {
     tenure_presence *p = user;
+    bool has_begun = atomic_load(&p->on.lease) != 0;
     leave_session(p);
     if (why->code == TENURE_EDENIED || p->is_stopped) {
         presence_stop(p->engine, handle_now(p->object.handle));
         over(p, p->is_stopped ? 0 : why->code, why);
         return;
     }
-    attach_or_later(p, handle_now(p->object.handle));
+    if (has_begun)
+        attach_or_later(p, handle_now(p->object.handle));
+    else
+        p->attach_at = handle_now(p->object.handle) + ATTACH_AGAIN_MS;
 }
 
 static void on_ended(void *user, int code, const struct tenure_error *why)

@@ -7,6 +7,8 @@
 
 #include <stdlib.h>
 
+enum { AGAIN_MAX = 5 };
+
 static tenure_wait *wait_of(const struct object *o)
 {
     return CONTAINER_OF(o, tenure_wait, object);
@@ -61,9 +63,19 @@ static bool is_over(const struct object *o)
     return w->has_ended && (w->is_blocking || w->is_detached || w->is_stopped);
 }
 
+/* Servers that refuse each lease at once (no room on the disk) would be asked without a pause. */
+static bool too_often(tenure_wait *w, tn_ms now)
+{
+    if (now >= w->again_until) {
+        w->again = 0;
+        w->again_until = now + 1000;
+    }
+    return w->again++ >= AGAIN_MAX;
+}
+
 static bool begin_again(tenure_wait *w, tn_ms now)
 {
-    if (w->is_stopped || w->is_cancelled || w->handle->state != HANDLE_OPEN)
+    if (w->is_stopped || w->is_cancelled || w->handle->state != HANDLE_OPEN || too_often(w, now))
         return false;
     struct tenure_error ignored;
     w->errand = w->type->begin(w, now, &ignored);

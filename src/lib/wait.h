@@ -34,6 +34,8 @@ struct tenure_wait {
     bool is_wait;       /* timeout 0 = without end; else the handle's default */
     tn_ms until;
     struct scope_link scope;
+    unsigned again; /* begun again in a second, the one that ends at */
+    tn_ms again_until;
     struct errand *errand;         /* NULL before it began and when it has ended */
     bool is_blocking, is_detached; /* nobody will stop it */
     bool has_ended, is_stopped, is_cancelled;
