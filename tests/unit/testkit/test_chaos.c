@@ -3,7 +3,7 @@
  * A lease that is ended by somebody else is not among the faults: then two may believe in it until the first one is told. */
 #include "kit_fixture.h"
 
-enum { WORKERS = 3, STEPS = 150, SEEDS = 40 };
+enum { WORKERS = 3, STEPS = 150, SEEDS = 20 };
 
 struct worker {
     tenure_client *client;

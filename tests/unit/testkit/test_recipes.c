@@ -442,6 +442,48 @@ static void a_job_runs_once_on_two_machines_and_on_the_one_that_is_left(void **s
     assert_int_equal(runs_of[1], of_b + 10);
 }
 
+/* ---- what went wrong once ---- */
+
+static void on_observer_end(tenure_observer *o, int code, const struct tenure_error *err, void *user)
+{
+    (void)o, (void)user;
+    tell(&told, code == TENURE_ECLOSED && strstr(err->text, "observe") ? "closed" : tenure_error_string(code));
+}
+
+static void an_observer_learns_of_the_close_of_its_handle(void **state)
+{
+    (void)state;
+    struct tenure_observer_options o = {.size = sizeof o, .on_end = on_observer_end};
+    assert_non_null(tenure_observer_start(a, "e", &o, NULL));
+    tenure_testkit_run(kit);
+    tenure_close(a);
+    assert_string_equal(told.text, "closed");
+}
+
+static void on_counted(void *user, int code, int64_t value, const struct tenure_error *err)
+{
+    (void)value, (void)err;
+    tell(user, code < 0 ? "refused" : "counted");
+}
+
+/* A session is refused at once where the disk has no room, as often as it is asked for. */
+static void nobody_asks_a_full_disk_without_a_pause(void **state)
+{
+    (void)state;
+    struct tenure_cron_options co = {.size = sizeof co, .schedule = "@hourly", .on_run = on_run};
+    tenure_testkit_disk(kit, TENURE_TESTKIT_DISK_FULL);
+    tenure_presence *p = tenure_group_join(a, NULL, "g", "ann", NULL, NULL, NULL);
+    assert_int_equal(tenure_testkit_run(kit), 0);
+    assert_non_null(tenure_cron_start(b, "backup", &co, NULL));
+    assert_int_equal(tenure_testkit_run(kit), 0);
+    assert_int_equal(tenure_counter_add_start(c, "n", 1, NULL, on_counted, &told, NULL), 0);
+    assert_int_equal(tenure_testkit_run(kit), 0);
+    assert_string_equal(told.text, "refused");
+    tenure_testkit_disk(kit, TENURE_TESTKIT_DISK_WORKS);
+    tenure_testkit_advance(kit, 5000);
+    assert_true(tenure_presence_stands(p));
+}
+
 /* ---- deadlines ---- */
 
 static int64_t begun;
@@ -553,6 +595,8 @@ int main(void)
         TEST(who_is_cut_off_leaves_the_group_and_comes_back),
         TEST(an_hourly_job_runs_a_day_through),
         TEST(a_job_runs_once_on_two_machines_and_on_the_one_that_is_left),
+        TEST(an_observer_learns_of_the_close_of_its_handle),
+        TEST(nobody_asks_a_full_disk_without_a_pause),
         TEST(what_waits_for_others_waits_by_the_kits_clock),
         TEST(what_gets_no_answer_waits_by_the_kits_clock),
     };
