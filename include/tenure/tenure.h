@@ -16,6 +16,7 @@
 #include <tenure/cron.h>
 #include <tenure/election.h>
 #include <tenure/error.h>
+#include <tenure/fence.h>
 #include <tenure/group.h>
 #include <tenure/id.h>
 #include <tenure/iterator.h>

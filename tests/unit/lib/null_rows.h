@@ -464,3 +464,24 @@ ROW(tenure_v3_leading_start, BAD(tenure_v3_leading_start(NULL, key, 0, on_get, N
 ROW(tenure_v3_observer_start, NONE(tenure_v3_observer_start(NULL, key, NULL, &err));
     NONE(tenure_v3_observer_start(c, no_data, NULL, &err)))
 ROW(tenure_v3_observer_stop, tenure_v3_observer_stop(NULL))
+
+/* ---- fence.h ---- */
+ROW(tenure_if_token, tenure_if_token(NULL, "k", 1); SPOILS(tenure_if_token(t, NULL, 1)))
+ROW(tenure_if_fencing_token, tenure_if_fencing_token(NULL, "x", "u"); SPOILS(tenure_if_fencing_token(t, NULL, "u")))
+ROW(tenure_fence_generate, char u[TENURE_UUID_SIZE]; BAD(tenure_fence_generate(NULL, "x", "k", 1, 0, u, &err));
+    BAD(tenure_fence_generate(c, NULL, "k", 1, 0, u, &err)); BAD(tenure_fence_generate(c, "x", NULL, 1, 0, u, &err));
+    BAD(tenure_fence_generate(c, "x", "k", 1, 0, NULL, &err)))
+ROW(tenure_fence_validate, BAD(tenure_fence_validate(NULL, "x", "u", &err));
+    BAD(tenure_fence_validate(c, NULL, "u", &err)); BAD(tenure_fence_validate(c, "x", NULL, &err)))
+ROW(tenure_fence_new, IS(tenure_fence_new(NULL) == NULL))
+ROW(tenure_fence_free, tenure_fence_free(NULL))
+ROW(tenure_fence_enter, BAD(tenure_fence_enter(NULL, 1, &err)))
+ROW(tenure_fence_leave, tenure_fence_leave(NULL))
+ROW(tenure_fence_seen, IS(tenure_fence_seen(NULL) == 0))
+ROW(tenure_fence_file_open, NONE(tenure_fence_file_open(NULL, &err)))
+ROW(tenure_fence_file_close, tenure_fence_file_close(NULL))
+ROW(tenure_fence_file_enter, BAD(tenure_fence_file_enter(NULL, 1, 0, &err)))
+ROW(tenure_fence_file_leave, tenure_fence_file_leave(NULL))
+ROW(tenure_fence_file_replace, BAD(tenure_fence_file_replace(NULL, 1, 0, key, &err)))
+ROW(tenure_fence_file_fd, IS(tenure_fence_file_fd(NULL) == -1))
+ROW(tenure_fence_file_seen, BAD(tenure_fence_file_seen(NULL, &err)))

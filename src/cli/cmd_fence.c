@@ -1,0 +1,253 @@
+/* tenure fence: tokens, where the data lives. */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "cli/commands.h"
+#include "cli/connect.h"
+#include "cli/output.h"
+
+/* Written by share/fence/embed.py. */
+extern const char fence_postgresql[], fence_sqlite[], fence_redis[];
+
+static struct {
+    const char *token, *key, *table, *resource;
+    int64_t lease, wait_ms;
+} opt = {.wait_ms = -1};
+
+static const struct option_spec *options(void)
+{
+    static const struct option_spec table[] = {
+        {"token", 0, OPTION_STRING, "N", "the writer's token (TENURE_TOKEN)", &opt.token},
+        {"holder-key", 0, OPTION_STRING, "KEY", "generate: the key that stands for the lock (TENURE_KEY)", &opt.key},
+        {"lease", 0, OPTION_HEX, "ID", "generate: on this lease (TENURE_LEASE)", &opt.lease},
+        {"timeout", 0, OPTION_DURATION, "TIME",
+         "file: wait no longer than this for another writer, 0 = not at all (default: without end)", &opt.wait_ms},
+        {"table", 0, OPTION_STRING, "TABLE", "script: print what protects this table", &opt.table},
+        {"resource", 0, OPTION_STRING, "NAME", "script: under this name (default: the table's)", &opt.resource},
+        {NULL, 0, 0, NULL, NULL, NULL},
+    };
+    return table;
+}
+
+static int expected(const char *what)
+{
+    fprintf(stderr, "tenure fence: expected %s\ntry: tenure fence --help\n", what);
+    return EXIT_USAGE;
+}
+
+static bool read_token(int64_t *ret)
+{
+    const char *text = opt.token ? opt.token : getenv("TENURE_TOKEN");
+    char *end = NULL;
+    errno = 0;
+    *ret = text ? strtoll(text, &end, 10) : 0;
+    if (text && end != text && *end == 0 && errno == 0 && *ret > 0)
+        return true;
+    fprintf(stderr, "tenure fence: %s%s%s: expected --token N or TENURE_TOKEN, a number from 1 on\n",
+            text ? "'" : "no token", text ? text : "", text ? "' is no token" : "");
+    return false;
+}
+
+/* ---- a UUID per leadership ---- */
+
+static int generate(const struct global_options *g, char **argv)
+{
+    struct tenure_error err = {0};
+    char uuid[TENURE_UUID_SIZE];
+    int64_t token;
+    const char *key = opt.key ? opt.key : getenv("TENURE_KEY"), *lease = getenv("TENURE_LEASE");
+    if (!read_token(&token))
+        return EXIT_USAGE;
+    if (!key)
+        return expected("--holder-key KEY, or TENURE_KEY as `tenure elect` sets it");
+    if (!opt.lease && lease)
+        opt.lease = (int64_t)strtoull(lease, NULL, 16);
+    tenure_client *c = connect_open("fence", g);
+    if (!c)
+        return EXIT_USAGE;
+    int code = tenure_fence_generate(c, argv[1], key, token, opt.lease, uuid, &err) < 0
+                   ? connect_failed("fence", g, &err)
+                   : EXIT_OK;
+    if (code == EXIT_OK && output_is_json(g)) {
+        json_t *o = json_object();
+        output_set_bytes(o, "name", tenure_str(argv[1]));
+        json_object_set_new(o, "fencing_token", json_string(uuid));
+        output_json(o);
+    } else if (code == EXIT_OK) {
+        puts(uuid);
+    }
+    tenure_close(c);
+    return code;
+}
+
+static int validate(const struct global_options *g, char **argv)
+{
+    struct tenure_error err = {0};
+    tenure_client *c = connect_open("fence", g);
+    if (!c)
+        return EXIT_USAGE;
+    int code = tenure_fence_validate(c, argv[1], argv[2], &err) < 0 ? connect_failed("fence", g, &err) : EXIT_OK;
+    tenure_close(c);
+    return code;
+}
+
+/* ---- a file ---- */
+
+/* The command inherits the lock, so that nobody else gets in while it runs, whatever becomes of this process. */
+static int run_inside(tenure_fence_file *f, char **command)
+{
+    int status;
+    fcntl(tenure_fence_file_fd(f), F_SETFD, 0);
+    pid_t pid = fork();
+    if (pid == 0) {
+        execvp(command[0], command);
+        fprintf(stderr, "tenure fence: %s: %s\n", command[0], strerror(errno));
+        _exit(errno == ENOENT ? EXIT_NOT_FOUND : EXIT_CANNOT_RUN);
+    }
+    if (pid < 0) {
+        fprintf(stderr, "tenure fence: %s: %s\n", command[0], strerror(errno));
+        return EXIT_LOCK_FAILED;
+    }
+    signal(SIGINT, SIG_IGN); /* the terminal's: the command gets them as well, and its end is awaited */
+    signal(SIGQUIT, SIG_IGN);
+    while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+        ;
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+static int guard_file(const struct global_options *g, char **argv)
+{
+    struct tenure_error err = {0};
+    int64_t token;
+    if (!read_token(&token))
+        return EXIT_LOCK_FAILED;
+    tenure_fence_file *f = tenure_fence_file_open(argv[1], &err);
+    int code = EXIT_LOCK_FAILED;
+    if (!f || tenure_fence_file_enter(f, token, opt.wait_ms, &err) < 0) {
+        connect_failed("fence", g, &err);
+        code = err.code == TENURE_EFENCED                                ? EXIT_LOCK_LOST
+               : err.code == TENURE_EBUSY || err.code == TENURE_ETIMEOUT ? EXIT_LOCK_TIMEOUT
+                                                                         : EXIT_LOCK_FAILED;
+    } else {
+        code = run_inside(f, argv + 2);
+    }
+    tenure_fence_file_leave(f);
+    tenure_fence_file_close(f);
+    return code;
+}
+
+/* ---- scripts ---- */
+
+/* An identifier or a text of SQL: with its quote doubled inside. */
+static void sql_quoted(const char *text, char quote)
+{
+    putchar(quote);
+    for (; *text; text++) {
+        if (*text == quote)
+            putchar(quote);
+        putchar(*text);
+    }
+    putchar(quote);
+}
+
+static void sqlite_table(const char *table, const char *resource)
+{
+    static const char *const kinds[] = {"INSERT", "UPDATE", "DELETE"};
+    char name[160];
+    for (size_t i = 0; i < 3; i++) {
+        snprintf(name, sizeof name, "%.100s_fence_%s", table, kinds[i]);
+        fputs("CREATE TRIGGER ", stdout);
+        sql_quoted(name, '"');
+        printf(" BEFORE %s ON ", kinds[i]);
+        sql_quoted(table, '"');
+        fputs(
+            "\nBEGIN\n    SELECT RAISE(ABORT, 'fenced: written under a lock, and this transaction has shown no token')\n"
+            "        WHERE NOT EXISTS (SELECT 1 FROM tenure_fence_admitted WHERE resource = ",
+            stdout);
+        sql_quoted(resource, '\'');
+        fputs(");\nEND;\n", stdout);
+    }
+}
+
+static void postgresql_table(const char *table, const char *resource)
+{
+    fputs("SELECT tenure_fence.protect(", stdout);
+    sql_quoted(table, '\'');
+    fputs(", ", stdout);
+    sql_quoted(resource, '\'');
+    fputs(");\n", stdout);
+}
+
+static int script(const struct global_options *g, char **argv)
+{
+    static const struct {
+        const char *name, *text;
+        void (*table)(const char *table, const char *resource);
+    } scripts[] = {{"postgresql", fence_postgresql, postgresql_table},
+                   {"sqlite", fence_sqlite, sqlite_table},
+                   {"redis", fence_redis, NULL}};
+    (void)g;
+    for (size_t i = 0; i < sizeof scripts / sizeof scripts[0]; i++) {
+        if (strcmp(scripts[i].name, argv[1]) != 0)
+            continue;
+        if (!opt.table)
+            fputs(scripts[i].text, stdout);
+        else if (scripts[i].table)
+            scripts[i].table(opt.table, opt.resource ? opt.resource : opt.table);
+        else
+            return expected("no --table with redis: it has none");
+        return EXIT_OK;
+    }
+    return expected("script postgresql, sqlite or redis");
+}
+
+static int run(const struct command *self, const struct global_options *g, int argc, char **argv)
+{
+    static const struct {
+        const char *name;
+        int least, most;
+        int (*action)(const struct global_options *g, char **argv);
+    } actions[] = {{"file", 3, 1 << 20, guard_file},
+                   {"generate", 2, 2, generate},
+                   {"validate", 3, 3, validate},
+                   {"script", 2, 2, script}};
+    (void)self;
+    for (size_t i = 0; argc > 0 && i < sizeof actions / sizeof actions[0]; i++)
+        if (strcmp(argv[0], actions[i].name) == 0 && argc >= actions[i].least && argc <= actions[i].most)
+            return actions[i].action(g, argv);
+    return expected("file FILE -- COMMAND, generate NAME, validate NAME UUID or script postgresql|sqlite|redis");
+}
+
+const struct command command_fence = {
+    .name = "fence",
+    .group = "Locks and elections",
+    .summary = "refuse what somebody writes who has lost the lock",
+    .synopsis =
+        "file FILE -- COMMAND [ARGUMENT...] | generate NAME | validate NAME UUID | script postgresql|sqlite|redis",
+    .description =
+        "A program that was stopped goes on writing when it is continued, though its lock is another one's by then. What it\n"
+        "writes to must refuse it, by the token that every holder has (TENURE_TOKEN under `tenure lock` and `elect`).\n"
+        "\n"
+        "file runs COMMAND, which writes FILE, alone, and refuses a token that is smaller than one that was there; the\n"
+        "greatest is kept in FILE.fence. script prints what PostgreSQL, SQLite or Redis need for the same, to be read by\n"
+        "them; with --table what protects that table.\n"
+        "\n"
+        "generate writes a UUID to /leader/NAME/fencing-token while the lock is held, and prints it; validate says whether\n"
+        "it is still the one. Between that answer and a write there is a gap: it refuses early, not surely.",
+    .exits = "the command's own (file), and:\n"
+             "121  file: the token is smaller than one that was there; COMMAND was not run\n"
+             "124  file: somebody else wrote for longer than --timeout\n"
+             "125  file: tenure's own failure",
+    .examples = "tenure lock report -- sh -c 'make report >new && tenure fence file report.txt -- mv new report.txt'\n"
+                "tenure fence script postgresql | psql shop\n"
+                "tenure fence script postgresql --table orders --resource billing | psql shop",
+    .options = options,
+    .run = run,
+};

@@ -1,0 +1,252 @@
+"""The zombie test, for each resource that refuses stale tokens (M3): a leader is stopped past its lease, the next one writes, the first
+goes on and writes: refused. With the checker off the same shows the damage, so the test is known to bite."""
+
+import json
+import os
+import shutil
+import signal
+import sys
+import subprocess
+import tempfile
+
+from harness import *
+
+WRITER = str(Path(__file__).with_name("fenced_writer.py"))
+PG = "/usr/lib/postgresql/15/bin"
+
+
+# --- leaders ----------------------------------------------------------------------------------------------------------
+
+
+class Leader:
+    """Holds the lock, and has a writer beside it. Both can be stopped, as a program is that hangs."""
+
+    def __init__(self, world, kind, where, ttl="2"):
+        self.lock = world.start("lock", "billing", "--ttl", ttl, "-o", "json")
+        held = json.loads(self.lock.stdout.readline())
+        self.token, self.key = held["token"], held["key"]
+        env = world.environment(HOLDER_KEY=self.key, TENURE=TENURE)
+        self.writer = world.start(WRITER, kind, where, str(self.token), program=sys.executable, env=env,
+                                  stdin=subprocess.PIPE)
+        equal(self.writer.stdout.readline(), "ready\n")
+
+    def begin(self, word):
+        self.writer.stdin.write(word + "\n")
+        self.writer.stdin.flush()
+
+    def end(self):
+        return self.writer.stdout.readline().strip()
+
+    def write(self, word):
+        self.begin(word)
+        return self.end()
+
+    def stop(self):
+        for p in (self.writer, self.lock):
+            p.send_signal(signal.SIGSTOP)
+
+    def go_on(self):
+        for p in (self.lock, self.writer):
+            p.send_signal(signal.SIGCONT)
+
+
+def zombie(world, kind, where, read):
+    """The story; `read` says what the resource holds."""
+    first = Leader(world, kind, where)
+    equal(first.write("first"), "written")
+    first.stop()
+    first.begin("zombie")  # what it was about to do
+    second = Leader(world, kind, where)  # waits for the first one's lease to end
+    true(second.token > first.token, f"{second.token} after {first.token}")
+    equal(second.write("second"), "written")
+    first.go_on()
+    told = first.end()
+    checked = not kind.startswith("unchecked-")
+    equal((told, read()), ("fenced", "second") if checked else ("written", "zombie"), kind)
+    equal(first.lock.wait(PATIENCE_S), 121)
+    equal(second.write("third"), "written")
+    equal(read(), "third")
+    second.lock.terminate()
+    equal(second.lock.wait(PATIENCE_S), 0)
+
+
+def both(world, kind, where, read):
+    zombie(world, kind, where, read)
+    zombie(world, f"unchecked-{kind}", where, read if kind in ("redis", "file", "store") else lambda: read("unprotected"))
+
+
+# --- resources --------------------------------------------------------------------------------------------------------
+
+
+class Postgres:
+    """PostgreSQL 15 on a socket, as the user postgres where we are root."""
+
+    def __init__(self, world):
+        if not os.path.exists(f"{PG}/postgres"):
+            raise Skip("there is no PostgreSQL 15 here")
+        self.world, self.folder, self.as_user = world, tempfile.mkdtemp(prefix="tenure-pg."), []
+        if os.getuid() == 0:
+            shutil.chown(self.folder, "postgres", "postgres")
+            self.as_user = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"]
+        self.dsn = f"host={self.folder} user=postgres dbname=postgres"
+        world.run([*self.as_user, f"{PG}/initdb", "-D", f"{self.folder}/d", "-U", "postgres", "-A", "trust", "--no-sync"], check=True)
+        self.process = world.start("-D", f"{self.folder}/d", "-c", "listen_addresses=", "-k", self.folder, "-c", "fsync=off",
+                                   "-c", "max_connections=40", program=f"{PG}/postgres", stdout=subprocess.DEVNULL,
+                                   stderr=subprocess.DEVNULL, **({"user": "postgres", "group": "postgres", "extra_groups": []} if self.as_user else {}))
+        await_(lambda: self.psql("SELECT 1").returncode == 0, "PostgreSQL answers", 60)
+
+    def psql(self, text):
+        return self.world.run(["psql", self.dsn, "-qAtv", "ON_ERROR_STOP=1"], input=text)
+
+    def ask(self, text):
+        r = self.psql(text)
+        if r.returncode:
+            raise Failure(f"{text}: {r.stderr}")
+        return r.stdout.strip()
+
+    def close(self):
+        self.process.send_signal(signal.SIGINT)
+        self.process.wait(PATIENCE_S)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def script(world, *words):
+    return world.tenure("fence", "script", *words, check=True).stdout
+
+
+def in_postgresql(world):
+    """PostgreSQL: the trigger refuses a smaller token, and a transaction without one"""
+    pg = Postgres(world)
+    try:
+        for _ in range(2):  # it can be installed again
+            pg.ask(script(world, "postgresql"))
+        for table in ("orders", "unprotected"):
+            pg.ask(f"CREATE TABLE {table} (id int PRIMARY KEY, value text); INSERT INTO {table} VALUES (1, '')")
+        pg.ask(script(world, "postgresql", "--table", "orders", "--resource", "billing"))
+        both(world, "postgresql", pg.dsn, lambda table="orders": pg.ask(f"SELECT value FROM {table}"))
+        for text in ("UPDATE orders SET value = 'x'", "DELETE FROM orders", "TRUNCATE orders", "INSERT INTO orders VALUES (2, 'x')",
+                     "BEGIN; SELECT tenure_fence.admit('other', 9); UPDATE orders SET value = 'x'; COMMIT"):
+            r = pg.psql("\\set VERBOSITY verbose\n" + text)
+            true(r.returncode != 0 and "TF002" in r.stderr and "admit" in r.stderr, f"{text}: {r.stderr}")
+        r = pg.psql("BEGIN; SAVEPOINT s; SELECT tenure_fence.admit('billing', 9000000000000000000); ROLLBACK TO s; DELETE FROM orders;")
+        true("shown no token" in r.stderr, r.stderr)
+        refused = pg.psql("SELECT tenure_fence.admit('billing', 1)")
+        true("fenced: billing has seen token" in refused.stderr, refused.stderr)
+        for bad in ("'', 1", "'a', 0", "'a', NULL", "NULL, 1"):
+            true("expected" in pg.psql(f"SELECT tenure_fence.admit({bad})").stderr, bad)
+        pg.ask("SELECT tenure_fence.unprotect('orders'); UPDATE orders SET value = 'free'")
+        at_once(world, lambda token, n: ["psql", pg.dsn, "-qAt"], lambda token: f"BEGIN; SELECT tenure_fence.admit('many', {token}); "
+                "INSERT INTO many (token) VALUES ({0}); COMMIT;\n".format(token),
+                lambda: pg.ask("CREATE TABLE many (id serial, token bigint); SELECT tenure_fence.protect('many', 'many')"),
+                lambda: pg.ask("SELECT token FROM many ORDER BY id").split())
+    finally:
+        pg.close()
+
+
+def at_once(world, command, transaction, prepare, rows):
+    """Writers whose tokens overlap, at once: what was let in has tokens that never go back."""
+    prepare()
+    writers = []
+    for n in range(4):
+        text = "".join(transaction(1 + n + i // 5 * 3) for i in range(60))
+        p = world.start(*command(0, n)[1:], program=command(0, n)[0], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
+                        stderr=subprocess.DEVNULL)
+        writers.append((p, text))
+    for p, text in writers:
+        p.stdin.write(text)
+        p.stdin.flush()
+    for p, _ in writers:
+        p.stdin.close()
+    for p, _ in writers:
+        p.wait(PATIENCE_S * 3)
+        p.stdin = None
+    tokens = [int(t) for t in rows()]
+    equal(tokens, sorted(tokens), "tokens in the order in which they were written")
+    true(len(set(tokens)) > 5 and len(tokens) < 240, f"{len(tokens)} of 240 were let in, some were refused")
+
+
+def in_sqlite(world):
+    """SQLite: the same, by its triggers"""
+    path = world.path("app.db")
+    sql = lambda text: world.run(["sqlite3", "-bail", path], input=text)
+    for _ in range(2):
+        equal(sql(script(world, "sqlite")).stderr, "")
+    for table in ("orders", "unprotected"):
+        sql(f"CREATE TABLE {table} (id INTEGER PRIMARY KEY, value TEXT); INSERT INTO {table} VALUES (1, '');")
+    equal(sql(script(world, "sqlite", "--table", "orders", "--resource", "billing")).stderr, "")
+    both(world, "sqlite", path, lambda table="orders": sql(f"SELECT value FROM {table};").stdout.strip())
+    for text in ("UPDATE orders SET value = 'x';", "DELETE FROM orders;", "INSERT INTO orders VALUES (2, 'x');"):
+        true("shown no token" in sql(text).stderr, text)
+    for bad in ("'a', 0", "'a', '7'", "NULL, 1", "'a', 1.5"):
+        true("expected" in sql(f"INSERT INTO tenure_fence_admit VALUES ({bad});").stderr, bad)
+    at_once(world, lambda token, n: ["sqlite3", "-cmd", ".timeout 60000", path], lambda token: "BEGIN IMMEDIATE; "
+            f"INSERT INTO tenure_fence_admit VALUES ('many', {token});\nINSERT INTO many (token) SELECT {token} WHERE EXISTS "
+            f"(SELECT 1 FROM tenure_fence_admitted WHERE resource = 'many');\nDELETE FROM tenure_fence_admitted;\nCOMMIT;\n",
+            lambda: sql("CREATE TABLE many (id INTEGER PRIMARY KEY, token INTEGER);" + script(world, "sqlite", "--table", "many")),
+            lambda: sql("SELECT token FROM many ORDER BY id;").stdout.split())
+
+
+def in_redis(world):
+    """Redis: the same, by a script; tokens beyond 53 bits are told apart"""
+    if not shutil.which("redis-server"):
+        raise Skip("there is no redis-server here")
+    where = world.path("redis.sock")
+    world.start("--port", "0", "--unixsocket", where, "--save", "", "--dir", str(world.folder), program="redis-server",
+                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    redis = lambda *words: world.run(["redis-cli", "-s", where, *words])
+    await_(lambda: redis("PING").stdout == "PONG\n", "Redis answers")
+    both(world, "redis", where, lambda: redis("GET", "orders").stdout.strip())
+    fence = script(world, "redis")
+    write = lambda token, *words: redis("EVAL", fence, "2", "big", "k", token, *words).stdout.strip()
+    equal([write("9007199254740993", "SET", "a"), write("9007199254740992", "SET", "b")[:6], redis("GET", "k").stdout],
+          ["OK", "FENCED", "a\n"])
+    equal(write("9223372036854775807", "APPEND", "z"), "2")
+    for token in ("0", "-1", "x", "1.5", "10000000000000000000", ""):
+        true(write(token, "SET", "b").startswith("ERR"), token)
+
+
+def in_a_file(world):
+    """a file: the same; the command's exit code, and who waits"""
+    path = world.path("orders")
+    both(world, "file", path, lambda: read(path))
+    fence = lambda *words: world.tenure("fence", "file", *words)
+    other = world.path("other")
+    equal(fence(other, "--token", "7", "--", "sh", "-c", "exit 5").returncode, 5)
+    equal([fence(other, "--token", t, "--", "true").returncode for t in ("6", "7", "8", "7")], [121, 0, 0, 121])
+    equal([fence(other, "--token", "9", "--", "no-such-command").returncode, fence(other, "--token", "x", "--", "true").returncode,
+           fence(other, "--", "true").returncode], [127, 125, 125])
+    slow = world.start("fence", "file", other, "--token", "20", "--", "sh", "-c", "echo in; read x", stdin=subprocess.PIPE)
+    equal(slow.stdout.readline(), "in\n")
+    equal([fence(other, "--token", "21", "--timeout", t, "--", "true").returncode for t in ("0", "100ms")], [124, 124])
+    slow.kill()  # its command goes on writing, so nobody else gets in
+    slow.wait()
+    equal(fence(other, "--token", "21", "--timeout", "0", "--", "true").returncode, 124)
+    slow.stdin.write("\n")
+    slow.stdin.flush()
+    equal(fence(other, "--token", "21", "--timeout", "20s", "--", "true").returncode, 0)
+
+
+def in_the_store(world):
+    """the store itself: the transaction is guarded by the lock's key"""
+    both(world, "store", "", lambda: world.tenure("get", "/orders", "--print-value-only", check=True).stdout.strip())
+
+
+def uuids(world):
+    """a UUID per leadership: drawn by the leader, valid until the next one draws, or the lease ends"""
+    out = world.path("uuid")
+    leader = world.start("elect", "sched", "--", "sh", "-c", f'"$0" fence generate sched >{out} && echo up && read x', TENURE,
+                         stdin=subprocess.PIPE)
+    equal(leader.stdout.readline(), "up\n")
+    uuid = read(out).strip()
+    valid = lambda u: world.tenure("fence", "validate", "sched", u).returncode
+    equal([valid(uuid), valid(uuid[:-1] + ("0" if uuid[-1] != "0" else "1"))], [0, 1])
+    equal(world.tenure("get", "/leader/sched/fencing-token", "--print-value-only").stdout.strip(), uuid)
+    stale = world.tenure("fence", "generate", "sched", "--token", "1", "--holder-key", "/election/sched/1")
+    true(stale.returncode == 1 and "does not stand" in stale.stderr, stale.stderr)
+    leader.communicate("\n")
+    await_(lambda: valid(uuid) == 1, "it is gone with the leadership")
+    for bad in ([], ["file", "x"], ["generate"], ["validate", "a"], ["script"], ["script", "oracle"], ["generate", "a"]):
+        equal(world.tenure("fence", *bad).returncode, 2)
+
+
+main([in_postgresql, in_sqlite, in_redis, in_a_file, in_the_store, uuids])
