@@ -1,4 +1,4 @@
-// Package proc runs `tenure serve` for the programs beside it, and counts their cases in TAP.
+// Package proc runs `tenure serve`, or etcd, for the programs beside it, and counts their cases in TAP.
 package proc
 
 import (
@@ -54,7 +54,20 @@ func (s *Serve) Begin() error {
 		return err
 	}
 	defer log.Close()
-	s.cmd = exec.Command(s.Program, "serve", "--data-dir", filepath.Join(s.Dir, "data"), "--listen-client-urls", "http://"+s.Addr)
+	url := "http://" + s.Addr
+	args := []string{"--data-dir", filepath.Join(s.Dir, "data"), "--listen-client-urls", url}
+	if filepath.Base(s.Program) == "tenure" {
+		args = append([]string{"serve"}, args...)
+	} else {
+		peer, err := freePort()
+		if err != nil {
+			return err
+		}
+		to := fmt.Sprintf("http://127.0.0.1:%d", peer)
+		args = append(args, "--advertise-client-urls", url, "--listen-peer-urls", to, "--initial-advertise-peer-urls", to,
+			"--initial-cluster", "default="+to)
+	}
+	s.cmd = exec.Command(s.Program, args...)
 	s.cmd.Stdout, s.cmd.Stderr = log, log
 	return s.cmd.Start()
 }
