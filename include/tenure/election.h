@@ -48,6 +48,11 @@ void tenure_election_stop(tenure_election *e);
 
 /* True only while nobody else can lead. No I/O; any thread. */
 bool tenure_election_leads(const tenure_election *e);
+/* Waits until it leads, at most wait_ms (0 = without end): with it an election is a leader latch, for a program that goes on
+ * only as the leader. 0: it leads, or did a moment ago: ask tenure_election_leads as the work goes on. TENURE_ETIMEOUT;
+ * TENURE_ENOTHELD, or why, when it has ended. It goes on campaigning in each case. Blocking handles, any thread but the
+ * loop's; not while it is being stopped. */
+int tenure_election_await(tenure_election *e, int64_t wait_ms, struct tenure_error *err);
 /* What tells whether it leads, for which token, until when, and by which key. No I/O; any thread. */
 tenure_token tenure_election_token(const tenure_election *e);   /* of the current or last leadership; 0 = none yet */
 int64_t tenure_election_remaining_ms(const tenure_election *e); /* until safe-until; <= 0 = does not lead */

@@ -27,6 +27,7 @@ struct tenure_election {
     struct election *engine;
     struct lib_session_user on; /* no session: the engine has one of its own */
     bool has_ended, is_stopped;
+    struct list awaits; /* struct post.link: who waits for the leadership */
     size_t strip;      /* of a view: how much of the key is not shown */
     struct stop *stop; /* made with it, so that stopping cannot fail */
     bool stop_is_sent, stop_is_told;
@@ -69,6 +70,38 @@ static void publish(struct object *o)
     atomic_store(&e->lease, e->has_ended ? 0 : election_lease(e->engine));
 }
 
+/* ---- who waits for it ---- */
+
+static void answer_awaits(tenure_election *e, int code, const struct tenure_error *err)
+{
+    while (!list_empty(&e->awaits)) {
+        struct post *p = LIST_ENTRY(e->awaits.next, struct post, link);
+        list_remove(&p->link);
+        post_done(p, code, err);
+    }
+}
+
+static bool is_given_up(struct post *p)
+{
+    pthread_mutex_lock(&p->mutex);
+    bool yes = p->is_given_up;
+    pthread_mutex_unlock(&p->mutex);
+    return yes;
+}
+
+/* Whose time was over: so that they do not become more and more. */
+static void drop_given_up(tenure_election *e)
+{
+    LIST_FOREACH_SAFE(it, &e->awaits)
+    {
+        struct post *p = LIST_ENTRY(it, struct post, link);
+        if (!is_given_up(p))
+            continue;
+        list_remove(&p->link);
+        post_done(p, TENURE_ETIMEOUT, NULL);
+    }
+}
+
 /* ---- what the engine says ---- */
 
 static void on_gained(void *user, int64_t token)
@@ -77,6 +110,7 @@ static void on_gained(void *user, int64_t token)
     note_key(e);
     atomic_store(&e->token, token);
     publish(&e->object);
+    answer_awaits(e, 0, NULL);
     if (e->on_gained)
         e->on_gained(e, token, e->user);
 }
@@ -119,6 +153,9 @@ static void on_stopped(void *user, int code, const struct tenure_error *error)
     publish(&e->object);
     if (code)
         note_why(e, error);
+    struct tenure_error ended;
+    error_set(&ended, TENURE_ENOTHELD, "election: it has ended");
+    answer_awaits(e, code ? code : ended.code, code && error ? error : &ended);
     if (e->on_stopped)
         e->on_stopped(e, code, error, e->user);
 }
@@ -179,6 +216,9 @@ static void last_word(struct object *o)
 static void election_object_free(struct object *o)
 {
     tenure_election *e = election_of(o);
+    struct tenure_error closed;
+    error_set(&closed, TENURE_ECLOSED, "election: the handle was closed");
+    answer_awaits(e, TENURE_ECLOSED, &closed);
     election_free(e->engine);
     lib_session_unuse(&e->on);
     if (!e->stop_is_sent)
@@ -239,6 +279,7 @@ static tenure_election *election_alloc(const struct tenure_election_options *o, 
         return NULL;
     }
     e->stop = s;
+    list_init(&e->awaits);
     e->on_gained = o->on_gained;
     e->on_lost = o->on_lost;
     e->on_stopped = o->on_stopped;
@@ -353,6 +394,65 @@ void tenure_election_stop(tenure_election *e)
     }
     stop(e, handle_now(c));
     handle_wants_turn(c);
+}
+
+/* ---- awaiting ---- */
+
+struct await {
+    struct post post;
+    tenure_election *election;
+};
+
+static void await_run(struct post *p, tn_ms now)
+{
+    tenure_election *e = CONTAINER_OF(p, struct await, post)->election;
+    struct tenure_error ended;
+    drop_given_up(e);
+    if (e->has_ended) {
+        error_set(&ended, TENURE_ENOTHELD, "election: it has ended");
+        post_done(p, ended.code, &ended);
+    } else if (election_leads(e->engine, now)) {
+        post_done(p, 0, NULL);
+    } else {
+        list_push_back(&e->awaits, &p->link);
+    }
+}
+
+static void await_free(struct post *p)
+{
+    free(CONTAINER_OF(p, struct await, post));
+}
+
+static int await_wait(tenure_client *c, struct post *p, tn_ms until, struct tenure_error *err)
+{
+    int rc = post_send(c, p, err);
+    if (rc < 0)
+        return rc;
+    if (post_wait(p, until) != POST_DONE)
+        return error_set(err, TENURE_ETIMEOUT, "election: not won in time; it goes on");
+    if (p->code != 0 && err)
+        *err = p->error;
+    return p->code;
+}
+
+int tenure_election_await(tenure_election *e, int64_t wait_ms, struct tenure_error *err)
+{
+    tenure_client *c = e->object.handle;
+    int rc = handle_enter_blocking(c, "election", err);
+    if (rc < 0)
+        return rc;
+    if (wait_ms < 0)
+        return error_set(err, TENURE_EINVALID, "election: a negative time");
+    struct await *a = calloc(1, sizeof *a);
+    if (!a || post_init(&a->post, await_run, await_free, err) < 0) {
+        free(a);
+        return error_set(err, TENURE_ENOMEM, "election: out of memory");
+    }
+    a->election = e;
+    tn_ms until = wait_ms == 0 || wait_ms > TIMEOUT_MAX_MS ? TN_MS_NEVER : io_clock() + wait_ms;
+    rc = await_wait(c, &a->post, until, err);
+    post_unref(&a->post);
+    return rc;
 }
 
 /* ---- any thread ---- */

@@ -260,6 +260,43 @@ static void an_observer_sees_leaders_in_order_and_the_last_one(void **state)
     tenure_close(cb);
 }
 
+static void *await_in_thread(void *arg)
+{
+    return (void *)(intptr_t)tenure_election_await(arg, 0, NULL);
+}
+
+static void a_latch_opens_with_the_leadership_and_ends_with_the_election(void **state)
+{
+    tenure_client *ca = open_on(*state), *cb = open_on(*state);
+    struct tenure_error err = {0};
+    struct candidate a = {0}, b = {0};
+    pthread_t thread;
+    void *ret;
+    tenure_election *ea = start(ca, "latch", "a", 0, false, &a);
+    no_error(tenure_election_await(ea, 0, &err), &err);
+    assert_true(tenure_election_leads(ea));
+    no_error(tenure_election_await(ea, 1, &err), &err);
+    tenure_election *eb = start(cb, "latch", "b", 0, false, &b);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(tenure_election_await(eb, 20, &err), TENURE_ETIMEOUT);
+    assert_int_equal(tenure_election_await(eb, -1, &err), TENURE_EINVALID);
+    assert_int_equal(pthread_create(&thread, NULL, await_in_thread, eb), 0);
+    tenure_election_stop(ea);
+    pthread_join(thread, &ret);
+    assert_int_equal((int)(intptr_t)ret, 0);
+    assert_int_equal(tenure_election_await(eb, 0, &err), 0);
+    tenure_election_stop(eb);
+    struct candidate o = {0};
+    tenure_election *eo = start(ca, "latch", "o", 2, true, &o);
+    no_error(tenure_election_await(eo, 0, &err), &err);
+    no_error(tenure_lease_revoke(ca, tenure_election_lease(eo), &err), &err);
+    await_flag(&o.stopped);
+    assert_int_equal(tenure_election_await(eo, 0, &err), TENURE_ENOTHELD);
+    tenure_election_stop(eo);
+    tenure_close(ca);
+    tenure_close(cb);
+}
+
 static void a_close_resigns(void **state)
 {
     tenure_client *ca = open_on(*state), *cb = open_on(*state);
@@ -284,6 +321,7 @@ int main(void)
         cmocka_unit_test(leadership_outlives_a_restart_of_the_server),
         cmocka_unit_test(a_proposal_can_be_replaced_by_the_leader_only),
         cmocka_unit_test(an_observer_sees_leaders_in_order_and_the_last_one),
+        cmocka_unit_test(a_latch_opens_with_the_leadership_and_ends_with_the_election),
         cmocka_unit_test(a_close_resigns),
     };
     return cmocka_run_group_tests(tests, setup_server, teardown_server);
