@@ -37,6 +37,10 @@ struct tenure_election_options {
     /* The session that it campaigns on; with it ttl_s must be 0. It ends with that session: on_lost, then on_stopped. It must not
      * be closed before tenure_election_start has returned. NULL = one of its own, and another one after each loss. */
     tenure_session *session;
+    /* Shown to those who ask who stands (tenure_election_list), with host, process and time; NULL = the handle's. It is kept
+     * beside the candidate's key, as long as that stands, in `<prefix><name>`, a byte 0, and "who/<lease>"; a user without
+     * rights there campaigns without. */
+    const char *purpose;
 };
 
 /* Campaigns until stopped; callbacks on the loop's thread. NULL on failure. Any handle. */
@@ -63,6 +67,33 @@ void tenure_election_why(const tenure_election *e, struct tenure_error *ret);
 void tenure_election_key(const tenure_election *e, char *out, size_t size);
 /* Blocking handles: replaces the proposal while leading. TENURE_ENOTHELD. */
 int tenure_election_proclaim(tenure_election *e, struct tenure_bytes proposal, struct tenure_error *err);
+
+/* Who leads and who waits, in order: entry 0 leads, or will as soon as it knows. */
+struct tenure_election_entry {
+    const char *key;
+    tenure_token token; /* it will have, or has */
+    int64_t lease;
+    struct tenure_bytes value;  /* its proposal; a byte 0 is behind it */
+    const char *host, *purpose; /* "" where the candidate did not say (etcdctl, Go) */
+    int64_t pid;                /* 0 where unknown */
+    int64_t since_ms;           /* Unix time in milliseconds, when it began to campaign; 0 where unknown */
+};
+struct tenure_election_list {
+    int64_t revision;
+    size_t n;
+    const struct tenure_election_entry *entries;
+};
+/* Reads them at one revision. prefix as in the options. Nobody there is success with n 0. TENURE_EINVALID (no name), TENURE_EDENIED,
+ * and whatever a transaction fails with. Blocking handles, any thread but the loop's. */
+int tenure_election_list(tenure_client *c, const char *name, const char *prefix, struct tenure_election_list **ret,
+                         struct tenure_error *err);
+/* The same without waiting: once, on the loop's thread, not within the call; r is NULL when code is not 0, else the callback's to
+ * free. 0, or why it did not begin (then it is not called). Any handle. */
+typedef void (*tenure_election_list_cb)(void *user, int code, struct tenure_election_list *r,
+                                        const struct tenure_error *err);
+int tenure_election_list_start(tenure_client *c, const char *name, const char *prefix, tenure_election_list_cb cb,
+                               void *user, struct tenure_error *err);
+void tenure_election_list_free(struct tenure_election_list *r); /* NULL is fine */
 
 struct tenure_observer_options {
     size_t size;

@@ -2,13 +2,14 @@
 #include <stdio.h>
 
 #include "cli/commands.h"
+#include "cli/lock_list.h"
 #include "cli/observe.h"
 #include "cli/run.h"
 #include "cli/run_options.h"
 
 static struct run_flags opt = {.ttl_s = 10, .timeout_ms = -1, .grace_ms = -1};
 static const char *value;
-static bool observing, once;
+static bool observing, once, list;
 
 static const struct option_spec *options(void)
 {
@@ -18,10 +19,12 @@ static const struct option_spec *options(void)
         {"value", 0, OPTION_STRING, "TEXT", "the proposal, shown to those who observe (default: the host's name)",
          &value},
         {"timeout", 0, OPTION_DURATION, "TIME", "campaign no longer than this (default: without end)", &opt.timeout_ms},
+        {"purpose", 0, OPTION_STRING, "TEXT", "shown by --list (default: the command)", &opt.purpose},
         {"grace", 0, OPTION_DURATION, "TIME",
          "from TERM to KILL when it is lost (default: a quarter of the TTL, at most 5s)", &opt.grace_ms},
         {"prefix", 0, OPTION_FLAG, NULL, "NAME is the key as it is, not a name under /election/", &opt.whole_key},
         {"observe", 0, OPTION_FLAG, NULL, "print who leads, as it changes, and take no part", &observing},
+        {"list", 0, OPTION_FLAG, NULL, "show who leads and who waits, in order, and take no part", &list},
         {"once", 0, OPTION_FLAG, NULL, "with --observe: print who leads now, and end", &once},
         {NULL, 0, 0, NULL, NULL, NULL},
     };
@@ -37,6 +40,11 @@ static int wrong(const char *what)
 static int run(const struct command *self, const struct global_options *g, int argc, char **argv)
 {
     struct run_options o = {.command = self->name, .g = g};
+    char purpose[RUN_PURPOSE_MAX];
+    if (list && (argc != 1 || observing || once))
+        return wrong("--list takes one NAME and no command");
+    if (list)
+        return election_list_print(self->name, g, argv[0], opt.whole_key);
     if (observing && argc != 1)
         return wrong("--observe takes one NAME and no command");
     if (observing)
@@ -45,6 +53,8 @@ static int run(const struct command *self, const struct global_options *g, int a
         return wrong("--once belongs to --observe");
     if (!run_options_fill(&o, &opt, argc, argv))
         return EXIT_LOCK_FAILED;
+    if (!opt.purpose && o.argv)
+        o.claim.purpose = run_purpose(o.argv, purpose);
     o.claim.election = true;
     o.claim.proposal = value;
     return run_claimed(&o);
@@ -64,9 +74,12 @@ const struct command command_elect = {
         "\n"
         "Without COMMAND: prints the key and the token when it leads, and leads until INT, TERM or HUP, or until it is lost.\n"
         "\n"
-        "With --observe: prints for each leader a line with its proposal, token and key, until it is stopped.",
+        "With --observe: prints for each leader a line with its proposal, token and key, until it is stopped.\n"
+        "\n"
+        "With --list: prints who leads and who waits behind, in the order in which they will lead.",
     .examples = "tenure elect scheduler --value \"$HOSTNAME\" -- ./scheduler\n"
                 "tenure elect scheduler --observe\n"
+                "tenure elect --list scheduler\n"
                 "tenure elect scheduler --observe --once -o json",
     .exits = RUN_EXITS "\n1  --observe --once: nobody leads",
     .options = options,

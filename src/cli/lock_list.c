@@ -148,3 +148,83 @@ int lock_list_print(const char *command, const struct global_options *g, const c
     free(prefix);
     return code;
 }
+
+/* ---- elections ---- */
+
+static void print_election_json(const char *name, const struct tenure_election_list *r)
+{
+    json_t *o = json_object(), *list = json_array();
+    output_set_bytes(o, "name", tenure_str(name));
+    json_object_set_new(o, "revision", json_integer(r->revision));
+    for (size_t i = 0; i < r->n; i++) {
+        const struct tenure_election_entry *e = &r->entries[i];
+        json_t *entry = json_object();
+        json_object_set_new(entry, "leads", json_boolean(i == 0));
+        output_set_bytes(entry, "proposal", e->value);
+        output_set_bytes(entry, "key", tenure_str(e->key));
+        json_object_set_new(entry, "token", json_integer(e->token));
+        json_object_set_new(entry, "lease", output_lease(e->lease));
+        output_set_bytes(entry, "host", tenure_str(e->host));
+        json_object_set_new(entry, "pid", json_integer(e->pid));
+        json_object_set_new(entry, "since_ms", json_integer(e->since_ms));
+        output_set_bytes(entry, "purpose", tenure_str(e->purpose));
+        json_array_append_new(list, entry);
+    }
+    json_object_set_new(o, "entries", list);
+    output_json(o);
+}
+
+/* A proposal may hold anything; up to its first byte 0 it is shown. */
+static const char *proposal_text(const struct tenure_election_entry *e, char *out)
+{
+    return printable(e->value.data, out); /* there is a 0 behind it */
+}
+
+static void print_candidate(const struct tenure_election_entry *e, bool leads, int proposal_width, int host_width,
+                            int token_width)
+{
+    char proposal[TEXT_MAX], host[TEXT_MAX], purpose[TEXT_MAX], since[32], pid[32];
+    snprintf(pid, sizeof pid, e->pid ? "%" PRId64 : "-", e->pid);
+    printf("%-7s  %-*s  %-*s  %-7s  %-9s  %-*" PRId64 "  %s\n", leads ? "leads" : "waiting", proposal_width,
+           proposal_text(e, proposal), host_width, printable(e->host, host), pid,
+           since_text(e->since_ms, since, sizeof since), token_width, e->token, printable(e->purpose, purpose));
+}
+
+static void print_election(const struct tenure_election_list *r)
+{
+    char text[TEXT_MAX];
+    int proposal_width = 8, host_width = 4, token_width = 5;
+    for (size_t i = 0; i < r->n; i++) {
+        proposal_width = widest(proposal_width, proposal_text(&r->entries[i], text));
+        host_width = widest(host_width, printable(r->entries[i].host, text));
+        snprintf(text, sizeof text, "%" PRId64, r->entries[i].token);
+        token_width = widest(token_width, text);
+    }
+    printf("%-7s  %-*s  %-*s  %-7s  %-9s  %-*s  %s\n", "STATE", proposal_width, "PROPOSAL", host_width, "HOST", "PID",
+           "SINCE", token_width, "TOKEN", "PURPOSE");
+    for (size_t i = 0; i < r->n; i++)
+        print_candidate(&r->entries[i], i == 0, proposal_width, host_width, token_width);
+}
+
+int election_list_print(const char *command, const struct global_options *g, const char *name, bool whole_key)
+{
+    struct tenure_error err = {0};
+    struct tenure_election_list *r = NULL;
+    char *prefix;
+    const char *last;
+    int code = EXIT_LOCK_FAILED;
+    tenure_client *c = name_split(name, whole_key, &prefix, &last) ? connect_open(command, g) : NULL;
+    if (c && tenure_election_list(c, last, prefix, &r, &err) < 0) {
+        connect_failed(command, g, &err);
+    } else if (c) {
+        code = EXIT_OK;
+        if (output_is_json(g))
+            print_election_json(name, r);
+        else
+            print_election(r);
+    }
+    tenure_election_list_free(r);
+    tenure_close(c);
+    free(prefix);
+    return code;
+}

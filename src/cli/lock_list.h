@@ -1,4 +1,4 @@
-/* `tenure lock --list`, of `rwlock` and `sem` as well: who holds a lock and who waits for it. */
+/* `tenure lock --list`, of `rwlock`, `sem` and `elect` as well: who holds, or leads, and who waits. */
 #ifndef CLI_LOCK_LIST_H
 #define CLI_LOCK_LIST_H
 
@@ -6,5 +6,8 @@
 
 /* command: for messages. whole_key: name is the key's beginning itself. Answers the exit code. */
 int lock_list_print(const char *command, const struct global_options *g, const char *name, bool whole_key);
+
+/* The same of an election. */
+int election_list_print(const char *command, const struct global_options *g, const char *name, bool whole_key);
 
 #endif

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "lib/ask.h"
+#include "lib/lock_value.h"
 #include "lib/result.h"
 #include "lib/session.h"
 #include "lib/view.h"
@@ -28,8 +29,8 @@ struct tenure_election {
     struct lib_session_user on; /* no session: the engine has one of its own */
     bool has_ended, is_stopped;
     struct list awaits; /* struct post.link: who waits for the leadership */
-    size_t strip;      /* of a view: how much of the key is not shown */
-    struct stop *stop; /* made with it, so that stopping cannot fail */
+    size_t strip;       /* of a view: how much of the key is not shown */
+    struct stop *stop;  /* made with it, so that stopping cannot fail */
     bool stop_is_sent, stop_is_told;
     void (*on_gained)(tenure_election *e, tenure_token token, void *user);
     void (*on_lost)(tenure_election *e, enum tenure_loss why, void *user);
@@ -321,7 +322,12 @@ static int begin(struct start *s, tenure_election *e)
     if (prefix)
         opt.prefix = prefix;
     e->strip = s->ns.len;
-    int rc = election_start(s->handle->engine, s->name, &opt, &callbacks, e, handle_now(s->handle), &e->engine, s->err);
+    char *who = lock_value_new(s->o.purpose ? s->o.purpose : s->handle->purpose, handle_wall_ms(s->handle));
+    opt.note = bytes_str(who);
+    int rc =
+        who ? election_start(s->handle->engine, s->name, &opt, &callbacks, e, handle_now(s->handle), &e->engine, s->err)
+            : error_set(s->err, TENURE_ENOMEM, "election: out of memory");
+    free(who);
     free(prefix);
     return rc;
 }
@@ -437,6 +443,8 @@ static int await_wait(tenure_client *c, struct post *p, tn_ms until, struct tenu
 
 int tenure_election_await(tenure_election *e, int64_t wait_ms, struct tenure_error *err)
 {
+    if (!e)
+        return error_set(err, TENURE_EINVALID, "election: there is none");
     tenure_client *c = e->object.handle;
     int rc = handle_enter_blocking(c, "election", err);
     if (rc < 0)
@@ -449,7 +457,7 @@ int tenure_election_await(tenure_election *e, int64_t wait_ms, struct tenure_err
         return error_set(err, TENURE_ENOMEM, "election: out of memory");
     }
     a->election = e;
-    tn_ms until = wait_ms == 0 || wait_ms > TIMEOUT_MAX_MS ? TN_MS_NEVER : io_clock() + wait_ms;
+    tn_ms until = wait_ms == 0 || wait_ms > TIMEOUT_MAX_MS ? TN_MS_NEVER : handle_clock(c) + wait_ms;
     rc = await_wait(c, &a->post, until, err);
     post_unref(&a->post);
     return rc;

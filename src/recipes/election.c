@@ -27,7 +27,7 @@ struct election {
     struct election_callbacks cb;
     void *user;
     char *prefix, *name, *path;
-    struct buf proposal;
+    struct buf proposal, note;
     int64_t ttl_s, wait_ms;
     bool once, broken_skip_verify;
     bool borrows; /* the session: neither opened, ticked, closed nor freed here */
@@ -124,11 +124,22 @@ static bool fails_for_good(const struct election *e, int code)
            code == TENURE_ETOOLARGE;
 }
 
+/* It may be the note that is denied: a user may have rights on the candidates' keys and no others. */
+static bool goes_on_without_note(struct election *e, int code)
+{
+    if (tenure_error_kind(code) != TENURE_KIND_DENIED || e->note.len == 0 || session_is_over(e))
+        return false;
+    buf_reset(&e->note);
+    return true;
+}
+
 static void campaign_failed(struct election *e, int code, const struct tenure_error *error, tn_ms now)
 {
     e->error = *error;
     retire(e, now);
-    if (fails_for_good(e, code))
+    if (goes_on_without_note(e, code))
+        e->again_at = now;
+    else if (fails_for_good(e, code))
         stopped(e, code);
     else
         campaign_again_later(e, now);
@@ -223,8 +234,10 @@ static int open_campaign(struct election *e, tn_ms now, struct tenure_error *err
     static const struct lock_callbacks lock_cb = {
         .on_acquired = on_acquired, .on_lost = on_lost, .on_released = on_released};
     struct session_options session_opt = {.ttl_s = e->ttl_s};
-    struct lock_options lock_opt = {
-        .prefix = e->prefix, .value = buf_bytes(&e->proposal), .broken_skip_verify = e->broken_skip_verify};
+    struct lock_options lock_opt = {.prefix = e->prefix,
+                                    .value = buf_bytes(&e->proposal),
+                                    .note = buf_bytes(&e->note),
+                                    .broken_skip_verify = e->broken_skip_verify};
     int rc = e->borrows ? 0 : session_open(e->client, &session_opt, &session_cb, e, now, &e->session, err);
     if (rc == 0)
         rc = lock_new(e->session, e->name, &lock_opt, &lock_cb, e, &e->lock, err);
@@ -330,6 +343,7 @@ static void election_init(struct election *e, struct client *c, const struct ele
     e->wait_until = opt->wait_ms && opt->wait_ms < TN_MS_NEVER - now ? now + opt->wait_ms : TN_MS_NEVER;
     e->again_at = TN_MS_NEVER;
     buf_init(&e->proposal);
+    buf_init(&e->note);
     buf_init(&e->proclaimed);
     backoff_init(&e->backoff, AGAIN_MIN_MS, AGAIN_MAX_MS);
     rng_init(&e->rng, client_random(c));
@@ -353,7 +367,8 @@ int election_start(struct client *c, const char *name, const struct election_opt
     e->cb = cb ? *cb : silent;
     e->user = user;
     buf_append_bytes(&e->proposal, opt->proposal);
-    if (buf_error(&e->proposal) || copy_names(e, prefix, name)) {
+    buf_append_bytes(&e->note, opt->note);
+    if (buf_error(&e->proposal) || buf_error(&e->note) || copy_names(e, prefix, name)) {
         election_free(e);
         return error_set(err, TENURE_ENOMEM, "election: out of memory");
     }
@@ -382,6 +397,7 @@ struct election *election_free(struct election *e)
     if (e->ticking)
         return NULL;
     buf_fini(&e->proposal);
+    buf_fini(&e->note);
     buf_fini(&e->proclaimed);
     free(e->prefix);
     free(e->name);

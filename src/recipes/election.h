@@ -28,6 +28,7 @@ struct election_callbacks {
 struct election_options {
     const char *prefix; /* NULL = "/election/" */
     bytes proposal;
+    bytes note;      /* who it is, put beside the key (queue.h); empty = none. Who may not put it campaigns without */
     int64_t ttl_s;   /* 0 = 10 s; each campaign has a session of its own */
     int64_t wait_ms; /* for the first leadership; 0 = without end */
     bool once;       /* stop after the first loss instead of campaigning again */

@@ -61,7 +61,7 @@ def no_lease_is_left(world):
 
 def usage(world):
     """a wrong command line answers 125"""
-    for args in ((), ("--once", "e"), ("--observe", "e", "true"), ("--observe",), ("--ttl", "x", "e")):
+    for args in ((), ("--once", "e"), ("--observe", "e", "true"), ("--observe",), ("--ttl", "x", "e"), ("--list",), ("--list", "e", "true"), ("--list", "--observe", "e")):
         equal(world.tenure("elect", *args).returncode, 125, f"exit code of elect {args}")
 
 
@@ -237,5 +237,27 @@ def observed_through_a_restart(world):
     ended(process, 3)
 
 
+def listed(world):
+    """--list shows who leads first, then who waits, with host, pid and purpose; nobody is an empty list"""
+    entries = lambda: json.loads(world.tenure("elect", "--list", "e", "-o", "json", check=True).stdout)["entries"]
+    equal(entries(), [])
+    first, path = candidate(world, "anna")
+    token = leads(path)[2]
+    second = world.start("elect", "e", "--value", "ben", "--purpose", "a good reason", "true")
+    await_(lambda: len(entries()) == 2, "the second waits")
+    a, b = entries()
+    equal((a["leads"], a["proposal"], a["token"], a["pid"], a["host"]), (True, "anna", token, first.pid, os.uname().nodename))
+    true("stamp.py" in a["purpose"], "the purpose is the command")
+    equal((b["leads"], b["proposal"], b["pid"], b["purpose"]), (False, "ben", second.pid, "a good reason"))
+    table = [line.split() for line in world.tenure("elect", "e", "--list").stdout.splitlines()]
+    equal(table[0], ["STATE", "PROPOSAL", "HOST", "PID", "SINCE", "TOKEN", "PURPOSE"])
+    equal([row[:2] for row in table[1:]], [["leads", "anna"], ["waiting", "ben"]])
+    first.terminate()
+    ended(first, 3)
+    ended(second, 0)
+    equal(entries(), [])
+    free(world)
+
+
 main([exit_codes, no_lease_is_left, usage, environment, host_name_by_default, one_leads_at_a_time, in_time_or_not, no_server, killed, stopped,
-      server_killed, revoked, without_a_command, observed, observed_once, observed_through_a_restart])
+      server_killed, revoked, without_a_command, observed, observed_once, observed_through_a_restart, listed])

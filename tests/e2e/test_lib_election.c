@@ -1,4 +1,6 @@
 /* Elections and observers on a real server. */
+#include <unistd.h>
+
 #include "lib.h"
 
 struct candidate {
@@ -297,6 +299,77 @@ static void a_latch_opens_with_the_leadership_and_ends_with_the_election(void **
     tenure_close(cb);
 }
 
+/* ---- who stands ---- */
+
+static bool two_stand(void *user)
+{
+    struct tenure_error err = {0};
+    struct tenure_election_list *list = NULL;
+    no_error(tenure_election_list(user, "listed", NULL, &list, &err), &err);
+    bool yes = list->n == 2;
+    tenure_election_list_free(list);
+    return yes;
+}
+
+struct listed {
+    atomic_int done;
+    int code;
+    struct tenure_election_list *list;
+};
+
+static void on_listed(void *user, int code, struct tenure_election_list *r, const struct tenure_error *err)
+{
+    struct listed *l = user;
+    (void)err;
+    l->code = code;
+    l->list = r;
+    atomic_store(&l->done, 1);
+}
+
+static void the_list_shows_who_leads_and_who_waits(void **state)
+{
+    tenure_client *ca = open_on(*state), *cb = open_on(*state);
+    struct tenure_error err = {0};
+    struct candidate a = {0};
+    struct tenure_election_list *list = NULL;
+    struct listed later = {0};
+    no_error(tenure_election_list(ca, "listed", NULL, &list, &err), &err);
+    assert_int_equal(list->n, 0);
+    tenure_election_list_free(list);
+    struct tenure_election_options o = {
+        .size = sizeof o, .proposal = S("a"), .purpose = "to lead", .on_gained = on_gained, .user = &a};
+    tenure_election *ea = tenure_election_start(ca, "listed", &o, &err);
+    await_flag(&a.gained);
+    put(ca, "/election/listed/x/1", "somebody of a longer name");
+    int64_t lease = 0;
+    no_error(tenure_lease_grant(cb, 60, 0, &lease, NULL, &err), &err);
+    struct tenure_put_options with_lease = {.size = sizeof with_lease, .lease = lease};
+    no_error(tenure_put(cb, S("/election/listed/7f"), S("a stranger"), &with_lease, NULL, &err), &err);
+    assert_true(test_await(two_stand, cb));
+    no_error(tenure_election_list_start(cb, "listed", NULL, on_listed, &later, &err), &err);
+    await_flag(&later.done);
+    assert_int_equal(later.code, 0);
+    list = later.list;
+    assert_int_equal(list->n, 2);
+    assert_true(list->revision >= list->entries[1].token);
+    assert_int_equal(list->entries[0].token, tenure_election_token(ea));
+    assert_int_equal(list->entries[0].lease, tenure_election_lease(ea));
+    assert_string_equal((const char *)list->entries[0].value.data, "a");
+    assert_string_equal(list->entries[0].purpose, "to lead");
+    assert_int_equal(list->entries[0].pid, getpid());
+    assert_true(list->entries[0].host[0] != 0 && list->entries[0].since_ms > 0);
+    assert_string_equal(list->entries[1].key, "/election/listed/7f");
+    assert_string_equal((const char *)list->entries[1].value.data, "a stranger");
+    assert_string_equal(list->entries[1].host, "");
+    assert_int_equal(list->entries[1].pid, 0);
+    tenure_election_list_free(list);
+    assert_int_equal(tenure_election_list(cb, "bad/", NULL, &list, &err), TENURE_EINVALID);
+    assert_int_equal(tenure_election_list_start(cb, "", NULL, on_listed, &later, &err), TENURE_EINVALID);
+    tenure_election_stop(ea);
+    tenure_close(ca);
+    tenure_close(cb);
+}
+
 static void a_close_resigns(void **state)
 {
     tenure_client *ca = open_on(*state), *cb = open_on(*state);
@@ -322,6 +395,7 @@ int main(void)
         cmocka_unit_test(a_proposal_can_be_replaced_by_the_leader_only),
         cmocka_unit_test(an_observer_sees_leaders_in_order_and_the_last_one),
         cmocka_unit_test(a_latch_opens_with_the_leadership_and_ends_with_the_election),
+        cmocka_unit_test(the_list_shows_who_leads_and_who_waits),
         cmocka_unit_test(a_close_resigns),
     };
     return cmocka_run_group_tests(tests, setup_server, teardown_server);

@@ -298,6 +298,12 @@ ROW(tenure_election_start, NONE(tenure_election_start(NULL, "x", NULL, &err));
     NONE(tenure_election_start(c, NULL, NULL, &err)))
 ROW(tenure_election_stop, tenure_election_stop(NULL))
 ROW(tenure_election_leads, IS(!tenure_election_leads(NULL)))
+ROW(tenure_election_await, BAD(tenure_election_await(NULL, 0, &err)))
+ROW(tenure_election_list, struct tenure_election_list *r; BAD(tenure_election_list(NULL, "x", NULL, &r, &err));
+    BAD(tenure_election_list(c, NULL, NULL, &r, &err)); BAD(tenure_election_list(c, "x", NULL, NULL, &err)))
+ROW(tenure_election_list_start, BAD(tenure_election_list_start(NULL, "x", NULL, NULL, NULL, &err));
+    BAD(tenure_election_list_start(c, "x", NULL, NULL, NULL, &err)))
+ROW(tenure_election_list_free, tenure_election_list_free(NULL))
 ROW(tenure_election_token, IS(tenure_election_token(NULL) == 0))
 ROW(tenure_election_remaining_ms, IS(tenure_election_remaining_ms(NULL) == 0))
 ROW(tenure_election_lease, IS(tenure_election_lease(NULL) == 0))

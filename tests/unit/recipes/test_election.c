@@ -300,6 +300,116 @@ static void options_that_cannot_be_are_refused(void **state)
     assert_null(observer_stop(NULL, fake_now()));
 }
 
+/* ---- the note beside the key ---- */
+
+static struct election *noted;
+static int noted_gained, noted_code;
+
+static void noted_on_gained(void *user, int64_t token)
+{
+    (void)user, (void)token;
+    noted_gained++;
+}
+
+static void noted_on_stopped(void *user, int code, const struct tenure_error *error)
+{
+    (void)user, (void)error;
+    noted_code = code;
+}
+
+static tn_ms noted_deadline(const void *p)
+{
+    (void)p;
+    return noted ? election_deadline(noted) : TN_MS_NEVER;
+}
+
+static void noted_tick(void *p, tn_ms now)
+{
+    (void)p;
+    if (noted)
+        election_tick(noted, now);
+}
+
+static void campaign_with_note(struct client *c)
+{
+    static const struct election_callbacks cb = {.on_gained = noted_on_gained, .on_stopped = noted_on_stopped};
+    struct election_options o = {.proposal = bytes_str("red"), .note = bytes_str("it is me")};
+    noted_gained = noted_code = 0;
+    fake_add_ticker(c, noted_deadline, noted_tick, &noted);
+    assert_int_equal(election_start(c, "n", &o, &cb, NULL, fake_now(), &noted, NULL), 0);
+}
+
+static void end_noted(void)
+{
+    election_stop(noted, fake_now());
+    fake_run(100);
+    assert_int_equal(election_state(noted), ELECTION_STOPPED);
+    noted = election_free(noted);
+    fake_remove_ticker(&noted);
+    assert_int_equal(fake_keys(), 0);
+}
+
+static size_t notes(void)
+{
+    struct kv kv;
+    size_t n = 0;
+    for (size_t i = 0; fake_key(i, &kv); i++)
+        n += bytes_has_prefix(kv.key, bytes_of("/election/n\0who/", 16));
+    return n;
+}
+
+static void the_note_stands_beside_the_key_and_goes_with_it(void **state)
+{
+    (void)state;
+    campaign_with_note(fake_client("Q"));
+    fake_run(10);
+    assert_int_equal(noted_gained, 1);
+    assert_int_equal(notes(), 1);
+    assert_int_equal(fake_keys(), 2);
+    fake_revoke(election_lease(noted)); /* lost: another one with the next campaign */
+    fake_run(2000);
+    assert_int_equal(noted_gained, 2);
+    assert_int_equal(notes(), 1);
+    end_noted();
+}
+
+static unsigned denials_left;
+
+static enum fake_fault deny_txn(void *user, struct client *c, unsigned n, const char *what)
+{
+    (void)user, (void)c, (void)n;
+    if (strncmp(what, "txn", 3) != 0 || denials_left == 0)
+        return FAKE_FINE;
+    denials_left--;
+    return FAKE_DENIED;
+}
+
+static void one_who_may_not_put_the_note_campaigns_without(void **state)
+{
+    (void)state;
+    denials_left = 1;
+    fake_set_judge(deny_txn, NULL);
+    campaign_with_note(fake_client("Q"));
+    fake_run(50);
+    assert_int_equal(noted_gained, 1);
+    assert_int_equal(notes(), 0);
+    fake_set_judge(NULL, NULL);
+    end_noted();
+}
+
+static void one_who_may_put_neither_is_told(void **state)
+{
+    (void)state;
+    denials_left = 1000;
+    fake_set_judge(deny_txn, NULL);
+    campaign_with_note(fake_client("Q"));
+    fake_run(50);
+    assert_int_equal(noted_gained, 0);
+    assert_int_equal(noted_code, TENURE_EDENIED);
+    fake_set_judge(NULL, NULL);
+    end_noted();
+}
+
 /* ---- freeing from within ---- */
 
 static struct election *mine;
@@ -592,6 +702,9 @@ int main(void)
         TEST(a_proclaim_under_way_is_told_its_end_when_the_election_is_over),
         TEST(a_proposal_that_a_stranger_overwrote_is_put_again),
         TEST(options_that_cannot_be_are_refused),
+        TEST(the_note_stands_beside_the_key_and_goes_with_it),
+        TEST(one_who_may_not_put_the_note_campaigns_without),
+        TEST(one_who_may_put_neither_is_told),
         TEST(it_can_be_freed_in_each_of_its_callbacks),
         TEST(two_leaders_of_one_delivery_are_both_told_M10),
         TEST(keys_of_longer_names_do_not_lead),
