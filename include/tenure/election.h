@@ -41,6 +41,16 @@ struct tenure_election_options {
      * beside the candidate's key, as long as that stands, in `<prefix><name>`, a byte 0, and "who/<lease>"; a user without
      * rights there campaigns without. */
     const char *purpose;
+    /* Going on with what an earlier process led, by its lease (tenure_election_lease) and token, which it has written down: with
+     * the same token, at once, without anybody leading in between; on_gained tells it. It needs proof that nobody believes in
+     * it any more: the process that stands in the note beside the key ran on this machine since its last boot, in this
+     * container, and is gone. Else, and when the key does not stand any more, somebody else resumes it as well, or there is no
+     * note, it queues like everybody else, with a greater token. The proposal stays what it was until a proclaim. The lease is
+     * its session from then on, and revoked when it is stopped; nothing else in this handle may use it. Not with `session`;
+     * ttl_s is for the sessions after it. */
+    int64_t resume_lease;
+    tenure_token resume_token;
+    bool resume_is_sure; /* the caller knows that the earlier process is gone; no proof is asked for */
 };
 
 /* Campaigns until stopped; callbacks on the loop's thread. NULL on failure. Any handle. */

@@ -307,6 +307,9 @@ static int begin(struct start *s, tenure_election *e)
         .ttl_s = s->o.ttl_s,
         .wait_ms = s->o.wait_ms,
         .once = s->o.once,
+        .resume_lease = s->o.resume_lease,
+        .resume_token = s->o.resume_token,
+        .is_gone = s->o.resume_is_sure ? NULL : lock_value_is_gone,
     };
     if (s->handle->state != HANDLE_OPEN)
         return error_set(s->err, TENURE_ECLOSED, "election '%.100s': the handle is closed", s->name);
@@ -322,7 +325,8 @@ static int begin(struct start *s, tenure_election *e)
     if (prefix)
         opt.prefix = prefix;
     e->strip = s->ns.len;
-    char *who = lock_value_new(s->o.purpose ? s->o.purpose : s->handle->purpose, handle_wall_ms(s->handle));
+    char *who = lock_value_new_mark(s->o.purpose ? s->o.purpose : s->handle->purpose, handle_wall_ms(s->handle),
+                                    client_random(s->handle->engine));
     opt.note = bytes_str(who);
     int rc =
         who ? election_start(s->handle->engine, s->name, &opt, &callbacks, e, handle_now(s->handle), &e->engine, s->err)
@@ -361,6 +365,10 @@ static int options_check(const char *name, const struct tenure_election_options 
         rc = error_set(err, TENURE_EINVALID, "election '%.100s': a proposal that has a length and no data", name);
     if (rc == 0 && ret->session && ret->ttl_s)
         rc = error_set(err, TENURE_EINVALID, "election '%.100s': a TTL beside a session, which has its own", name);
+    if (rc == 0 && (ret->resume_token < 0 || !ret->resume_token != !ret->resume_lease))
+        rc = error_set(err, TENURE_EINVALID, "election '%.100s': to resume it takes a lease and a token", name);
+    if (rc == 0 && ret->resume_token && ret->session)
+        rc = error_set(err, TENURE_EINVALID, "election '%.100s': what is resumed brings its own session", name);
     return rc;
 }
 

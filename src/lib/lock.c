@@ -288,16 +288,6 @@ static bool begin_again(tenure_lock *l)
 
 /* ---- what an earlier process held ---- */
 
-static bool is_gone(void *user, bytes value)
-{
-    struct lock_words words;
-    (void)user;
-    lock_value_read(value, &words);
-    bool gone = process_is_gone(&words.process);
-    lock_words_fini(&words);
-    return gone;
-}
-
 /* Ours or not: now as always, but that one begins with a place. */
 static void on_taken_over(void *user, int code)
 {
@@ -316,7 +306,8 @@ static void on_taken_over(void *user, int code)
 static int take_over(tenure_lock *l, tn_ms now, struct tenure_error *err)
 {
     struct client *engine = l->object.handle->engine;
-    struct takeover_callbacks cb = {.is_gone = l->o.resume_is_sure ? NULL : is_gone, .on_done = on_taken_over};
+    struct takeover_callbacks cb = {.is_gone = l->o.resume_is_sure ? NULL : lock_value_is_gone,
+                                    .on_done = on_taken_over};
     char *value = lock_value_new_mark(l->o.purpose ? l->o.purpose : l->object.handle->purpose,
                                       handle_wall_ms(l->object.handle), client_random(engine));
     char key[QUEUE_NAME_MAX + 18];

@@ -123,6 +123,16 @@ void lock_value_read(bytes value, struct lock_words *ret)
     json_decref(o);
 }
 
+bool lock_value_is_gone(void *user, bytes value)
+{
+    struct lock_words words;
+    (void)user;
+    lock_value_read(value, &words);
+    bool gone = process_is_gone(&words.process);
+    lock_words_fini(&words);
+    return gone;
+}
+
 void lock_words_fini(struct lock_words *w)
 {
     free(w->host);

@@ -25,6 +25,8 @@ struct lock_words {
 };
 /* Reads what it finds of these; anything else (etcdctl's empty value, other programs' text) leaves them empty. */
 void lock_value_read(bytes value, struct lock_words *ret);
+/* Whether the process that wrote it is gone for sure; of what says nothing of one it is not known. user: not used. */
+bool lock_value_is_gone(void *user, bytes value);
 void lock_words_fini(struct lock_words *w);
 
 #endif

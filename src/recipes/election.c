@@ -19,6 +19,7 @@
 #include "base/backoff.h"
 #include "recipes/proclaim.h"
 #include "recipes/queue.h"
+#include "recipes/takeover.h"
 
 enum { AGAIN_MIN_MS = 100, AGAIN_MAX_MS = 5000, PROPOSAL_MAX = 64 * 1024 };
 
@@ -35,8 +36,13 @@ struct election {
     enum election_state state;
     struct session *session; /* of the campaign; of its own: NULL in a pause, or when stopped */
     struct lock *lock;
-    int64_t token; /* of the current or last leadership */
-    tn_rev mod;    /* of the own key while leading; what a proclaim is guarded by */
+    int64_t token;             /* of the current or last leadership */
+    tn_rev mod;                /* of the own key while leading; what a proclaim is guarded by */
+    struct takeover *takeover; /* before the first campaign */
+    tn_lease resume_lease;
+    tn_rev resume_token;
+    bool (*is_gone)(void *user, bytes note);
+    bool resumes; /* the place is ours: the next campaign takes it up */
     struct proclaim *proclaim;
     struct buf proclaimed; /* what it proposes */
 
@@ -91,6 +97,7 @@ static void stopped(struct election *e, int code)
 static void resign(struct election *e, int code, tn_ms now)
 {
     bool led = e->state == ELECTION_LEADING;
+    takeover_drop(&e->takeover, now);
     election_move(e, ELECTION_RESIGNING);
     e->again_at = e->wait_until = TN_MS_NEVER;
     e->stop_code = code;
@@ -233,11 +240,14 @@ static int open_campaign(struct election *e, tn_ms now, struct tenure_error *err
     static const struct session_callbacks session_cb = {.on_closed = on_session_closed};
     static const struct lock_callbacks lock_cb = {
         .on_acquired = on_acquired, .on_lost = on_lost, .on_released = on_released};
-    struct session_options session_opt = {.ttl_s = e->ttl_s};
+    struct session_options session_opt = {.ttl_s = e->resumes ? 0 : e->ttl_s,
+                                          .resume = e->resumes ? e->resume_lease : 0};
     struct lock_options lock_opt = {.prefix = e->prefix,
                                     .value = buf_bytes(&e->proposal),
                                     .note = buf_bytes(&e->note),
+                                    .resume = e->resumes ? e->resume_token : 0,
                                     .broken_skip_verify = e->broken_skip_verify};
+    e->resumes = false;
     int rc = e->borrows ? 0 : session_open(e->client, &session_opt, &session_cb, e, now, &e->session, err);
     if (rc == 0)
         rc = lock_new(e->session, e->name, &lock_opt, &lock_cb, e, &e->lock, err);
@@ -251,6 +261,28 @@ static void campaign(struct election *e, tn_ms now)
     int rc = open_campaign(e, now, &err);
     if (rc)
         campaign_failed(e, rc, &err, now);
+}
+
+/* ---- what an earlier process led ---- */
+
+/* Ours or not: a campaign now, but that one begins with a place. */
+static void on_taken_over(void *user, int code)
+{
+    struct election *e = user;
+    e->resumes = code == 0;
+    campaign(e, client_now(e->client));
+}
+
+static int take_over(struct election *e, tn_ms now, struct tenure_error *err)
+{
+    struct queue q;
+    struct takeover_callbacks cb = {.is_gone = e->is_gone, .on_done = on_taken_over};
+    if (queue_init(&q, e->path, NULL, e->resume_lease))
+        return error_set(err, TENURE_ENOMEM, "election: out of memory");
+    struct takeover_place place = {.key = q.own, .words = q.who, .lease = e->resume_lease, .create = e->resume_token};
+    int rc = takeover_start(&e->takeover, e->client, &place, buf_bytes(&e->note), &cb, e, now, err);
+    queue_fini(&q);
+    return rc;
 }
 
 /* ---- proclaiming ---- */
@@ -313,6 +345,10 @@ static int check_options(const char *prefix, const char *name, const struct elec
         return error_set(err, TENURE_EINVALID, "election: a waiting time below 0");
     if (opt->proposal.len > PROPOSAL_MAX)
         return error_set(err, TENURE_ETOOLARGE, "election: the proposal has over %d bytes", PROPOSAL_MAX);
+    if (!opt->resume_lease != !opt->resume_token || opt->resume_token < 0)
+        return error_set(err, TENURE_EINVALID, "election: to resume it takes a lease and a token");
+    if (opt->resume_lease && (opt->session || opt->note.len == 0))
+        return error_set(err, TENURE_EINVALID, "election: what is resumed has a session of its own, and a note");
     return 0;
 }
 
@@ -339,6 +375,9 @@ static void election_init(struct election *e, struct client *c, const struct ele
     e->once = opt->once;
     e->session = opt->session;
     e->borrows = opt->session != NULL;
+    e->resume_lease = opt->resume_lease;
+    e->resume_token = opt->resume_token;
+    e->is_gone = opt->is_gone;
     e->broken_skip_verify = opt->broken_skip_verify;
     e->wait_until = opt->wait_ms && opt->wait_ms < TN_MS_NEVER - now ? now + opt->wait_ms : TN_MS_NEVER;
     e->again_at = TN_MS_NEVER;
@@ -372,7 +411,7 @@ int election_start(struct client *c, const char *name, const struct election_opt
         election_free(e);
         return error_set(err, TENURE_ENOMEM, "election: out of memory");
     }
-    rc = open_campaign(e, now, err);
+    rc = e->resume_lease ? take_over(e, now, err) : open_campaign(e, now, err);
     if (rc) {
         election_free(e);
         return rc;
@@ -392,6 +431,7 @@ struct election *election_free(struct election *e)
     if (!e)
         return NULL;
     proclaim_forget(&e->proclaim);
+    takeover_drop(&e->takeover, client_now(e->client));
     retire(e, client_now(e->client));
     e->free_later = e->ticking;
     if (e->ticking)

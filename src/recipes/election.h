@@ -1,6 +1,8 @@
 /* Leader election in etcd's layout: key `<prefix><name>/<lease hex>`, value = proposal, the lowest create_revision leads.
  * A lock whose key carries a proposal; built on the same queue (src/recipes/queue.h), with proclaim, observe, resign.
  *
+ * One that resumes takes over the place of an earlier process first (takeover.h); then its first campaign is on that lease.
+ *
  * With `again` (the default) a candidate that lost leadership opens a new session and campaigns again until stopped.
  *
  * On a session of the caller's it campaigns as long as that lives, and ends with it: on_lost, then on_stopped with the reason.
@@ -34,6 +36,12 @@ struct election_options {
     bool once;       /* stop after the first loss instead of campaigning again */
     struct session
         *session; /* borrowed, ticked and closed by its owner, freed after the election; NULL = one of its own */
+    /* The leadership of an earlier process, by its lease and token (takeover.h); 0 = none. It takes a note, unlike any other by a
+     * mark, as the place is taken by it; no `session`. is_gone: whether the process that wrote a note is gone for sure;
+     * NULL: it is. It may not call back. What cannot be resumed is campaigned for like everything else. */
+    tn_lease resume_lease;
+    tn_rev resume_token;
+    bool (*is_gone)(void *user, bytes note);
     bool broken_skip_verify;
 };
 

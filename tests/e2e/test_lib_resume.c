@@ -1,4 +1,4 @@
-/* What outlives its holder on a real server: locks that a program resumes after its restart, and the delay after a loss. */
+/* What outlives its holder on a real server: locks and leaderships that a program resumes after its restart, and the delay after a loss. */
 #include "lib.h"
 
 #include <signal.h>
@@ -181,6 +181,93 @@ static void of_several_who_resume_it_one_gets_it(void **state)
     }
 }
 
+/* ---- a leadership ---- */
+
+static void on_gained(tenure_election *e, tenure_token token, void *user)
+{
+    (void)e, (void)token;
+    atomic_fetch_add((atomic_int *)user, 1);
+}
+
+static tenure_election *campaign(tenure_client *c, const char *name, const struct held *h, atomic_int *gained)
+{
+    struct tenure_error err = {0};
+    struct tenure_election_options o = {
+        .size = sizeof o, .ttl_s = 60, .proposal = S("x"), .on_gained = on_gained, .user = gained};
+    if (h) {
+        o.resume_lease = h->lease;
+        o.resume_token = h->token;
+    }
+    tenure_election *e = tenure_election_start(c, name, &o, &err);
+    if (!e)
+        fail_msg("%s", err.text);
+    return e;
+}
+
+/* A process that leads, says so, and waits to be killed. */
+static pid_t leader_start(const struct server *s, const char *name, struct held *ret)
+{
+    int fds[2];
+    assert_int_equal(pipe(fds), 0);
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        static atomic_int gained;
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        tenure_client *c = tenure_open(server_url(s), NULL, NULL);
+        tenure_election *e = c ? campaign(c, name, NULL, &gained) : NULL;
+        if (!e || tenure_election_await(e, 0, NULL) != 0)
+            _exit(1);
+        struct held h = {tenure_election_lease(e), tenure_election_token(e)};
+        if (write(fds[1], &h, sizeof h) != sizeof h)
+            _exit(1);
+        for (;;)
+            pause();
+    }
+    close(fds[1]);
+    assert_int_equal(read(fds[0], ret, sizeof *ret), sizeof *ret);
+    close(fds[0]);
+    assert_true(ret->token > 0);
+    return pid;
+}
+
+static void a_leadership_of_a_process_that_is_gone_is_resumed_and_of_one_that_lives_is_not(void **state)
+{
+    struct held h;
+    struct tenure_error err = {0};
+    static atomic_int early, late, again;
+    pid_t pid = leader_start(*state, "led", &h);
+    tenure_client *c = open_on(*state);
+    tenure_election *waits = campaign(c, "led", &h, &early);
+    assert_int_equal(tenure_election_await(waits, 300, &err), TENURE_ETIMEOUT); /* it lives */
+    kill_and_wait(pid);
+    tenure_election *e = campaign(c, "led", &h, &late);
+    no_error(tenure_election_await(e, 30000, &err), &err);
+    assert_int_equal(tenure_election_token(e), h.token);
+    assert_int_equal(tenure_election_lease(e), h.lease);
+    await_flag(&late);
+    assert_int_equal(early, 0);
+    no_error(tenure_election_proclaim(e, S("y"), &err), &err);
+    struct tenure_election_list *list;
+    no_error(tenure_election_list(c, "led", NULL, &list, &err), &err);
+    assert_int_equal(list->n, 2);
+    assert_int_equal(list->entries[0].pid, getpid());
+    assert_string_equal((const char *)list->entries[0].value.data, "y");
+    tenure_election_list_free(list);
+    tenure_election_stop(e);
+    no_error(tenure_election_await(waits, 30000, &err), &err);
+    assert_true(tenure_election_token(waits) > h.token);
+    tenure_election_stop(waits);
+    e = campaign(c, "led", &h, &again); /* what does not stand any more is campaigned for */
+    no_error(tenure_election_await(e, 30000, &err), &err);
+    assert_true(tenure_election_token(e) > h.token);
+    tenure_election_stop(e);
+    struct tenure_election_options no_lease = {.size = sizeof no_lease, .resume_token = 1};
+    assert_null(tenure_election_start(c, "led", &no_lease, &err));
+    assert_int_equal(err.code, TENURE_EINVALID);
+    tenure_close(c);
+}
+
 /* ---- the delay ---- */
 
 /* M11 */
@@ -222,6 +309,7 @@ int main(void)
         cmocka_unit_test(a_dead_process_that_nobody_waited_for_is_gone_too),
         cmocka_unit_test(what_was_left_in_the_same_process_is_resumed_on_its_word),
         cmocka_unit_test(of_several_who_resume_it_one_gets_it),
+        cmocka_unit_test(a_leadership_of_a_process_that_is_gone_is_resumed_and_of_one_that_lives_is_not),
         cmocka_unit_test(after_a_loss_the_lock_is_free_later_and_after_a_release_at_once),
     };
     return cmocka_run_group_tests(tests, setup_server, teardown_server);

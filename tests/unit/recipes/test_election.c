@@ -410,6 +410,164 @@ static void one_who_may_put_neither_is_told(void **state)
     end_noted();
 }
 
+/* ---- what an earlier process led ---- */
+
+static bool judged_gone;
+static int judged;
+
+static bool judge_note(void *user, bytes note)
+{
+    (void)user;
+    judged++;
+    return judged_gone && bytes_equal(note, bytes_str("the one before"));
+}
+
+/* Of a process that is gone: its key and its note, on a lease that nobody renews. */
+static tn_lease left_behind(tn_rev *ret_token)
+{
+    struct election *led = NULL;
+    story("A opens 1000");
+    struct election_options o = {
+        .proposal = bytes_str("red"), .note = bytes_str("the one before"), .session = story_session("A")};
+    assert_int_equal(election_start(story_client("A"), "n", &o, NULL, NULL, fake_now(), &led, NULL), 0);
+    fake_run(10);
+    assert_true(election_leads(led, fake_now()));
+    tn_lease lease = election_lease(led);
+    *ret_token = election_token(led);
+    story("A leaves");
+    fake_run(10);
+    assert_int_equal(notes(), 1);
+    election_free(led);
+    return lease;
+}
+
+static void resume(tn_lease lease, tn_rev token, bool sure)
+{
+    static const struct election_callbacks cb = {.on_gained = noted_on_gained, .on_stopped = noted_on_stopped};
+    struct election_options o = {.proposal = bytes_str("red"),
+                                 .note = bytes_str("the one behind"),
+                                 .resume_lease = lease,
+                                 .resume_token = token,
+                                 .is_gone = sure ? NULL : judge_note};
+    struct client *c = fake_client("Q");
+    noted_gained = noted_code = judged = 0;
+    fake_add_ticker(c, noted_deadline, noted_tick, &noted);
+    assert_int_equal(election_start(c, "n", &o, &cb, NULL, fake_now(), &noted, NULL), 0);
+}
+
+static void a_leadership_is_resumed_with_its_token_and_lease(void **state)
+{
+    (void)state;
+    tn_rev token;
+    tn_lease lease = left_behind(&token);
+    story("B campaigns n blue");
+    fake_run(50);
+    judged_gone = true;
+    resume(lease, token, false);
+    fake_run(50);
+    assert_int_equal(judged, 1);
+    assert_int_equal(noted_gained, 1);
+    assert_int_equal(election_token(noted), token);
+    assert_int_equal(election_lease(noted), lease);
+    assert_false(election_leads(e("B"), fake_now()));
+    assert_int_equal(notes(), 1);
+    election_stop(noted, fake_now());
+    fake_run(50);
+    assert_true(election_leads(e("B"), fake_now()));
+    assert_int_equal(notes(), 0);
+    noted = election_free(noted);
+    fake_remove_ticker(&noted);
+}
+
+static void one_that_may_live_is_queued_behind_unless_the_user_knows_better(void **state)
+{
+    (void)state;
+    tn_rev token;
+    tn_lease lease = left_behind(&token);
+    judged_gone = false;
+    resume(lease, token, false);
+    fake_run(100);
+    assert_int_equal(judged, 1);
+    assert_int_equal(noted_gained, 0);
+    assert_int_equal(notes(), 2);
+    election_stop(noted, fake_now());
+    fake_run(50);
+    noted = election_free(noted);
+    fake_remove_ticker(&noted);
+    resume(lease, token, true);
+    fake_run(50);
+    assert_int_equal(noted_gained, 1);
+    assert_int_equal(election_token(noted), token);
+    end_noted();
+}
+
+static void what_does_not_stand_is_campaigned_for(void **state)
+{
+    (void)state;
+    tn_rev token;
+    tn_lease lease = left_behind(&token);
+    fake_revoke(lease);
+    judged_gone = true;
+    resume(lease, token, false);
+    fake_run(50);
+    assert_int_equal(judged, 0);
+    assert_int_equal(noted_gained, 1);
+    assert_true(election_token(noted) > token);
+    end_noted();
+}
+
+static void the_end_of_the_lease_right_after_the_taking_leads_to_another_campaign(void **state)
+{
+    (void)state;
+    for (int ms = 0; ms < 8; ms++) {
+        tn_rev token;
+        tn_lease lease = left_behind(&token);
+        judged_gone = true;
+        resume(lease, token, false);
+        fake_run(ms);
+        fake_revoke(lease);
+        fake_run(20000);
+        assert_true(election_leads(noted, fake_now()));
+        assert_true(election_token(noted) > token);
+        end_noted();
+    }
+}
+
+static void stopping_at_any_moment_of_a_resume_ends_once(void **state)
+{
+    (void)state;
+    for (int ms = 0; ms < 8; ms++) {
+        tn_rev token;
+        tn_lease lease = left_behind(&token);
+        judged_gone = true;
+        resume(lease, token, false);
+        fake_run(ms);
+        election_stop(noted, fake_now());
+        fake_run(100);
+        assert_int_equal(election_state(noted), ELECTION_STOPPED);
+        noted = election_free(noted);
+        fake_remove_ticker(&noted);
+        fake_revoke(lease);
+        fake_run(10);
+        assert_int_equal(fake_keys(), 0);
+    }
+}
+
+static void what_cannot_be_resumed_is_refused(void **state)
+{
+    (void)state;
+    struct election *none = NULL;
+    struct tenure_error err;
+    struct client *c = fake_client("Q");
+    struct election_options no_token = {.note = bytes_str("x"), .resume_lease = 7},
+                            no_lease = {.note = bytes_str("x"), .resume_token = 7},
+                            no_note = {.resume_lease = 7, .resume_token = 7};
+    assert_int_equal(election_start(c, "n", &no_token, NULL, NULL, fake_now(), &none, &err), TENURE_EINVALID);
+    assert_int_equal(election_start(c, "n", &no_lease, NULL, NULL, fake_now(), &none, &err), TENURE_EINVALID);
+    assert_int_equal(election_start(c, "n", &no_note, NULL, NULL, fake_now(), &none, &err), TENURE_EINVALID);
+    assert_null(none);
+}
+
 /* ---- freeing from within ---- */
 
 static struct election *mine;
@@ -705,6 +863,12 @@ int main(void)
         TEST(the_note_stands_beside_the_key_and_goes_with_it),
         TEST(one_who_may_not_put_the_note_campaigns_without),
         TEST(one_who_may_put_neither_is_told),
+        TEST(a_leadership_is_resumed_with_its_token_and_lease),
+        TEST(one_that_may_live_is_queued_behind_unless_the_user_knows_better),
+        TEST(what_does_not_stand_is_campaigned_for),
+        TEST(the_end_of_the_lease_right_after_the_taking_leads_to_another_campaign),
+        TEST(stopping_at_any_moment_of_a_resume_ends_once),
+        TEST(what_cannot_be_resumed_is_refused),
         TEST(it_can_be_freed_in_each_of_its_callbacks),
         TEST(two_leaders_of_one_delivery_are_both_told_M10),
         TEST(keys_of_longer_names_do_not_lead),
