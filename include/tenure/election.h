@@ -108,7 +108,8 @@ void tenure_election_list_free(struct tenure_election_list *r); /* NULL is fine 
 struct tenure_observer_options {
     size_t size;
     const char *prefix; /* NULL = "/election/" */
-    /* kv NULL: nobody leads. Every leader in the order of tokens (kv->create_revision), the last one always. */
+    /* kv NULL: nobody leads. Every leader in the order of tokens (kv->create_revision), the last one always. Borrowed for the
+     * call, its runs of bytes without a 0 behind. */
     void (*on_leader)(tenure_observer *o, const struct tenure_kv *kv, int64_t revision, void *user);
     /* It ended by itself and calls no more. */
     void (*on_end)(tenure_observer *o, int code, const struct tenure_error *err, void *user);

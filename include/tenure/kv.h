@@ -255,7 +255,8 @@ struct tenure_watch_options {
     int64_t revision; /* the first wanted; 0 = from now on */
     bool prev_kv, no_put, no_delete, progress_notify;
     void (*on_created)(void *user, int64_t revision);
-    /* Whole revisions, in order, each once; n 0 is a progress notice up to revision. Borrowed for the call. */
+    /* Whole revisions, in order, each once; n 0 is a progress notice up to revision. Borrowed for the call, and the runs of
+     * bytes without a 0 behind: they lie in what was received. */
     void (*on_events)(void *user, int64_t revision, const struct tenure_event *events, size_t n);
     /* The watch ended by itself (compacted: read again from compact_revision; limit; denied; closed). */
     void (*on_end)(void *user, int code, int64_t compact_revision, const struct tenure_error *err);

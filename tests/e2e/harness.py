@@ -15,7 +15,7 @@ It runs as `test_x.py [--server tenure|etcd] [NAME…]` and prints one TAP line 
 its own: a temporary folder, a server that is started when `world.server` is first asked for, commands that talk to it.
 Whatever a world started is ended (by its process id, never by name) and its folder removed when its function is over.
 
-Environment: TENURE names the binary (default: build/tenure).
+Environment: TENURE names the binary (default: build/tenure); with E2E_KEEP=1 the folders stay.
 """
 
 import contextlib
@@ -120,6 +120,7 @@ class Server:
     """`tenure serve` or etcd in a folder, on a free port of the loopback interface."""
 
     scheme = "http"  # flow.py has servers with TLS
+    host = "127.0.0.1"  # netns.py has servers elsewhere
 
     def __init__(self, kind, folder, *options):
         self.kind, self.folder, self.options = kind, Path(folder), options
@@ -128,7 +129,7 @@ class Server:
 
     @property
     def url(self):
-        return f"{self.scheme}://127.0.0.1:{self.port}"
+        return f"{self.scheme}://{self.host}:{self.port}"
 
     @property
     def pid(self):
@@ -149,14 +150,7 @@ class Server:
         log = open(self.folder / "log", "ab")
         begins_at = log.tell()
         data = str(self.folder / "data")
-        url = f"{self.scheme}://127.0.0.1:{port}"
-        if self.kind == "tenure":
-            argv = [TENURE, "serve", "--data-dir", data, "--listen-client-urls", url, *self.options]
-        else:
-            peer = f"http://127.0.0.1:{free_port()}"
-            argv = ["etcd", "--data-dir", data, "--listen-client-urls", url,
-                    "--advertise-client-urls", url, "--listen-peer-urls", peer,
-                    "--initial-advertise-peer-urls", peer, "--initial-cluster", f"default={peer}", *self.options]
+        argv = self.command(data, f"{self.scheme}://{self.host}:{port}")
         self.process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
         log.close()
         ready = b"tenure: serving" if self.kind == "tenure" else b"ready to serve client requests"
@@ -168,6 +162,14 @@ class Server:
 
         await_(settled, f"{self.kind} is ready", 60)
         return self.process.poll() is None
+
+    def command(self, data, url):
+        if self.kind == "tenure":
+            return [TENURE, "serve", "--data-dir", data, "--listen-client-urls", url, *self.options]
+        peer = f"http://127.0.0.1:{free_port()}"
+        return ["etcd", "--data-dir", data, "--listen-client-urls", url,
+                "--advertise-client-urls", url, "--listen-peer-urls", peer,
+                "--initial-advertise-peer-urls", peer, "--initial-cluster", f"default={peer}", *self.options]
 
     def signal(self, number):
         os.kill(self.process.pid, number)
@@ -260,7 +262,10 @@ class World:
                 os.kill(pid, signal.SIGKILL)
         if self._server:
             self._server.end()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        if os.environ.get("E2E_KEEP"):
+            print(f"# kept: {self.folder}")
+        else:
+            shutil.rmtree(self.folder, ignore_errors=True)
 
 
 # --- TAP --------------------------------------------------------------------------------------------------------------
