@@ -1,6 +1,6 @@
 # Tenure. Everything here calls a script or meson; `make help` lists it.
 .POSIX:
-.PHONY: all help deps demo check check-tsan check-clang bench fuzz sim flows interop reference install format tidy clean
+.PHONY: all help deps demo check check-tsan check-clang bench fuzz sim faults flows interop reference install format tidy clean
 
 PREFIX = /usr/local
 
@@ -33,6 +33,9 @@ fuzz: deps      ## each parser under libFuzzer for FUZZ_S seconds
 
 sim: all        ## the simulation over many seeds
 	@scripts/sim
+
+faults: deps    ## real faults in network namespaces, over many seeds, on both servers, with and without sanitizers
+	@scripts/faults
 
 flows: deps     ## the flows by other people's clients in every mode: plain, TLS, client certificates, users
 	@scripts/flows

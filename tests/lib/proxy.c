@@ -22,11 +22,19 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { CONNS_MAX = 64, PENDING_MAX = 1 << 20, SLOW_MS = 1000 };
+enum { CONNS_MAX = 64, PENDING_MAX = 1 << 20, SLOW_MS = 1000, DELAYED_MAX = 512 };
+
+/* What was read at one time, and when it may go. Of the last one's place all that follows is kept, when there are too many. */
+struct delayed {
+    size_t len;
+    int64_t due;
+};
 
 struct pipe_buf {
     unsigned char *data;
     size_t len;
+    struct delayed delayed[DELAYED_MAX]; /* of the first bytes; what is behind them may go with them */
+    size_t n_delayed;
 };
 
 struct conn {
@@ -44,7 +52,7 @@ struct proxy {
     int listener, wake;
     uint16_t port, server_port;
     char url[64];
-    atomic_int mode;
+    atomic_int mode, delay_ms;
     atomic_size_t accepts, bytes;
     bool stop;
     struct conn conns[CONNS_MAX];
@@ -145,7 +153,41 @@ static bool flush(struct pipe_buf *b, int fd, size_t most)
         return errno == EAGAIN || errno == EINTR;
     memmove(b->data, b->data + sent, b->len - (size_t)sent);
     b->len -= (size_t)sent;
+    if (b->len == 0)
+        b->n_delayed = 0;
     return true;
+}
+
+static void delay(struct pipe_buf *b, size_t len, int64_t due)
+{
+    if (b->n_delayed < DELAYED_MAX)
+        b->delayed[b->n_delayed++] = (struct delayed){.due = due};
+    b->delayed[b->n_delayed - 1].len += len;
+}
+
+/* How many bytes have been here for long enough; flush follows. */
+static size_t take_due(struct pipe_buf *b)
+{
+    int64_t now = now_ms();
+    size_t n = 0, i = 0;
+    for (; i < b->n_delayed && b->delayed[i].due <= now; i++)
+        n += b->delayed[i].len;
+    b->n_delayed -= i;
+    memmove(b->delayed, b->delayed + i, b->n_delayed * sizeof b->delayed[0]);
+    return n;
+}
+
+/* In PROXY_DELAY. What the socket does not take at once is delayed once more. */
+static bool flush_due(struct pipe_buf *b, int fd)
+{
+    size_t n = take_due(b), before = b->len;
+    bool is_well = flush(b, fd, n);
+    size_t left = n - (before - b->len);
+    if (is_well && left && b->n_delayed)
+        b->delayed[0].len += left;
+    else if (is_well && left)
+        delay(b, left, now_ms());
+    return is_well;
 }
 
 /* How many of n bytes may pass; fewer: it cuts behind them. */
@@ -243,7 +285,7 @@ static void take_client(struct proxy *p)
     struct conn *c = NULL;
     for (size_t i = 0; i < CONNS_MAX && !c; i++)
         c = p->conns[i].used ? NULL : &p->conns[i];
-    bool dials = mode == PROXY_PASS || mode == PROXY_SLOW;
+    bool dials = mode == PROXY_PASS || mode == PROXY_SLOW || mode == PROXY_DELAY;
     int server = c && dials ? dial(p->server_port) : -1;
     if (!c || mode == PROXY_END || (dials && server < 0)) {
         close(fd);
@@ -277,6 +319,8 @@ static void from_client(struct proxy *p, struct conn *c, enum proxy_mode mode)
         conn_end(c);
     else if (may < (size_t)n)
         cut(p, c, true);
+    else if (mode == PROXY_DELAY)
+        delay(&c->up, may, now_ms() + atomic_load(&p->delay_ms));
     else if (!flush(&c->up, c->server, SIZE_MAX))
         conn_end(c);
 }
@@ -298,6 +342,8 @@ static void from_server(struct proxy *p, struct conn *c, enum proxy_mode mode)
         conn_end(c);
     else if (may < (size_t)n)
         cut(p, c, false);
+    else if (mode == PROXY_DELAY)
+        delay(&c->down, may, now_ms() + atomic_load(&p->delay_ms));
     else if (mode != PROXY_SLOW && !flush(&c->down, c->client, SIZE_MAX))
         conn_end(c);
 }
@@ -309,7 +355,9 @@ static void serve(struct proxy *p, struct conn *c, short client_events, short se
         from_client(p, c, mode);
     if (c->used && server_events & (POLLIN | POLLHUP | POLLERR))
         from_server(p, c, mode);
-    if (c->used && !flush(&c->up, c->server, SIZE_MAX))
+    if (c->used && mode == PROXY_DELAY && (!flush_due(&c->up, c->server) || !flush_due(&c->down, c->client)))
+        conn_end(c);
+    if (c->used && mode != PROXY_DELAY && !flush(&c->up, c->server, SIZE_MAX))
         conn_end(c);
     if (c->used && mode == PROXY_PASS && !flush(&c->down, c->client, SIZE_MAX))
         conn_end(c);
@@ -335,12 +383,13 @@ static size_t poll_set(struct proxy *p, struct pollfd *fds)
 {
     fds[0] = (struct pollfd){.fd = p->wake, .events = POLLIN};
     fds[1] = (struct pollfd){.fd = p->listener, .events = POLLIN};
+    bool is_delayed = atomic_load(&p->mode) == PROXY_DELAY; /* then the clock says when bytes may go */
     for (size_t i = 0; i < CONNS_MAX; i++) {
         struct conn *c = &p->conns[i];
         short down = c->used && c->down.len && atomic_load(&p->mode) == PROXY_PASS ? POLLOUT : 0;
         fds[2 + 2 * i] = (struct pollfd){.fd = c->used ? c->client : -1, .events = (short)(POLLIN | down)};
-        fds[3 + 2 * i] =
-            (struct pollfd){.fd = c->used ? c->server : -1, .events = (short)(POLLIN | (c->up.len ? POLLOUT : 0))};
+        fds[3 + 2 * i] = (struct pollfd){.fd = c->used ? c->server : -1,
+                                         .events = (short)(POLLIN | (c->up.len && !is_delayed ? POLLOUT : 0))};
     }
     return 2 + 2 * CONNS_MAX;
 }
@@ -354,7 +403,8 @@ static void *run(void *arg)
         uint64_t count;
         follow_mode(p);
         size_t n = poll_set(p, fds);
-        int wait_ms = atomic_load(&p->mode) == PROXY_SLOW || p->listener < 0 ? 50 : -1;
+        int mode = atomic_load(&p->mode);
+        int wait_ms = mode == PROXY_DELAY ? 2 : mode == PROXY_SLOW || p->listener < 0 ? 50 : -1;
         pthread_mutex_unlock(&p->mutex);
         int ready = poll(fds, n, wait_ms);
         pthread_mutex_lock(&p->mutex);
@@ -387,6 +437,7 @@ struct proxy *proxy_start(const char *server_url)
     for (size_t i = 0; i < CONNS_MAX; i++)
         p->conns[i] = (struct conn){.client = -1, .server = -1};
     p->cut_up = p->cut_down = SIZE_MAX;
+    atomic_store(&p->delay_ms, 100);
     p->listener = listen_on(0, &p->port);
     p->wake = eventfd(0, EFD_CLOEXEC);
     assert_true(p->listener >= 0 && p->wake >= 0);
@@ -434,6 +485,11 @@ void proxy_set(struct proxy *p, enum proxy_mode mode)
         end_all(p);
     pthread_mutex_unlock(&p->mutex);
     wake(p);
+}
+
+void proxy_delay(struct proxy *p, int ms)
+{
+    atomic_store(&p->delay_ms, ms);
 }
 
 size_t proxy_accepts(const struct proxy *p)

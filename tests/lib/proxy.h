@@ -22,6 +22,7 @@ enum proxy_mode {
     PROXY_WRONG,     /* greets, and answers each stream with a gRPC status that does not exist */
     PROXY_REFUSE,    /* nobody listens */
     PROXY_END,       /* accepts and closes at once */
+    PROXY_DELAY,     /* carries bytes both ways, each so much later: proxy_delay */
 };
 
 struct proxy;
@@ -31,6 +32,8 @@ void proxy_free(struct proxy *p);             /* NULL is fine */
 const char *proxy_url(const struct proxy *p); /* "http://127.0.0.1:PORT" */
 /* For connections that stand and those to come; a lying mode ends those that stand. */
 void proxy_set(struct proxy *p, enum proxy_mode mode);
+/* How much later in each direction in PROXY_DELAY, for what comes from now on; 100 at first. */
+void proxy_delay(struct proxy *p, int ms);
 /* Connections accepted so far; bytes that clients have sent it so far. */
 size_t proxy_accepts(const struct proxy *p);
 size_t proxy_bytes(const struct proxy *p);
