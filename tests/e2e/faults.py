@@ -229,6 +229,11 @@ def settle(keepers, history):
         k.dump()
 
 
+def nothing_left(gateway, *prefixes):
+    """M7: normally at once, at the latest when leases end whose revocation was lost."""
+    await_(lambda: not any(gateway.keys(p) for p in prefixes), f"no key is left below {prefixes}")
+
+
 def verdict(keepers, history, **how):
     complaints = judge.judge({k.name: k.records() for k in keepers}, history.events, **how)
     if complaints:

@@ -82,6 +82,16 @@ def lost_is_lost(records):
     return complaints
 
 
+def lock_delay(keepers, delay_ms=1000):
+    """M11: behind an unclean loss nobody has it for so long. The key goes behind safe-until, when the loss is told."""
+    complaints, delayed = [], [s for s in spans(keepers, "held") if s[4] == "delay"]
+    for name, records in keepers.items():
+        for _, at, token, _, _ in of(records, "lost"):
+            early = [s for s in delayed if s[2] > token and s[0] < at + delay_ms]
+            complaints += [f"{s[3]} held {s[2]} at {s[0]}, {token} was lost at {at}" for s in early]
+    return complaints
+
+
 def observers(keepers):
     """M10: leaders in the order of their tokens."""
     complaints = []
@@ -219,6 +229,7 @@ def mirror(records, history, prefix="mirror/"):
 def judge(keepers, history, cuts=None, ttl_s=2, name=None):
     """cuts: {keeper: [(from, to)]}. name: of the queue, when it is of mutexes alone."""
     complaints = one_at_a_time(keepers, "held") + one_at_a_time(keepers, "led") + observers(keepers)
+    complaints += lock_delay(keepers)
     complaints += writes(keepers, history, bool(name))
     if name:
         complaints += queue(keepers, history, f"/locks/{name}/")

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Three programs that contend for a lock and an election while the network and the server fail under them, in an order that a
-seed draws; judged for L2, L3, M1 to M7, M9, M10, C1 to C4, W2, W3, W5, W16. Network namespaces.
+seed draws; judged for L2, L3, M1 to M7, M9 to M12, C1 to C4, W2, W3, W5, W16. Network namespaces.
 
 Environment: SEED (default 1), STEPS: how many faults (default: each kind once).
 """
@@ -12,7 +12,8 @@ from faults import *
 
 TTL_S = 2
 SEED = int(os.environ.get("SEED", "1"))
-MODES = (["mutex"] * 3, ["write", "read", "read"], ["mutex"] * 3, ["permit"] * 3)
+MODES = (["mutex"] * 3, ["write", "read", "read"], ["mutex"] * 3, ["permit"] * 3, ["delay"] * 3)
+STAMP = str(ROOT / "tests" / "e2e" / "stamp.py")
 
 
 class Storm:
@@ -124,8 +125,8 @@ class Storm:
             k.quit()
         self.history.collect()
         verdict(self.keepers, self.history, cuts=self.cuts, ttl_s=TTL_S,
-                name="l" if set(self.modes) == {"mutex"} else None)
-        equal(self.history.gateway.keys("/locks/") + self.history.gateway.keys("/election/"), [], "keys that are left")
+                name="l" if set(self.modes) <= {"mutex", "delay"} else None)
+        nothing_left(self.history.gateway, "/locks/l/", "/election/")
         self.net.close()
 
 
@@ -138,6 +139,34 @@ def storm(world):
     s.end()
 
 
+def command(world):
+    """a command under a lock, on a host that is cut off, has ended before safe-until, and before the next one begins"""
+    net = Net()
+    at, host = net.host(), net.host()
+    world._server = HostServer(world.server_kind, world.folder / "server", at).start()
+
+    def run_under_lock(where, name):
+        argv = where.command([TENURE, "lock", "x", "--ttl", str(TTL_S), "--", sys.executable, STAMP, world.path(name),
+                              "--ignore-term"])
+        return world.start(*argv[1:], program=argv[0])
+
+    def stamps(name):
+        return [line.split() for line in lines(world.path(name))]
+
+    first = run_under_lock(host, "first")
+    await_(lambda: stamps("first"), "the command lives")
+    net.cut(host, at)
+    cut_at = boottime_ms()
+    run_under_lock(net.here, "next")
+    next_at = int(await_(lambda: stamps("next"), "the next one lives")[0][3])
+    equal(first.wait(PATIENCE_S), 121, "exit code of who lost it")
+    last = int(stamps("first")[-1][3])
+    true(last <= cut_at + TTL_S * 1000 - judge.MARGIN - TTL_S * 10, f"it ended by safe-until: {last - cut_at} ms behind the cut")
+    true(last < next_at, "it ended before the next one began")
+    true(int(stamps("next")[0][2]) > int(stamps("first")[0][2]), "tokens grow")
+    net.close()
+
+
 if __name__ == "__main__":
     netns.enter()
-    main([storm])
+    main([storm, command])

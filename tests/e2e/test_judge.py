@@ -125,4 +125,14 @@ def shared(world):
     true(found("permit", "permit", "permit"), "a third permit")
 
 
-main([good, broken, history, shared])
+def delayed(world):
+    """who comes too early behind a loss is found"""
+    def found(first):
+        keepers = {"a": [["held", 1, 100, 200, "delay"], ["lost", 201, 1, -10, 0]], "b": [["held", 2, first, first + 9, "delay"]]}
+        return judge.lock_delay(keepers)
+
+    equal(found(1201), [])
+    true(found(1200), "a millisecond too early")
+
+
+main([good, broken, history, shared, delayed])

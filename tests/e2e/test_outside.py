@@ -54,7 +54,7 @@ def survives(world):
     a.quit()
     history.collect()
     verdict([a, b], history, cuts={"a": [(cut_at, healed_at)]}, ttl_s=TTL_S, name="l")
-    equal(history.gateway.keys("/locks/") + history.gateway.keys("/election/"), [], "keys that are left")
+    nothing_left(history.gateway, "/locks/", "/election/")
     net.close()
 
 
