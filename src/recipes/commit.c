@@ -31,7 +31,7 @@ struct marks {
     char prefix[];
 };
 
-enum commit_state { COMMIT_WAITING, COMMIT_SENT, COMMIT_RESTING, COMMIT_FENCING };
+enum commit_state { COMMIT_WAITING, COMMIT_MAKING, COMMIT_SENT, COMMIT_RESTING, COMMIT_FENCING };
 
 struct commit {
     struct list in_marks;
@@ -49,7 +49,8 @@ struct commit {
     bool doubtful; /* a copy may have been applied, or be on its way */
     bool cancelled;
     unsigned moved;
-    struct tenure_error denied; /* what the servers said, while it is found out which key they mean */
+    struct tenure_error denied;  /* what the servers said, while it is found out which key they mean */
+    struct tenure_error failure; /* why it was fenced, when that was no guard; code 0 = none */
     tn_ms rest_until;
     struct backoff backoff;
     struct rng rng;
@@ -192,6 +193,18 @@ static int send_commit(struct commit *t, tn_ms now, struct tenure_error *err)
     return send(t, &req, t->opt.until, now, err);
 }
 
+/* Puts the mark before its first use, so that it can be known by a mod_revision. Its absence would do, but for a lease of which a
+ * copy of the grant may be on its way: that one can live again after its end, and its marks be absent again. */
+static int send_making(struct commit *t, tn_ms now, struct tenure_error *err)
+{
+    struct compare absent = {.target = COMPARE_MOD, .range.key = t->key, .number = 0};
+    struct request_op put = put_mark(t, true), look = {.kind = OP_RANGE, .range.range.key = t->key};
+    struct txn_req req = {
+        .compares = &absent, .n_compares = 1, .success = &put, .n_success = 1, .failure = &look, .n_failure = 1};
+    t->state = COMMIT_MAKING;
+    return send(t, &req, t->opt.until, now, err);
+}
+
 /* Moves the mark, if no copy did, and asks what a conflict asks. Its operations are those of the failure branch, which has
  * one place more: the put or the look at the mark. */
 static int send_fence(struct commit *t, tn_ms now, struct tenure_error *err)
@@ -285,13 +298,22 @@ static void conflict(struct commit *t, const struct txn_resp *r)
             .outcome = COMMIT_CONFLICT, .revision = r->revision, .others = r->responses, .n_others = t->req.n_failure});
 }
 
+/* Behind a fence: by a guard that failed, or by what made the fence necessary. */
+static void not_applied(struct commit *t, const struct txn_resp *r)
+{
+    if (t->failure.code)
+        end_failed(t, t->failure.code, TENURE_APPLIED_NO, t->failure.text);
+    else
+        conflict(t, r);
+}
+
 static void moved(struct commit *t, const struct txn_resp *r, tn_rev mod, tn_ms now)
 {
     struct tenure_error err;
     t->mark->mod = mod; /* all copies sent so far are dead */
     t->doubtful = false;
     if (t->state == COMMIT_FENCING)
-        conflict(t, r);
+        not_applied(t, r);
     else if (++t->moved > MOVED_MAX)
         end_failed(t, TENURE_ECONFLICT, TENURE_APPLIED_NO, "somebody else keeps writing the mark");
     else if (t->cancelled)
@@ -326,7 +348,7 @@ static void refused(struct commit *t, const struct txn_resp *r, tn_ms now)
         applied(t, mod, NULL, 0);
     else if (mod && bytes_equal(seen->kvs[0].value, mark_value(t, true))) {
         t->mark->mod = mod;
-        conflict(t, r);
+        not_applied(t, r);
     } else if (mod == 0 && t->mark->mod)
         vanished(t);
     else if (mod != t->mark->mod)
@@ -340,7 +362,7 @@ static void refused(struct commit *t, const struct txn_resp *r, tn_ms now)
 static void fenced(struct commit *t, const struct txn_resp *r)
 {
     t->mark->mod = r->revision;
-    conflict(t, r);
+    not_applied(t, r);
 }
 
 /* ---- which key is refused ---- */
@@ -391,22 +413,46 @@ static void failed(struct commit *t, const struct client_result *r, tn_ms now)
     bool dead = r->etcd == ETCD_LEASE_NOT_FOUND && t->mark;
     if (r->code == TENURE_EDENIED && t->mark && t->marks && !t->doubtful && !t->cancelled && probe(t, r, now))
         return;
-    if (dead)
+    if (t->state == COMMIT_MAKING) /* nothing of the request was sent */
+        end_failed(t, dead ? TENURE_ELOST : r->code, TENURE_APPLIED_NO, r->error->text);
+    else if (dead)
         end_lost(t);
     else if (r->code == TENURE_ECLOSED || !t->mark || !t->marks)
         end_failed(t, r->code, r->code == TENURE_ECLOSED ? doubt(t) : r->error->applied, r->error->text);
     else if (t->state == COMMIT_FENCING && t->opt.settle)
         rest(t, now);
-    else if (t->doubtful && t->opt.settle)
+    else if (t->doubtful && t->opt.settle) {
+        t->failure = *r->error;
+        t->failure.code = r->code;
         fence(t, now);
-    else
+    } else {
         end_failed(t, r->code, doubt(t), r->error->text);
+    }
+}
+
+/* By this, or by a copy of it, or of one before it. */
+static void made(struct commit *t, const struct txn_resp *r, tn_ms now)
+{
+    struct tenure_error err;
+    const struct range_resp *seen =
+        !r->succeeded && r->n_responses == 1 && r->responses[0].kind == OP_RANGE ? &r->responses[0].range : NULL;
+    if (!r->succeeded && (!seen || seen->n_kvs != 1)) {
+        end_failed(t, TENURE_EPROTOCOL, TENURE_APPLIED_NO, "the answer is not one to this request");
+        return;
+    }
+    t->mark->mod = seen ? seen->kvs[0].mod_revision : r->revision;
+    if (send_commit(t, now, &err))
+        end_failed(t, err.code, TENURE_APPLIED_NO, err.text);
 }
 
 static void on_answer(void *owner, const struct client_result *r)
 {
     struct commit *t = owner;
     tn_ms now = client_now(t->client);
+    if (r->code == 0 && t->state == COMMIT_MAKING) {
+        made(t, r->txn, now);
+        return;
+    }
     t->doubtful = t->doubtful || (r->code == 0 && r->maybe_before);
     if (r->code)
         failed(t, r, now);
@@ -431,6 +477,8 @@ static int begin(struct commit *t, tn_ms now, struct tenure_error *err)
 {
     if (t->marks && !name_mark(t))
         return error_set(err, TENURE_ENOMEM, "out of memory");
+    if (t->mark && t->mark->mod == 0 && session_began_in_doubt(t->marks->object.session))
+        return send_making(t, now, err);
     return send_commit(t, now, err);
 }
 
@@ -656,7 +704,7 @@ void commit_cancel(struct commit **slot, tn_ms now)
     if (!t || t->cancelled)
         return;
     t->cancelled = true;
-    if (t->state == COMMIT_SENT || (t->state == COMMIT_FENCING && !t->opt.settle))
+    if (t->state == COMMIT_SENT || t->state == COMMIT_MAKING || (t->state == COMMIT_FENCING && !t->opt.settle))
         op_cancel(&t->op, now);
     else if (t->state == COMMIT_WAITING)
         session_post(&t->marks->object);
@@ -669,7 +717,7 @@ void commit_drop(struct commit **slot, tn_ms now)
         return;
     *slot = NULL;
     t->slot = NULL;
-    if (t->state == COMMIT_WAITING || !t->opt.settle) {
+    if (t->state == COMMIT_WAITING || t->state == COMMIT_MAKING || !t->opt.settle) {
         op_drop(&t->op, now);
         commit_free(t);
     } else if (!t->cancelled) {

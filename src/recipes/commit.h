@@ -7,14 +7,17 @@
  *
  *     it holds our value          applied, at its mod_revision
  *     it is where it was          not applied; when more than one copy was sent, the mark is moved first (the fence), so
- *                                 that no late copy can be applied any more
+ *                                 that no late copy can be applied any more; then it ends as it would have without the doubt:
+ *                                 by the guard that failed, or by the failure that nobody was there, say
  *     it was moved by an older    sent again from there: a commit that used this mark before us, ended as maybe, and landed
  *     it is gone                  the lease ended: not applied, or maybe, when more than one copy was sent
  *
  * Marks hang on a session's lease and go with it; each is used by one commit at a time, and used again. So the price is one
- * more row a commit, and no round trip but for the first (the grant). Without marks (marks NULL) a lost answer stays a maybe.
+ * more row a commit, and no round trip but for the first (the grant), and, where the grant was in doubt, for the first use of
+ * each mark, which is put before: an absent one would be absent again if the lease came back to life by a late copy of its
+ * grant. Without marks (marks NULL) a lost answer stays a maybe.
  *
- *     commit_start -> WAITING (for the lease) -> SENT -> [FENCING] -> done, once, never within commit_start
+ *     commit_start -> WAITING (for the lease) -> [MAKING] -> SENT -> [FENCING] -> done, once, never within commit_start
  *
  * Bounds: COMMIT_MARKS_MAX commits at a time on one struct marks; parts as many as the server allows, less one.
  * Pure; thread: the client's.

@@ -188,9 +188,12 @@ static int claim_with(struct cron *k, const struct known *known, bool again, con
         {.kind = OP_PUT, .put = {.key = run, .value = value, .lease = session_lease(k->object.session)}},
         {.kind = OP_DELETE, .del.range = {buf_bytes(&w->old), buf_bytes(&w->until)}},
     };
-    struct txn_req req = {
-        .compares = guards, .n_compares = 3, .success = ops, .n_success = !again && known->oldest_kept >= 0 ? 3 : 2};
-    struct commit_options opt = {.until = now + COMMIT_MS, .settle = true};
+    struct txn_req req = {.compares = guards,
+                          .n_compares = k->opt.broken_unguarded ? 0 : 3,
+                          .success = ops,
+                          .n_success = !again && known->oldest_kept >= 0 ? 3 : 2};
+    struct commit_options opt = {.until = now + (k->opt.broken_lost_claim ? 50 : COMMIT_MS),
+                                 .settle = !k->opt.broken_lost_claim};
     return commit_start(&k->commit, k->client, k->marks, &req, &opt, on_claimed, k, now, NULL);
 }
 
@@ -319,7 +322,7 @@ static void on_claimed(void *owner, const struct commit_result *r)
         if (r->outcome == COMMIT_CONFLICT) /* somebody was faster, as the view will show */
             backoff_success(&k->backoff);
         rest(k, now);
-        if (r->outcome == COMMIT_FAILED && r->error->applied == TENURE_APPLIED_MAYBE)
+        if (r->outcome == COMMIT_FAILED && r->error->applied == TENURE_APPLIED_MAYBE && !k->opt.broken_lost_claim)
             session_give_up(s, r->error, now); /* a claim that may stand keeps others out while its lease lives */
     }
     finish_if_stopping(k, now);

@@ -26,8 +26,9 @@ struct cron_options {
     bool run_missed; /* the newest that was missed is run, once; else it is skipped */
     bool again;
     bool overlap;
-    int64_t history; /* periods kept, at least 1 */
-    bytes who;       /* JSON members that say who runs: "\"host\":\"a\"" */
+    int64_t history;                          /* periods kept, at least 1 */
+    bool broken_unguarded, broken_lost_claim; /* tests only: claims without guards; leaves one in doubt where it is */
+    bytes who;                                /* JSON members that say who runs: "\"host\":\"a\"" */
 };
 
 struct cron_run {

@@ -6,6 +6,7 @@
 
 #include "base/backoff.h"
 #include "recipes/op.h"
+#include "recipes/sweep.h"
 
 enum { COMMIT_MS = 5000, AGAIN_MIN_MS = 20, AGAIN_MAX_MS = 5000 };
 
@@ -207,7 +208,9 @@ static void put(struct presence *p, tn_rev create, tn_rev mod, tn_ms now)
         .put = {.key = p->key, .value = bytes_of(p->value, p->value_len), .lease = session_lease(p->object.session)}};
     struct request_op look = {.kind = OP_RANGE, .range.range.key = p->key};
     struct txn_req req = {.compares = guards,
-                          .n_compares = create ? 2 : 1,
+                          .n_compares = p->opt.broken_unguarded ? 0
+                                        : create                ? 2
+                                                                : 1,
                           .success = &write,
                           .n_success = 1,
                           .failure = &look,
@@ -301,6 +304,8 @@ static void on_put(void *owner, const struct commit_result *r)
 static void deleted(struct presence *p, tn_ms now)
 {
     struct tenure_error why;
+    if (p->opt.broken_unhealed)
+        return;
     if (p->state == PRESENCE_BLOCKED) {
         presence_move(p, PRESENCE_ENTERING);
         enter(p, now);
@@ -365,11 +370,22 @@ static void watch(struct presence *p, tn_rev from, tn_ms now)
 
 /* ---- leaving ---- */
 
+/* The end waits for the answer only as long as a call does; the key is taken away all the same. */
+static void not_deleted(struct presence *p, int code, const struct tenure_error *why, tn_ms now)
+{
+    if (code != TENURE_EDENIED && code != TENURE_ECLOSED && p->lease == session_lease(p->object.session))
+        sweep_key(p->object.session, p->key, p->create, now);
+    ended(p, code, why, now);
+}
+
 static void on_deleted(void *owner, const struct client_result *r)
 {
     struct presence *p = owner;
     struct session *s = p->object.session;
-    ended(p, r->code, r->error, client_now(p->client));
+    if (r->code)
+        not_deleted(p, r->code, r->error, client_now(p->client));
+    else
+        ended(p, 0, NULL, client_now(p->client));
     session_flush(s);
 }
 
@@ -384,7 +400,7 @@ static void leave(struct presence *p, tn_ms now)
     if (p->create == 0)
         ended(p, 0, NULL, now);
     else if (op_txn(&p->op, p->client, &req, &opt, on_deleted, p, now, &err))
-        ended(p, err.code, &err, now);
+        not_deleted(p, err.code, &err, now);
 }
 
 bool presence_stop(struct presence *p, tn_ms now)

@@ -33,6 +33,7 @@ enum presence_state {
 struct presence_options {
     enum presence_conflict conflict;
     bool yield_to_delete; /* somebody who deletes the key ends it (TENURE_ENOTFOUND) instead of being healed */
+    bool broken_unguarded, broken_unhealed; /* tests only: puts without a guard; takes no notice of a delete */
 };
 
 struct presence_callbacks {

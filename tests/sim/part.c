@@ -7,16 +7,17 @@
 #define TTL_S   2
 #define WALL_MS INT64_C(1700000000000)
 
-static const struct part_ops *const parts[PARTS] = {[PART_MEMORY] = &memory_part, [PART_LINES] = &lines_part};
+static const struct part_ops *const parts[PARTS] = {
+    [PART_MEMORY] = &memory_part, [PART_LINES] = &lines_part, [PART_KEEPER] = &keeper_part};
 
 #define EACH_PART(i, w)                                                                                                \
     for (int i = 0; i < PARTS; i++)                                                                                    \
-        if ((w)->config.parts & 1u << i && parts[i])
+        if ((w)->config.parts & 1u << i)
 
 int part_named(const char *name)
 {
     for (int i = 0; i < PARTS; i++)
-        if (parts[i] && strcmp(parts[i]->name, name) == 0)
+        if (strcmp(parts[i]->name, name) == 0)
             return i;
     return -1;
 }

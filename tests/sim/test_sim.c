@@ -141,6 +141,13 @@ static void all_seeds_hold_with_locks(void **state)
         assert_true(total.resumed > 0 && total.gated > 0 && total.refused > 0);
 }
 
+static void all_seeds_hold_with_presences_and_jobs(void **state)
+{
+    (void)state;
+    struct sim_result total = hold_in(PART_KEEPER, seeds() / 4);
+    assert_true(total.acquisitions > 50 * (seeds() / 4));
+}
+
 /* Where nothing fails it can be counted what a release costs (M8). */
 static void nobody_looks_again_without_need(void **state)
 {
@@ -313,6 +320,18 @@ static void each_promise_of_these_queues_barriers_and_latches_is_looked_after(vo
     find_all(all, ARRAY_LEN(all));
 }
 
+static void each_promise_of_presences_and_jobs_is_looked_after(void **state)
+{
+    static const struct breakage all[] = {
+        {PART_KEEPER, {.unguarded_presence = true}, 20, {"P1:"}},
+        {PART_KEEPER, {.unhealed = true}, 20, {"P3:"}},
+        {PART_KEEPER, {.unguarded_claim = true}, 50, {"J1:"}},
+        {PART_KEEPER, {.lost_claim = true}, 50, {"J2:"}},
+    };
+    (void)state;
+    find_all(all, ARRAY_LEN(all));
+}
+
 static void not_telling_what_is_gone_is_found(void **state)
 {
     static const char *const invariants[] = {"W16:", NULL};
@@ -378,6 +397,8 @@ int main(void)
         cmocka_unit_test(all_seeds_hold_with_queues_and_barriers),
         cmocka_unit_test(each_promise_of_transactions_and_ids_is_looked_after),
         cmocka_unit_test(each_promise_of_these_queues_barriers_and_latches_is_looked_after),
+        cmocka_unit_test(each_promise_of_presences_and_jobs_is_looked_after),
+        cmocka_unit_test(all_seeds_hold_with_presences_and_jobs),
         cmocka_unit_test(all_seeds_hold_with_transactions_in_memory),
         cmocka_unit_test(all_seeds_hold_with_priorities_delays_barriers_and_latches),
         cmocka_unit_test(each_broken_rule_of_locks_is_found),

@@ -301,6 +301,63 @@ static void who_settles_knows_it_when_the_network_is_back(void **state)
     assert_int_equal(written(), last.outcome == COMMIT_APPLIED ? 2 : 1);
 }
 
+/* No guard failed: who asked would look for the reason in vain. */
+static void one_that_settles_and_was_not_applied_says_why(void **state)
+{
+    (void)state;
+    faults[0] = FAKE_LOSE_REQUEST;
+    assert_int_equal(start(&commit, marks, 0, true, 100, NULL), 0);
+    fake_run(4);
+    fake_cut(c, true);
+    fake_run(1000);
+    assert_int_equal(last.told, 0);
+    fake_cut(c, false);
+    fake_run(3000);
+    assert_int_equal(last.told, 1);
+    assert_int_equal(last.outcome, COMMIT_FAILED);
+    assert_int_equal(last.code, TENURE_ETIMEOUT);
+    assert_int_equal(last.applied, TENURE_APPLIED_NO);
+    assert_int_equal(written(), 0);
+}
+
+/* A copy of the grant and one of the commit are on their way when the lease ends. Then the lease comes back to life, and with it
+ * the mark's absence. */
+static enum fake_fault grant_and_commit_late(void *user, struct client *client, unsigned n, const char *what)
+{
+    unsigned *late = user;
+    (void)client, (void)n;
+    bool grants = strncmp(what, "grant", 5) == 0 && !(*late & 1),
+         commits = strncmp(what, "txn put k", 9) == 0 && !(*late & 2);
+    *late |= grants ? 1 : commits ? 2 : 0;
+    return grants || commits ? FAKE_LATE : FAKE_FINE;
+}
+
+static void a_lease_that_comes_back_brings_no_late_copy_to_life(void **state)
+{
+    unsigned late = 0;
+    struct session_options o = {.ttl_s = 60};
+    struct session *other;
+    struct marks *others;
+    (void)state;
+    fake_set_judge(grant_and_commit_late, &late);
+    assert_int_equal(session_open(c, &o, NULL, NULL, fake_now(), &other, NULL), 0);
+    fake_add_ticker(c, deadline_of_session, tick_session, other);
+    assert_int_equal(marks_new(other, "m/", &others), 0);
+    assert_int_equal(start(&commit, others, 0, false, 4000, NULL), 0);
+    fake_run(200);
+    assert_int_equal(late, 3);
+    assert_int_equal(last.told, 1);
+    assert_int_equal(last.outcome, COMMIT_APPLIED);
+    assert_true(fake_delete(bytes_str("k")));
+    session_close(other, fake_now());
+    fake_run(3000);
+    assert_int_equal(written(), 0);
+    fake_set_judge(NULL, NULL);
+    fake_remove_ticker(other);
+    marks_free(others);
+    session_free(other);
+}
+
 static void with_the_session_it_ends(void **state)
 {
     (void)state;
@@ -423,6 +480,8 @@ int main(void)
         TEST(a_lost_answer_of_the_fence_is_found_out_too),
         TEST(a_mark_moved_by_an_older_commit_is_taken_from_where_it_is),
         TEST(who_settles_knows_it_when_the_network_is_back),
+        TEST(one_that_settles_and_was_not_applied_says_why),
+        TEST(a_lease_that_comes_back_brings_no_late_copy_to_life),
         TEST(with_the_session_it_ends),
         TEST(a_revoked_lease_is_a_loss_and_nothing_was_applied),
         TEST(two_at_once_have_marks_of_their_own),

@@ -183,6 +183,58 @@ static void stopping_at_any_moment_leaves_nothing_M7(void **state)
         }
 }
 
+static enum fake_fault refuse_two(void *user, struct client *c, unsigned n, const char *what)
+{
+    unsigned *calls = user;
+    (void)c, (void)n;
+    if (strncmp(what, "txn", 3) != 0)
+        return FAKE_FINE;
+    return (*calls)++ < 2 ? FAKE_NO_MEMORY : FAKE_FINE;
+}
+
+/* The session goes on: the key would stand as long as that. */
+static void a_key_that_could_not_be_deleted_goes_later_M7(void **state)
+{
+    struct owner *o = &owners[0];
+    unsigned calls = 0;
+    (void)state;
+    begin();
+    start(o, PRESENCE_REFUSE);
+    fake_run(20);
+    assert_true(presence_stands(o->presence, fake_now()));
+    fake_set_judge(refuse_two, &calls);
+    presence_stop(o->presence, fake_now());
+    fake_run(20);
+    assert_int_equal(o->ended, 1);
+    assert_int_equal(o->code, TENURE_ENOMEM);
+    assert_true(key_holds("v1", 0));
+    o->presence = presence_free(o->presence);
+    fake_run(1000);
+    assert_true(calls > 2);
+    assert_true(session_valid(o->session, fake_now()));
+    assert_true(key_holds(NULL, 0));
+    end();
+}
+
+static void a_key_that_could_not_be_deleted_goes_with_its_session(void **state)
+{
+    struct owner *o = &owners[0];
+    struct tenure_error why;
+    unsigned calls = 0;
+    (void)state;
+    begin();
+    start(o, PRESENCE_REFUSE);
+    fake_run(20);
+    fake_set_judge(refuse_two, &calls);
+    presence_stop(o->presence, fake_now());
+    error_set(&why, TENURE_ELOST, "given up");
+    session_give_up(o->session, &why, fake_now());
+    fake_run(20000);
+    assert_int_equal(calls, 1);
+    assert_true(key_holds(NULL, 0));
+    end();
+}
+
 static void with_a_lost_session_it_moves_to_the_next_one(void **state)
 {
     (void)state;
@@ -399,6 +451,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(it_stands_is_changed_and_leaves),
         cmocka_unit_test(stopping_at_any_moment_leaves_nothing_M7),
+        cmocka_unit_test(a_key_that_could_not_be_deleted_goes_later_M7),
+        cmocka_unit_test(a_key_that_could_not_be_deleted_goes_with_its_session),
         cmocka_unit_test(with_a_lost_session_it_moves_to_the_next_one),
         cmocka_unit_test(a_revoked_lease_is_healed),
         cmocka_unit_test(a_deleted_key_is_healed),
