@@ -237,7 +237,7 @@ static void refused(struct presence *p, const struct commit_result *r, tn_ms now
 {
     bool readable = r->n_others == 1 && r->others[0].kind == OP_RANGE;
     const struct kv *kv = readable && r->others[0].range.n_kvs ? &r->others[0].range.kvs[0] : NULL;
-    if (!readable) {
+    if (!readable || r->revision < p->undone_at) { /* or a watch was faster, and what is seen here has gone */
         enter_later(p, now);
     } else if (!kv) {
         p->create = p->mod = 0;

@@ -290,6 +290,30 @@ static void a_deleted_key_is_healed(void **state)
     end();
 }
 
+/* The watch tells that the other one has gone before the answer tells that he was there. */
+static void who_waits_is_not_told_too_early_that_the_way_is_free(void **state)
+{
+    struct owner *o = &owners[0];
+    (void)state;
+    begin();
+    start(o, PRESENCE_WAIT);
+    fake_run(20);
+    assert_true(presence_stands(o->presence, fake_now()));
+    fake_slow_replies(o->client, 300);
+    fake_put("k", "another", 0);
+    fake_run(5);
+    fake_delete(bytes_str("k"));
+    fake_put("k", "another", 0);
+    fake_run(150);
+    fake_delete(bytes_str("k"));
+    fake_run(1500);
+    fake_slow_replies(o->client, 0);
+    fake_run(3000);
+    assert_true(presence_stands(o->presence, fake_now()));
+    assert_true(key_holds("v1", 0));
+    end();
+}
+
 static void a_watch_that_ends_is_made_good(void **state)
 {
     (void)state;
@@ -456,6 +480,7 @@ int main(void)
         cmocka_unit_test(with_a_lost_session_it_moves_to_the_next_one),
         cmocka_unit_test(a_revoked_lease_is_healed),
         cmocka_unit_test(a_deleted_key_is_healed),
+        cmocka_unit_test(who_waits_is_not_told_too_early_that_the_way_is_free),
         cmocka_unit_test(a_watch_that_ends_is_made_good),
         cmocka_unit_test(who_comes_second_is_refused_waits_or_takes_over),
         cmocka_unit_test(one_that_was_away_takes_nothing_back),
