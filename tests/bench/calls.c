@@ -1,8 +1,10 @@
-/* CPU of libtenure per call: puts or gets, a number in flight on one handle, on a libuv loop.
+/* CPU of libtenure per call: puts or gets, a number in flight on one handle, on a libuv loop. And the heap of that handle once it
+ * is connected: what malloc has given out more than before it was opened, after the first call and after the last.
  *
  *     calls --port N --op put|get --inflight N --seconds S
  */
 #include <getopt.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,7 +23,7 @@ static struct {
     tenure_client *client;
     uint64_t calls, end_ns;
     int running;
-    bool closed;
+    bool closed, warming;
 } run;
 
 static void die(const char *what, const struct tenure_error *err)
@@ -38,7 +40,7 @@ static void ended(int code, const struct tenure_error *err)
         die("a call failed", err);
     run.calls++;
     run.running--;
-    if (uv_hrtime() < run.end_ns)
+    if (!run.warming && uv_hrtime() < run.end_ns)
         begin();
 }
 
@@ -69,6 +71,18 @@ static void begin(void)
     if (opt.op[0] == 'p' ? tenure_put_start(run.client, k, v, NULL, on_put, NULL, &err)
                          : tenure_get_start(run.client, k, NULL, on_get, NULL, &err))
         die("a call could not begin", &err);
+}
+
+static void finish_calls(void)
+{
+    while (run.running > 0)
+        uv_run(&run.loop, UV_RUN_ONCE);
+}
+
+static double heap_kb(void)
+{
+    struct mallinfo2 m = mallinfo2();
+    return (double)(m.uordblks + m.hblkhd) / 1000;
 }
 
 static void on_closed(void *user)
@@ -110,16 +124,25 @@ int main(int argc, char **argv)
         }
     snprintf(url, sizeof url, "http://127.0.0.1:%d", opt.port);
     uv_loop_init(&run.loop);
+    double heap_before = heap_kb();
     if (!(run.client = tenure_open_uv(&run.loop, url, NULL, &err)))
         die("open", &err);
+    run.warming = true; /* the connection is not what a call costs */
+    begin();
+    finish_calls();
+    run.warming = false;
+    double heap_connected = heap_kb() - heap_before;
+    run.calls = 0;
     double cpu_before = cpu_us();
     run.end_ns = uv_hrtime() + (uint64_t)(opt.seconds * 1e9);
     for (int i = 0; i < opt.inflight; i++)
         begin();
-    while (run.running > 0)
-        uv_run(&run.loop, UV_RUN_ONCE);
-    printf("{\"op\":\"%s\",\"inflight\":%d,\"per_s\":%.0f,\"client_us_per_call\":%.2f}\n", opt.op, opt.inflight,
-           (double)run.calls / opt.seconds, (cpu_us() - cpu_before) / (double)run.calls);
+    finish_calls();
+    double cpu = cpu_us() - cpu_before;
+    printf("{\"op\":\"%s\",\"inflight\":%d,\"per_s\":%.0f,\"client_us_per_call\":%.2f,\"heap_kb\":%.1f,"
+           "\"heap_after_kb\":%.1f}\n",
+           opt.op, opt.inflight, (double)run.calls / opt.seconds, cpu / (double)run.calls, heap_connected,
+           heap_kb() - heap_before);
     tenure_close_start(run.client, on_closed, NULL);
     while (!run.closed)
         uv_run(&run.loop, UV_RUN_ONCE);
