@@ -70,10 +70,10 @@ func main() {
 	clients := flag.Int("clients", 1, "")
 	seconds := flag.Float64("seconds", 2, "")
 	flag.Parse()
-	begin := time.Now().Add(time.Duration(*seconds * 0.2e9))
-	end := begin.Add(time.Duration(*seconds * 1e9))
 	var cycles int64
 	var wait sync.WaitGroup
+	var begin, end time.Time
+	start := make(chan struct{})
 	for i := 0; i < *clients; i++ {
 		c, err := clientv3.New(clientv3.Config{Endpoints: []string{fmt.Sprintf("http://127.0.0.1:%d", *port)}, DialTimeout: 5 * time.Second})
 		if err != nil {
@@ -88,6 +88,7 @@ func main() {
 		wait.Add(1)
 		go func(i int) {
 			defer wait.Done()
+			<-start
 			for time.Now().Before(end) {
 				if err := cycle(*op, i, c, s); err != nil {
 					log.Fatal(err)
@@ -103,6 +104,9 @@ func main() {
 		}(i)
 	}
 	before := cpu()
+	begin = time.Now().Add(time.Duration(*seconds * 0.2e9))
+	end = begin.Add(time.Duration(*seconds * 1e9))
+	close(start)
 	wait.Wait()
 	fmt.Printf("{\"op\":\"%s\",\"clients\":%d,\"cycles\":%d,\"per_s\":%.0f,\"client_us_per_cycle\":%.1f}\n", *op, *clients, cycles,
 		float64(cycles) / *seconds, (cpu()-before)/float64(cycles+1))
