@@ -72,6 +72,19 @@ struct tenure_options {
      * grows, and never shrinks. Learners, addresses of no host (0.0.0.0), and those of this machine alone, unless all
      * endpoints given are such, are left out. */
     int64_t discover_ms;
+    /* A domain whose DNS names the servers, by the SRV records that etcdctl's --discovery-srv reads: of _etcd-client-ssl._tcp.DOMAIN,
+     * for TLS, and of _etcd-client._tcp.DOMAIN, without; with a name, _etcd-client-ssl-NAME and _etcd-client-NAME. Those with TLS
+     * are tried first, then by priority and weight (RFC 2782), behind endpoints given beside it; NULL and no TENURE_ENDPOINTS:
+     * the records alone. They are read by a thread of their own, when the handle is opened, again when their time to live is over
+     * (within 1 s to 1 h), and 1 s after the last time when the connection was lost; calls wait for the first answer until
+     * their deadlines. What the records do not name any more keeps its index and a connection that stands, and is not connected to
+     * again; while there is no answer all is used that is known. Certificates must be for the domain, as etcd's
+     * clients want it, unless server_name says another name. NULL: the environment's TENURE_DISCOVERY_SRV and
+     * TENURE_DISCOVERY_SRV_NAME. Copied. */
+    const char *discovery_srv, *discovery_srv_name;
+    /* Whom to ask for them: "IPV4[:PORT]". NULL: the environment's TENURE_DNS_SERVER, else as resolv.conf says. The addresses of
+     * the hosts that the records name are asked for as those of any other endpoint. Copied. */
+    const char *dns_server;
 };
 
 /* Opens a blocking handle. endpoints: comma-separated "http://host:port", "host:port", "unix:///path", with TLS

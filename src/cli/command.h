@@ -32,8 +32,9 @@ struct global_options {
     const char *password;
     const char *ca_file, *cert_file, *key_file; /* NULL = the environment's */
     bool skip_verify;
-    const char *output;      /* "text" or "json" */
-    int64_t call_timeout_ms; /* 0 = the library's default */
+    const char *discovery_srv, *discovery_srv_name; /* NULL = the environment's */
+    const char *output;                             /* "text" or "json" */
+    int64_t call_timeout_ms;                        /* 0 = the library's default */
     bool verbose;
     bool help;
 };

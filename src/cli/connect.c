@@ -46,6 +46,8 @@ void connect_options(const struct global_options *g, struct tenure_options *ret)
     ret->cert_file = g->cert_file;
     ret->key_file = g->key_file;
     ret->insecure_skip_verify = g->skip_verify;
+    ret->discovery_srv = g->discovery_srv;
+    ret->discovery_srv_name = g->discovery_srv_name;
     take_identity(g, ret);
     if (g->verbose)
         ret->log = log_line;

@@ -36,9 +36,13 @@ const struct command *command_find(const char *name)
 
 const struct option_spec *global_option_table(struct global_options *g)
 {
-    static struct option_spec table[12];
+    static struct option_spec table[14];
     const struct option_spec fill[] = {
         {"endpoints", 0, OPTION_STRING, "URLS", "servers, comma-separated (TENURE_ENDPOINTS)", &g->endpoints},
+        {"discovery-srv", 0, OPTION_STRING, "DOMAIN", "or: its SRV records name them (TENURE_DISCOVERY_SRV)",
+         &g->discovery_srv},
+        {"discovery-srv-name", 0, OPTION_STRING, "NAME", "of the service there (TENURE_DISCOVERY_SRV_NAME)",
+         &g->discovery_srv_name},
         {"user", 0, OPTION_STRING, "NAME[:PASSWORD]", "who asks (TENURE_USER); without a password one is asked for",
          &g->user},
         {"password", 0, OPTION_STRING, "PASSWORD", "of the user; better in the environment (TENURE_PASSWORD)",

@@ -46,6 +46,7 @@ struct client_config {
     const char *const
         *endpoints; /* "http://host:port", "host:port", "unix:///path", https, unixs; copied; at least one */
     size_t n_endpoints;
+    bool endpoints_come;        /* there may be none yet: client_endpoint_add */
     int64_t call_timeout_ms;    /* default deadline of a call; 0 = 5 s */
     int64_t connect_timeout_ms; /* 0 = 2 s */
     int64_t silence_ms;         /* 0 = 3 s; an endpoint unheard for so long while something is asked of it is left */
@@ -335,6 +336,13 @@ size_t client_endpoints(const struct client *c);
 /* One more, behind the others, whose indexes stay. Copied. TENURE_EINVALID, TENURE_ENOMEM. */
 int client_endpoint_add(struct client *c, const char *url, struct tenure_error *err) MUST_USE;
 const char *client_endpoint(const struct client *c, size_t i);
+/* For endpoints whose order is known from elsewhere. Among those that never failed the one with the smallest place, from 1 on,
+ * is tried first, behind those that the client was made with, of which this changes nothing. */
+void client_endpoint_place(struct client *c, size_t i, unsigned place);
+/* No connection is made any more to those that have a place, until they are given one again. */
+void client_endpoints_leave(struct client *c);
+/* What calls are told that end while there is no endpoint. */
+void client_no_endpoints(struct client *c, const char *why);
 /* Counted since the client was made. */
 struct client_stats {
     uint64_t calls, failed; /* begun; ended with an error */

@@ -48,6 +48,8 @@ static int endpoint_init(struct endpoint *e, const char *url, struct tenure_erro
 
 int endpoints_init(struct client *c, const struct client_config *config, struct tenure_error *err)
 {
+    if (config->n_endpoints == 0 && config->endpoints_come)
+        return 0;
     if (config->n_endpoints == 0)
         return error_set(err, TENURE_EINVALID, "no endpoint is given: at least one is needed");
     c->endpoints = calloc(config->n_endpoints, sizeof *c->endpoints);
@@ -58,6 +60,7 @@ int endpoints_init(struct client *c, const struct client_config *config, struct 
         int rc = endpoint_init(&c->endpoints[i], config->endpoints[i], err);
         if (rc)
             return rc;
+        c->endpoints[i].is_given = true;
     }
     c->first_endpoint = (size_t)rng_below(&c->rng, c->n_endpoints);
     return 0;
@@ -80,6 +83,27 @@ int client_endpoint_add(struct client *c, const char *url, struct tenure_error *
     free(e->url);
     free(e->authority);
     return rc;
+}
+
+void client_endpoint_place(struct client *c, size_t i, unsigned place)
+{
+    struct endpoint *e = &c->endpoints[i];
+    if (e->is_given)
+        return;
+    e->place = place;
+    e->has_left = false;
+    client_unsettle(c);
+}
+
+void client_endpoints_leave(struct client *c)
+{
+    for (size_t i = 0; i < c->n_endpoints; i++)
+        c->endpoints[i].has_left = c->endpoints[i].place > 0;
+}
+
+void client_no_endpoints(struct client *c, const char *why)
+{
+    snprintf(c->no_endpoints, sizeof c->no_endpoints, "%s", why);
 }
 
 void endpoints_fini(struct client *c)
@@ -135,10 +159,15 @@ static bool others_first(const struct client *c, size_t i)
     if (!c->current || c->current->endpoint != i)
         return false;
     for (size_t j = 0; j < c->n_endpoints; j++) {
-        if (j != i && c->endpoints[j].failed < c->endpoints[i].failed)
+        if (j != i && !c->endpoints[j].has_left && c->endpoints[j].failed < c->endpoints[i].failed)
             return true;
     }
     return false;
+}
+
+static bool goes_before(const struct endpoint *a, const struct endpoint *b)
+{
+    return a->failed != b->failed ? a->failed < b->failed : a->place < b->place;
 }
 
 size_t endpoint_pick(struct client *c, tn_ms *ret_at)
@@ -148,13 +177,13 @@ size_t endpoint_pick(struct client *c, tn_ms *ret_at)
     for (size_t n = 0; n < c->n_endpoints; n++) {
         size_t i = (c->first_endpoint + n) % c->n_endpoints;
         const struct endpoint *e = &c->endpoints[i];
-        if (is_being_tried(c, i) || others_first(c, i))
+        if (e->has_left || is_being_tried(c, i) || others_first(c, i))
             continue;
         if (e->not_before > c->now) {
             *ret_at = e->not_before < *ret_at ? e->not_before : *ret_at;
             continue;
         }
-        if (best == SIZE_MAX || e->failed < c->endpoints[best].failed)
+        if (best == SIZE_MAX || goes_before(e, &c->endpoints[best]))
             best = i;
     }
     return best;
@@ -199,7 +228,7 @@ void client_endpoint_errors(const struct client *c, char *out, size_t size)
 {
     size_t len = 0;
     if (size > 0)
-        out[0] = 0;
+        snprintf(out, size, "%s", c->n_endpoints == 0 ? c->no_endpoints : "");
     for (size_t i = 0; i < c->n_endpoints && len < size; i++) {
         const char *trouble = trouble_of(c, i);
         if (!trouble)

@@ -110,6 +110,9 @@ struct endpoint {
     tn_ms not_before; /* of the next attempt */
     uint64_t failed;  /* number of its last failure; 0 = never: those are tried first */
     uint64_t failures;
+    unsigned place;  /* among those that never failed the smallest is tried first; 0 = given by hand */
+    bool is_given;   /* when the client was made: it stays in the first place */
+    bool has_left;   /* no connection is made to it any more */
     char error[120]; /* of the last failure; empty = none since it last worked */
 };
 
@@ -495,8 +498,9 @@ struct client {
 
     struct endpoint *endpoints;
     size_t n_endpoints;
-    size_t first_endpoint; /* drawn at the start */
-    uint64_t failures;     /* counted over all endpoints */
+    char no_endpoints[160]; /* why there is none yet; empty = there is one */
+    size_t first_endpoint;  /* drawn at the start */
+    uint64_t failures;      /* counted over all endpoints */
 
     struct list conns, io, dirty;
     struct conn *current;

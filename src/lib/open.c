@@ -12,6 +12,7 @@
 #include "lib/discover.h"
 #include "lib/handle.h"
 #include "lib/post.h"
+#include "lib/srv.h"
 
 #define CALL_TIMEOUT_MS  5000
 #define CLOSE_TIMEOUT_MS 5000
@@ -56,6 +57,8 @@ static int endpoints_add(struct endpoints *e, char *text, struct tenure_error *e
 
 static int endpoints_parse(struct endpoints *e, const char *text, struct tenure_error *err)
 {
+    if (!text)
+        return 0;
     char *rest = e->memory = strdup(text);
     int rc = rest ? 0 : error_set(err, TENURE_ENOMEM, "endpoints: out of memory");
     while (rc == 0 && rest) {
@@ -71,10 +74,13 @@ static const char *environment(const char *name)
     return value && value[0] ? value : NULL;
 }
 
-static const char *endpoints_default(void)
+/* NULL: none, because they come by DNS. */
+static const char *endpoints_default(struct tenure_options *o)
 {
     const char *env = environment("TENURE_ENDPOINTS");
-    return env ? env : ENDPOINT_DEFAULT;
+    if (!env && !o->discovery_srv)
+        o->discovery_srv = lib_srv_default();
+    return env ? env : o->discovery_srv ? NULL : ENDPOINT_DEFAULT;
 }
 
 /* ---- the parts ---- */
@@ -128,6 +134,7 @@ static int open_engine(tenure_client *c, const struct endpoints *e, const struct
     struct client_config config = {
         .endpoints = e->list,
         .n_endpoints = e->n,
+        .endpoints_come = o->discovery_srv != NULL,
         .call_timeout_ms = c->call_timeout_ms,
         .connect_timeout_ms = o->connect_timeout_ms,
         .user = o->user,
@@ -217,7 +224,7 @@ static int build(tenure_client *c, struct uv_loop_s *uv, const char *endpoints, 
     if (rc == 0)
         rc = set_options(c, &o, err);
     if (rc == 0)
-        rc = endpoints_parse(&e, endpoints ? endpoints : endpoints_default(), err);
+        rc = endpoints_parse(&e, endpoints ? endpoints : endpoints_default(&o), err);
     if (rc == 0)
         rc = lib_secure_open(c, &o, e.tls, err);
     if (rc == 0)
@@ -226,6 +233,8 @@ static int build(tenure_client *c, struct uv_loop_s *uv, const char *endpoints, 
         rc = io_loop_new(uv, &c->loop, err);
     if (rc == 0)
         rc = driver_start(c, err);
+    if (rc == 0 && o.discovery_srv && !c->kit)
+        rc = lib_srv_start(c, &o, err);
     if (rc == 0 && o.discover_ms > 0)
         rc = lib_discover_start(c, o.discover_ms, err);
     if (rc == 0 && c->kind == HANDLE_BLOCKING)

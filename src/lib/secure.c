@@ -42,7 +42,7 @@ int lib_secure_open(tenure_client *c, const struct tenure_options *o, bool neede
     if (rc == 0)
         rc = keep(c, 2, value(o->key_file, own ? NULL : "TENURE_KEY"), &k->key_file, err);
     if (rc == 0)
-        rc = keep(c, 3, value(o->server_name, NULL), &k->server_name, err);
+        rc = keep(c, 3, value(o->server_name ? o->server_name : o->discovery_srv, NULL), &k->server_name, err);
     k->insecure_skip_verify = o->insecure_skip_verify != 0;
     return rc == 0 && needed ? read_files(c, err) : rc;
 }
