@@ -475,9 +475,100 @@ static void an_endpoint_that_is_added_takes_calls_over(void **state)
     assert_int_equal(endpoint_in_use(), 1);
 }
 
+/* The world's endpoints, made known to a client that began without any. */
+static void learn(size_t i, unsigned place)
+{
+    struct tenure_error err;
+    size_t index = client_endpoints(w.client);
+    snprintf(w.endpoints[i].url, sizeof w.endpoints[i].url, "http://e%zu:1", i);
+    w.n_endpoints = w.n_endpoints > i ? w.n_endpoints : i + 1;
+    assert_int_equal(client_endpoint_add(w.client, w.endpoints[i].url, &err), 0);
+    client_endpoint_place(w.client, index, place);
+}
+
+static int without_endpoints(void **state)
+{
+    struct client_config config = {.endpoints_come = true};
+    (void)state;
+    world_init(&w, 0, &config, 42);
+    return 0;
+}
+
+static void calls_wait_for_endpoints_that_come(void **state)
+{
+    struct told t, late;
+    (void)state;
+    client_no_endpoints(w.client, "nobody has said where");
+    get(&late, "a");
+    assert_true(world_until(&w, &late.done, 6000));
+    assert_int_equal(late.code, TENURE_ETIMEOUT);
+    assert_non_null(strstr(late.error.text, "nobody has said where"));
+    get(&t, "a");
+    world_run(&w, 1000);
+    assert_false(t.done);
+    learn(0, 1);
+    assert_true(world_until(&w, &t.done, 3000));
+    assert_int_equal(t.code, 0);
+}
+
+static void the_first_place_is_tried_first(void **state)
+{
+    struct told t;
+    (void)state;
+    learn(0, 2);
+    learn(1, 3);
+    learn(2, 1);
+    get(&t, "a");
+    assert_true(world_until(&w, &t.done, 3000));
+    assert_int_equal(endpoint_in_use(), 2);
+    w.endpoints[2].reach = MOCK_REFUSES;
+    mock_cut(&w, 2);
+    get(&t, "b");
+    assert_true(world_until(&w, &t.done, 3000));
+    assert_int_equal(endpoint_in_use(), 0);
+}
+
+static void one_that_has_left_is_not_connected_to_until_it_comes_back(void **state)
+{
+    struct told t;
+    (void)state;
+    learn(0, 1);
+    get(&t, "a");
+    assert_true(world_until(&w, &t.done, 3000));
+    client_endpoints_leave(w.client);
+    get(&t, "b"); /* what stands is used */
+    assert_true(world_until(&w, &t.done, 3000));
+    assert_int_equal(t.code, 0);
+    mock_cut(&w, 0);
+    get(&t, "c");
+    world_run(&w, 2000);
+    assert_false(t.done);
+    client_endpoint_place(w.client, 0, 1);
+    assert_true(world_until(&w, &t.done, 3000));
+    assert_int_equal(t.code, 0);
+}
+
+static void those_given_by_hand_keep_their_place(void **state)
+{
+    struct told t;
+    (void)state;
+    client_endpoint_place(w.client, 0, 9);
+    client_endpoints_leave(w.client);
+    learn(1, 1);
+    get(&t, "a");
+    assert_true(world_until(&w, &t.done, 3000));
+    assert_int_equal(endpoint_in_use(), 0);
+}
+
+#define CASE_0(f) cmocka_unit_test_setup_teardown(f, without_endpoints, teardown)
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        CASE_0(calls_wait_for_endpoints_that_come),
+        CASE_0(the_first_place_is_tried_first),
+        CASE_0(one_that_has_left_is_not_connected_to_until_it_comes_back),
+        CASE_1(those_given_by_hand_keep_their_place),
         CASE_2(nothing_is_connected_before_it_is_needed),
         CASE_3(one_connection_carries_everything),
         cmocka_unit_test(clients_begin_at_different_endpoints),
