@@ -12,7 +12,7 @@ import time
 
 import etcd3
 
-TTL_S = 2
+TTL_S = 4
 PATIENCE_S = 60
 
 

@@ -121,13 +121,13 @@ func (a *arena) begin(wait *sync.WaitGroup) {
 	start("v3 Go", func(id string) { a.goUser(id, true) })
 	start("v3 libtenure", func(id string) { a.process(id, true, *flagHolder, v3, url, a.name, a.dir, id) })
 	start("tenure "+cli, func(id string) {
-		a.process(id, false, *flagTenure, cli, "--prefix", "--ttl", "2s", a.name, "--", *flagHolder, "inside", url, a.dir, id)
+		a.process(id, false, *flagTenure, cli, "--prefix", "--ttl", fmt.Sprintf("%ds", ttl), a.name, "--", *flagHolder, "inside", url, a.dir, id)
 	})
 	if a.elects {
 		start("etcdctl elect", a.etcdctlElects)
 	} else {
 		start("etcdctl lock", func(id string) {
-			a.process(id, false, *flagEtcdctl, "lock", "--ttl", "2", a.name, *flagHolder, "inside", url, a.dir, id)
+			a.process(id, false, *flagEtcdctl, "lock", "--ttl", fmt.Sprint(ttl), a.name, *flagHolder, "inside", url, a.dir, id)
 		})
 	}
 	start("plain Python", func(id string) { a.process(id, true, *flagPython, *flagPlain, a.server.Addr, a.name, a.dir, id) })

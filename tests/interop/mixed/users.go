@@ -22,7 +22,7 @@ import (
 )
 
 const (
-	ttl      = 2 // seconds; the least that etcd grants
+	ttl      = 4 // seconds; who stops for longer loses it in the middle, which looks like an overlap
 	patience = time.Minute
 	pause    = 100 * time.Millisecond // after what failed
 )
