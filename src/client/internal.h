@@ -439,6 +439,7 @@ struct client_keepalive {
     uint64_t sent_no; /* the order in which renewals were sent on the stream */
     struct delivery delivery;
     bool renewed, gone; /* to be delivered */
+    bool abandoned;     /* stopped, with a renewal under way: here until that is answered or its stream is gone */
     tn_ms renewed_sent_at;
     int64_t renewed_ttl_s;
     struct client_keepalive_callbacks cb;

@@ -5,7 +5,8 @@
  *
  * Which send an answer belongs to decides whether a lock is safe, so there is never a second renewal of one lease under way
  * on a stream: an answer can only be to the one that is. With several keepalives of one lease it is to the oldest. A
- * renewal that has not been handed out cannot be answered; an answer that matches none is dropped.
+ * renewal that has not been handed out cannot be answered; an answer that matches none is dropped. One that is stopped while its
+ * renewal is under way stays, unheard, to take the answer: it is not that of the next one of this lease.
  *
  * Failures. No answer within min(TTL/6, silence bound): the connection is in doubt, the pool looks for another, the stream
  * moves there, and what was not answered or is due is sent again at once. The stream ends: the same, spaced by a backoff.
@@ -155,6 +156,14 @@ static void keepalive_leave(struct client *c, struct client_keepalive *k)
     keepalive_move(k, KEEPALIVE_GONE);
     siblings_remove(c, k);
     timer_arm(c, &k->timer, TN_MS_NEVER);
+    c->keepalives.n -= !k->abandoned;
+    client_unsettle(c);
+}
+
+static void keepalive_abandon(struct client *c, struct client_keepalive *k)
+{
+    deliver_never(c, &k->delivery);
+    k->abandoned = true;
     c->keepalives.n--;
     client_unsettle(c);
 }
@@ -171,7 +180,10 @@ static void keepalive_free(struct client *c, struct client_keepalive *k)
 void client_keepalive_stop(struct client *c, struct client_keepalive *k, tn_ms now)
 {
     c->now = now;
-    keepalive_free(c, k);
+    if (k->state == KEEPALIVE_SENT)
+        keepalive_abandon(c, k);
+    else
+        keepalive_free(c, k);
     client_settle(c);
 }
 
@@ -180,9 +192,13 @@ void keepalives_close(struct client *c)
     struct keepalives *ks = &c->keepalives;
     stream_reset(c, &ks->stream);
     timer_arm(c, &ks->timer, TN_MS_NEVER);
-    LIST_FOREACH(it, &ks->all)
+    LIST_FOREACH_SAFE(it, &ks->all)
     {
         struct client_keepalive *k = LIST_ENTRY(it, struct client_keepalive, link);
+        if (k->abandoned) {
+            keepalive_free(c, k);
+            continue;
+        }
         keepalive_move(k, k->state == KEEPALIVE_GONE ? KEEPALIVE_GONE : KEEPALIVE_RESTING);
         timer_arm(c, &k->timer, TN_MS_NEVER);
     }
@@ -201,10 +217,12 @@ void keepalives_fini(struct client *c)
 /* It is gone: what was under way on it is due again. */
 static void stream_lost(struct client *c)
 {
-    LIST_FOREACH(it, &c->keepalives.all)
+    LIST_FOREACH_SAFE(it, &c->keepalives.all)
     {
         struct client_keepalive *k = LIST_ENTRY(it, struct client_keepalive, link);
-        if (k->state == KEEPALIVE_SENT)
+        if (k->abandoned)
+            keepalive_free(c, k);
+        else if (k->state == KEEPALIVE_SENT)
             keepalive_due(c, k);
     }
 }
@@ -272,6 +290,7 @@ void keepalives_settle(struct client *c)
         return;
     if (ks->n == 0) {
         stream_reset(c, &ks->stream);
+        stream_lost(c);
         return;
     }
     if (!conn_takes_calls(c->current) || !login_ready(&c->login))
@@ -355,6 +374,10 @@ void keepalives_on_message(struct client *c, bytes message)
         return; /* stopped meanwhile, or never asked */
     conn_trust(c, c->keepalives.stream.conn, DOUBT_KEEPALIVE);
     error_clear(&c->keepalives.refusal);
+    if (k->abandoned) {
+        keepalive_free(c, k);
+        return;
+    }
     if (r.ttl_s > 0) {
         renewed(c, k, r.ttl_s);
     } else {

@@ -333,6 +333,38 @@ static void two_keepalives_of_one_lease_do_not_take_each_others_answers(void **s
     stop(&b);
 }
 
+/* Its renewal is under way, and its answer is not the next one's (L2). */
+static void the_answer_to_a_keepalive_that_was_stopped_is_nobody_elses(void **state)
+{
+    struct life other, a, b;
+    (void)state;
+    w.endpoints[0].latency_ms = 300;
+    warm_up();
+    tn_lease id = mock_lease(&w);
+    tn_ms begin = w.now;
+    start(&other, mock_lease(&w), 10, w.now + 1); /* the stream stays */
+    start(&a, id, 10, w.now);
+    world_run(&w, 200);
+    stop(&a);
+    start(&b, id, 10, w.now);
+    world_run(&w, 500);
+    assert_int_equal(a.n, 0);
+    assert_int_equal(b.n, 0);
+    world_run(&w, 300);
+    assert_int_equal(b.n, 1);
+    assert_int_equal(b.sent_at[0], begin + 200);
+    assert_int_equal(b.told_at[0], begin + 800);
+    assert_int_equal(client_stats(w.client).keepalives, 2);
+    stop(&b);
+    world_run(&w, 3000);
+    start(&a, id, 10, w.now);
+    world_run(&w, 100);
+    stop(&a); /* and the other ones with it: nothing is left, answered or not */
+    stop(&other);
+    assert_int_equal(client_stats(w.client).keepalives, 0);
+    world_run(&w, 1000);
+}
+
 static void a_callback_may_stop_its_own_keepalive(void **state)
 {
     struct life l;
@@ -411,6 +443,7 @@ int main(void)
         cmocka_unit_test(a_lease_lives_through_cuts_at_every_byte),
         CASE_1(many_leases_share_the_stream),
         CASE_1(two_keepalives_of_one_lease_do_not_take_each_others_answers),
+        CASE_1(the_answer_to_a_keepalive_that_was_stopped_is_nobody_elses),
         CASE_1(a_callback_may_stop_its_own_keepalive),
         cmocka_unit_test(a_keepalive_stopped_at_any_step_calls_no_more),
         CASE_1(without_a_server_a_keepalive_waits_and_says_nothing),
