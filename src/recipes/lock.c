@@ -313,6 +313,7 @@ static void become_first(struct lock *l, tn_ms now)
         return;
     }
     lock_move(l, LOCK_HELD);
+    l->resuming = false;
     backoff_success(&l->backoff);
     l->retry_at = l->watch_own ? TN_MS_NEVER : now + OWN_WATCH_AFTER_MS;
     lock_arm(l);

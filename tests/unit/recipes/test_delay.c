@@ -354,6 +354,26 @@ static void a_place_is_taken_up_with_its_token(void **state)
     story("C releases x");
 }
 
+/* Its watch of the own key ends, and what it missed is that somebody deleted that. */
+static void a_place_that_was_taken_up_and_held_is_lost_like_any_other_L3(void **state)
+{
+    (void)state;
+    story("A opens 10");
+    story("A locks x");
+    story("wait 10");
+    int64_t token = lock_token(story_lock("A", "x"));
+    story("A leaves");
+    resume("B", "A", token);
+    story("wait 500");
+    assert_true(holds("B"));
+    story_take();
+    story("overflow B");
+    story("delete B x");
+    story("wait 1000");
+    assert_non_null(strstr(story_take(), "B loses x"));
+    assert_false(holds("B"));
+}
+
 static void a_place_that_does_not_stand_is_entered_at_the_end_of_the_queue(void **state)
 {
     (void)state;
@@ -397,6 +417,7 @@ int main(void)
         TEST(delays_that_cannot_be_are_refused),
         TEST(records_of_anybody_are_bounded),
         TEST(a_place_is_taken_up_with_its_token),
+        TEST(a_place_that_was_taken_up_and_held_is_lost_like_any_other_L3),
         TEST(a_place_that_does_not_stand_is_entered_at_the_end_of_the_queue),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
