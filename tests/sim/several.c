@@ -35,6 +35,8 @@ struct bundle {
     struct stand stand;
     struct several engine;
     struct part parts[PARTS_MAX];
+    struct lock *kept[64]; /* those that a broken rule did not let go of, until the process is gone */
+    size_t n_kept;
     bool active, over;
     tn_ms next_at, release_at, cancel_at, wait_until;
 };
@@ -218,9 +220,19 @@ static int by_key(const void *a, const void *b)
     return several_order("/locks/", names[x->number], "/locks/", names[y->number]);
 }
 
+static void keep_rest(struct bundle *b)
+{
+    for (size_t i = 0; i < PARTS_MAX; i++)
+        if (b->parts[i].lock && b->n_kept < sizeof b->kept / sizeof b->kept[0]) {
+            b->kept[b->n_kept++] = b->parts[i].lock;
+            b->parts[i].lock = NULL;
+        }
+}
+
 static void draw_parts(struct bundle *b)
 {
     struct world *w = b->actor->world;
+    keep_rest(b);
     size_t first = (size_t)rng_below(&w->rng, PARTS_MAX), n = 1 + (size_t)rng_below(&w->rng, PARTS_MAX);
     for (size_t i = 0; i < n; i++)
         b->parts[i] = (struct part){.all = b, .number = (first + i) % PARTS_MAX, .rule = draw_rule(w)};
@@ -412,6 +424,8 @@ void several_kill(struct actor *a)
     struct several_sim *s = a->locks->several;
     for (size_t i = 0; i < PARTS_MAX; i++)
         s->bundle.parts[i].lock = lock_free(s->bundle.parts[i].lock);
+    while (s->bundle.n_kept > 0)
+        lock_free(s->bundle.kept[--s->bundle.n_kept]);
     s->colour.lock = lock_free(s->colour.lock);
     give_up(&s->bundle.stand, a->world->now);
     give_up(&s->colour.stand, a->world->now);
