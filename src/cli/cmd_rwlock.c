@@ -14,14 +14,7 @@ static const struct option_spec *options(void)
     static const struct option_spec table[] = {
         {"read", 'r', OPTION_FLAG, NULL, "together with other readers", &reads},
         {"write", 'w', OPTION_FLAG, NULL, "alone", &writes},
-        {"ttl", 0, OPTION_SECONDS, "TIME", "others may have it this long after tenure was last heard of (default 30s)",
-         &opt.ttl_s},
-        {"timeout", 0, OPTION_DURATION, "TIME",
-         "wait no longer than this for it, 0 = not at all (default: without end)", &opt.timeout_ms},
-        {"grace", 0, OPTION_DURATION, "TIME",
-         "from TERM to KILL when it is lost (default: a quarter of the TTL, at most 5s)", &opt.grace_ms},
-        {"purpose", 0, OPTION_STRING, "TEXT", "shown to those who wait (default: the command)", &opt.purpose},
-        {"prefix", 0, OPTION_FLAG, NULL, "NAME is the key as it is, not a name under /locks/", &opt.whole_key},
+        RUN_LOCK_OPTIONS(opt),
         {"list", 0, OPTION_FLAG, NULL, "show who holds it and who waits, and take no part", &list},
         {NULL, 0, 0, NULL, NULL, NULL},
     };

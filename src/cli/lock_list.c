@@ -24,6 +24,22 @@ static void set_share(json_t *entry, const struct tenure_lock_share *s)
     json_object_set_new(entry, "limit", json_integer(s->limit));
 }
 
+/* Who it is, of a lock's and an election's entry alike. */
+#define SET_WHO(entry, e)                                                                                              \
+    set_who(entry, (e)->key, (e)->token, (e)->lease, (e)->host, (e)->pid, (e)->since_ms, (e)->purpose)
+
+static void set_who(json_t *entry, const char *key, int64_t token, int64_t lease, const char *host, int64_t pid,
+                    int64_t since_ms, const char *purpose)
+{
+    output_set_bytes(entry, "key", tenure_str(key));
+    json_object_set_new(entry, "token", json_integer(token));
+    json_object_set_new(entry, "lease", output_lease(lease));
+    output_set_bytes(entry, "host", tenure_str(host));
+    json_object_set_new(entry, "pid", json_integer(pid));
+    json_object_set_new(entry, "since_ms", json_integer(since_ms));
+    output_set_bytes(entry, "purpose", tenure_str(purpose));
+}
+
 static void print_json(const char *name, const struct tenure_lock_list *r)
 {
     json_t *o = json_object(), *list = json_array();
@@ -34,13 +50,7 @@ static void print_json(const char *name, const struct tenure_lock_list *r)
         json_t *entry = json_object();
         json_object_set_new(entry, "holds", json_boolean(r->shares[i].holds));
         set_share(entry, &r->shares[i]);
-        output_set_bytes(entry, "key", tenure_str(e->key));
-        json_object_set_new(entry, "token", json_integer(e->token));
-        json_object_set_new(entry, "lease", output_lease(e->lease));
-        output_set_bytes(entry, "host", tenure_str(e->host));
-        json_object_set_new(entry, "pid", json_integer(e->pid));
-        json_object_set_new(entry, "since_ms", json_integer(e->since_ms));
-        output_set_bytes(entry, "purpose", tenure_str(e->purpose));
+        SET_WHO(entry, e);
         json_array_append_new(list, entry);
     }
     json_object_set_new(o, "entries", list);
@@ -161,13 +171,7 @@ static void print_election_json(const char *name, const struct tenure_election_l
         json_t *entry = json_object();
         json_object_set_new(entry, "leads", json_boolean(i == 0));
         output_set_bytes(entry, "proposal", e->value);
-        output_set_bytes(entry, "key", tenure_str(e->key));
-        json_object_set_new(entry, "token", json_integer(e->token));
-        json_object_set_new(entry, "lease", output_lease(e->lease));
-        output_set_bytes(entry, "host", tenure_str(e->host));
-        json_object_set_new(entry, "pid", json_integer(e->pid));
-        json_object_set_new(entry, "since_ms", json_integer(e->since_ms));
-        output_set_bytes(entry, "purpose", tenure_str(e->purpose));
+        SET_WHO(entry, e);
         json_array_append_new(list, entry);
     }
     json_object_set_new(o, "entries", list);

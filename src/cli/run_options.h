@@ -16,6 +16,31 @@
     "128+N  the command died of signal N, or tenure got it while it waited\n"                                          \
     "0  without a command: told to end while holding"
 
+/* Rows of an option table, for a struct run_flags: of all kinds of locks alike. */
+#define RUN_LOCK_OPTIONS(flags)                                                                                        \
+    {"ttl",                                                                                                            \
+     0,                                                                                                                \
+     OPTION_SECONDS,                                                                                                   \
+     "TIME",                                                                                                           \
+     "others may have it this long after tenure was last heard of (default 30s)",                                      \
+     &(flags).ttl_s},                                                                                                  \
+        {"timeout",                                                                                                    \
+         0,                                                                                                            \
+         OPTION_DURATION,                                                                                              \
+         "TIME",                                                                                                       \
+         "wait no longer than this for it, 0 = not at all (default: without end)",                                     \
+         &(flags).timeout_ms},                                                                                         \
+        {"grace",                                                                                                      \
+         0,                                                                                                            \
+         OPTION_DURATION,                                                                                              \
+         "TIME",                                                                                                       \
+         "from TERM to KILL when it is lost (default: a quarter of the TTL, at most 5s)",                              \
+         &(flags).grace_ms},                                                                                           \
+        {"purpose", 0, OPTION_STRING, "TEXT", "shown to those who wait (default: the command)", &(flags).purpose},     \
+    {                                                                                                                  \
+        "prefix", 0, OPTION_FLAG, NULL, "NAME is the key as it is, not a name under /locks/", &(flags).whole_key       \
+    }
+
 struct run_flags {
     int64_t ttl_s;
     int64_t timeout_ms; /* < 0 = without end */
