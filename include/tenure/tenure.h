@@ -12,6 +12,7 @@
 #include <tenure/barrier.h>
 #include <tenure/client.h>
 #include <tenure/cluster.h>
+#include <tenure/config.h>
 #include <tenure/counter.h>
 #include <tenure/cron.h>
 #include <tenure/election.h>

@@ -491,3 +491,68 @@ ROW(tenure_fence_file_leave, tenure_fence_file_leave(NULL))
 ROW(tenure_fence_file_replace, BAD(tenure_fence_file_replace(NULL, 1, 0, key, &err)))
 ROW(tenure_fence_file_fd, IS(tenure_fence_file_fd(NULL) == -1))
 ROW(tenure_fence_file_seen, BAD(tenure_fence_file_seen(NULL, &err)))
+
+/* ---- config.h ---- */
+ROW(tenure_config_layer_string, IS(tenure_config_layer_string((enum tenure_config_layer)9)[0] == '?'))
+ROW(tenure_config_list_free, tenure_config_list_free(NULL))
+ROW(tenure_config_get, NONE(tenure_config_get(NULL, "k", NULL, &err)); NONE(tenure_config_get(c, NULL, NULL, &err)))
+ROW(tenure_config_read, struct tenure_config_list *l; BAD(tenure_config_read(NULL, "k/", NULL, &l, &err));
+    BAD(tenure_config_read(c, NULL, NULL, &l, &err)); BAD(tenure_config_read(c, "k/", NULL, NULL, &err)))
+ROW(tenure_config_find, const struct tenure_config_list l = {0}; IS(tenure_config_find(NULL, "k") == NULL);
+    IS(tenure_config_find(&l, NULL) == NULL))
+ROW(tenure_config_open, NONE(tenure_config_open(NULL, "k/", NULL, &err)); NONE(tenure_config_open(c, NULL, NULL, &err)))
+ROW(tenure_config_close, tenure_config_close(NULL))
+ROW(tenure_config_state, IS(tenure_config_state(NULL) == TENURE_CONFIG_ENDED))
+ROW(tenure_config_stale_ms, IS(tenure_config_stale_ms(NULL) <= 0))
+ROW(tenure_config_revision, IS(tenure_config_revision(NULL) == 0))
+ROW(tenure_config_list, IS(tenure_config_list(NULL) == NULL))
+ROW(tenure_config_fd, IS(tenure_config_fd(NULL) == -1))
+ROW(tenure_config_changed, IS(!tenure_config_changed(NULL)))
+ROW(tenure_config_wait, BAD(tenure_config_wait(NULL, 0, 0, &err)))
+ROW(tenure_config_string, NONE(tenure_config_string(NULL, "k", NULL, &err)))
+ROW(tenure_config_int, BAD(tenure_config_int(NULL, "k", TENURE_EINVALID, &err)))
+ROW(tenure_config_float, BAD(tenure_config_float(NULL, "k", 0.5, &err) == 0.5 ? err.code : 0))
+ROW(tenure_config_bool, BAD(tenure_config_bool(NULL, "k", true, &err) ? err.code : 0))
+ROW(tenure_config_duration_ms, BAD((int)tenure_config_duration_ms(NULL, "k", TENURE_EINVALID, &err)))
+ROW(tenure_config_size_bytes, BAD((int)tenure_config_size_bytes(NULL, "k", TENURE_EINVALID, &err)))
+ROW(tenure_config_json, NONE(tenure_config_json(NULL, "k", NULL, &err)))
+ROW(tenure_config_apply, const struct tenure_config_write w = {.value = "v"};
+    BAD(tenure_config_apply(NULL, &w, 1, NULL, NULL, &err)); BAD(tenure_config_apply(c, NULL, 1, NULL, NULL, &err)))
+ROW(tenure_config_set, BAD(tenure_config_set(NULL, "k", "v", TENURE_CONFIG_DEFAULT, 0, NULL, NULL, &err));
+    BAD(tenure_config_set(c, NULL, "v", TENURE_CONFIG_DEFAULT, 0, NULL, NULL, &err));
+    BAD(tenure_config_set(c, "k", NULL, TENURE_CONFIG_DEFAULT, 0, NULL, NULL, &err)))
+ROW(tenure_config_delete, BAD(tenure_config_delete(NULL, "k", TENURE_CONFIG_DEFAULT, 0, NULL, NULL, &err));
+    BAD(tenure_config_delete(c, NULL, TENURE_CONFIG_DEFAULT, 0, NULL, NULL, &err)))
+ROW(tenure_config_history, struct tenure_config_versions *r;
+    BAD(tenure_config_history(NULL, "k", TENURE_CONFIG_DEFAULT, NULL, &r, &err));
+    BAD(tenure_config_history(c, NULL, TENURE_CONFIG_DEFAULT, NULL, &r, &err));
+    BAD(tenure_config_history(c, "k", TENURE_CONFIG_DEFAULT, NULL, NULL, &err)))
+ROW(tenure_config_versions_free, tenure_config_versions_free(NULL))
+ROW(tenure_config_rollback, BAD(tenure_config_rollback(NULL, "k", TENURE_CONFIG_DEFAULT, 1, 0, NULL, NULL, &err));
+    BAD(tenure_config_rollback(c, NULL, TENURE_CONFIG_DEFAULT, 1, 0, NULL, NULL, &err)))
+ROW(tenure_config_diff, const struct tenure_config_list l = {0}; struct tenure_config_differences * r;
+    BAD(tenure_config_diff(NULL, &l, &r, &err)); BAD(tenure_config_diff(&l, NULL, &r, &err));
+    BAD(tenure_config_diff(&l, &l, NULL, &err)))
+ROW(tenure_config_differences_free, tenure_config_differences_free(NULL))
+ROW(tenure_config_schema_set, BAD(tenure_config_schema_set(NULL, "k/", "{}", NULL, &err));
+    BAD(tenure_config_schema_set(c, NULL, "{}", NULL, &err)))
+ROW(tenure_config_schema_get, char *s; BAD(tenure_config_schema_get(NULL, "k/", NULL, &s, &err));
+    BAD(tenure_config_schema_get(c, NULL, NULL, &s, &err)); BAD(tenure_config_schema_get(c, "k/", NULL, NULL, &err)))
+ROW(tenure_config_check, const struct tenure_config_list l = {0}; BAD(tenure_config_check(NULL, "k/", "{}", &err));
+    BAD(tenure_config_check(&l, NULL, "{}", &err)); BAD(tenure_config_check(&l, "k/", NULL, &err)))
+ROW(tenure_config_key_new, BAD(tenure_config_key_new(NULL, &err)))
+ROW(tenure_config_seal, char *s; BAD(tenure_config_seal(NULL, "k", "v", 1, &s, &err));
+    BAD(tenure_config_seal("f", NULL, "v", 1, &s, &err)); BAD(tenure_config_seal("f", "k", NULL, 1, &s, &err));
+    BAD(tenure_config_seal("f", "k", "v", 1, NULL, &err)))
+ROW(tenure_config_unseal, char *s; BAD(tenure_config_unseal(NULL, "k", "sealed:v1:", &s, NULL, &err));
+    BAD(tenure_config_unseal("f", NULL, "sealed:v1:", &s, NULL, &err));
+    BAD(tenure_config_unseal("f", "k", NULL, &s, NULL, &err));
+    BAD(tenure_config_unseal("f", "k", "sealed:v1:", NULL, NULL, &err)))
+ROW(tenure_config_format, const struct tenure_config_list l = {0}; char *s;
+    BAD(tenure_config_format(NULL, "", TENURE_CONFIG_JSON, &s, &err));
+    BAD(tenure_config_format(&l, NULL, TENURE_CONFIG_JSON, &s, &err));
+    BAD(tenure_config_format(&l, "", TENURE_CONFIG_JSON, NULL, &err)))
+ROW(tenure_config_parse, struct tenure_config_list *l;
+    BAD(tenure_config_parse(NULL, 1, "", TENURE_CONFIG_JSON, &l, &err));
+    BAD(tenure_config_parse("{}", 2, NULL, TENURE_CONFIG_JSON, &l, &err));
+    BAD(tenure_config_parse("{}", 2, "", TENURE_CONFIG_JSON, NULL, &err)))
