@@ -249,6 +249,17 @@ class World:
         self._pids.append(pid)
         return pid
 
+    def show_logs(self, failed):
+        """What the servers said: where a test failed, the end of it, and always what a sanitizer found (scripts/run-tests looks)."""
+        if failed and self._server and self._server.process and self._server.process.poll() is not None:
+            print(f"# the server has ended with {self._server.process.returncode}")
+        for log in sorted(self.folder.rglob("log")):
+            if not log.is_file():
+                continue
+            said = log.read_text(errors="replace").splitlines()
+            for line in said[-25:] if failed else [line for line in said if ": runtime error: " in line]:
+                print(f"# {log.parent.name}: {line[:300]}")
+
     def close(self):
         for process in self._processes:
             if process.poll() is None:
@@ -272,17 +283,20 @@ class World:
 
 
 def run_one(function, server_kind):
-    world = World(server_kind)
+    world, failed = World(server_kind), True
     try:
         function(world)
+        failed = False
         return "ok", ""
     except Skip as why:
+        failed = False
         return "ok", f" # SKIP {why}"
     except Exception:  # a test that breaks in any way has failed
         for line in traceback.format_exc().splitlines():
             print(f"# {line}")
         return "not ok", ""
     finally:
+        world.show_logs(failed)
         world.close()
 
 

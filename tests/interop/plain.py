@@ -14,6 +14,7 @@ import etcd3
 
 TTL_S = 4
 PATIENCE_S = 60
+SHOWN = 3  # of its failures; a server that is away makes many
 
 
 class Plain:
@@ -87,17 +88,22 @@ class Plain:
 
     def run(self):
         threading.Thread(target=self.renew, daemon=True).start()
+        failures = 0
         while not os.path.exists(f"{self.folder}/stop"):
             try:
                 self.once()
             except Exception as failed:  # a server that is away, a lease that is lost: begin anew
-                print(f"plain {self.me}: {failed!r}", file=sys.stderr)
+                failures += 1
+                if failures <= SHOWN:
+                    print(f"plain {self.me}: {failed!r}", file=sys.stderr)
                 time.sleep(0.1)
                 old, self.lease = self.lease, None
                 try:
                     old.revoke()
                 except Exception:
                     pass
+        if failures > SHOWN:
+            print(f"plain {self.me}: {failures} failures, and began anew", file=sys.stderr, flush=True)
         os._exit(0)  # grpcio's threads may keep an exit from ending
 
 

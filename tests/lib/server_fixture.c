@@ -223,6 +223,20 @@ void server_resume(struct server *s)
     kill(s->pid, SIGCONT);
 }
 
+/* Where a test failed, its reader wants to know what the server said last; and a sanitizer's line must not be lost with the folder
+ * (scripts/run-tests looks for it). */
+static void show_last_output(const struct server *s)
+{
+    char buf[4000];
+    int fd = open(s->log, O_RDONLY | O_CLOEXEC);
+    off_t end = fd < 0 ? 0 : lseek(fd, 0, SEEK_END);
+    ssize_t n = fd < 0 ? -1 : pread(fd, buf, sizeof buf, end > (off_t)sizeof buf ? end - (off_t)sizeof buf : 0);
+    if (n > 0)
+        print_message("# the server's last words:\n%.*s\n", (int)n, buf);
+    if (fd >= 0)
+        close(fd);
+}
+
 static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
 {
     (void)st, (void)type, (void)ftw;
@@ -234,6 +248,7 @@ void server_free(struct server *s)
     if (!s)
         return;
     server_kill(s);
+    show_last_output(s);
     nftw(s->dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
     free(s);
 }
