@@ -301,8 +301,10 @@ def run_one(function, server_kind):
 
 
 def main(functions):
-    # A shell's background job ignores these two, and what it starts would ignore them as well.
-    for number in (signal.SIGINT, signal.SIGQUIT):
+    # A shell's background job ignores INT and QUIT, what nohup starts HUP, a daemon's child may have others blocked; and what is
+    # started here would inherit it. (Python itself ignores PIPE and XFSZ, and its subprocess sets them back.)
+    signal.pthread_sigmask(signal.SIG_SETMASK, [])
+    for number in signal.valid_signals() - {signal.SIGPIPE, signal.SIGXFSZ}:
         if signal.getsignal(number) == signal.SIG_IGN:
             signal.signal(number, signal.SIG_DFL)
     args = sys.argv[1:]

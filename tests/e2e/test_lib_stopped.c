@@ -40,7 +40,8 @@ static struct {
     tenure_multilock *multilock;
     tenure_election *election;
     tenure_session *session;
-    int n_held;
+    bool had[THINGS]; /* by completions */
+    bool refused;     /* one of them came with an error */
     atomic_int stops_asking;
     char names[2][64];
 } me;
@@ -102,20 +103,23 @@ static void on_deposed(tenure_election *e, enum tenure_loss why, void *user)
 
 static void on_acquired(tenure_lock *lock, int code, tenure_token token, const struct tenure_error *err, void *user)
 {
-    (void)lock, (void)token, (void)err, (void)user;
-    me.n_held += code == 0;
+    (void)lock, (void)token, (void)err;
+    me.had[(enum thing)(intptr_t)user] = code == 0;
+    me.refused = me.refused || code != 0;
 }
 
 static void on_multilock_acquired(tenure_multilock *m, int code, const struct tenure_error *err, void *user)
 {
     (void)m, (void)err, (void)user;
-    me.n_held += code == 0;
+    me.had[MULTILOCK] = code == 0;
+    me.refused = me.refused || code != 0;
 }
 
 static void on_state(tenure_session *s, enum tenure_session_state state, const struct tenure_error *why, void *user)
 {
     (void)s, (void)why, (void)user;
-    me.n_held += state == TENURE_SESSION_CONNECTED && me.n_held < THINGS;
+    if (state == TENURE_SESSION_CONNECTED) /* again and again, when it was in doubt in between */
+        me.had[SESSION] = true;
     if (state == TENURE_SESSION_LOST)
         lost(SESSION);
 }
@@ -124,7 +128,7 @@ static atomic_int gained;
 static void on_gained(tenure_election *e, tenure_token token, void *user)
 {
     (void)e, (void)user;
-    me.n_held++;
+    me.had[LEADER] = true;
     atomic_store(&me.record->told[LEADER].token, token);
     atomic_store(&gained, 1);
 }
@@ -196,6 +200,14 @@ static bool take_by_completions(const char *way)
     return me.locks[LOCK] && me.locks[WRITER] && me.locks[PERMIT] && me.multilock && me.session && me.election;
 }
 
+static bool has_all(void)
+{
+    for (int i = 0; i < THINGS; i++)
+        if (!me.had[i])
+            return false;
+    return true;
+}
+
 static bool all_lost(void)
 {
     for (int i = 0; i < THINGS; i++)
@@ -258,8 +270,9 @@ static bool hold_on_epoll(const char *url)
     if (!me.handle || epoll_ctl(epoll, EPOLL_CTL_ADD, tenure_fd(me.handle), &event) != 0 ||
         !take_by_completions(way_names[EPOLL]))
         return false;
-    while (me.n_held < THINGS)
-        turn_epoll(epoll);
+    while (!has_all())
+        if (turn_epoll(epoll), me.refused)
+            return false;
     pthread_t thread = begin_to_ask();
     while (!all_lost()) {
         turn_epoll(epoll);
@@ -286,8 +299,9 @@ static bool hold_on_libuv(const char *url)
     me.handle = tenure_open_uv(&loop, url, NULL, NULL);
     if (!me.handle || !take_by_completions(way_names[LIBUV]))
         return false;
-    while (me.n_held < THINGS)
-        uv_run(&loop, UV_RUN_ONCE);
+    while (!has_all())
+        if (uv_run(&loop, UV_RUN_ONCE), me.refused)
+            return false;
     pthread_t thread = begin_to_ask();
     while (!all_lost()) {
         uv_run(&loop, UV_RUN_ONCE);
@@ -405,6 +419,12 @@ static void judge(enum way way, const struct record *r, const struct next *n, in
     }
 }
 
+static bool holds_or_failed(void *user)
+{
+    struct record *r = user;
+    return atomic_load(&r->holds) || atomic_load(&r->failed);
+}
+
 /* All hold, and all are stopped. False, and they are gone: on this machine one lost before it was stopped. */
 static bool all_stopped(const char *url, struct record r[WAYS], pid_t pids[WAYS])
 {
@@ -413,9 +433,9 @@ static bool all_stopped(const char *url, struct record r[WAYS], pid_t pids[WAYS]
     for (int i = 0; i < WAYS; i++)
         pids[i] = start_holder(url, (enum way)i, &r[i]);
     for (int i = 0; i < WAYS; i++)
-        await_flag(&r[i].holds);
+        assert_true(test_await(holds_or_failed, &r[i]));
     for (int i = 0; i < WAYS; i++)
-        assert_int_equal(kill(pids[i], SIGSTOP), 0);
+        assert_int_equal(kill(pids[i], SIGSTOP), 0); /* one that has ended is not collected yet */
     for (int i = 0; i < WAYS; i++) {
         assert_int_equal(waitpid(pids[i], &status, WUNTRACED), pids[i]);
         bool has_ended = !WIFSTOPPED(status);
