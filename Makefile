@@ -19,7 +19,7 @@ demo: deps all  ## the demonstration: election, kill -9, restart, a lock in a sh
 check: deps     ## all tests, with address and undefined-behaviour sanitizers and as release
 	@scripts/check asan release
 
-check-tsan: deps ## all tests with the thread sanitizer
+check-tsan: deps ## the tests in which there are threads, with the thread sanitizer
 	@scripts/check tsan
 
 check-clang: deps ## clang build, warnings are errors, and the tests that need no other process
