@@ -25,6 +25,7 @@ struct view {
     size_t len, cap, bytes;
     tn_rev revision;
     bool listed;
+    tn_ms listed_at;
     struct op *op;
     struct client_watch *watch;
     tn_ms list_at; /* RESTING: when the list is asked for again */
@@ -212,10 +213,14 @@ static bool ends_revision(const struct client_watch_events *e, size_t i)
     return i + 1 == e->n_events || e->events[i + 1].kv.mod_revision != e->events[i].kv.mod_revision;
 }
 
+/* What view_learn was faster with is passed over. */
 static void apply_all(struct view *v, const struct client_watch_events *e)
 {
+    tn_rev known = v->revision;
     int rc = room_for_changes(v, e->n_events);
     for (size_t i = 0; rc == 0 && i < e->n_events && !v->stop_later; i++) {
+        if (e->events[i].kv.mod_revision <= known)
+            continue;
         rc = apply(v, &e->events[i]);
         v->revision = e->events[i].kv.mod_revision;
         if (rc == 0 && ends_revision(e, i))
@@ -304,6 +309,7 @@ static void listed(struct view *v, const struct client_result *r)
     backoff_success(&v->backoff);
     int rc = merge(v, r->range);
     v->revision = r->range->revision;
+    v->listed_at = r->sent_at;
     if (rc)
         end_with(v, rc);
     else if (watch(v, &err))
@@ -338,6 +344,48 @@ void view_tick(struct view *v, tn_ms now)
     v->state = VIEW_LISTING;
     if (list(v, now, NULL))
         rest(v);
+}
+
+/* ---- what others have read ---- */
+
+static size_t count_unknown(const struct view *v, const struct range_resp *r)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < r->n_kvs; i++)
+        n += !view_find(v, r->kvs[i].key);
+    return n;
+}
+
+/* Keys only go by a delete: so where there are as many as there must be, none has gone. */
+static int learn(struct view *v, const struct range_resp *r)
+{
+    bool gone = (uint64_t)r->count != v->len + count_unknown(v, r);
+    if (gone && (v->range_end.len > 0 || r->count != 0))
+        return VIEW_BEHIND;
+    int rc = room_for_changes(v, r->n_kvs + 1);
+    for (size_t i = 0; rc == 0 && i < r->n_kvs; i++)
+        rc = r->kvs[i].mod_revision > v->revision ? put(v, &r->kvs[i]) : 0;
+    if (rc) {
+        end_with(v, rc);
+        return rc;
+    }
+    if (gone)
+        delete_at(v, 0);
+    v->revision = r->revision;
+    tell(v);
+    return 0;
+}
+
+int view_learn(struct view *v, const struct range_resp *r)
+{
+    if (!v->listed || v->state == VIEW_ENDED)
+        return VIEW_BEHIND;
+    if (r->revision <= v->revision)
+        return 0;
+    v->busy = true;
+    int rc = learn(v, r);
+    busy_end(v);
+    return rc;
 }
 
 /* ---- life ---- */
@@ -390,6 +438,11 @@ struct view *view_stop(struct view *v, tn_ms now)
 tn_rev view_revision(const struct view *v)
 {
     return v->revision;
+}
+
+tn_ms view_listed_at(const struct view *v)
+{
+    return v->listed_at;
 }
 
 size_t view_count(const struct view *v)

@@ -39,7 +39,16 @@ struct view *view_stop(struct view *v, tn_ms now);
 tn_ms view_deadline(const struct view *v); /* TN_MS_NEVER = none */
 void view_tick(struct view *v, tn_ms now); /* calls nobody back */
 
+/* What a linearizable read of the range has answered, one that left out at most what was last changed at or below a revision that
+ * the view had then (min_mod_revision). 0: the view is at its revision at least; what was new is told by on_change, now. VIEW_BEHIND:
+ * nothing was listed yet, or a key is gone whose delete the view has not heard of. Below 0: it has ended by it. Not from within
+ * its callbacks. */
+enum { VIEW_BEHIND = 1 };
+int view_learn(struct view *v, const struct range_resp *r) MUST_USE;
+
 tn_rev view_revision(const struct view *v); /* 0 = nothing was listed yet */
+/* When the list that it stands on was asked for: what was written before that is in it. */
+tn_ms view_listed_at(const struct view *v);
 size_t view_count(const struct view *v);
 /* In byte order; borrowed until the next change. */
 const struct kv *view_at(const struct view *v, size_t i);

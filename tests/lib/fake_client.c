@@ -316,6 +316,8 @@ static void do_range(const struct range_req *req, struct range_resp *ret)
         count++;
         if (req->max_create_revision && w.keys[i].create_revision > req->max_create_revision)
             continue;
+        if (w.keys[i].mod_revision < req->min_mod_revision)
+            continue;
         kvs[n] = copy_kv(&w.keys[i]);
         if (req->keys_only)
             kvs[n].value = bytes_of(NULL, 0);
