@@ -212,6 +212,7 @@ bool call_may_write(struct core_call *call, size_t request_bytes, enum write_kin
 {
     enum etcd_error e =
         call_is_too_large(call, request_bytes) ? ETCD_REQUEST_TOO_LARGE : journal_refuses(call->core, kind, now);
+    prompt_wrote(call->conn);
     if (e == ETCD_OK)
         return call_may_wait(call);
     call_fail(call, e);

@@ -106,6 +106,7 @@ struct core_conn *core_accept(struct core *c, const char *peer, void *user, tn_m
     list_init(&conn->blocked);
     list_init(&conn->waiting);
     list_init(&conn->parked);
+    prompt_init(conn);
     list_push_back(&c->conns, &conn->in_core);
     copy_peer(conn, peer);
     c->n_conns++;
@@ -119,6 +120,7 @@ void core_remove(struct core_conn *conn)
     conn->h2 = h2_free(conn->h2);
     list_remove(&conn->in_core);
     list_remove(&conn->in_dirty);
+    list_remove(&conn->prompt.in_expected);
     conn->core->n_conns--;
     conn->core->fed_before += conn->fed;
     free(conn->cert_user);

@@ -211,6 +211,7 @@ static void deliver(struct core *c, const struct store_watch_batch *b, tn_ms now
         return;
     }
     conn_touch(w->stream->call->conn);
+    prompt_told(w->stream->call->conn);
     progress_heard(w, now);
     watch_check_room(w->stream);
 }

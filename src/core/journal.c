@@ -88,6 +88,11 @@ bool core_batch(struct core *c, struct core_batch *ret, size_t rows_max)
     return true;
 }
 
+bool core_batch_waits(const struct core *c)
+{
+    return !c->journal.in_flight && c->journal.writing == WRITING_ON && c->journal.commands > 0;
+}
+
 bool core_batch_is_single(const struct core *c)
 {
     const struct journal *j = &c->journal;

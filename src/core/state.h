@@ -7,6 +7,7 @@
  *     deadline.c  grpc-timeout
  *     gate.c      replies that wait until what they have seen is durable
  *     journal.c   batches for the log and their outcomes; whether writes are taken at all
+ *     prompt.c    who answers an event by a write at once
  *     numbers.c   what others ask: health, the clock of patience
  *     expiry.c    leases that ran out
  *     compaction.c  automatic compaction, trimming in slices
@@ -115,6 +116,14 @@ struct core_call {
 
 /* ---- connections (conn.c) ---- */
 
+/* Whether it writes as soon as it is told something (prompt.c). */
+struct prompt {
+    struct list in_expected; /* in core.expected */
+    tn_ms told_at;
+    int quick; /* so often in a row; below 0: so often before that counts again */
+    bool told; /* and has not written since */
+};
+
 struct core_conn {
     struct core *core;
     struct h2_conn *h2;
@@ -132,6 +141,7 @@ struct core_conn {
     tn_ms opened_at, took_at; /* when the driver last took output, or there was none; both without held_up_ms */
     bool broken;              /* its peer broke the protocol: a last GOAWAY, then the end */
     bool finished;            /* given up */
+    struct prompt prompt;
     char peer[64];
     char *cert_user; /* of its certificate; NULL = none */
     size_t cert_user_len;
@@ -232,6 +242,7 @@ struct core {
     bool turned, stopping;
 
     struct list conns, dirty;
+    struct list expected; /* prompts of those whose write is expected, the one told first in front */
     size_t n_conns, n_calls;
     struct method_counts counts[METHODS_MAX]; /* in the order of dispatch.c's services */
     size_t watch_bytes;                       /* of all watches that are alive */
@@ -282,6 +293,11 @@ void conn_unpark(struct core_call *call);
 void conn_touch(struct core_conn *conn); /* has something to write */
 void conn_check_all(struct core *c, tn_ms now);
 bool conn_is_full(const struct core_conn *conn);
+
+/* prompt.c */
+void prompt_init(struct core_conn *conn);
+void prompt_told(struct core_conn *conn);  /* an event */
+void prompt_wrote(struct core_conn *conn); /* or tried to */
 
 /* deadline.c */
 int deadline_start(struct core_call *call, int64_t timeout_ms, tn_ms now) MUST_USE;

@@ -17,6 +17,13 @@ tn_ms io_clock(void)
     return (tn_ms)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
 }
 
+int64_t io_clock_us(void)
+{
+    struct timespec ts;
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
+}
+
 int64_t io_wall_ms(void)
 {
     struct timespec ts;
@@ -214,6 +221,13 @@ bool io_loop_has_input(const struct io_loop *l)
 {
     struct pollfd p = {.fd = uv_backend_fd(l->uv), .events = POLLIN};
     return poll(&p, 1, 0) > 0;
+}
+
+bool io_loop_await_input(const struct io_loop *l, int64_t us)
+{
+    struct pollfd p = {.fd = uv_backend_fd(l->uv), .events = POLLIN};
+    struct timespec most = {.tv_sec = us / 1000000, .tv_nsec = us % 1000000 * 1000};
+    return ppoll(&p, 1, &most, NULL) > 0;
 }
 
 int io_loop_fd(const struct io_loop *l)

@@ -36,6 +36,8 @@ void io_loop_stop(struct io_loop *l);
 tn_ms io_now(struct io_loop *l);
 /* The same clock, read now. */
 tn_ms io_clock(void);
+/* Microseconds, for measuring moments; stands still in suspend. */
+int64_t io_clock_us(void);
 /* Wall clock, for display only. */
 int64_t io_wall_ms(void);
 /* For the program's own poll: libuv's descriptor and how long it may wait (-1 = for ever); then io_loop_step(l, false). */
@@ -45,6 +47,9 @@ int io_loop_timeout_ms(const struct io_loop *l);
 /* Whether something has arrived that was not handed out yet. A system call; for deciding whether slow work on the loop would
  * keep somebody waiting. */
 bool io_loop_has_input(const struct io_loop *l);
+
+/* Waits for that, so many microseconds at most. */
+bool io_loop_await_input(const struct io_loop *l, int64_t us);
 
 /* A hook that runs at the end of each turn, in the order of io_turn_start. Embedded by its owner. */
 struct io_turn {

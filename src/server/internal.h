@@ -19,6 +19,7 @@
 #define LISTENERS_MAX  16
 #define OUTPUT_MAX     ((size_t)256 << 10) /* bytes of one write */
 #define BATCH_ROWS_MAX 4096
+#define HOLD_UP_US_MAX 500  /* a batch waits for one more write at most so long */
 #define DRAIN_MS       5000 /* for what is under way at a shutdown */
 #define LINGER_MS      1000 /* for the last bytes of a connection that is closed */
 #define SECURE_MS      1000 /* how often at most their files are looked at */
@@ -75,6 +76,8 @@ struct server {
     struct list again;     /* connections whose output was cut */
     struct list lingering; /* connections that wait for their last bytes, oldest first */
     uint32_t conns_max;
+    int64_t commit_us;        /* what a commit takes, smoothed */
+    int64_t held_up_until_us; /* a batch waits for another write, at the latest until then; 0 = none does */
     bool in_turn;
     bool stopping;
     tn_ms drain_until;

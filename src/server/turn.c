@@ -2,8 +2,11 @@
  * batch, one write a connection, one timer.
  *
  * A single write is committed here, on the loop, when the writer has nothing to do and nothing else has arrived: handing it
- * over costs more than the wait. The replies of reads leave before it. Everything else goes to the writer thread, and what arrives meanwhile makes
- * the next batch.
+ * over costs more than the wait. The replies of reads leave before it. Everything else goes to the writer thread, and what
+ * arrives meanwhile makes the next batch.
+ *
+ * When another write is sure to come at once (core_expects_write), the batch is held up for it, for less than a commit takes: so
+ * the release of a lock does not wait until the one who had it before has committed his next place in the queue.
  */
 #include "server/internal.h"
 
@@ -55,6 +58,7 @@ static void written(struct server *s, const struct backend_result *result, tn_ms
     };
     log_failure(s, result);
     numbers_batch(s, result);
+    s->commit_us += (result->took_us - s->commit_us) / 8;
     core_written(s->core, outcomes[result->outcome], result->seq, now);
 }
 
@@ -85,12 +89,31 @@ static void commit_here(struct server *s, tn_ms now)
     core_run(s->core, now);
 }
 
+/* Waits until something arrives, which the next turn looks at; false: nothing did, or nobody is waited for. */
+static bool hold_up(struct server *s, tn_ms now)
+{
+    if (!core_batch_waits(s->core) || !core_expects_write(s->core))
+        return false;
+    int64_t us = io_clock_us(), most = s->commit_us < HOLD_UP_US_MAX ? s->commit_us : HOLD_UP_US_MAX;
+    if (!s->held_up_until_us)
+        s->held_up_until_us = us + most;
+    flush(s, now);
+    if (us < s->held_up_until_us && io_loop_await_input(s->loop, s->held_up_until_us - us)) {
+        io_turn_request(s->loop);
+        return true;
+    }
+    core_expected_in_vain(s->core);
+    return false;
+}
+
 static void commit(struct server *s, tn_ms now)
 {
     struct core_batch batch;
-    if (!backend_idle(s->backend))
+    if (!backend_idle(s->backend) || hold_up(s, now))
         return;
-    bool alone = core_batch_is_single(s->core) && !io_loop_has_input(s->loop);
+    bool was_held_up = s->held_up_until_us != 0;
+    s->held_up_until_us = 0;
+    bool alone = (was_held_up || core_batch_is_single(s->core)) && !io_loop_has_input(s->loop);
     if (alone && !backend_is_defragmenting(s->backend)) {
         commit_here(s, now);
     } else if (core_batch(s->core, &batch, BATCH_ROWS_MAX)) {

@@ -136,6 +136,23 @@ static void a_timer_in_the_past_fires_at_once(void **state)
     io_timer_close(t);
 }
 
+static void input_is_waited_for_and_left_to_the_turn(void **state)
+{
+    struct world *w = *state;
+    struct io_wake *wake;
+    assert_int_equal(io_wake_new(w->loop, on_wake, w, &wake, NULL), 0);
+    io_loop_step(w->loop, false); /* libuv begins to look */
+    int64_t begun_us = io_clock_us();
+    assert_false(io_loop_await_input(w->loop, 1500));
+    assert_true(io_clock_us() - begun_us >= 1500);
+    io_wake_send(wake);
+    assert_true(io_loop_await_input(w->loop, 60 * 1000000));
+    assert_int_equal(w->wakes, 0);
+    io_loop_step(w->loop, false);
+    assert_int_equal(w->wakes, 1);
+    io_wake_close(wake);
+}
+
 static void *send_wake(void *user)
 {
     io_wake_send(user);
@@ -225,6 +242,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_timer_fires_once_and_never_early, setup, teardown),
         cmocka_unit_test_setup_teardown(a_timer_moved_later_fires_at_the_later_time, setup, teardown),
         cmocka_unit_test_setup_teardown(a_timer_in_the_past_fires_at_once, setup, teardown),
+        cmocka_unit_test_setup_teardown(input_is_waited_for_and_left_to_the_turn, setup, teardown),
         cmocka_unit_test_setup_teardown(a_wake_from_another_thread_ends_the_waiting, setup, teardown),
         cmocka_unit_test_setup_teardown(a_signal_arrives_as_an_event, setup, teardown),
         cmocka_unit_test_setup_teardown(the_clock_is_read_once_a_turn, setup, teardown),
