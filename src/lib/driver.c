@@ -42,11 +42,15 @@ static tn_ms advance(tenure_client *c, tn_ms now)
 
 tn_ms handle_now(tenure_client *c)
 {
-    return c->in_turn ? c->now : advance(c, handle_clock(c));
+    if (c->in_turn)
+        return c->now;
+    c->wants_turn = true;
+    return advance(c, handle_clock(c));
 }
 
 static void turn_request(tenure_client *c)
 {
+    c->wants_turn = true;
     if (c->kit)
         c->kit->wants_turn(c->kit_user);
     else
@@ -261,6 +265,7 @@ static void arm(tenure_client *c)
     at = scopes < at ? scopes : at;
     if (c->state == HANDLE_CLOSING && c->close_at < at)
         at = c->close_at;
+    c->armed_at = at;
     if (c->kit)
         c->kit->wants_timer(c->kit_user, at);
     else
@@ -302,10 +307,18 @@ static void work(tenure_client *c)
     turn_request(c);
 }
 
+/* Handles that share a program's loop get a turn whenever something came for one of them. */
+static bool has_nothing_to_do(const tenure_client *c, tn_ms now)
+{
+    return c->kind == HANDLE_UV && c->state == HANDLE_OPEN && !c->in_turn && !c->wants_turn && now < c->armed_at;
+}
+
 static void on_turn(void *user, tn_ms now)
 {
     tenure_client *c = user;
-    (void)now;
+    if (has_nothing_to_do(c, now))
+        return;
+    c->wants_turn = false;
     tenure_scope *before = scope_aside(); /* the program's, whose thread this may be */
     turn_begin(c);
     posts_run(c, c->now);

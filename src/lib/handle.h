@@ -106,6 +106,8 @@ struct tenure_client {
     struct lib_secure secure;
     struct buf out;
     bool in_turn;
+    bool wants_turn; /* something was asked of it, or is left to do */
+    tn_ms armed_at;  /* when its timer is due */
     tn_ms now;
 
     struct list objects;
