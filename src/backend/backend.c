@@ -32,6 +32,8 @@ enum {
     WAL_SOFT = 4 << 20,
     WAL_HARD = 64 << 20,
     BALLAST = 512 << 10,
+    BALLAST_FIRST = 32 << 10, /* while the log is hardly used, */
+    LITTLE_LOG = 256 << 10,   /* and smaller than this */
     GROW_AFTER = 64,
     CARE_EVERY = 256, /* commits between looking after the ballast and the size in use */
 };
@@ -102,6 +104,13 @@ static enum backend_outcome write_batch(struct backend *b, const struct backend_
     return code ? BACKEND_MAYBE_APPLIED : append_batch(&b->db, batch, err);
 }
 
+/* Under conn: it has more in it than the first ballast is for. */
+static bool is_used(const struct backend *b)
+{
+    return b->grown || b->db.wal_frames * DB_FRAME_SIZE >= LITTLE_LOG ||
+           atomic_load_explicit(&b->in_use, memory_order_relaxed) >= LITTLE_LOG;
+}
+
 /* Commits and notes what is to be done afterwards; the answer is whether anything is. */
 static bool run_batch(struct backend *b, const struct backend_batch *batch, struct backend_result *ret)
 {
@@ -118,7 +127,7 @@ static bool run_batch(struct backend *b, const struct backend_batch *batch, stru
         checkpoint_after_commit(&b->checkpoint);
         b->commits++;
         care = b->checkpoint.help_due || b->commits == b->config.wal_grow_after || b->commits % CARE_EVERY == 0 ||
-               batch->n_deletes != 0;
+               batch->n_deletes != 0 || (ballast_is_small(&b->ballast) && is_used(b));
     } else if (ret->outcome == BACKEND_MAYBE_APPLIED && !b->broken) {
         break_off(b, &ret->error);
     }
@@ -156,7 +165,10 @@ static void take_care(struct backend *b)
         break_off(b, &error);
     if (!b->broken)
         note_size(b);
+    bool used = is_used(b);
     pthread_mutex_unlock(&b->conn);
+    if (used && ballast_is_small(&b->ballast))
+        ballast_grow(&b->ballast);
     if (ballast_wanting(&b->ballast))
         ballast_restore(&b->ballast);
 }
@@ -544,8 +556,8 @@ int backend_replay(struct backend *b, int (*on_record)(void *user, const struct 
         return code;
     b->seq = b->db.seq;
     leases_set_synced(b->leases, b->seq);
-    ballast_init(&b->ballast, &b->dir, b->config.ballast_bytes);
     note_size(b);
+    ballast_init(&b->ballast, &b->dir, is_used(b) ? b->config.ballast_bytes : BALLAST_FIRST, b->config.ballast_bytes);
     return writer_start(b, err);
 }
 

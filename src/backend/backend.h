@@ -31,7 +31,7 @@ struct backend_config {
     int64_t wal_bytes_soft;  /* checkpoint from here on; 0 = 4 MiB */
     int64_t wal_bytes_hard;  /* the WAL never grows past it while commits wait for the checkpoint; 0 = 64 MiB */
     unsigned wal_grow_after; /* commits before it is grown ahead to its normal size; 0 = 64 */
-    int64_t ballast_bytes;   /* 0 = 512 KiB; -1 = none */
+    int64_t ballast_bytes;   /* 0 = 512 KiB; -1 = none; a log that is hardly used keeps less */
     bool allow_sealed;       /* a sealed directory may be opened: to be read */
     bool allow_unfinished;   /* and one that a migration into is not finished */
     bool no_sync;            /* tests only: synchronous=OFF, to show that the power-loss tests bite */

@@ -451,6 +451,33 @@ static void the_ballast_can_be_let_go_once_and_comes_back(void **state)
     assert_true(rig_has(r, "ballast"));
 }
 
+static int64_t ballast_size(struct rig *r)
+{
+    char path[256];
+    struct stat st;
+    snprintf(path, sizeof path, "%s/ballast", r->config.dir);
+    return stat(path, &st) == 0 ? (int64_t)st.st_size : -1;
+}
+
+static void the_ballast_of_a_log_that_is_hardly_used_is_small_and_grows_with_use(void **state)
+{
+    struct rig *r = *state;
+    r->config.ballast_bytes = 128 << 10;
+    r->config.wal_grow_after = 10;
+    assert_int_equal(rig_open(r), 0);
+    assert_int_equal(ballast_size(r), 32 << 10);
+    for (int i = 0; i < 9; i++)
+        rig_append(r, 1);
+    assert_int_equal(ballast_size(r), 32 << 10);
+    rig_append(r, 1);
+    rig_append(r, 1); /* the writer has looked around before it */
+    rig_close(r);
+    assert_int_equal(ballast_size(r), 128 << 10);
+    r->config.ballast_bytes = 64 << 10; /* what is there may be more than enough */
+    assert_int_equal(rig_open(r), 0);
+    assert_int_equal(ballast_size(r), 128 << 10);
+}
+
 static void no_ballast_is_kept_where_none_is_wanted(void **state)
 {
     struct rig *r = *state;
@@ -540,6 +567,7 @@ int main(void)
         T(what_torn_transactions_leave_is_not_taken_for_damage),
         T(leases_and_their_deadlines_survive_a_killed_process),
         T(the_ballast_can_be_let_go_once_and_comes_back),
+        T(the_ballast_of_a_log_that_is_hardly_used_is_small_and_grows_with_use),
         T(no_ballast_is_kept_where_none_is_wanted),
         cmocka_unit_test(a_sealed_log_is_refused_and_can_still_be_read),
         cmocka_unit_test(a_directory_that_is_being_filled_opens_only_for_who_fills_it),
