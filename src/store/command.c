@@ -112,6 +112,13 @@ void store_rollback(struct store *s)
     assert(s->compacted == s->compacted_durable);
 }
 
+static void commit_version(struct store *s, struct version *v)
+{
+    s->revision_durable = v->main;
+    if (version_is_tombstone(v) && key_newest(v->key) == v)
+        store_key_bury(s, v->key);
+}
+
 void store_commit(struct store *s, tn_seq seq)
 {
     assert(seq <= s->seq);
@@ -121,7 +128,7 @@ void store_commit(struct store *s, tn_seq seq)
         s->seq_durable++;
         whole = entry.last_of_command;
         if (entry.kind == RECORD_KV)
-            s->revision_durable = entry.version->main;
+            commit_version(s, entry.version);
         else if (entry.kind == RECORD_COMPACT)
             s->compacted_durable = entry.compaction->revision;
         else if (record_is_auth(entry.kind))

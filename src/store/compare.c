@@ -48,7 +48,7 @@ static bool compare_one(const struct store *s, const struct compare *c, tn_rev a
 {
     bool any = false;
     struct scan scan;
-    for (struct key *k = scan_first(s, &scan, c->range); k; k = scan_next(&scan)) {
+    for (struct key *k = scan_first(s, &scan, c->range, at); k; k = scan_next(&scan)) {
         struct version *v = key_live_at(k, at);
         if (!v)
             continue;

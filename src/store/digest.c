@@ -77,9 +77,10 @@ static uint64_t fact_digest(const struct store *s, const struct list *facts)
 uint64_t store_digest(const struct store *s)
 {
     uint64_t sum = mix(mix(3, (uint64_t)s->revision_durable), (uint64_t)s->compacted_durable);
-    struct btree_cursor cursor;
-    for (struct btree_item *i = btree_seek(&s->keys, bytes_of(NULL, 0), &cursor); i; i = btree_next(&cursor))
-        sum += key_digest(s, CONTAINER_OF(i, struct key, item));
+    struct scan scan;
+    struct key_range all = {.range_end = bytes_of("", 1)};
+    for (struct key *k = scan_first(s, &scan, all, 0); k; k = scan_next(&scan))
+        sum += key_digest(s, k);
     size_t at = 0;
     for (struct lease *l; (l = map_next(&s->leases.by_id, &at));)
         sum += lease_digest(s, l);

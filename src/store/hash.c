@@ -184,16 +184,17 @@ static bool note_place(struct store_hash *h, bytes key)
 
 static enum store_hash_state gather(struct store_hash *h, size_t work)
 {
-    struct btree_cursor cursor;
-    struct btree_item *item = btree_seek(&h->s->keys, buf_bytes(&h->from), &cursor), *last = item;
-    for (; item && work > 0; item = btree_next(&cursor), work--) {
-        last = item;
-        if (!gather_key(h, CONTAINER_OF(item, struct key, item)))
+    struct scan scan;
+    struct key_range all = {buf_bytes(&h->from), bytes_of("", 1)};
+    struct key *k = scan_first(h->s, &scan, all, 0), *last = k;
+    for (; k && work > 0; k = scan_next(&scan), work--) {
+        last = k;
+        if (!gather_key(h, k))
             return STORE_HASH_NO_MEMORY;
     }
-    if (!item)
+    if (!k)
         return begin_merging(h);
-    return note_place(h, last->key) ? STORE_HASH_MORE : STORE_HASH_NO_MEMORY;
+    return note_place(h, last->item.key) ? STORE_HASH_MORE : STORE_HASH_NO_MEMORY;
 }
 
 /* ---- merging ---- */

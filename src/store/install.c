@@ -9,18 +9,37 @@
 #include "store/internal.h"
 #include "tenure/error.h"
 
+static bool is_live(const struct version *v)
+{
+    return v && !version_is_tombstone(v);
+}
+
+/* May be among the dead. */
+static bool is_dead(const struct key *k)
+{
+    const struct version *newest = key_newest(k);
+    return newest && version_is_tombstone(newest);
+}
+
+/* Room was reserved. */
+static void unbury(struct store *s, struct key *k)
+{
+    if (!btree_remove(&s->dead, k->item.key))
+        return;
+    int rc = btree_insert(&s->keys, &k->item);
+    assert(rc == 0);
+    (void)rc;
+}
+
 int install_reserve(struct store *s, struct key *k)
 {
+    if (is_dead(k) && btree_reserve(&s->keys) != 0)
+        return TENURE_ENOMEM;
     if (key_reserve(k) != 0 || deque_reserve(&s->history) != 0)
         return TENURE_ENOMEM;
     if (deque_reserve(&s->overwrites) != 0 || deque_reserve(&s->tombstones) != 0)
         return TENURE_ENOMEM;
     return 0;
-}
-
-static bool is_live(const struct version *v)
-{
-    return v && !version_is_tombstone(v);
 }
 
 /* The key hangs on the lease of v, its newest version; without one, or for NULL, on none. */
@@ -35,6 +54,8 @@ static void lease_attach(struct store *s, struct key *k, const struct version *v
 void version_install(struct store *s, struct key *k, struct version *v)
 {
     struct version *before = key_newest(k);
+    if (is_dead(k))
+        unbury(s, k);
     key_push(k, v);
     deque_push(&s->history, v);
     if (is_live(before)) {
@@ -77,6 +98,8 @@ void version_uninstall(struct store *s, struct version *v)
 struct key *store_key_find(const struct store *s, bytes name)
 {
     struct btree_item *item = btree_find(&s->keys, name);
+    if (!item && s->dead.len > 0)
+        item = btree_find(&s->dead, name);
     return item ? CONTAINER_OF(item, struct key, item) : NULL;
 }
 
@@ -96,7 +119,17 @@ struct key *store_key_add(struct store *s, bytes name)
 void store_key_remove(struct store *s, struct key *k)
 {
     list_remove(&k->lease_node);
-    btree_remove(&s->keys, k->item.key);
+    if (!btree_remove(&s->keys, k->item.key))
+        btree_remove(&s->dead, k->item.key);
     s->memory -= key_memory(k);
     key_free(k);
+}
+
+void store_key_bury(struct store *s, struct key *k)
+{
+    if (btree_reserve(&s->dead) != 0 || !btree_remove(&s->keys, k->item.key))
+        return;
+    int rc = btree_insert(&s->dead, &k->item);
+    assert(rc == 0);
+    (void)rc;
 }

@@ -60,6 +60,7 @@ struct store {
     char *member_name;
 
     struct btree keys;       /* of struct key */
+    struct btree dead;       /* keys whose newest version is a durable tombstone: only reads of the past see them */
     struct deque history;    /* all versions from the compaction revision on, oldest first */
     struct deque overwrites; /* versions that made a live one garbage, oldest first */
     struct deque tombstones; /* oldest first */
@@ -123,10 +124,12 @@ int install_reserve(struct store *s, struct key *k) MUST_USE;
 void version_install(struct store *s, struct key *k, struct version *v);
 /* Takes the newest of all versions out and frees it, with its key where that was all. */
 void version_uninstall(struct store *s, struct version *v);
-struct key *store_key_find(const struct store *s, bytes name); /* NULL when absent */
+struct key *store_key_find(const struct store *s, bytes name); /* dead or not; NULL when absent */
 /* A new key in the tree. NULL when out of memory. */
 struct key *store_key_add(struct store *s, bytes name) MUST_USE;
 void store_key_remove(struct store *s, struct key *k);
+/* Puts k, whose newest version is a durable tombstone, among the dead. Without memory it stays where it is: that costs time. */
+void store_key_bury(struct store *s, struct key *k);
 
 /* ---- write.c: puts and deletes inside a command ---- */
 
@@ -142,9 +145,13 @@ enum etcd_error write_check(const struct store *s, const struct put_req *req) MU
 
 struct scan {
     struct key_range range;
-    struct btree_cursor cursor;
+    struct btree_cursor cursor, dead_cursor;
+    struct key *other; /* of the tree from which the last one did not come: the next one there */
+    bool other_is_dead;
 };
-struct key *scan_first(const struct store *s, struct scan *scan, struct key_range range); /* NULL at the end */
+/* All keys of the range that live at revision `at`, and some that do not. NULL at the end. at is the durable revision or a newer
+ * one, else the dead are walked over too. */
+struct key *scan_first(const struct store *s, struct scan *scan, struct key_range range, tn_rev at);
 struct key *scan_next(struct scan *scan);
 /* Room for n versions in s->scratch. 0 or TENURE_ENOMEM. */
 int scratch_reserve(struct store *s, size_t n) MUST_USE;

@@ -13,7 +13,7 @@ static const struct version *last_before(const struct store *s, struct key_range
 {
     const struct version *last = NULL;
     struct scan scan;
-    for (struct key *k = scan_first(s, &scan, queue); k; k = scan_next(&scan)) {
+    for (struct key *k = scan_first(s, &scan, queue, at); k; k = scan_next(&scan)) {
         const struct version *v = live(k, at);
         if (v && v->create_revision < before && (!last || v->create_revision > last->create_revision))
             last = v;
@@ -36,7 +36,7 @@ bool store_queue_first(const struct store *s, struct key_range queue, struct kv 
 {
     const struct version *first = NULL;
     struct scan scan;
-    for (struct key *k = scan_first(s, &scan, queue); k; k = scan_next(&scan)) {
+    for (struct key *k = scan_first(s, &scan, queue, s->revision_durable); k; k = scan_next(&scan)) {
         const struct version *v = live(k, s->revision_durable);
         if (v && (!first || v->create_revision < first->create_revision))
             first = v;

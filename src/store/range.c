@@ -111,7 +111,7 @@ static enum etcd_error range_gather(struct store *s, const struct range_req *req
     size_t n = 0, max = range_gather_max(req);
     int64_t count = 0;
     struct scan scan;
-    for (struct key *k = scan_first(s, &scan, req->range); k; k = scan_next(&scan)) {
+    for (struct key *k = scan_first(s, &scan, req->range, rev); k; k = scan_next(&scan)) {
         struct version *v = key_live_at(k, rev);
         if (!v)
             continue;

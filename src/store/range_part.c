@@ -39,7 +39,7 @@ static enum etcd_error part_gather(struct store *s, const struct range_part_req 
 {
     struct scan scan;
     size_t steps = 0;
-    for (struct key *k = scan_first(s, &scan, req->range); k; k = scan_next(&scan)) {
+    for (struct key *k = scan_first(s, &scan, req->range, req->revision); k; k = scan_next(&scan)) {
         struct version *v = key_live_at(k, req->revision);
         bool full = v && req->keys_max > 0 && part_is_full(req, ret);
         if (full || steps++ == req->steps_max) {

@@ -381,6 +381,16 @@ static int plan_identity(struct store *s, struct tenure_error *err)
     return 0;
 }
 
+/* Of what was deleted and not put again. */
+static void bury_the_dead(struct store *s)
+{
+    for (size_t i = 0; i < s->tombstones.len; i++) {
+        struct version *v = deque_at(&s->tombstones, i);
+        if (key_newest(v->key) == v)
+            store_key_bury(s, v->key);
+    }
+}
+
 int store_ready(struct store *s, tn_ms now, struct tenure_error *err)
 {
     assert(!s->replay.done);
@@ -391,6 +401,7 @@ int store_ready(struct store *s, tn_ms now, struct tenure_error *err)
     for (struct lease *l; (l = map_next(&s->leases.by_id, &cursor));)
         lease_set_deadline(&s->leases, l, now + l->ttl_s * 1000);
     s->watch.matched = s->revision_durable;
+    bury_the_dead(s);
     s->replay.done = true;
     return s->seq == 0 ? plan_identity(s, err) : 0;
 }

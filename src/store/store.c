@@ -31,6 +31,7 @@ static void store_init(struct store *s, const struct store_config *config, const
     s->revision = s->revision_durable = 1;    /* as etcd: the first write makes 2 */
     s->compacted = s->compacted_durable = -1; /* as etcd: the first compaction may be at 0 */
     btree_init(&s->keys);
+    btree_init(&s->dead);
     deque_init(&s->history);
     deque_init(&s->overwrites);
     deque_init(&s->tombstones);
@@ -58,23 +59,24 @@ int store_new(const struct store_config *config, const struct rng *seed, struct 
     return 0;
 }
 
-static void keys_free(struct store *s)
+static void keys_free(struct btree *t)
 {
     struct btree_cursor cursor;
-    struct btree_item *item = btree_seek(&s->keys, bytes_of(NULL, 0), &cursor);
+    struct btree_item *item = btree_seek(t, bytes_of(NULL, 0), &cursor);
     while (item) {
         struct key *k = CONTAINER_OF(item, struct key, item);
         item = btree_next(&cursor);
         key_free(k);
     }
-    btree_fini(&s->keys);
+    btree_fini(t);
 }
 
 struct store *store_free(struct store *s)
 {
     if (!s)
         return NULL;
-    keys_free(s);
+    keys_free(&s->keys);
+    keys_free(&s->dead);
     deque_fini(&s->history);
     deque_fini(&s->overwrites);
     deque_fini(&s->tombstones);

@@ -106,7 +106,7 @@ static enum etcd_error delete_collect(struct store *s, struct key_range range, s
 {
     size_t n = 0;
     struct scan scan;
-    for (struct key *k = scan_first(s, &scan, range); k; k = scan_next(&scan)) {
+    for (struct key *k = scan_first(s, &scan, range, INT64_MAX); k; k = scan_next(&scan)) {
         struct version *v = key_live_at(k, INT64_MAX);
         if (!v)
             continue;

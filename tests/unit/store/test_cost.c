@@ -116,6 +116,18 @@ static void many_watchers_behind(struct world *w, int size)
         store_watch_block(w->s, watch(w, "z", i % 2 ? "zz" : NULL, 1, "w"), true);
 }
 
+/* A few that live among many that came and went: a queue that was busy. */
+static void many_dead_keys(struct world *w, int size)
+{
+    char key[16];
+    put(w, "k", "before all");
+    for (int i = 0; i < size; i++)
+        put(w, name(key, i), "value");
+    put(w, "k9", "behind all");
+    world_commit(w);
+    del(w, "k0", "k8");
+}
+
 /* ---- operations ---- */
 
 static void put_new(struct world *w, int size, int i)
@@ -222,6 +234,32 @@ static void trim_and_compact(struct world *w, int size, int i)
     store_trim(w->s, ARRAY_LEN(seqs), seqs);
 }
 
+static void list_what_lives(struct world *w, int size, int i)
+{
+    (void)size, (void)i;
+    struct range_resp resp;
+    struct range_req req = {.range = range_of("k", "l"), .limit = 1};
+    assert_int_equal(store_range(w->s, &req, &w->a, &resp), ETCD_OK);
+    assert_int_equal(resp.count, 2);
+}
+
+static void put_and_take(struct world *w, int size, int i)
+{
+    char key[16];
+    put(w, name(key, size + i), "value");
+    world_commit(w);
+    assert_int_equal(del(w, "k", "l"), i == 0 ? 3 : 1);
+    world_commit(w);
+}
+
+static void put_a_dead_one_again(struct world *w, int size, int i)
+{
+    char key[16];
+    (void)size;
+    put(w, name(key, i), "value");
+    world_commit(w);
+}
+
 /* ---- the claims ---- */
 
 static void with_the_number_of_keys(void **state)
@@ -263,6 +301,15 @@ static void with_the_number_of_watchers(void **state)
     expect_logarithm(many_watchers_behind, put_and_deliver);
 }
 
+static void not_with_the_number_of_deleted_keys_before_they_are_compacted(void **state)
+{
+    (void)state;
+    expect_logarithm(many_dead_keys, list_what_lives);
+    expect_logarithm(many_dead_keys, put_and_take);
+    expect_logarithm(many_dead_keys, put_a_dead_one_again);
+    expect_logarithm(many_dead_keys, put_new);
+}
+
 /* The measure itself can tell: an operation that walks all keys is found out. */
 static void count_all(struct world *w, int size, int i)
 {
@@ -285,6 +332,7 @@ int main(void)
         cmocka_unit_test(with_the_number_of_versions),
         cmocka_unit_test(with_the_number_of_leases_and_their_keys),
         cmocka_unit_test(with_the_number_of_watchers),
+        cmocka_unit_test(not_with_the_number_of_deleted_keys_before_they_are_compacted),
         cmocka_unit_test(a_walk_over_everything_is_noticed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -72,6 +72,55 @@ static void the_past_stays_readable_down_to_the_compaction(void **state)
     assert_string_equal(get(w, "a", "z", -7), "a=4 c=2");
 }
 
+static void keys_that_are_dead_are_seen_in_their_time_and_in_their_place(void **state)
+{
+    struct world *w = *state;
+    letters(w);
+    put(w, "d", "5"); /* 6 */
+    world_commit(w);
+    del(w, "a", "c");  /* 7 */
+    del(w, "d", NULL); /* 8 */
+    assert_string_equal(get(w, "a", "z", 0), "a=4 b=3 c=2 d=5");
+    world_commit(w);
+    assert_string_equal(get(w, "a", "z", 0), "c=2");
+    put(w, "b", "again"); /* 9 */
+    assert_string_equal(get(w, "a", "z", 0), "c=2");
+    world_commit(w);
+    assert_string_equal(get(w, "a", "z", 0), "b=again c=2");
+    for (int restarted = 0; restarted < 2; restarted++) {
+        assert_string_equal(get(w, "a", "z", 8), "c=2");
+        assert_string_equal(get(w, "a", "z", 7), "c=2 d=5");
+        assert_string_equal(get(w, "a", "z", 6), "a=4 b=3 c=2 d=5");
+        assert_string_equal(get(w, "b", WORLD_FROM, 6), "b=3 c=2 d=5");
+        assert_string_equal(get(w, "a", "b", 6), "a=4");
+        assert_string_equal(get(w, "d", NULL, 6), "d=5");
+        assert_string_equal(get(w, "d", NULL, 0), "");
+        world_restart(w);
+    }
+    compact(w, 9);
+    world_commit(w);
+    world_trim_all(w);
+    assert_string_equal(get(w, "a", "z", 0), "b=again c=2");
+}
+
+static void a_deletion_that_is_undone_leaves_its_key_alive(void **state)
+{
+    struct world *w = *state;
+    letters(w);
+    del(w, "a", "z");
+    store_rollback(w->s);
+    assert_string_equal(get(w, "a", "z", 0), "a=4 b=3 c=2");
+    del(w, "a", "z");
+    world_commit(w);
+    put(w, "b", "never");
+    store_rollback(w->s);
+    assert_string_equal(get(w, "a", "z", 0), "");
+    assert_string_equal(get(w, "a", "z", 5), "a=4 b=3 c=2");
+    put(w, "b", "again");
+    world_commit(w);
+    assert_string_equal(get(w, "a", "z", 0), "b=again");
+}
+
 static void the_answer_counts_all_and_tells_the_current_revision(void **state)
 {
     struct world *w = *state;
@@ -211,6 +260,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(keys_only_leaves_out_value_and_lease, setup, teardown),
         cmocka_unit_test_setup_teardown(what_is_wrong_with_a_request_is_said_first, setup, teardown),
         cmocka_unit_test_setup_teardown(a_limit_beyond_all_numbers_is_no_limit, setup, teardown),
+        cmocka_unit_test_setup_teardown(keys_that_are_dead_are_seen_in_their_time_and_in_their_place, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_deletion_that_is_undone_leaves_its_key_alive, setup, teardown),
         cmocka_unit_test_setup_teardown(an_arena_that_is_full_refuses_the_read, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
