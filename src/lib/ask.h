@@ -84,6 +84,8 @@ struct ask {
             struct number_change *change;
             struct update *update;
         } number;
+        struct value_read *read;
+        struct value_write *write;
         struct {
             tenure_election *election;
             bytes proposal;

@@ -80,6 +80,7 @@ ON(on_members, struct tenure_member_list, tenure_member_list_free)
 ON(on_status, struct tenure_status, tenure_status_free)
 ON(on_alarms, struct tenure_alarm_list, tenure_alarm_list_free)
 ON(on_names, struct tenure_names, tenure_names_free)
+ON(on_value, struct tenure_value_state, tenure_value_state_free)
 ON(on_v3_lock, struct tenure_v3_lock, tenure_v3_lock_free)
 ON(on_v3_leader, struct tenure_v3_leader, tenure_v3_leader_free)
 
@@ -721,6 +722,27 @@ static void check_counter(struct run *r)
     expect_keys(r, "/marks/", 0);
 }
 
+static int begin_value_set(struct run *r, struct tenure_error *err)
+{
+    tenure_value *v = tenure_value_open(r->c, S(r->name), NULL, err);
+    return v ? tenure_value_set_start(v, S("x"), NULL, on_value, r, err) : err->code;
+}
+
+static void check_value(struct run *r)
+{
+    char *value = get(r->helper, r->name);
+    expect_effect(r, value != NULL);
+    free(value);
+    expect_keys(r, "/marks/", 0);
+}
+
+static int begin_value_get(struct run *r, struct tenure_error *err)
+{
+    struct tenure_value_get_options o = {.size = sizeof o, .linearizable = true};
+    tenure_value *v = tenure_value_open(r->c, S(r->name), NULL, err);
+    return v ? tenure_value_get_start(v, &o, on_value, r, err) : err->code;
+}
+
 static int begin_ids(struct run *r, struct tenure_error *err)
 {
     return tenure_ids_take_start(r->c, r->name, 10, NULL, on_number, r, err);
@@ -839,6 +861,8 @@ static const struct operation operations[] = {
     {"queue take, empty", NULL, begin_take, close_queue, check_no_line},
     {"work take", make_work, begin_claim, close_queue, check_claim},
     {"counter", NULL, begin_counter, NULL, check_counter},
+    {"value set", NULL, begin_value_set, NULL, check_value},
+    {"value get", NULL, begin_value_get, NULL, NULL},
     {"ids", NULL, begin_ids, NULL, NULL},
 };
 

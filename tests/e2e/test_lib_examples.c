@@ -147,6 +147,16 @@ static void the_example_of_a_transaction_keeps_the_sum(void **state)
     ends_well(&e);
 }
 
+static void the_example_of_a_shared_value_reads_what_it_wrote(void **state)
+{
+    struct example e = start(*state, "value");
+    says(&e, "raised to 20");
+    says(&e, "limit 20, version 1");
+    says(&e, "limit 20, version 1");
+    says(&e, "limit 20, version 1");
+    ends_well(&e);
+}
+
 static void the_example_of_a_counter_counts(void **state)
 {
     struct example e = start(*state, "counter");
@@ -234,6 +244,7 @@ int main(void)
         cmocka_unit_test(the_example_of_a_range_counts_its_keys),
         cmocka_unit_test(the_example_of_a_transaction_keeps_the_sum),
         cmocka_unit_test(the_example_of_a_counter_counts),
+        cmocka_unit_test(the_example_of_a_shared_value_reads_what_it_wrote),
         cmocka_unit_test(the_examples_of_shared_locks_go_through),
         cmocka_unit_test(the_example_of_a_group_says_who_comes_and_goes),
         cmocka_unit_test(the_example_of_a_scheduler_runs_three_times),

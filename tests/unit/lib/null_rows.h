@@ -556,3 +556,29 @@ ROW(tenure_config_parse, struct tenure_config_list *l;
     BAD(tenure_config_parse(NULL, 1, "", TENURE_CONFIG_JSON, &l, &err));
     BAD(tenure_config_parse("{}", 2, NULL, TENURE_CONFIG_JSON, &l, &err));
     BAD(tenure_config_parse("{}", 2, "", TENURE_CONFIG_JSON, NULL, &err)))
+
+/* ---- value.h ---- */
+ROW(tenure_value_open, NONE(tenure_value_open(NULL, key, NULL, &err)); NONE(tenure_value_open(c, no_data, NULL, &err)))
+ROW(tenure_value_fd, IS(tenure_value_fd(NULL) == -1))
+ROW(tenure_value_close, tenure_value_close(NULL))
+ROW(tenure_value_state_free, tenure_value_state_free(NULL))
+ROW(tenure_value_cached, struct tenure_value_state *s; BAD(tenure_value_cached(NULL, &s, &err));
+    BAD(tenure_value_cached(shared, NULL, &err)))
+ROW(tenure_value_get, struct tenure_value_state *s; BAD(tenure_value_get(NULL, NULL, &s, &err));
+    BAD(tenure_value_get(shared, NULL, NULL, &err)))
+ROW(tenure_value_get_start, BAD(tenure_value_get_start(NULL, NULL, on_value, NULL, &err));
+    BAD(tenure_value_get_start(shared, NULL, NULL, NULL, &err)))
+ROW(tenure_value_set, BAD(tenure_value_set(NULL, key, NULL, NULL, &err));
+    BAD(tenure_value_set(shared, no_data, NULL, NULL, &err)))
+ROW(tenure_value_set_start, BAD(tenure_value_set_start(NULL, key, NULL, on_value, NULL, &err));
+    BAD(tenure_value_set_start(shared, no_data, NULL, on_value, NULL, &err)))
+ROW(tenure_value_cas, BAD(tenure_value_cas(NULL, 0, key, NULL, NULL, &err));
+    BAD(tenure_value_cas(shared, 0, no_data, NULL, NULL, &err)))
+ROW(tenure_value_cas_start, BAD(tenure_value_cas_start(NULL, 0, key, NULL, on_value, NULL, &err));
+    BAD(tenure_value_cas_start(shared, 0, no_data, NULL, on_value, NULL, &err)))
+ROW(tenure_value_delete, BAD(tenure_value_delete(NULL, 0, NULL, NULL, &err)))
+ROW(tenure_value_delete_start, BAD(tenure_value_delete_start(NULL, 0, NULL, on_value, NULL, &err)))
+ROW(tenure_value_update, BAD(tenure_value_update(NULL, on_shall, NULL, NULL, NULL, &err));
+    BAD(tenure_value_update(shared, NULL, NULL, NULL, NULL, &err)))
+ROW(tenure_value_update_start, BAD(tenure_value_update_start(NULL, on_shall, NULL, NULL, on_value, NULL, &err));
+    BAD(tenure_value_update_start(shared, NULL, NULL, NULL, on_value, NULL, &err)))

@@ -19,6 +19,7 @@
 /* What a row may name. No server is there: a call that is not refused at the door ends in another way. */
 static tenure_client *c;
 static tenure_queue *q;
+static tenure_value *shared;
 static struct tenure_error err;
 static struct tenure_get_result *g;
 static int64_t n;
@@ -58,6 +59,12 @@ static int on_piece(void *user, const void *data, size_t len, uint64_t remaining
     return 0;
 }
 
+static int on_shall(const struct tenure_value_state *is, struct tenure_bytes *shall, void *arg)
+{
+    (void)is, (void)shall, (void)arg;
+    return TENURE_VALUE_LEAVE;
+}
+
 /* Completions, which never come. */
 static void never(void)
 {
@@ -82,6 +89,7 @@ static void never(void)
 #define on_number      ((tenure_counter_cb)never)
 #define on_v3_lock     ((tenure_v3_lock_cb)never)
 #define on_v3_leader   ((tenure_v3_leader_cb)never)
+#define on_value       ((tenure_value_cb)never)
 
 /* ---- the words of the rows ---- */
 
@@ -143,7 +151,8 @@ static int open_handle(void **state)
     q = tenure_queue_open(
         c, "work",
         &(struct tenure_queue_options){.size = sizeof(struct tenure_queue_options), .kind = TENURE_QUEUE_WORK}, NULL);
-    return c && q ? 0 : -1;
+    shared = tenure_value_open(c, key, NULL, NULL);
+    return c && q && shared ? 0 : -1;
 }
 
 static int close_handle(void **state)
