@@ -7,8 +7,10 @@
 #define TTL_S   2
 #define WALL_MS INT64_C(1700000000000)
 
-static const struct part_ops *const parts[PARTS] = {
-    [PART_MEMORY] = &memory_part, [PART_LINES] = &lines_part, [PART_KEEPER] = &keeper_part};
+static const struct part_ops *const parts[PARTS] = {[PART_MEMORY] = &memory_part,
+                                                    [PART_LINES] = &lines_part,
+                                                    [PART_KEEPER] = &keeper_part,
+                                                    [PART_COPIES] = &copies_part};
 
 #define EACH_PART(i, w)                                                                                                \
     for (int i = 0; i < PARTS; i++)                                                                                    \

@@ -1,7 +1,7 @@
 /* The simulation from the command line:
  *
  *     sim [--seed N] [--count N] [--length SECONDS] [--trace] [--share|--jobs|--locks|--values|--calm]
- *         [--part memory|lines|keeper] [--broken WHAT (any other word lists what there is)]
+ *         [--part memory|lines|keeper|copies] [--broken WHAT (any other word lists what there is)]
  *
  * Runs `count` seeds from `seed` on. Prints a line for each that fails, with the command that replays it, and a summary;
  * exits 1 when any failed (with --broken: when none did, for then the checkers are blind).
@@ -37,6 +37,7 @@ static const struct {
     BROKEN("stm-newest", stm_newest),
     BROKEN("stm-guess", stm_guess),
     BROKEN("id-guess", id_guess),
+    BROKEN("aged-from-receipt", aged_from_receipt),
     BROKEN("early-take", early_take),
     BROKEN("unmarked-hold", unmarked_hold),
     BROKEN("blind-pass", blind_pass),
@@ -111,7 +112,7 @@ int main(int argc, char **argv)
         case 'p':
             part = optarg;
             if (part_named(part) < 0) {
-                fprintf(stderr, "sim: --part: expected memory, lines or keeper\n");
+                fprintf(stderr, "sim: --part: expected memory, lines, keeper or copies\n");
                 return 2;
             }
             c.parts = 1u << part_named(part);

@@ -148,6 +148,13 @@ static void all_seeds_hold_with_presences_and_jobs(void **state)
     assert_true(total.acquisitions > 50 * (seeds() / 4));
 }
 
+static void all_seeds_hold_with_shared_values(void **state)
+{
+    (void)state;
+    struct sim_result total = hold_in(PART_COPIES, seeds() / 4);
+    assert_true(total.calls > 200 * (seeds() / 4));
+}
+
 /* Where nothing fails it can be counted what a release costs (M8). */
 static void nobody_looks_again_without_need(void **state)
 {
@@ -332,6 +339,13 @@ static void each_promise_of_presences_and_jobs_is_looked_after(void **state)
     find_all(all, ARRAY_LEN(all));
 }
 
+static void a_copy_that_counts_from_the_receipt_is_found(void **state)
+{
+    static const struct breakage all[] = {{PART_COPIES, {.aged_from_receipt = true}, 20, {"V2:"}}};
+    (void)state;
+    find_all(all, ARRAY_LEN(all));
+}
+
 static void not_telling_what_is_gone_is_found(void **state)
 {
     static const char *const invariants[] = {"W16:", NULL};
@@ -399,6 +413,8 @@ int main(void)
         cmocka_unit_test(each_promise_of_these_queues_barriers_and_latches_is_looked_after),
         cmocka_unit_test(each_promise_of_presences_and_jobs_is_looked_after),
         cmocka_unit_test(all_seeds_hold_with_presences_and_jobs),
+        cmocka_unit_test(a_copy_that_counts_from_the_receipt_is_found),
+        cmocka_unit_test(all_seeds_hold_with_shared_values),
         cmocka_unit_test(all_seeds_hold_with_transactions_in_memory),
         cmocka_unit_test(all_seeds_hold_with_priorities_delays_barriers_and_latches),
         cmocka_unit_test(each_broken_rule_of_locks_is_found),

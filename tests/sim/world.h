@@ -34,7 +34,7 @@
 #define GATE_RECORD    "/locks/d\0delay"
 #define PLACES         2
 
-enum { PART_MEMORY, PART_LINES, PART_KEEPER, PARTS }; /* see part.h */
+enum { PART_MEMORY, PART_LINES, PART_KEEPER, PART_COPIES, PARTS }; /* see part.h */
 
 struct world;
 
@@ -42,6 +42,7 @@ struct world;
 struct sim_broken {
     bool guess, skip_verify, skip_gate, renew_from_receipt, blind_retry, skip_rule, herd, skip_absent;
     bool unmarked_put, unguarded_take, unfenced_open;
+    bool aged_from_receipt;                                            /* copies.c */
     bool stm_unguarded, stm_unfenced, stm_newest, stm_guess, id_guess; /* memory.c */
     bool early_take, unmarked_hold, blind_pass, uncounted_arrival;     /* lines.c */
     bool unguarded_presence, unhealed, unguarded_claim, lost_claim;    /* keeper.c */
