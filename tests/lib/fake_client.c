@@ -305,20 +305,44 @@ static void reverse(struct kv *kvs, size_t n)
     }
 }
 
+/* The keys as they were at a revision, from history; in byte order. */
+static struct kv *keys_at(tn_rev revision, size_t *ret_n)
+{
+    struct kv *kvs = take((w.n_keys + w.n_history + 1) * sizeof *kvs);
+    size_t n = 0;
+    for (size_t i = 0; i < w.n_history && w.history[i].event.kv.mod_revision <= revision; i++) {
+        const struct event *e = &w.history[i].event;
+        size_t at = 0;
+        while (at < n && bytes_compare(kvs[at].key, e->kv.key) < 0)
+            at++;
+        bool same = at < n && bytes_equal(kvs[at].key, e->kv.key);
+        if (e->type == EVENT_PUT && !same)
+            memmove(kvs + at + 1, kvs + at, (n++ - at) * sizeof *kvs);
+        if (e->type == EVENT_PUT)
+            kvs[at] = e->kv;
+        else if (same)
+            memmove(kvs + at, kvs + at + 1, (--n - at) * sizeof *kvs);
+    }
+    *ret_n = n;
+    return kvs;
+}
+
 static void do_range(const struct range_req *req, struct range_resp *ret)
 {
-    struct kv *kvs = take((w.n_keys + 1) * sizeof *kvs);
-    size_t n = 0;
+    struct kv *kvs = take((w.n_keys + w.n_history + 1) * sizeof *kvs), *keys = w.keys;
+    size_t n = 0, n_keys = w.n_keys;
     int64_t count = 0;
-    for (size_t i = 0; i < w.n_keys; i++) {
-        if (!key_range_contains(req->range, w.keys[i].key))
+    if (req->revision > 0)
+        keys = keys_at(req->revision, &n_keys);
+    for (size_t i = 0; i < n_keys; i++) {
+        if (!key_range_contains(req->range, keys[i].key))
             continue;
         count++;
-        if (req->max_create_revision && w.keys[i].create_revision > req->max_create_revision)
+        if (req->max_create_revision && keys[i].create_revision > req->max_create_revision)
             continue;
-        if (w.keys[i].mod_revision < req->min_mod_revision)
+        if (keys[i].mod_revision < req->min_mod_revision || req->count_only)
             continue;
-        kvs[n] = copy_kv(&w.keys[i]);
+        kvs[n] = copy_kv(&keys[i]);
         if (req->keys_only)
             kvs[n].value = bytes_of(NULL, 0);
         n++;
@@ -446,6 +470,10 @@ static enum etcd_error do_txn(const struct txn_req *req, struct txn_resp *ret)
     bool changed = false;
     if (txn_lease_missing(req))
         return ETCD_LEASE_NOT_FOUND;
+    for (size_t i = 0; i < req->n_success; i++)
+        if (req->success[i].kind == OP_RANGE && req->success[i].range.revision > 0 &&
+            req->success[i].range.revision < w.compacted)
+            return ETCD_COMPACTED;
     run_txn(req, w.revision + 1, ret, &changed);
     w.revision += changed;
     ret->revision = w.revision;
@@ -581,7 +609,7 @@ static void replied(void *what)
 
 static int code_of(enum etcd_error e)
 {
-    return e == ETCD_LEASE_NOT_FOUND ? TENURE_ENOTFOUND : TENURE_EEXISTS;
+    return e == ETCD_COMPACTED ? TENURE_ECOMPACTED : e == ETCD_LEASE_NOT_FOUND ? TENURE_ENOTFOUND : TENURE_EEXISTS;
 }
 
 static void refused(void *what)
@@ -609,6 +637,11 @@ static enum etcd_error carry_out(const struct copy *copy, struct client_call *an
         return ETCD_OK;
     case CALL_TXN:
         answer->result.txn = &answer->txn_resp;
+        if (call->client->stale && !txn_may_write(&copy->txn)) {
+            call->client->stale = false;
+            answer->txn_resp = (struct txn_resp){.revision = 1, .responses = take(sizeof(struct response_op))};
+            return ETCD_OK;
+        }
         return do_txn(&copy->txn, &answer->txn_resp);
     case CALL_GRANT:
         answer->result.grant = &answer->grant_resp;
@@ -1351,6 +1384,12 @@ bool fake_delete(bytes key)
         return false;
     w.revision++;
     return true;
+}
+
+void fake_carry_out(const struct txn_req *req)
+{
+    struct txn_resp resp;
+    assert_int_equal(do_txn(req, &resp), ETCD_OK);
 }
 
 void fake_compact(void)

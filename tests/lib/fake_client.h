@@ -83,6 +83,8 @@ bool fake_key(size_t i, struct kv *ret);
 bool fake_get(bytes key, struct kv *ret);
 tn_rev fake_put(const char *key, const char *value, tn_lease lease);
 bool fake_delete(bytes key);
+/* A transaction of somebody else's. */
+void fake_carry_out(const struct txn_req *req);
 void fake_compact(void); /* up to the newest revision */
 size_t fake_leases(void);
 tn_lease fake_grant(int64_t ttl_s);
