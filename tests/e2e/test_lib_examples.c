@@ -66,6 +66,17 @@ static void the_example_of_barriers_lets_all_through(void **state)
     ends_well(&e);
 }
 
+static void the_example_of_configuration_reads_and_follows(void **state)
+{
+    struct example e = start(*state, "config");
+    says(&e, "example/conns is 12 now");
+    says(&e, "example/wait is 1m30s now");
+    says(&e, "12 connections, 90000 ms, debug off");
+    says(&e, "example/conns is 20 now");
+    kill(e.pid, SIGTERM);
+    ends_well(&e);
+}
+
 static void the_example_of_a_queue_does_its_work(void **state)
 {
     struct example e = start(*state, "queue");
@@ -237,6 +248,7 @@ int main(void)
         cmocka_unit_test(the_example_of_scopes_gives_up),
         cmocka_unit_test(the_example_of_barriers_lets_all_through),
         cmocka_unit_test(the_example_of_a_queue_does_its_work),
+        cmocka_unit_test(the_example_of_configuration_reads_and_follows),
         cmocka_unit_test(the_example_of_the_test_kit_passes_its_own_tests),
         cmocka_unit_test(the_example_of_keys_finishes_its_job),
         cmocka_unit_test(the_tour_in_cplusplus_goes_round),
