@@ -329,11 +329,12 @@ static struct kv *keys_at(tn_rev revision, size_t *ret_n)
 
 static void do_range(const struct range_req *req, struct range_resp *ret)
 {
-    struct kv *kvs = take((w.n_keys + w.n_history + 1) * sizeof *kvs), *keys = w.keys;
+    struct kv *keys = w.keys;
     size_t n = 0, n_keys = w.n_keys;
     int64_t count = 0;
     if (req->revision > 0)
         keys = keys_at(req->revision, &n_keys);
+    struct kv *kvs = take((n_keys + 1) * sizeof *kvs);
     for (size_t i = 0; i < n_keys; i++) {
         if (!key_range_contains(req->range, keys[i].key))
             continue;
