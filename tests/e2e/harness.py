@@ -100,6 +100,18 @@ def is_running(pid):
     return process_state(pid) not in (None, "Z", "X")
 
 
+def stop(pid):
+    """SIGSTOP, and waits until all of it stands: until one of its threads has taken the signal, the others run on."""
+    def stands():
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            return all(process_state(f"{pid}/task/{task.name}") not in ("R", "S", "D", "W", "P")
+                       for task in Path(f"/proc/{pid}/task").iterdir())
+        return True
+
+    os.kill(pid, signal.SIGSTOP)
+    await_(stands, f"{pid} stands")
+
+
 def children(pid):
     """The direct children of a process."""
     with contextlib.suppress(FileNotFoundError, ProcessLookupError):
@@ -175,7 +187,7 @@ class Server:
         os.kill(self.process.pid, number)
 
     def freeze(self):
-        self.signal(signal.SIGSTOP)
+        stop(self.pid)
 
     def thaw(self):
         self.signal(signal.SIGCONT)

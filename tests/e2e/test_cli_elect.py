@@ -141,7 +141,7 @@ def stopped(world):
     first, first_path = candidate(world, "anna", "--ignore-term", ttl="3")
     leads(first_path)
     second, second_path = candidate(world, "ben")
-    os.kill(first.pid, signal.SIGSTOP)
+    stop(first.pid)
     at = boottime_ms()
     _, _, token, ms = leads(second_path)
     old = stamps(first_path)[-1]

@@ -200,7 +200,7 @@ def command_stopped(world):
     """a command that somebody stops keeps its lock for longer than the TTL: tenure renews it"""
     process, stamps = begin(world, "a", ttl="2")
     pid = stamps.await_alive().first()[1]
-    os.kill(pid, signal.SIGSTOP)
+    stop(pid)
     stopped = boottime_ms()
     await_(lambda: boottime_ms() > stopped + 4500, "twice the TTL passes")
     equal(world.tenure("lock", "a", "--timeout", "0", "true").returncode, 124)

@@ -66,7 +66,7 @@ def tenure_and_guardian_killed(world):
     process, stamps = begin(world, "a", ttl="3")
     stamps.await_alive()
     guardian = guardian_of(world, process)
-    os.kill(process.pid, signal.SIGSTOP)  # so that it cannot start another guardian in between
+    stop(process.pid)  # so that it cannot start another guardian in between
     os.kill(guardian, signal.SIGKILL)
     process.kill()
     handed_over(world, "a", stamps)
@@ -77,7 +77,7 @@ def tenure_stopped(world):
     """tenure stopped for twice the TTL: the command is dead before safe-until, the next token is greater, 121 on CONT"""
     held = begin_both(world, ttl="3")
     for _, process, _ in held:
-        os.kill(process.pid, signal.SIGSTOP)
+        stop(process.pid)
     stopped = boottime_ms()
     for name, process, stamps in held:
         handed_over(world, name, stamps)
@@ -93,7 +93,7 @@ def stopped_and_continued_in_time(world):
     """tenure stopped for less than the TTL goes on as if nothing had been"""
     process, stamps = begin(world, "a", ttl="8")
     stamps.await_alive()
-    os.kill(process.pid, signal.SIGSTOP)
+    stop(process.pid)
     stopped = boottime_ms()
     await_(lambda: stamps.last()[3] > stopped + 500, "the command goes on meanwhile")
     os.kill(process.pid, signal.SIGCONT)
@@ -127,24 +127,16 @@ def leavers_end(world, script, *harms):
         process.wait(PATIENCE_S)
 
 
-def stop(process):
-    os.kill(process.pid, signal.SIGSTOP)
-
-
-def kill(process):
-    process.kill()
-
-
 def left_the_group(world):
     """what left the command's group is ended with it when the lock is lost, by tenure or by its guardian"""
     script = 'setsid "$@" & exec sleep 600'
-    leavers_end(world, script, stop, kill)
+    leavers_end(world, script, lambda p: stop(p.pid), lambda p: p.kill())
     leavers_end(world, script, lambda _: world.server.freeze())
 
 
 def orphans_that_left_the_group(world):
     """also what left the group and whose parents have ended is found, by tenure or by its guardian"""
-    leavers_end(world, '(setsid "$@" &); exec sleep 600', stop, kill)
+    leavers_end(world, '(setsid "$@" &); exec sleep 600', lambda p: stop(p.pid), lambda p: p.kill())
 
 
 def daemons_stay(world):
@@ -181,7 +173,7 @@ def one_in_another(world):
     process = world.start("lock", "outer", "--ttl", "3", "--", TENURE, "lock", "inner", "--ttl", "60", "--", sys.executable, STAMP,
                           stamps.path, "--ignore-term")
     world.will_end(stamps.await_alive().first()[1])
-    os.kill(process.pid, signal.SIGSTOP)
+    stop(process.pid)
     stopped = boottime_ms()
     await_(lambda: not is_running(stamps.first()[1]), "the inner command is gone")
     dead_in_time(stamps, stopped)
@@ -197,7 +189,7 @@ def guardian_killed(world):
     os.kill(first, signal.SIGKILL)
     second = await_(lambda: next((g for g in [guardian_of(world, process)] if g != first), None), "another guardian")
     true(is_running(stamps.last()[1]), "the command was not harmed")
-    os.kill(process.pid, signal.SIGSTOP)
+    stop(process.pid)
     stopped = boottime_ms()
     handed_over(world, "a", stamps)
     dead_in_time(stamps, stopped)
@@ -246,7 +238,7 @@ def guardian_stopped(world):
     process, stamps = begin(world, "a", "--ignore-term", ttl="3")
     stamps.await_alive()
     guardian = guardian_of(world, process)
-    os.kill(guardian, signal.SIGSTOP)
+    stop(guardian)
     world.server.freeze()
     frozen = boottime_ms()
     await_(lambda: boottime_ms() > frozen + 3000, "the TTL passes")

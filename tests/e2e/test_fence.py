@@ -43,7 +43,7 @@ class Leader:
 
     def stop(self):
         for p in (self.writer, self.lock):
-            p.send_signal(signal.SIGSTOP)
+            stop(p.pid)
 
     def go_on(self):
         for p in (self.lock, self.writer):

@@ -144,7 +144,10 @@ static void a_stopped_holder_never_answers_held_beside_the_next_one(void **state
     assert_true(r != MAP_FAILED);
     pid_t pid = start_holder(s, r); /* before there is a thread here */
     await_flag(&r->holds);
+    int status;
     kill(pid, SIGSTOP);
+    assert_int_equal(waitpid(pid, &status, WUNTRACED), pid); /* it stands by now */
+    assert_true(WIFSTOPPED(status));
 
     tenure_client *c = open_on(s);
     struct next_leader leader = {0};
@@ -157,7 +160,6 @@ static void a_stopped_holder_never_answers_held_beside_the_next_one(void **state
     assert_int_equal(atomic_load(&r->lost), 0);
     kill(pid, SIGCONT);
 
-    int status;
     await_flag(&r->done);
     assert_int_equal(waitpid(pid, &status, 0), pid);
     assert_int_equal(status, 0);

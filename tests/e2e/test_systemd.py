@@ -100,7 +100,7 @@ def watchdog(w):
     p = serve(w, "--listen-client-urls", "http://127.0.0.1:0", env={"NOTIFY_SOCKET": name, "WATCHDOG_USEC": "400000"})
     ready(w, p)
     equal([heard.recv(4096).split(b"\n")[0] for _ in range(4)], [b"READY=1"] + [b"WATCHDOG=1"] * 3)
-    p.send_signal(signal.SIGSTOP)
+    stop(p.pid)
     heard.settimeout(0.05)
     try:
         while True:

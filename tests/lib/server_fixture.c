@@ -213,9 +213,13 @@ void server_restart(struct server *s)
     assert_true(run(s));
 }
 
+/* Until one of its threads has taken the signal, the others run on. */
 void server_pause(struct server *s)
 {
-    kill(s->pid, SIGSTOP);
+    siginfo_t info;
+    assert_int_equal(kill(s->pid, SIGSTOP), 0);
+    assert_int_equal(waitid(P_PID, (id_t)s->pid, &info, WSTOPPED | WEXITED | WNOWAIT), 0);
+    assert_int_equal(info.si_code, CLD_STOPPED);
 }
 
 void server_resume(struct server *s)

@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -21,6 +22,9 @@
 #include "io/loop.h"
 
 #define GRACE 1000
+#define ROOM  1000 /* that a renewal may come late on a loaded machine */
+#define STALL 20   /* whoever wakes up later than that is on a machine that cannot keep times */
+#define TRIES 8
 
 /* What the processes of a test leave behind for it. */
 struct trace {
@@ -137,6 +141,22 @@ static int await_command(struct world *w)
     return status;
 }
 
+/* The same, and how much too late this process woke up at worst meanwhile: a witness of what the machine did to the guardian. */
+static int64_t await_command_and_watch(struct world *w, int *ret_status)
+{
+    int64_t latest = 0, before = io_clock();
+    pid_t pid;
+    while ((pid = waitpid(w->command, ret_status, WNOHANG)) == 0) {
+        poll(NULL, 0, 1);
+        int64_t now = io_clock();
+        latest = now - before > latest ? now - before : latest;
+        before = now;
+    }
+    assert_int_equal(pid, w->command);
+    w->command = 0;
+    return latest;
+}
+
 /* ---- the tests ---- */
 
 static void a_command_gets_term_within_the_grace_when_nothing_is_renewed(void **state)
@@ -150,10 +170,23 @@ static void a_command_gets_term_within_the_grace_when_nothing_is_renewed(void **
 
 static void one_that_ignores_it_is_killed_before_safe_until(void **state)
 {
-    struct world *w = *state;
-    int64_t safe_until = run_guarded(w, true, GRACE + 200);
-    assert_int_equal(WTERMSIG(await_command(w)), SIGKILL);
-    assert_true(atomic_load(&w->trace->last_alive_ms) < safe_until);
+    int64_t late = 0, stall = 0;
+    for (int i = 0; i < TRIES; i++) { /* again, when the machine stood still */
+        struct world *w = *state;
+        int status;
+        int64_t safe_until = run_guarded(w, true, GRACE + 200);
+        stall = await_command_and_watch(w, &status);
+        assert_int_equal(WTERMSIG(status), SIGKILL);
+        late = atomic_load(&w->trace->last_alive_ms) - safe_until;
+        if (late < 0)
+            return;
+        if (stall < STALL)
+            break;
+        teardown(state);
+        setup(state);
+    }
+    fail_msg("it was alive %" PRId64 " ms behind safe-until, on a machine that stood still for %" PRId64 " ms", late,
+             stall);
 }
 
 static void one_that_is_stopped_is_killed_as_well(void **state)
@@ -167,9 +200,9 @@ static void one_that_is_stopped_is_killed_as_well(void **state)
 static void a_renewed_lock_keeps_its_command(void **state)
 {
     struct world *w = *state;
-    int64_t first = run_guarded(w, false, GRACE + 100);
-    while (io_clock() < first + GRACE) {
-        atomic_store(&w->page->safe_until_ms, io_clock() + GRACE + 100);
+    int64_t first = run_guarded(w, false, GRACE + ROOM);
+    while (io_clock() < first - GRACE + ROOM) { /* TERM would have been due a while ago */
+        atomic_store(&w->page->safe_until_ms, io_clock() + GRACE + ROOM);
         poll(NULL, 0, 5);
     }
     assert_true(group_alive(w->command));
