@@ -123,7 +123,7 @@ def an_alarm(world):
         raise Skip("its bound counts what it has set aside")
     path = world.path("s.sock")
     server = world.start("serve", "--data-dir", world.path("d2"), "--listen-client-urls", f"unix://{path}",
-                         "--quota-backend-bytes", "1000000")
+                         "--quota-backend-bytes", "1000000", "--auto-compaction-retention", "0")  # it would compact by itself
     server.stdout.readline()
     at = ["--endpoints", f"unix://{path}"]
     value = "x" * 500_000
