@@ -51,6 +51,16 @@ struct tenure_election_options {
     int64_t resume_lease;
     tenure_token resume_token;
     bool resume_is_sure; /* the caller knows that the earlier process is gone; no proof is asked for */
+    /* Higher is better; 0 = as good as those who say nothing: etcdctl, Go. A candidate whose turn it would be, and who sees a
+     * strictly better one waiting, lets him pass and goes to the end of the queue; so when a leadership ends the best of those
+     * who wait lead next, of equals the first. Who leads is NOT deposed by a better one who comes later; let it resign if it
+     * should. Candidates of other programs' recipes let nobody pass. Of one who is better and dead it takes until its lease has
+     * ended; but nobody lets others pass for longer than three TTLs on end (of his or theirs, whichever is the longest): where a
+     * better one comes, dies and comes again, somebody leads all the same. Until he has left his place, one who lets others pass
+     * is the first in the queue, which an observer takes for leading. The preference is kept beside the candidate's key, as its
+     * purpose is, in `<prefix><name>`, a byte 0, and "rank/<lease>", where it is not 0. A user without rights there states none
+     * and lets nobody pass. */
+    int64_t preference;
 };
 
 /* Campaigns until stopped; callbacks on the loop's thread. NULL on failure. Any handle. */
@@ -78,7 +88,7 @@ void tenure_election_key(const tenure_election *e, char *out, size_t size);
 /* Blocking handles: replaces the proposal while leading. TENURE_ENOTHELD. */
 int tenure_election_proclaim(tenure_election *e, struct tenure_bytes proposal, struct tenure_error *err);
 
-/* Who leads and who waits, in order: entry 0 leads, or will as soon as it knows. */
+/* Who leads and who waits, in order: entry 0 leads, or will as soon as it knows, unless a better one is behind it. */
 struct tenure_election_entry {
     const char *key;
     tenure_token token; /* it will have, or has */
@@ -87,6 +97,7 @@ struct tenure_election_entry {
     const char *host, *purpose; /* "" where the candidate did not say (etcdctl, Go) */
     int64_t pid;                /* 0 where unknown */
     int64_t since_ms;           /* Unix time in milliseconds, when it began to campaign; 0 where unknown */
+    int64_t preference;         /* 0 where it did not say */
 };
 struct tenure_election_list {
     int64_t revision;

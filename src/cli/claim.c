@@ -172,6 +172,7 @@ static void ask_election(struct claim *c, struct tenure_error *err)
         .ttl_s = c->o.ttl_s,
         .wait_ms = wait < 0 ? 1 : wait,
         .once = true,
+        .preference = c->o.preference,
         .purpose = c->o.purpose,
         .on_gained = on_gained,
         .on_lost = on_election_lost,

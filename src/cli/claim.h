@@ -29,6 +29,7 @@ struct claim_options {
     int64_t timeout_ms; /* < 0: without end; 0: not at all */
     const char *purpose;
     const char *proposal;
+    int64_t preference; /* of an election */
 };
 
 struct claim {

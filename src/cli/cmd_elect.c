@@ -9,6 +9,7 @@
 
 static struct run_flags opt = {.ttl_s = 10, .timeout_ms = -1, .grace_ms = -1};
 static const char *value;
+static int64_t preference;
 static bool observing, once, list;
 
 static const struct option_spec *options(void)
@@ -18,6 +19,8 @@ static const struct option_spec *options(void)
          &opt.ttl_s},
         {"value", 0, OPTION_STRING, "TEXT", "the proposal, shown to those who observe (default: the host's name)",
          &value},
+        {"preference", 0, OPTION_INT, "N", "who waits with a greater N leads before; 0 is everybody's who says none",
+         &preference},
         {"timeout", 0, OPTION_DURATION, "TIME", "campaign no longer than this (default: without end)", &opt.timeout_ms},
         {"purpose", 0, OPTION_STRING, "TEXT", "shown by --list (default: the command)", &opt.purpose},
         {"grace", 0, OPTION_DURATION, "TIME",
@@ -57,6 +60,7 @@ static int run(const struct command *self, const struct global_options *g, int a
         o.claim.purpose = run_purpose(o.argv, purpose);
     o.claim.election = true;
     o.claim.proposal = value;
+    o.claim.preference = preference;
     return run_claimed(&o);
 }
 
@@ -76,8 +80,12 @@ const struct command command_elect = {
         "\n"
         "With --observe: prints for each leader a line with its proposal, token and key, until it is stopped.\n"
         "\n"
-        "With --list: prints who leads and who waits behind, in the order in which they will lead.",
+        "With --preference: when a leadership ends, the candidate with the greatest N leads next, of equals the first that came.\n"
+        "One that comes later does not end a leadership. Programs with another recipe count as 0 and let nobody pass.\n"
+        "\n"
+        "With --list: prints who leads and who waits behind, in the order in which they came.",
     .examples = "tenure elect scheduler --value \"$HOSTNAME\" -- ./scheduler\n"
+                "tenure elect scheduler --preference 10 -- ./scheduler\n"
                 "tenure elect scheduler --observe\n"
                 "tenure elect --list scheduler\n"
                 "tenure elect scheduler --observe --once -o json",

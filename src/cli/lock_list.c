@@ -172,6 +172,7 @@ static void print_election_json(const char *name, const struct tenure_election_l
         json_object_set_new(entry, "leads", json_boolean(i == 0));
         output_set_bytes(entry, "proposal", e->value);
         SET_WHO(entry, e);
+        json_object_set_new(entry, "preference", json_integer(e->preference));
         json_array_append_new(list, entry);
     }
     json_object_set_new(o, "entries", list);
@@ -184,30 +185,49 @@ static const char *proposal_text(const struct tenure_election_entry *e, char *ou
     return printable(e->value.data, out); /* there is a 0 behind it */
 }
 
-static void print_candidate(const struct tenure_election_entry *e, bool leads, int proposal_width, int host_width,
-                            int token_width)
+struct widths {
+    int proposal, host, token, preference; /* the last 0 = no column: nobody states one */
+};
+
+static void print_candidate(const struct tenure_election_entry *e, bool leads, const struct widths *w)
 {
     char proposal[TEXT_MAX], host[TEXT_MAX], purpose[TEXT_MAX], since[32], pid[32];
     snprintf(pid, sizeof pid, e->pid ? "%" PRId64 : "-", e->pid);
-    printf("%-7s  %-*s  %-*s  %-7s  %-9s  %-*" PRId64 "  %s\n", leads ? "leads" : "waiting", proposal_width,
-           proposal_text(e, proposal), host_width, printable(e->host, host), pid,
-           since_text(e->since_ms, since, sizeof since), token_width, e->token, printable(e->purpose, purpose));
+    printf("%-7s  %-*s  %-*s  %-7s  %-9s  %-*" PRId64 "  ", leads ? "leads" : "waiting", w->proposal,
+           proposal_text(e, proposal), w->host, printable(e->host, host), pid,
+           since_text(e->since_ms, since, sizeof since), w->token, e->token);
+    if (w->preference)
+        printf("%-*" PRId64 "  ", w->preference, e->preference);
+    puts(printable(e->purpose, purpose));
+}
+
+static struct widths widths_of(const struct tenure_election_list *r)
+{
+    char text[TEXT_MAX];
+    struct widths w = {.proposal = 8, .host = 4, .token = 5};
+    for (size_t i = 0; i < r->n; i++) {
+        const struct tenure_election_entry *e = &r->entries[i];
+        w.proposal = widest(w.proposal, proposal_text(e, text));
+        w.host = widest(w.host, printable(e->host, text));
+        snprintf(text, sizeof text, "%" PRId64, e->token);
+        w.token = widest(w.token, text);
+        snprintf(text, sizeof text, "%" PRId64, e->preference);
+        if (e->preference)
+            w.preference = widest(w.preference ? w.preference : (int)strlen("PREFERENCE"), text);
+    }
+    return w;
 }
 
 static void print_election(const struct tenure_election_list *r)
 {
-    char text[TEXT_MAX];
-    int proposal_width = 8, host_width = 4, token_width = 5;
-    for (size_t i = 0; i < r->n; i++) {
-        proposal_width = widest(proposal_width, proposal_text(&r->entries[i], text));
-        host_width = widest(host_width, printable(r->entries[i].host, text));
-        snprintf(text, sizeof text, "%" PRId64, r->entries[i].token);
-        token_width = widest(token_width, text);
-    }
-    printf("%-7s  %-*s  %-*s  %-7s  %-9s  %-*s  %s\n", "STATE", proposal_width, "PROPOSAL", host_width, "HOST", "PID",
-           "SINCE", token_width, "TOKEN", "PURPOSE");
+    struct widths w = widths_of(r);
+    printf("%-7s  %-*s  %-*s  %-7s  %-9s  %-*s  ", "STATE", w.proposal, "PROPOSAL", w.host, "HOST", "PID", "SINCE",
+           w.token, "TOKEN");
+    if (w.preference)
+        printf("%-*s  ", w.preference, "PREFERENCE");
+    puts("PURPOSE");
     for (size_t i = 0; i < r->n; i++)
-        print_candidate(&r->entries[i], i == 0, proposal_width, host_width, token_width);
+        print_candidate(&r->entries[i], i == 0, &w);
 }
 
 int election_list_print(const char *command, const struct global_options *g, const char *name, bool whole_key)

@@ -304,6 +304,7 @@ static int begin(struct start *s, tenure_election *e)
     struct election_options opt = {
         .prefix = s->o.prefix,
         .proposal = s->o.proposal.len ? result_bytes_in(s->o.proposal) : bytes_str(host),
+        .preference = s->o.preference,
         .ttl_s = s->o.ttl_s,
         .wait_ms = s->o.wait_ms,
         .once = s->o.once,

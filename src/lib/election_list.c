@@ -1,6 +1,6 @@
-/* Who stands in an election: the keys right below its path, oldest first, and the notes beside them, which say who each is
- * (recipes/queue.h). Both are read by one transaction, so that they belong to one revision. A candidate without a note
- * (etcdctl, Go, or a user without rights on it) is listed with what its key says. */
+/* Who stands in an election: the keys right below its path, oldest first, and the notes and ranks beside them, which say who
+ * each is and what it prefers (recipes/queue.h). All are read by one transaction, so that they belong to one revision. A candidate
+ * without a note (etcdctl, Go, or a user without rights on it) is listed with what its key says. */
 #include <stdlib.h>
 #include <tenure/election.h>
 
@@ -8,6 +8,7 @@
 #include "lib/result.h"
 #include "lib/view.h"
 #include "recipes/queue.h"
+#include "recipes/rank.h"
 
 #define PREFIX_DEFAULT "/election/"
 
@@ -35,7 +36,9 @@ static void ask(struct query *q)
         .size = sizeof places, .prefix = true, .order = TENURE_ORDER_ASCEND, .sort = TENURE_SORT_CREATE};
     struct tenure_get_options notes = {.size = sizeof notes, .range_end = result_bytes(q->queue.who_end)};
     tenure_then_get(q->txn, result_bytes(q->queue.dir), &places);
+    struct tenure_get_options ranks = {.size = sizeof ranks, .range_end = result_bytes(q->queue.rank_end)};
     tenure_then_get(q->txn, result_bytes(q->queue.who_all), &notes);
+    tenure_then_get(q->txn, result_bytes(q->queue.rank_all), &ranks);
 }
 
 static struct query *query_new(tenure_client *c, const char *prefix, const char *name, struct tenure_error *err)
@@ -70,17 +73,17 @@ static int order(bytes a, bytes b)
     return rc ? rc : (a.len > b.len) - (a.len < b.len);
 }
 
-/* What stands beside the key; notes come in the order of their keys. NULL = nothing. */
-static const struct tenure_kv *note_of(const struct query *q, const struct tenure_get_result *notes,
-                                       const struct tenure_kv *kv)
+/* What stands beside the key among those below `all`, in the order of their keys. NULL = nothing. */
+static const struct tenure_kv *beside(const struct query *q, bytes all, const struct tenure_get_result *r,
+                                      const struct tenure_kv *kv)
 {
     bytes id = below(kv, q->queue.dir);
-    size_t low = 0, high = notes->n_kvs;
+    size_t low = 0, high = r->n_kvs;
     while (low < high) {
         size_t mid = low + (high - low) / 2;
-        int rc = order(below(&notes->kvs[mid], q->queue.who_all), id);
+        int rc = order(below(&r->kvs[mid], all), id);
         if (rc == 0)
-            return notes->kvs[mid].lease == kv->lease ? &notes->kvs[mid] : NULL;
+            return r->kvs[mid].lease == kv->lease ? &r->kvs[mid] : NULL;
         *(rc < 0 ? &low : &high) = rc < 0 ? mid + 1 : mid;
     }
     return NULL;
@@ -101,11 +104,17 @@ static size_t length(const char *s)
     return s ? strlen(s) : 0;
 }
 
-static void write_entry(struct tenure_election_entry *e, const struct tenure_kv *kv, const struct lock_words *w,
-                        char **at)
+/* Of one key and what stands beside it. */
+struct said {
+    struct lock_words words;
+    int64_t preference;
+};
+
+static void write_entry(struct tenure_election_entry *e, const struct tenure_kv *kv, const struct said *said, char **at)
 {
     const char *key = put_string(at, kv->key.data, kv->key.len);
     const char *value = put_string(at, kv->value.data, kv->value.len);
+    const struct lock_words *w = &said->words;
     const char *host = put_string(at, w->host, length(w->host));
     *e = (struct tenure_election_entry){
         .key = key,
@@ -116,19 +125,20 @@ static void write_entry(struct tenure_election_entry *e, const struct tenure_kv 
         .purpose = put_string(at, w->purpose, length(w->purpose)),
         .pid = w->pid,
         .since_ms = w->since_ms,
+        .preference = said->preference,
     };
 }
 
 static struct tenure_election_list *list_new(const struct query *q, const struct tenure_get_result *places,
-                                             const struct lock_words *words)
+                                             const struct said *said)
 {
     size_t n = 0, room = 0;
     for (size_t i = 0; i < places->n_kvs; i++) {
         if (!queue_counts(&q->queue, result_bytes_in(places->kvs[i].key)))
             continue;
         n++;
-        room +=
-            places->kvs[i].key.len + places->kvs[i].value.len + length(words[i].host) + length(words[i].purpose) + 4;
+        room += places->kvs[i].key.len + places->kvs[i].value.len + length(said[i].words.host) +
+                length(said[i].words.purpose) + 4;
     }
     struct tenure_election_list *list = calloc(1, sizeof *list + n * sizeof *list->entries + room);
     if (!list)
@@ -138,26 +148,37 @@ static struct tenure_election_list *list_new(const struct query *q, const struct
     list->entries = entries;
     for (size_t i = 0; i < places->n_kvs; i++)
         if (queue_counts(&q->queue, result_bytes_in(places->kvs[i].key)))
-            write_entry(&entries[list->n++], &places->kvs[i], &words[i], &at);
+            write_entry(&entries[list->n++], &places->kvs[i], &said[i], &at);
     return list;
 }
 
-static struct tenure_election_list *list_of(const struct query *q, const struct tenure_get_result *places,
-                                            const struct tenure_get_result *notes)
+static struct tenure_election_list *list_of(const struct query *q, const struct tenure_txn_result *r)
 {
-    struct lock_words *words = calloc(places->n_kvs + 1, sizeof *words);
-    if (!words)
+    const struct tenure_get_result *places = r->ops[0].get;
+    struct said *said = calloc(places->n_kvs + 1, sizeof *said);
+    if (!said)
         return NULL;
     for (size_t i = 0; i < places->n_kvs; i++) {
-        const struct tenure_kv *note = note_of(q, notes, &places->kvs[i]);
+        const struct tenure_kv *note = beside(q, q->queue.who_all, r->ops[1].get, &places->kvs[i]);
+        const struct tenure_kv *rank = beside(q, q->queue.rank_all, r->ops[2].get, &places->kvs[i]);
         if (note)
-            lock_value_read(result_bytes_in(note->value), &words[i]);
+            lock_value_read(result_bytes_in(note->value), &said[i].words);
+        if (rank)
+            said[i].preference = rank_read(result_bytes_in(rank->value)).preference;
     }
-    struct tenure_election_list *list = list_new(q, places, words);
+    struct tenure_election_list *list = list_new(q, places, said);
     for (size_t i = 0; i < places->n_kvs; i++)
-        lock_words_fini(&words[i]);
-    free(words);
+        lock_words_fini(&said[i].words);
+    free(said);
     return list;
+}
+
+static bool is_answer(const struct tenure_txn_result *r)
+{
+    bool gets = r->n_ops == 3;
+    for (size_t i = 0; gets && i < 3; i++)
+        gets = r->ops[i].op == TENURE_OP_GET;
+    return gets;
 }
 
 /* Frees r. */
@@ -165,9 +186,9 @@ static int answer(const struct query *q, struct tenure_txn_result *r, struct ten
                   struct tenure_error *err)
 {
     int rc = 0;
-    if (r->n_ops != 2 || r->ops[0].op != TENURE_OP_GET || r->ops[1].op != TENURE_OP_GET)
+    if (!is_answer(r))
         rc = error_set(err, TENURE_EPROTOCOL, "election list: the server answered something else");
-    struct tenure_election_list *list = rc == 0 ? list_of(q, r->ops[0].get, r->ops[1].get) : NULL;
+    struct tenure_election_list *list = rc == 0 ? list_of(q, r) : NULL;
     if (rc == 0 && !list)
         rc = error_set(err, TENURE_ENOMEM, "election list: out of memory");
     if (list) {

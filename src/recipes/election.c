@@ -29,8 +29,8 @@ struct election {
     void *user;
     char *prefix, *name, *path;
     struct buf proposal, note;
-    int64_t ttl_s, wait_ms;
-    bool once, broken_skip_verify;
+    int64_t preference, ttl_s, wait_ms;
+    bool once, broken_skip_verify, broken_proud, broken_meek, broken_unguarded;
     bool borrows; /* the session: neither opened, ticked, closed nor freed here */
 
     enum election_state state;
@@ -131,12 +131,13 @@ static bool fails_for_good(const struct election *e, int code)
            code == TENURE_ETOOLARGE;
 }
 
-/* It may be the note that is denied: a user may have rights on the candidates' keys and no others. */
+/* It may be the note, or the ranks, that is denied: a user may have rights on the candidates' keys and no others. */
 static bool goes_on_without_note(struct election *e, int code)
 {
     if (tenure_error_kind(code) != TENURE_KIND_DENIED || e->note.len == 0 || session_is_over(e))
         return false;
     buf_reset(&e->note);
+    e->preference = 0;
     return true;
 }
 
@@ -245,8 +246,12 @@ static int open_campaign(struct election *e, tn_ms now, struct tenure_error *err
     struct lock_options lock_opt = {.prefix = e->prefix,
                                     .value = buf_bytes(&e->proposal),
                                     .note = buf_bytes(&e->note),
+                                    .ranked = e->note.len > 0,
+                                    .preference = e->preference,
                                     .resume = e->resumes ? e->resume_token : 0,
-                                    .broken_skip_verify = e->broken_skip_verify};
+                                    .broken_skip_verify = e->broken_skip_verify,
+                                    .broken_proud = e->broken_proud,
+                                    .broken_meek = e->broken_meek};
     e->resumes = false;
     int rc = e->borrows ? 0 : session_open(e->client, &session_opt, &session_cb, e, now, &e->session, err);
     if (rc == 0)
@@ -273,13 +278,23 @@ static void on_taken_over(void *user, int code)
     campaign(e, client_now(e->client));
 }
 
+static bool is_gone(void *user, bytes note)
+{
+    struct election *e = user;
+    return e->is_gone(e->user, note);
+}
+
 static int take_over(struct election *e, tn_ms now, struct tenure_error *err)
 {
     struct queue q;
-    struct takeover_callbacks cb = {.is_gone = e->is_gone, .on_done = on_taken_over};
+    struct takeover_callbacks cb = {.is_gone = e->is_gone ? is_gone : NULL, .on_done = on_taken_over};
     if (queue_init(&q, e->path, NULL, e->resume_lease))
         return error_set(err, TENURE_ENOMEM, "election: out of memory");
-    struct takeover_place place = {.key = q.own, .words = q.who, .lease = e->resume_lease, .create = e->resume_token};
+    struct takeover_place place = {.key = q.own,
+                                   .words = q.who,
+                                   .lease = e->resume_lease,
+                                   .create = e->resume_token,
+                                   .broken_unguarded = e->broken_unguarded};
     int rc = takeover_start(&e->takeover, e->client, &place, buf_bytes(&e->note), &cb, e, now, err);
     queue_fini(&q);
     return rc;
@@ -349,6 +364,8 @@ static int check_options(const char *prefix, const char *name, const struct elec
         return error_set(err, TENURE_EINVALID, "election: to resume it takes a lease and a token");
     if (opt->resume_lease && (opt->session || opt->note.len == 0))
         return error_set(err, TENURE_EINVALID, "election: what is resumed has a session of its own, and a note");
+    if (opt->preference && opt->note.len == 0)
+        return error_set(err, TENURE_EINVALID, "election: a preference belongs to a note");
     return 0;
 }
 
@@ -370,6 +387,10 @@ static void election_init(struct election *e, struct client *c, const struct ele
 {
     e->client = c;
     e->state = ELECTION_CAMPAIGNING;
+    e->preference = opt->preference;
+    e->broken_proud = opt->broken_proud;
+    e->broken_meek = opt->broken_meek;
+    e->broken_unguarded = opt->broken_unguarded;
     e->ttl_s = opt->ttl_s;
     e->wait_ms = opt->wait_ms;
     e->once = opt->once;

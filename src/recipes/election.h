@@ -1,6 +1,9 @@
 /* Leader election in etcd's layout: key `<prefix><name>/<lease hex>`, value = proposal, the lowest create_revision leads.
  * A lock whose key carries a proposal; built on the same queue (src/recipes/queue.h), with proclaim, observe, resign.
  *
+ * Preference: whoever would lead while a better one waits lets him pass (rank.h); who leads is not deposed. It belongs to the note:
+ * who has none states none, and lets nobody pass.
+ *
  * One that resumes takes over the place of an earlier process first (takeover.h); then its first campaign is on that lease.
  *
  * With `again` (the default) a candidate that lost leadership opens a new session and campaigns again until stopped.
@@ -30,10 +33,11 @@ struct election_callbacks {
 struct election_options {
     const char *prefix; /* NULL = "/election/" */
     bytes proposal;
-    bytes note;      /* who it is, put beside the key (queue.h); empty = none. Who may not put it campaigns without */
-    int64_t ttl_s;   /* 0 = 10 s; each campaign has a session of its own */
-    int64_t wait_ms; /* for the first leadership; 0 = without end */
-    bool once;       /* stop after the first loss instead of campaigning again */
+    bytes note; /* who it is, put beside the key (queue.h); empty = none. Who may not put it campaigns without */
+    int64_t preference; /* higher is better; not without a note */
+    int64_t ttl_s;      /* 0 = 10 s; each campaign has a session of its own */
+    int64_t wait_ms;    /* for the first leadership; 0 = without end */
+    bool once;          /* stop after the first loss instead of campaigning again */
     struct session
         *session; /* borrowed, ticked and closed by its owner, freed after the election; NULL = one of its own */
     /* The leadership of an earlier process, by its lease and token (takeover.h); 0 = none. It takes a note, unlike any other by a
@@ -43,6 +47,8 @@ struct election_options {
     tn_rev resume_token;
     bool (*is_gone)(void *user, bytes note);
     bool broken_skip_verify;
+    bool broken_proud, broken_meek; /* lock.h */
+    bool broken_unguarded;          /* takeover.h */
 };
 
 int election_start(struct client *c, const char *name, const struct election_options *opt,

@@ -26,6 +26,7 @@ struct lane {
     int64_t claim_ms;
     bool broken_all;
     bool doubtful, only_first, noted;
+    int64_t preference;
     tn_ms give_up_at;
     struct backoff backoff;
     struct rng rng;
@@ -307,6 +308,8 @@ static int send_undo(struct lane *lane, tn_ms now)
         t.success[0].del.range = (struct key_range){q.dir, q.dir_end};
     if (lane->noted)
         queue_leave_note(&q, &t);
+    if (lane->preference)
+        queue_leave_rank(&q, &t);
     if (lane->record)
         queue_leave_record(&q, lane->record, &t);
     else if (lane->claim_ms && lane->create)
@@ -355,7 +358,7 @@ static void on_enter_ended(void *owner, const struct client_result *r)
     struct lane *lane = owner;
     struct session *s = lane->object.session;
     tn_ms now = client_now(session_client(s));
-    struct queue none = {.rule = {.kind = lane->rule.kind}, .noted = lane->noted};
+    struct queue none = {.rule = {.kind = lane->rule.kind}, .noted = lane->noted, .preference = lane->preference};
     struct queue_view v = {0};
     if (r->code)
         lane->doubtful = lane->doubtful || op_may_be_applied(r);
@@ -398,6 +401,7 @@ bool lane_leave(struct lane *lane, struct lane_user *u, const struct lane_place 
     lane->doubtful = place->doubtful;
     lane->only_first = place->only_first;
     lane->noted = place->noted;
+    lane->preference = place->preference;
     lane->record = place->record;
     lane->claim_ms = place->claim_ms;
     lane->broken_all = place->broken_all;

@@ -36,9 +36,10 @@ struct lane_place {
     struct op **enter; /* a request to enter under way, which the lane takes over; its slot, may be empty or NULL */
     /* What its answer means. */
     bool only_first, noted;
-    tn_rev record;    /* the mod_revision of the lock's record (delay.h), which goes along; 0 = not known */
-    int64_t claim_ms; /* a request to put one, with this delay, may have been, or be, carried out; 0 = none */
-    bool broken_all;  /* tests only: every place goes */
+    int64_t preference; /* other than 0: a rank was put as well */
+    tn_rev record;      /* the mod_revision of the lock's record (delay.h), which goes along; 0 = not known */
+    int64_t claim_ms;   /* a request to put one, with this delay, may have been, or be, carried out; 0 = none */
+    bool broken_all;    /* tests only: every place goes */
 };
 
 /* The lane of that path on the session, made when there is none; for readers and permits one that nobody uses, with a number

@@ -24,6 +24,7 @@
 #include "base/backoff.h"
 #include "recipes/delay.h"
 #include "recipes/lane.h"
+#include "recipes/rank.h"
 
 enum {
     RETRY_MIN_MS = 25,
@@ -45,10 +46,13 @@ struct lock {
     struct rule rule;
     uint8_t *note;
     size_t note_len;
+    bool ranked;
+    int64_t preference;
+    struct patience patience;
     int64_t delay_ms;
     tn_rev resume;
     bool try_only, broken_skip_verify, broken_delay, broken_rule, broken_herd;
-    bool broken_token, broken_hold_on, broken_no_undo, broken_leave_all;
+    bool broken_token, broken_hold_on, broken_no_undo, broken_leave_all, broken_proud, broken_meek;
     int64_t wait_ms;
 
     enum lock_state state;
@@ -94,8 +98,8 @@ static void lock_move(struct lock *l, enum lock_state to)
         [LOCK_ENTERING] =
             1u << LOCK_WAITING | 1u << LOCK_VERIFYING | 1u << LOCK_HELD | 1u << LOCK_IDLE | 1u << LOCK_LOST,
         [LOCK_WAITING] = 1u << LOCK_VERIFYING | 1u << LOCK_HELD | 1u << LOCK_IDLE | 1u << LOCK_LOST,
-        [LOCK_VERIFYING] =
-            1u << LOCK_ENTERING | 1u << LOCK_WAITING | 1u << LOCK_HELD | 1u << LOCK_IDLE | 1u << LOCK_LOST,
+        [LOCK_VERIFYING] = 1u << LOCK_QUEUED | 1u << LOCK_ENTERING | 1u << LOCK_WAITING | 1u << LOCK_HELD |
+                           1u << LOCK_IDLE | 1u << LOCK_LOST,
         [LOCK_HELD] = 1u << LOCK_RELEASING | 1u << LOCK_IDLE | 1u << LOCK_LOST,
         [LOCK_RELEASING] = 1u << LOCK_IDLE | 1u << LOCK_LOST,
         [LOCK_LOST] = 0,
@@ -184,6 +188,7 @@ static bool give_place_back(struct lock *l, bool forget, tn_ms now)
                                .doubtful = l->doubtful,
                                .only_first = only_first(l),
                                .noted = l->note_len > 0,
+                               .preference = l->preference,
                                .record = l->record,
                                .broken_all = l->broken_leave_all,
                                .claim_ms = l->claimed && !l->record ? l->delay_ms : 0};
@@ -521,9 +526,31 @@ static void verified_held(struct lock *l, bool touched, tn_ms now)
         watch_own(l, now);
 }
 
-/* It may hold. Those behind may have seen it wait, but when it has told them by this very request. */
-static void verified_first(struct lock *l, bool touched, tn_ms now)
+/* What is resumed held already. */
+static bool lets_pass(struct lock *l, const struct queue_view *v, tn_ms now)
 {
+    int64_t own = session_ttl_s(lock_session(l));
+    if (!v->better || l->resuming || l->broken_proud)
+        return false;
+    return l->broken_meek || patience_yields(&l->patience, own > v->better_ttl_s ? own : v->better_ttl_s, now);
+}
+
+/* To the end: the lane gives it its turn when the place is undone. */
+static void let_pass(struct lock *l, tn_ms now)
+{
+    give_place_back(l, true, now);
+    lock_move(l, LOCK_QUEUED);
+    lane_join(l->lane, &l->in_lane, now);
+    lock_arm(l);
+}
+
+/* It may hold. Those behind may have seen it wait, but when it has told them by this very request. */
+static void verified_first(struct lock *l, const struct queue_view *v, bool touched, tn_ms now)
+{
+    if (lets_pass(l, v, now)) {
+        let_pass(l, now);
+        return;
+    }
     l->touch = l->rule.kind == RULE_PERMIT && !touched;
     become_first(l, now);
 }
@@ -556,7 +583,7 @@ static void verified(struct lock *l, const struct queue_view *v, tn_ms now)
     else if (v->look_at_all)
         verify(l, now);
     else
-        verified_first(l, touched, now);
+        verified_first(l, v, touched, now);
 }
 
 static void on_verified(void *owner, const struct client_result *r)
@@ -754,7 +781,7 @@ static void entered(struct lock *l, const struct queue_view *v, tn_ms now)
 {
     l->create = v->create;
     l->seen = v->revision;
-    if (v->below.len)
+    if (v->below.len && !l->patience.last) /* one who was in before stays */
         refuse_prefix(l, v->below, now);
     else if (v->before.len)
         wait_for(l, v, now);
@@ -840,12 +867,16 @@ static int init_queue(struct lock *l, tn_lease lease)
 {
     int rc = l->queue.memory ? 0 : queue_init(&l->queue, lane_path(l->lane), &l->rule, lease);
     l->queue.noted = l->note_len > 0;
+    l->queue.seeks = l->ranked;
+    l->queue.preference = l->preference;
     return rc;
 }
 
 static int send_enter(struct lock *l, tn_ms now)
 {
     tn_lease lease = session_lease_drawn(lock_session(l));
+    struct rank rank = {.preference = l->preference, .ttl_s = session_ttl_s(lock_session(l))};
+    char text[RANK_TEXT_MAX];
     struct queue_txn t;
     if (init_queue(l, lease))
         return TENURE_ENOMEM;
@@ -853,6 +884,8 @@ static int send_enter(struct lock *l, tn_ms now)
     queue_enter(&l->queue, bytes_of(l->value, l->value_len), lane_fence(l->lane), only_first(l), &t);
     if (l->queue.noted)
         queue_note(&l->queue, bytes_of(l->note, l->note_len), &t);
+    if (l->preference)
+        queue_put_rank(&l->queue, rank_write(&rank, text), &t);
     return op_txn(&l->op, lock_client(l), &t.req, NULL, on_entered, l, now, NULL);
 }
 
@@ -1017,9 +1050,11 @@ static int check_options(struct session *s, const char *prefix, const char *name
     if (opt->delay_ms < 0 || opt->delay_ms > DELAY_MAX_MS)
         return error_set(err, TENURE_EINVALID, "lock '%.100s': a delay below 0, or over %d ms", name ? name : "",
                          DELAY_MAX_MS);
-    if (opt->rule.kind != RULE_WHOLE && (opt->delay_ms || opt->note.len || opt->resume))
+    if (opt->rule.kind != RULE_WHOLE && (opt->delay_ms || opt->note.len || opt->resume || opt->ranked))
         return error_set(err, TENURE_EINVALID, "lock '%.100s': readers and permits have no delay, and are not resumed",
                          name ? name : "");
+    if (opt->preference && !opt->ranked)
+        return error_set(err, TENURE_EINVALID, "lock '%.100s': a preference without ranks", name ? name : "");
     int rc = queue_check_name(prefix, name, err);
     return rc ? error_wrap(err, "lock") : 0;
 }
@@ -1056,6 +1091,10 @@ static void lock_init(struct lock *l, struct session *s, const struct lock_optio
     l->wait_ms = opt->wait_ms;
     l->rule = opt->rule;
     l->broken_skip_verify = opt->broken_skip_verify;
+    l->ranked = opt->ranked;
+    l->preference = opt->preference;
+    l->broken_proud = opt->broken_proud;
+    l->broken_meek = opt->broken_meek;
     l->delay_ms = opt->delay_ms;
     l->resume = opt->resume;
     l->broken_delay = opt->broken_delay;

@@ -20,6 +20,9 @@
  * place may hold beside others, and in whom it waits for (rule.h, queue.h). Readers and permits do not queue inside the
  * process: each has a key of its own.
  *
+ * Ranked (elections): whoever would hold, and sees a better one wait behind, leaves his place and is QUEUED anew (rank.h). It
+ * happens in the verify, so it is no more than one request to leave and one to enter, and nobody has been told anything.
+ *
  * Pure. Callbacks come from client_deliver and session_tick, last. Rules M1, M2, M5 to M9, L2, L3.
  */
 #ifndef RECIPES_LOCK_H
@@ -59,6 +62,8 @@ struct lock_options {
     bool try_only;      /* TENURE_EBUSY instead of waiting */
     int64_t wait_ms;    /* 0 = without end */
     bytes note;         /* put beside the key (queue.h); empty = none. Of the whole only */
+    bool ranked;        /* lets better ones pass; of the whole only, as is */
+    int64_t preference; /* higher is better; put beside the key; other than 0 only where ranked */
     int64_t delay_ms;   /* after an unclean end of this one (delay.h); 0 = none, and none is kept. Of the whole only */
     tn_rev resume;      /* the place of this session that was created then is taken up, if it stands; 0 = none */
     struct rule rule;   /* all zero = the whole: a mutex, a writer; number is chosen */
@@ -70,6 +75,8 @@ struct lock_options {
     bool broken_hold_on;     /* tests only: answers "held" when the key was deleted */
     bool broken_no_undo;     /* tests only: leaves what an acquire that is given up has left */
     bool broken_leave_all;   /* tests only: a release deletes every place of the queue */
+    bool broken_proud;       /* tests only: lets nobody pass */
+    bool broken_meek;        /* tests only: lets everybody pass who is better, without end */
 };
 
 /* name without leading slash; the key is prefix + name + "/" + hex. Copies. */

@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "recipes/rank.h"
+
 enum { PERMIT_VIEW_MAX = 1000 };
 
 /* ---- keys ---- */
@@ -47,6 +49,9 @@ static void last_part(const struct rule *rule, tn_lease lease, char out[RULE_TAG
 #define WHO       "\0who/"
 #define WHO_END   "\0who0"
 #define WHO_LEN   (sizeof WHO - 1)
+#define RANK      "\0rank/"
+#define RANK_END  "\0rank0"
+#define RANK_LEN  (sizeof RANK - 1)
 #define DELAY     "\0delay"
 #define DELAY_LEN (sizeof DELAY - 1)
 
@@ -57,7 +62,8 @@ int queue_init(struct queue *q, const char *path, const struct rule *rule, tn_le
     rule = rule ? rule : &whole;
     last_part(rule, lease, last);
     bytes p = bytes_str(path), h = bytes_str(last);
-    uint8_t *at = malloc(9 * (p.len + 1) + 3 * h.len + 2 * strlen(RULE_READ_BEGIN) + 2 * WHO_LEN + DELAY_LEN + 1);
+    uint8_t *at =
+        malloc(11 * (p.len + 1) + 4 * h.len + 2 * strlen(RULE_READ_BEGIN) + 2 * WHO_LEN + 2 * RANK_LEN + DELAY_LEN + 1);
     if (!at)
         return TENURE_ENOMEM;
     *q = (struct queue){.memory = at, .lease = lease, .rule = *rule};
@@ -72,6 +78,11 @@ int queue_init(struct queue *q, const char *path, const struct rule *rule, tn_le
     q->who.len += h.len;
     q->who_all = bytes_of(q->who.data, p.len + WHO_LEN);
     q->who_end = put_part(&at, p, bytes_of(WHO_END, WHO_LEN));
+    q->rank = put_part(&at, p, bytes_of(RANK, RANK_LEN));
+    put_part(&at, h, bytes_of(NULL, 0));
+    q->rank.len += h.len;
+    q->rank_all = bytes_of(q->rank.data, p.len + RANK_LEN);
+    q->rank_end = put_part(&at, p, bytes_of(RANK_END, RANK_LEN));
     q->delay = put_part(&at, p, bytes_of(DELAY, DELAY_LEN));
     q->readers = put_part(&at, q->dir, bytes_str(RULE_READ_BEGIN));
     q->readers_end = put_part(&at, q->dir, bytes_str(RULE_READ_END));
@@ -206,11 +217,40 @@ void queue_note(const struct queue *q, bytes note, struct queue_txn *ret)
     txn_then(ret, put(q->who, note, q->lease));
 }
 
+void queue_put_rank(const struct queue *q, bytes rank, struct queue_txn *ret)
+{
+    txn_then(ret, put(q->rank, rank, q->lease));
+}
+
+/* Who is worse than those who state nothing has to know of those as well: then the keys behind are asked for, too. */
+static size_t n_sought(const struct queue *q)
+{
+    return !q->seeks ? 0 : q->preference < 0 ? 2 : 1;
+}
+
+static void ask_behind(const struct queue *q, tn_rev create, struct queue_txn *t)
+{
+    struct request_op ranks = {.kind = OP_RANGE,
+                               .range = {.range = {.key = q->rank_all, .range_end = q->rank_end},
+                                         .limit = QUEUE_RANKS_MAX,
+                                         .min_mod_revision = create + 1}};
+    struct request_op keys = {.kind = OP_RANGE,
+                              .range = {.range = {.key = q->dir, .range_end = q->dir_end},
+                                        .limit = QUEUE_RANKS_MAX,
+                                        .keys_only = true,
+                                        .min_create_revision = create + 1}};
+    if (n_sought(q) > 0)
+        txn_then(t, ranks);
+    if (n_sought(q) > 1)
+        txn_then(t, keys);
+}
+
 void queue_verify(const struct queue *q, tn_rev create, bool all, struct queue_txn *ret)
 {
     txn_begin(ret);
     txn_if(ret, compare_number(q->own, COMPARE_CREATE, create));
     ask_before(q, create, all, ret);
+    ask_behind(q, create, ret);
     txn_else(ret, get_one(q->own)); /* a branch without a read would not make the transaction linearizable everywhere */
 }
 
@@ -238,6 +278,11 @@ void queue_leave_fenced(const struct queue *q, tn_rev fence, struct queue_txn *r
 void queue_leave_note(const struct queue *q, struct queue_txn *ret)
 {
     txn_then(ret, delete_one(q->who));
+}
+
+void queue_leave_rank(const struct queue *q, struct queue_txn *ret)
+{
+    txn_then(ret, delete_one(q->rank));
 }
 
 void queue_leave_record(const struct queue *q, tn_rev mod, struct queue_txn *ret)
@@ -423,6 +468,47 @@ static void look(const struct queue *q, const struct txn_resp *r, struct queue_v
         look_whole(q, &r->responses[0].range, v);
 }
 
+/* ---- who is better ---- */
+
+static bytes id_of(bytes key, bytes dir)
+{
+    return bytes_of(key.data + dir.len, key.len - dir.len);
+}
+
+/* Whether there is a rank of the place with that key. */
+static bool has_rank(const struct queue *q, const struct range_resp *ranks, bytes key)
+{
+    bytes id = id_of(key, q->dir);
+    for (size_t i = 0; i < ranks->n_kvs; i++)
+        if (bytes_has_prefix(ranks->kvs[i].key, q->rank_all) && bytes_equal(id_of(ranks->kvs[i].key, q->rank_all), id))
+            return true;
+    return false;
+}
+
+static void look_at_ranks(const struct queue *q, tn_rev create, const struct range_resp *r, struct queue_view *v)
+{
+    for (size_t i = 0; i < r->n_kvs; i++) {
+        struct rank rank = rank_read(r->kvs[i].value);
+        if (rank.preference <= q->preference || r->kvs[i].mod_revision <= create)
+            continue;
+        v->better = true;
+        v->better_ttl_s = rank.ttl_s > v->better_ttl_s ? rank.ttl_s : v->better_ttl_s;
+    }
+}
+
+/* One without a rank is better than one below 0. */
+static void look_behind(const struct queue *q, tn_rev create, const struct response_op *r, struct queue_view *v)
+{
+    if (n_sought(q) > 0)
+        look_at_ranks(q, create, &r[0].range, v);
+    if (n_sought(q) < 2)
+        return;
+    for (size_t i = 0; i < r[1].range.n_kvs && !v->better; i++) {
+        const struct kv *kv = &r[1].range.kvs[i];
+        v->better = queue_counts(q, kv->key) && kv->create_revision > create && !has_rank(q, &r[0].range, kv->key);
+    }
+}
+
 static void enter_refused(const struct queue *q, const struct txn_resp *r, bool only_first, struct queue_view *v)
 {
     const struct range_resp *own = &r->responses[0].range;
@@ -450,7 +536,8 @@ int queue_entered(const struct queue *q, const struct txn_resp *r, bool only_fir
         enter_refused(q, r, only_first, ret);
         return 0;
     }
-    if (!has_ranges_and_puts(r, n_asked(q), q->noted ? 2 : 1) || r->revision <= 0)
+    size_t puts = 1 + (q->noted ? 1 : 0) + (q->preference ? 1 : 0);
+    if (!has_ranges_and_puts(r, n_asked(q), puts) || r->revision <= 0)
         return protocol(err, "enter a queue");
     ret->answer = QUEUE_IN;
     ret->create = r->revision;
@@ -462,7 +549,7 @@ int queue_verified(const struct queue *q, tn_rev create, bool touched, const str
                    struct tenure_error *err)
 {
     *ret = (struct queue_view){.revision = r->revision};
-    size_t ranges = r->succeeded ? n_asked(q) : 1;
+    size_t ranges = r->succeeded ? n_asked(q) + n_sought(q) : 1;
     if (!(r->succeeded && touched ? has_ranges_and_puts(r, ranges, 1) : has_ranges(r, 0, ranges)))
         return protocol(err, "verify a place");
     ret->answer = r->succeeded ? QUEUE_IN : QUEUE_OUT;
@@ -470,6 +557,7 @@ int queue_verified(const struct queue *q, tn_rev create, bool touched, const str
         return 0;
     ret->create = create;
     look(q, r, ret);
+    look_behind(q, create, r->responses + n_asked(q), ret);
     return 0;
 }
 

@@ -28,6 +28,9 @@
  * The note. What a candidate's key holds is the user's proposal; who he is stands beside, under `<path>\0who/<lease hex>`, put
  * and deleted with the own key, on the same lease.
  *
+ * The rank. A candidate who states a preference (rank.h) puts it beside as well, under `<path>\0rank/<lease hex>`, in the same
+ * transactions; so it was last written where the own key was created, and those with a greater mod_revision wait behind.
+ *
  * The record of a lock with a delay, `<path>\0delay`, without a lease: delay.h.
  *
  * Pure; thread: any (no state).
@@ -39,7 +42,7 @@
 #include "base/error.h"
 #include "recipes/rule.h"
 
-enum { QUEUE_NAME_MAX = 4096, QUEUE_VIEW_MAX = 8 };
+enum { QUEUE_NAME_MAX = 4096, QUEUE_VIEW_MAX = 8, QUEUE_RANKS_MAX = 1000 };
 
 /* The keys of one place. One block of memory, owned. */
 struct queue {
@@ -48,9 +51,13 @@ struct queue {
     bytes dir_end;
     bytes own;
     bytes fence;
-    bytes who, who_all, who_end; /* the own note, and the range of all notes */
+    bytes who, who_all, who_end;    /* the own note, and the range of all notes */
+    bytes rank, rank_all, rank_end; /* the own rank, and the range of all ranks */
     bytes delay;
-    bool noted;                 /* set by the owner: requests to enter put a note as well */
+    /* Set by the owner: requests to enter put a note as well; those to verify ask who is better; and the own preference, other
+     * than 0 only where that is so, which requests to enter put as well. */
+    bool noted, seeks;
+    int64_t preference;
     bytes readers, readers_end; /* a reader's: the range of readers' keys */
     struct rule rule;
     tn_lease lease;
@@ -71,7 +78,7 @@ struct rule queue_rule_of(const struct queue *q, bytes key);
 struct queue_txn {
     struct txn_req req;
     struct compare compares[3];
-    struct request_op success[4], failure[3];
+    struct request_op success[6], failure[3];
     struct txn_req inner;
     struct compare inner_compare;
     struct request_op inner_then;
@@ -82,8 +89,10 @@ struct queue_txn {
 void queue_enter(const struct queue *q, bytes value, tn_rev fence, bool only_first, struct queue_txn *ret);
 /* Has a request to enter put the note beside the own key; q->noted is for its answer. */
 void queue_note(const struct queue *q, bytes note, struct queue_txn *ret);
+/* Has a request to enter put the rank. */
+void queue_put_rank(const struct queue *q, bytes rank, struct queue_txn *ret);
 /* Asks whether the own key still stands with this create_revision, and which keys were created before it: the newest, or
- * all of them. One linearizable read. */
+ * all of them; and, where the place seeks, who of those behind is better. One linearizable read. */
 void queue_verify(const struct queue *q, tn_rev create, bool all, struct queue_txn *ret);
 /* Has a request to verify write the own key once more, with this value, if it stands. May be repeated. */
 void queue_touch(const struct queue *q, bytes value, struct queue_txn *ret);
@@ -91,8 +100,9 @@ void queue_touch(const struct queue *q, bytes value, struct queue_txn *ret);
 void queue_leave(const struct queue *q, tn_rev create, struct queue_txn *ret);
 /* Deletes the own key, whichever, and moves the fence, if it stands at `fence`. May be repeated. */
 void queue_leave_fenced(const struct queue *q, tn_rev fence, struct queue_txn *ret);
-/* Has a request to leave, of either kind, delete the note as well. */
+/* Has a request to leave, of either kind, delete the note, or the rank, as well. */
 void queue_leave_note(const struct queue *q, struct queue_txn *ret);
+void queue_leave_rank(const struct queue *q, struct queue_txn *ret);
 /* Has a request to leave, of either kind, delete the record as well, if it was last written at mod; if it was not, nothing is
  * left at all (the answer to queue_leave then shows the own key). */
 void queue_leave_record(const struct queue *q, tn_rev mod, struct queue_txn *ret);
@@ -129,6 +139,8 @@ struct queue_view {
     bool look_at_all;     /* the newest keys do not show whom to wait for, and there are more: verify with `all` */
     bytes below;          /* a key of a longer name that begins with this path; empty = none seen */
     bytes value;          /* (proclaim, MOVED) what the own key holds */
+    bool better;          /* (verify, seeks) one with a greater preference waits behind; of the first QUEUE_RANKS_MAX */
+    int64_t better_ttl_s; /* the longest TTL of those, as far as they say; bounded (rank.h) */
 };
 
 /* What an answer to the request of the same name means; touched: queue_touch was called on it. TENURE_EPROTOCOL when it cannot be an answer to it. */

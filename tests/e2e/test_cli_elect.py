@@ -259,5 +259,30 @@ def listed(world):
     free(world)
 
 
+def preferred(world):
+    """of those who wait the one with the greatest --preference leads next; who leads is left alone; --list shows it"""
+    entries = lambda: json.loads(world.tenure("elect", "--list", "e", "-o", "json", check=True).stdout)["entries"]
+    stand = []
+    for n, (value, preference) in enumerate((("anna", None), ("ben", "1"), ("cara", "-1"), ("dora", "5"))):
+        path = world.path(value)
+        more = ["--preference", preference] if preference else []
+        stand.append((world.start("elect", "e", "--value", value, *more, "--", "sh", "-c", 'echo "$TENURE_TOKEN" >"$0"; exec sleep 600', path), path))
+        await_(lambda: len(entries()) == n + 1, "it stands")
+    token = lambda path: int(await_(lambda: lines(path), "it leads")[0])
+    last = token(stand[0][1])
+    equal([e["preference"] for e in entries()], [0, 1, -1, 5])
+    table = [line.split() for line in world.tenure("elect", "e", "--list").stdout.splitlines()]
+    equal(table[0][6:], ["PREFERENCE", "PURPOSE"])
+    equal([(row[0], row[1], row[6]) for row in table[1:]], [("leads", "anna", "0"), ("waiting", "ben", "1"), ("waiting", "cara", "-1"), ("waiting", "dora", "5")])
+    for now, later in ((0, (3, 1, 2)), (3, (1, 2)), (1, (2,)), (2, ())):
+        true(now == 0 or token(stand[now][1]) > last, "it leads next, and the token grew")
+        last = token(stand[now][1])
+        true(not any(os.path.exists(stand[i][1]) for i in later), "none of the others has led")
+        stand[now][0].terminate()
+        stand[now][0].wait(PATIENCE_S)
+    equal(world.tenure("elect", "e", "--preference", "much", "true").returncode, 125)
+    free(world)
+
+
 main([exit_codes, no_lease_is_left, usage, environment, host_name_by_default, one_leads_at_a_time, in_time_or_not, no_server, killed, stopped,
-      server_killed, revoked, without_a_command, observed, observed_once, observed_through_a_restart, listed])
+      server_killed, revoked, without_a_command, observed, observed_once, observed_through_a_restart, listed, preferred])

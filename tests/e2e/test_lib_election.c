@@ -370,6 +370,141 @@ static void the_list_shows_who_leads_and_who_waits(void **state)
     tenure_close(cb);
 }
 
+/* ---- preference ---- */
+
+struct standing {
+    tenure_client *c;
+    const char *name;
+    size_t n;
+};
+
+static bool so_many_stand(void *user)
+{
+    struct standing *s = user;
+    struct tenure_error err = {0};
+    struct tenure_election_list *list = NULL;
+    no_error(tenure_election_list(s->c, s->name, NULL, &list, &err), &err);
+    bool yes = list->n == s->n;
+    tenure_election_list_free(list);
+    return yes;
+}
+
+static void await_standing(tenure_client *c, const char *name, size_t n)
+{
+    if (!test_await(so_many_stand, &(struct standing){c, name, n}))
+        fail_msg("there were never %zu candidates", n);
+}
+
+static tenure_election *prefer(tenure_client *c, const char *name, int64_t preference, struct candidate *k)
+{
+    struct tenure_error err = {0};
+    struct tenure_election_options o = {.size = sizeof o,
+                                        .ttl_s = 60,
+                                        .on_gained = on_gained,
+                                        .on_lost = on_lost,
+                                        .on_stopped = on_stopped,
+                                        .user = k,
+                                        .preference = preference};
+    tenure_election *e = tenure_election_start(c, name, &o, &err);
+    if (!e)
+        fail_msg("%s", err.text);
+    return e;
+}
+
+static void the_best_of_those_who_wait_leads_next(void **state)
+{
+    static const int64_t preferences[] = {0, 1, -1, 7, 3};
+    static const int order[] = {0, 3, 4, 1, 2};
+    enum { N = 5 };
+    tenure_client *c[N];
+    struct candidate k[N] = {{0}};
+    tenure_election *e[N];
+    tenure_token last = 0;
+    for (size_t i = 0; i < N; i++) {
+        c[i] = open_on(*state);
+        e[i] = prefer(c[i], "preferred", preferences[i], &k[i]);
+        await_standing(c[0], "preferred", i + 1);
+    }
+    for (size_t i = 0; i < N; i++) {
+        int now = order[i];
+        await_flag(&k[now].gained);
+        assert_true(k[now].token > last);
+        for (size_t j = i + 1; j < N; j++)
+            assert_int_equal(k[order[j]].gained, 0);
+        last = k[now].token;
+        tenure_election_stop(e[now]);
+        assert_int_equal(k[now].lost, 1);
+    }
+    for (size_t i = 0; i < N; i++)
+        tenure_close(c[i]);
+}
+
+static void a_leader_is_not_deposed_and_the_list_shows_who_is_better(void **state)
+{
+    tenure_client *ca = open_on(*state), *cb = open_on(*state);
+    struct tenure_error err = {0};
+    struct candidate a = {0}, b = {0};
+    struct tenure_election_list *list = NULL;
+    tenure_election *ea = prefer(ca, "sitting", -2, &a);
+    await_flag(&a.gained);
+    tenure_election *eb = prefer(cb, "sitting", 9, &b);
+    await_standing(ca, "sitting", 2);
+    no_error(tenure_election_list(ca, "sitting", NULL, &list, &err), &err);
+    assert_int_equal(list->entries[0].token, a.token);
+    assert_int_equal(list->entries[0].preference, -2);
+    assert_int_equal(list->entries[1].preference, 9);
+    tenure_election_list_free(list);
+    assert_true(tenure_election_leads(ea));
+    tenure_election_stop(ea);
+    await_flag(&b.gained);
+    tenure_election_stop(eb);
+    tenure_close(ca);
+    tenure_close(cb);
+}
+
+static bool the_stranger_is_first_of_three(void *user)
+{
+    struct tenure_error err = {0};
+    struct tenure_election_list *list = NULL;
+    no_error(tenure_election_list(user, "mixed", NULL, &list, &err), &err);
+    bool yes = list->n == 3 && strcmp(list->entries[0].key, "/election/mixed/7f") == 0;
+    assert_true(!yes || list->entries[0].preference == 0);
+    tenure_election_list_free(list);
+    return yes;
+}
+
+/* By plain keys, as Go's recipe and etcdctl put them: it counts as 0, and lets nobody pass. */
+static void a_candidate_of_another_program_counts_as_0(void **state)
+{
+    tenure_client *c[3];
+    struct tenure_error err = {0};
+    struct candidate k[3] = {{0}};
+    tenure_election *e[3];
+    int64_t lease = 0;
+    for (size_t i = 0; i < 3; i++)
+        c[i] = open_on(*state);
+    e[0] = prefer(c[0], "mixed", 0, &k[0]);
+    await_flag(&k[0].gained);
+    e[1] = prefer(c[1], "mixed", -1, &k[1]);
+    await_standing(c[0], "mixed", 2);
+    no_error(tenure_lease_grant(c[0], 60, 0, &lease, NULL, &err), &err);
+    struct tenure_put_options with_lease = {.size = sizeof with_lease, .lease = lease};
+    no_error(tenure_put(c[0], S("/election/mixed/7f"), S("go"), &with_lease, NULL, &err), &err);
+    e[2] = prefer(c[2], "mixed", 1, &k[2]);
+    await_standing(c[0], "mixed", 4);
+    tenure_election_stop(e[0]); /* -1 lets both pass; the other program's is first then, and stays so */
+    assert_true(test_await(the_stranger_is_first_of_three, c[0]));
+    assert_int_equal(k[1].gained + k[2].gained, 0);
+    no_error(tenure_lease_revoke(c[0], lease, &err), &err);
+    await_flag(&k[2].gained);
+    assert_int_equal(k[1].gained, 0);
+    tenure_election_stop(e[2]);
+    await_flag(&k[1].gained);
+    tenure_election_stop(e[1]);
+    for (size_t i = 0; i < 3; i++)
+        tenure_close(c[i]);
+}
+
 static void a_close_resigns(void **state)
 {
     tenure_client *ca = open_on(*state), *cb = open_on(*state);
@@ -396,6 +531,9 @@ int main(void)
         cmocka_unit_test(an_observer_sees_leaders_in_order_and_the_last_one),
         cmocka_unit_test(a_latch_opens_with_the_leadership_and_ends_with_the_election),
         cmocka_unit_test(the_list_shows_who_leads_and_who_waits),
+        cmocka_unit_test(the_best_of_those_who_wait_leads_next),
+        cmocka_unit_test(a_leader_is_not_deposed_and_the_list_shows_who_is_better),
+        cmocka_unit_test(a_candidate_of_another_program_counts_as_0),
         cmocka_unit_test(a_close_resigns),
     };
     return cmocka_run_group_tests(tests, setup_server, teardown_server);

@@ -341,7 +341,8 @@ static void do_range(const struct range_req *req, struct range_resp *ret)
         count++;
         if (req->max_create_revision && keys[i].create_revision > req->max_create_revision)
             continue;
-        if (keys[i].mod_revision < req->min_mod_revision || req->count_only)
+        if (keys[i].create_revision < req->min_create_revision || keys[i].mod_revision < req->min_mod_revision ||
+            req->count_only)
             continue;
         kvs[n] = copy_kv(&keys[i]);
         if (req->keys_only)

@@ -53,7 +53,7 @@ static struct {
     size_t n_words;
     struct actor *faulty;
     enum fake_fault fault;
-    bool skip_verify, skip_rule, herd, tolerate, note_suspensions;
+    bool skip_verify, skip_rule, herd, proud, meek, tolerate, note_suspensions;
     unsigned begun, acquired, ended, violations;
 } st;
 static char text[TEXT_MAX], taken[TEXT_MAX];
@@ -582,14 +582,28 @@ static void locks(struct actor *a)
     say_refused(a, &err);
 }
 
+/* Where that word stands, from the ith on; 0 = nowhere. */
+static size_t word_from(size_t i, const char *word)
+{
+    for (; i < st.n_words; i++)
+        if (is(i, word))
+            return i;
+    return 0;
+}
+
 static void campaigns(struct actor *a)
 {
     static const struct election_callbacks cb = {on_gained, on_leadership_lost, on_stopped};
+    size_t prefers = word_from(4, "prefers"), within = word_from(4, "within");
     struct election_options opt = {.proposal = bytes_str(st.n_words > 3 ? st.words[3] : ""),
-                                   .once = is(4, "once"),
-                                   .wait_ms = is(4, "within") ? number(5) : 0,
-                                   .session = is(4, "here") ? a->session : NULL,
-                                   .broken_skip_verify = st.skip_verify};
+                                   .note = bytes_str(prefers ? a->name : ""),
+                                   .preference = prefers ? number(prefers + 1) : 0,
+                                   .once = word_from(4, "once") != 0,
+                                   .wait_ms = within ? number(within + 1) : 0,
+                                   .session = word_from(4, "here") ? a->session : NULL,
+                                   .broken_skip_verify = st.skip_verify,
+                                   .broken_proud = st.proud,
+                                   .broken_meek = st.meek};
     struct tenure_error err;
     snprintf(a->election_name, sizeof a->election_name, "%s", st.words[2]);
     if (election_start(a->client, a->election_name, &opt, &cb, a, fake_now(), &a->election, &err))
@@ -738,6 +752,10 @@ static bool world_sentence(void)
         st.skip_rule = true;
     else if (is(0, "skip"))
         st.skip_verify = true;
+    else if (is(0, "be") && is(1, "proud"))
+        st.proud = true;
+    else if (is(0, "be") && is(1, "meek"))
+        st.meek = true;
     else if (is(0, "be"))
         st.herd = true;
     else if (is(0, "queue"))

@@ -21,7 +21,7 @@
  *     A locks x delay MS     A locks x delay MS within MS        A tries x delay MS
  *     A resumes x TOKEN (the place of its session that has it)
  *     A releases x           A cancels x                         A frees x
- *     A campaigns n VALUE    A campaigns n VALUE once | within MS | here (on its session)
+ *     A campaigns n VALUE    A campaigns n VALUE once | within MS | here (on its session) | prefers N (with a note; any of these)
  *     A proclaims VALUE      A resigns
  *     A forgets its election (frees it as it is)
  *     A observes n           A looks away
@@ -31,7 +31,7 @@
  *     lose request of A      lose reply of A      delay request of A      refuse request of A      deny request of A
  *     garble reply of A       refuse all of A        least TTL S    slow A MS (its answers)
  *     note suspensions (they are told from here on)
- *     skip verify            skip rule            be a herd
+ *     skip verify            skip rule            be a herd            be proud            be meek
  *     wait MS                queue x              keys
  */
 #ifndef TESTS_LIB_STORY_H

@@ -10,7 +10,8 @@
 static const struct part_ops *const parts[PARTS] = {[PART_MEMORY] = &memory_part,
                                                     [PART_LINES] = &lines_part,
                                                     [PART_KEEPER] = &keeper_part,
-                                                    [PART_COPIES] = &copies_part};
+                                                    [PART_COPIES] = &copies_part,
+                                                    [PART_CANDIDATES] = &candidates_part};
 
 #define EACH_PART(i, w)                                                                                                \
     for (int i = 0; i < PARTS; i++)                                                                                    \

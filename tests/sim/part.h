@@ -24,7 +24,7 @@ struct part_ops {
     void (*truth_free)(void *truth);
 };
 
-extern const struct part_ops memory_part, lines_part, keeper_part, copies_part;
+extern const struct part_ops memory_part, lines_part, keeper_part, copies_part, candidates_part;
 
 /* For the part's own functions. */
 void *part_state(const struct actor *a, int part);

@@ -1,7 +1,7 @@
 /* The simulation from the command line:
  *
  *     sim [--seed N] [--count N] [--length SECONDS] [--trace] [--share|--jobs|--locks|--values|--calm]
- *         [--part memory|lines|keeper|copies] [--broken WHAT (any other word lists what there is)]
+ *         [--part memory|lines|keeper|copies|candidates] [--broken WHAT (any other word lists what there is)]
  *
  * Runs `count` seeds from `seed` on. Prints a line for each that fails, with the command that replays it, and a summary;
  * exits 1 when any failed (with --broken: when none did, for then the checkers are blind).
@@ -46,6 +46,7 @@ static const struct {
     BROKEN("unhealed", unhealed),
     BROKEN("unguarded-claim", unguarded_claim),
     BROKEN("lost-claim", lost_claim),
+    BROKEN("proud", proud),
     BROKEN("guess", guess),
     BROKEN("skip-delay", skip_delay),
     BROKEN("open-gate", open_gate),
@@ -112,7 +113,7 @@ int main(int argc, char **argv)
         case 'p':
             part = optarg;
             if (part_named(part) < 0) {
-                fprintf(stderr, "sim: --part: expected memory, lines, keeper or copies\n");
+                fprintf(stderr, "sim: --part: expected memory, lines, keeper, copies or candidates\n");
                 return 2;
             }
             c.parts = 1u << part_named(part);

@@ -96,6 +96,7 @@ static struct sim_result hold_in(int part, uint64_t most)
             fail_msg("seed %llu (part %d) %s", (unsigned long long)seed, part, r.text);
         total.calls += r.calls;
         total.acquisitions += r.acquisitions;
+        total.resumed += r.resumed;
         for (int i = 0; i < 4; i++)
             total.anomalies[i] += r.anomalies[i];
     }
@@ -346,6 +347,28 @@ static void a_copy_that_counts_from_the_receipt_is_found(void **state)
     find_all(all, ARRAY_LEN(all));
 }
 
+/* Candidates with preferences, and leaderships that are resumed. */
+static void all_seeds_hold_with_candidates(void **state)
+{
+    (void)state;
+    struct sim_result total = hold_in(PART_CANDIDATES, seeds() / 4);
+    assert_true(total.acquisitions > 5 * (seeds() / 4));
+    if (seeds() >= SEEDS)
+        assert_true(total.resumed > 0);
+}
+
+static void each_promise_of_candidates_is_looked_after(void **state)
+{
+    static const struct breakage all[] = {
+        {PART_CANDIDATES, {.proud = true}, 20, {"E1:"}},
+        {PART_CANDIDATES, {.skip_verify = true}, 50, {"M6:"}},
+        {PART_CANDIDATES, {.no_proof = true}, 50, {"M1:"}},
+        {PART_CANDIDATES, {.unguarded_takeover = true}, 200, {"M1:"}},
+    };
+    (void)state;
+    find_all(all, ARRAY_LEN(all));
+}
+
 static void not_telling_what_is_gone_is_found(void **state)
 {
     static const char *const invariants[] = {"W16:", NULL};
@@ -415,6 +438,8 @@ int main(void)
         cmocka_unit_test(all_seeds_hold_with_presences_and_jobs),
         cmocka_unit_test(a_copy_that_counts_from_the_receipt_is_found),
         cmocka_unit_test(all_seeds_hold_with_shared_values),
+        cmocka_unit_test(each_promise_of_candidates_is_looked_after),
+        cmocka_unit_test(all_seeds_hold_with_candidates),
         cmocka_unit_test(all_seeds_hold_with_transactions_in_memory),
         cmocka_unit_test(all_seeds_hold_with_priorities_delays_barriers_and_latches),
         cmocka_unit_test(each_broken_rule_of_locks_is_found),

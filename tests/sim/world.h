@@ -34,7 +34,7 @@
 #define GATE_RECORD    "/locks/d\0delay"
 #define PLACES         2
 
-enum { PART_MEMORY, PART_LINES, PART_KEEPER, PART_COPIES, PARTS }; /* see part.h */
+enum { PART_MEMORY, PART_LINES, PART_KEEPER, PART_COPIES, PART_CANDIDATES, PARTS }; /* see part.h */
 
 struct world;
 
@@ -46,6 +46,7 @@ struct sim_broken {
     bool stm_unguarded, stm_unfenced, stm_newest, stm_guess, id_guess; /* memory.c */
     bool early_take, unmarked_hold, blind_pass, uncounted_arrival;     /* lines.c */
     bool unguarded_presence, unhealed, unguarded_claim, lost_claim;    /* keeper.c */
+    bool proud;                                                        /* candidates.c */
     bool skip_delay, open_gate, one_level, no_proof, any_token, unguarded_write, unordered, keep_parts, no_list;
     bool lease_token, hold_on, no_undo, leave_all, unguarded_takeover, late_calls, no_rest, late_guardian;
 };

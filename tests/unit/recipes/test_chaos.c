@@ -156,10 +156,14 @@ static void operator_step(struct chaos *c, const char *who, const char *label)
 static void election_step(struct chaos *c, const char *who)
 {
     struct election *e = story_election(who);
+    char prefers[24] = "";
     if (!e && chance(c, 50))
-        tell("%s campaigns n v%d", who, (int)rng_below(&c->rng, 100));
+        snprintf(prefers, sizeof prefers, "prefers %d", (int)rng_below(&c->rng, 5) - 2);
+    if (!e && chance(c, 50))
+        tell("%s campaigns n v%d %s", who, (int)rng_below(&c->rng, 100), prefers);
     else if (!e)
-        tell("%s campaigns n v%d within %d", who, (int)rng_below(&c->rng, 100), (int)rng_below(&c->rng, 4000) + 1);
+        tell("%s campaigns n v%d within %d %s", who, (int)rng_below(&c->rng, 100), (int)rng_below(&c->rng, 4000) + 1,
+             prefers);
     else if (election_state(e) == ELECTION_LEADING && chance(c, 50))
         tell("%s proclaims v%d", who, (int)rng_below(&c->rng, 100));
     else if (chance(c, 40))

@@ -131,7 +131,8 @@ static int two_lead_and_one_looks_on(void *user)
     story_begin();
     story("O observes n");
     story("A campaigns n red");
-    story("B campaigns n blue");
+    story("C campaigns n green prefers 1");
+    story("B campaigns n blue prefers 2");
     story("wait 1000");
     fine = story_election("A") && election_leads(story_election("A"), fake_now());
     if (fine)

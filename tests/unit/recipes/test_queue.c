@@ -320,6 +320,119 @@ static void a_touch_writes_the_own_key_if_it_stands(void **state)
     assert_int_equal(t.compares[0].number, 7);
 }
 
+/* ---- ranks ---- */
+
+#define RANK(id) bytes_of("/locks/x\0rank/" id, 14 + sizeof(id) - 1)
+
+static void the_rank_lies_outside_of_the_queue_beside_the_note(void **state)
+{
+    (void)state;
+    assert_true(bytes_equal(q.rank, RANK("2a")));
+    assert_true(bytes_equal(q.rank_all, RANK("")));
+    assert_true(bytes_equal(q.rank_end, bytes_of("/locks/x\0rank0", 14)));
+    assert_false(bytes_has_prefix(q.rank, q.dir));
+    assert_false(key_range_contains((struct key_range){q.who_all, q.who_end}, q.rank));
+}
+
+static void the_rank_is_put_and_deleted_with_the_key(void **state)
+{
+    (void)state;
+    struct queue_txn t;
+    queue_enter(&q, bytes_str("me"), 9, false, &t);
+    queue_note(&q, bytes_str("note"), &t);
+    queue_put_rank(&q, bytes_str("5 10"), &t);
+    assert_int_equal(t.req.n_success, 4);
+    assert_true(bytes_equal(t.success[3].put.key, q.rank));
+    assert_int_equal(t.success[3].put.lease, 0x2a);
+    queue_leave_fenced(&q, 9, &t);
+    queue_leave_note(&q, &t);
+    queue_leave_rank(&q, &t);
+    assert_int_equal(t.req.n_success, 4);
+    assert_true(bytes_equal(t.success[3].del.range.key, q.rank));
+}
+
+static void only_one_below_0_asks_for_the_keys_behind_as_well(void **state)
+{
+    (void)state;
+    struct queue_txn t;
+    q.seeks = true;
+    queue_verify(&q, 7, false, &t);
+    assert_int_equal(t.req.n_success, 2);
+    assert_true(bytes_equal(t.success[1].range.range.key, q.rank_all));
+    assert_int_equal(t.success[1].range.min_mod_revision, 8);
+    assert_int_equal(t.success[1].range.limit, QUEUE_RANKS_MAX);
+    q.preference = -1;
+    queue_verify(&q, 7, false, &t);
+    assert_int_equal(t.req.n_success, 3);
+    assert_true(bytes_equal(t.success[2].range.range.key, q.dir));
+    assert_int_equal(t.success[2].range.min_create_revision, 8);
+    assert_true(t.success[2].range.keys_only);
+}
+
+static struct kv rank_of(bytes key, const char *text, tn_rev mod)
+{
+    return (struct kv){.key = key, .value = bytes_str(text), .create_revision = 1, .mod_revision = mod};
+}
+
+/* The view of one with that preference, whose key was created at 40. */
+static struct queue_view seen(int64_t preference, struct kv *ranks, size_t n_ranks, struct kv *behind, size_t n_behind)
+{
+    struct queue_view v;
+    struct response_op ops[] = {range_of(NULL, 0, false), range_of(ranks, n_ranks, false),
+                                range_of(behind, n_behind, false)};
+    struct txn_resp r = {.revision = 50, .succeeded = true, .responses = ops, .n_responses = preference < 0 ? 3 : 2};
+    q.seeks = true;
+    q.preference = preference;
+    assert_int_equal(queue_verified(&q, 40, false, &r, &v, NULL), 0);
+    return v;
+}
+
+static void better_is_who_has_a_strictly_greater_preference_and_waits_behind(void **state)
+{
+    (void)state;
+    struct kv ranks[] = {rank_of(RANK("3"), "5 10", 45), rank_of(RANK("4"), "7 60", 30),
+                         rank_of(RANK("5"), "6 20", 46)};
+    struct queue_view v = seen(4, ranks, 3, NULL, 0);
+    assert_true(v.better);
+    assert_int_equal(v.better_ttl_s, 20);
+    v = seen(5, ranks, 2, NULL, 0);
+    assert_false(v.better); /* an equal one, and a better one that was before */
+    assert_false(seen(6, ranks, 3, NULL, 0).better);
+    assert_false(seen(0, NULL, 0, NULL, 0).better);
+}
+
+static void who_states_nothing_is_better_than_one_below_0(void **state)
+{
+    (void)state;
+    struct kv ranks[] = {rank_of(RANK("3"), "-5 10", 45)};
+    struct kv ranked[] = {kv_of("/locks/x/3", 45, 3)},
+              plain[] = {kv_of("/locks/x/3", 45, 3), kv_of("/locks/x/4", 46, 4)};
+    struct kv longer[] = {kv_of("/locks/x/y/4", 46, 4)}, before[] = {kv_of("/locks/x/4", 20, 4)};
+    assert_false(seen(-1, ranks, 1, ranked, 1).better);
+    assert_true(seen(-1, ranks, 1, plain, 2).better);
+    assert_false(seen(-1, NULL, 0, longer, 1).better);
+    assert_false(seen(-1, NULL, 0, before, 1).better);
+    assert_true(seen(-6, ranks, 1, ranked, 1).better);
+}
+
+static void an_answer_without_the_ranks_asked_for_is_none(void **state)
+{
+    (void)state;
+    struct queue_view v;
+    struct tenure_error err;
+    struct response_op ops[] = {range_of(NULL, 0, false), {.kind = OP_PUT}, range_of(NULL, 0, false)};
+    struct txn_resp r = {.revision = 50, .succeeded = true, .responses = ops, .n_responses = 1};
+    q.seeks = true;
+    assert_int_equal(queue_verified(&q, 40, false, &r, &v, &err), TENURE_EPROTOCOL);
+    r.n_responses = 2;
+    assert_int_equal(queue_verified(&q, 40, false, &r, &v, &err), TENURE_EPROTOCOL);
+    q.preference = -1;
+    r.n_responses = 3;
+    assert_int_equal(queue_verified(&q, 40, false, &r, &v, &err), TENURE_EPROTOCOL);
+    ops[1] = range_of(NULL, 0, false);
+    assert_int_equal(queue_verified(&q, 40, false, &r, &v, &err), 0);
+}
+
 static void what_else_an_enter_may_be_told(void **state)
 {
     (void)state;
@@ -393,6 +506,12 @@ int main(void)
         TEST(a_reader_waits_for_the_newest_that_does_not_share),
         TEST(a_place_with_a_rule_of_its_own_is_shown_all_and_waits_for_whom_it_says),
         TEST(a_touch_writes_the_own_key_if_it_stands),
+        TEST(the_rank_lies_outside_of_the_queue_beside_the_note),
+        TEST(the_rank_is_put_and_deleted_with_the_key),
+        TEST(only_one_below_0_asks_for_the_keys_behind_as_well),
+        TEST(better_is_who_has_a_strictly_greater_preference_and_waits_behind),
+        TEST(who_states_nothing_is_better_than_one_below_0),
+        TEST(an_answer_without_the_ranks_asked_for_is_none),
         TEST(what_else_an_enter_may_be_told),
         TEST(answers_to_something_else_are_protocol_errors),
     };
