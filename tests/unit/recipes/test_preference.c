@@ -272,7 +272,7 @@ static void stopping_at_any_moment_leaves_nothing_M7(void **state)
 {
     (void)state;
     for (int ms = 0; ms < 20; ms++) {
-        char sentence[16];
+        char sentence[32];
         COME("A campaigns n a", "B campaigns n b prefers 1", "C campaigns n c prefers 2");
         story("A resigns");
         snprintf(sentence, sizeof sentence, "wait %d", ms);
@@ -329,7 +329,7 @@ static void who_loses_the_session_while_it_lets_pass_campaigns_again(void **stat
 {
     (void)state;
     for (int ms = 0; ms < 12; ms++) {
-        char sentence[16];
+        char sentence[32];
         COME("A campaigns n a", "B campaigns n b prefers 1", "C campaigns n c prefers 2");
         story("A resigns");
         snprintf(sentence, sizeof sentence, "wait %d", ms);
