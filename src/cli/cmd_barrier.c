@@ -156,4 +156,5 @@ const struct command command_barrier = {
                 "tenure barrier arrive --count 3 --who \"$HOSTNAME\" --wait boot && ./join.sh",
     .options = options,
     .run = run,
+    .starts_server = true,
 };

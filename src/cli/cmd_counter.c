@@ -103,4 +103,5 @@ const struct command command_counter = {
                 "tenure counter add budget -- -250\n"
                 "tenure counter cas schema 41 42",
     .run = run,
+    .starts_server = true,
 };

@@ -75,4 +75,5 @@ const struct command command_del = {
                 "tenure del --prefix /config/billing/",
     .options = options,
     .run = run,
+    .starts_server = true,
 };

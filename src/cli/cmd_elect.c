@@ -92,5 +92,6 @@ const struct command command_elect = {
     .exits = RUN_EXITS "\n1  --observe --once: nobody leads",
     .options = options,
     .run = run,
+    .starts_server = true,
     .stop_at_words = true,
 };

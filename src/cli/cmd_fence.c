@@ -250,4 +250,5 @@ const struct command command_fence = {
                 "tenure fence script postgresql --table orders --resource billing | psql shop",
     .options = options,
     .run = run,
+    .starts_server = true,
 };

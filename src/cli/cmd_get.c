@@ -125,4 +125,5 @@ const struct command command_get = {
                 "tenure get --prefix /services/ -o json",
     .options = options,
     .run = run,
+    .starts_server = true,
 };

@@ -222,4 +222,5 @@ const struct command command_lease = {
                 "tenure lease ttl 694d77aa9e38260f --keys",
     .options = options,
     .run = run,
+    .starts_server = true,
 };

@@ -78,5 +78,6 @@ const struct command command_lock = {
     .exits = RUN_EXITS,
     .options = options,
     .run = run,
+    .starts_server = true,
     .stop_at_words = true,
 };

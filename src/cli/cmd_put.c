@@ -87,4 +87,5 @@ const struct command command_put = {
                 "tenure put /config/billing/cert < cert.pem",
     .options = options,
     .run = run,
+    .starts_server = true,
 };

@@ -207,4 +207,5 @@ const struct command command_queue = {
                 "tenure queue length mails",
     .options = options,
     .run = run,
+    .starts_server = true,
 };

@@ -58,5 +58,6 @@ const struct command command_rwlock = {
     .exits = RUN_EXITS,
     .options = options,
     .run = run,
+    .starts_server = true,
     .stop_at_words = true,
 };

@@ -69,5 +69,6 @@ const struct command command_sem = {
     .exits = RUN_EXITS,
     .options = options,
     .run = run,
+    .starts_server = true,
     .stop_at_words = true,
 };

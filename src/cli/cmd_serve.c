@@ -9,6 +9,7 @@
 
 #include "cli/commands.h"
 #include "cli/help.h"
+#include "cli/paths.h"
 #include "cli/serve_flags.h"
 #include "cli/serve_log.h"
 #include "server/server.h"
@@ -28,33 +29,6 @@ static const struct option_spec *options(void)
             table[n++] = (struct option_spec){.name = f->name, .arg = f->arg, .help = f->text};
     }
     return table;
-}
-
-/* ---- the data directory ---- */
-
-static const char *default_data_dir(char *out, size_t size)
-{
-    const char *state = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
-    if (geteuid() == 0)
-        snprintf(out, size, "/var/lib/tenure");
-    else if (state && *state)
-        snprintf(out, size, "%s/tenure", state);
-    else
-        snprintf(out, size, "%s/.local/state/tenure", home ? home : "");
-    return out;
-}
-
-/* The folders above the default directory; the last one is the backend's to make. */
-static void make_parents(const char *dir)
-{
-    char path[4096];
-    snprintf(path, sizeof path, "%s", dir);
-    for (char *slash = strchr(path + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
-        *slash = 0;
-        if (mkdir(path, 0755) < 0 && errno != EEXIST)
-            return; /* opening it says why */
-        *slash = '/';
-    }
 }
 
 /* ---- running ---- */
@@ -114,8 +88,12 @@ static int serve_with_log(struct serve_log *log)
     struct tenure_error err = {0};
     if (serve_config_fill(&flags, &config, &err) < 0)
         return complain(&err);
+    if (!flags.o.data_dir && !paths_state("", data_dir, sizeof data_dir)) {
+        fprintf(stderr, "tenure serve: there is no folder for data: set --data-dir, HOME or XDG_STATE_HOME\n");
+        return EXIT_USAGE;
+    }
     if (!flags.o.data_dir)
-        make_parents(default_data_dir(data_dir, sizeof data_dir));
+        paths_make_parents(data_dir); /* the last one is the backend's to make */
     config.data_dir = flags.o.data_dir ? flags.o.data_dir : data_dir;
     serve_flags_log(&flags, &config.log);
     return serve(&config);

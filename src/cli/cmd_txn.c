@@ -192,4 +192,5 @@ const struct command command_txn = {
     .examples = "printf '%s\\n' 'mod(\"/config/a\") = \"17\"' '' 'put /config/a new' '' 'get /config/a' | tenure txn",
     .options = options,
     .run = run,
+    .starts_server = true,
 };

@@ -143,4 +143,5 @@ const struct command command_watch = {
                 "tenure watch /jobs/42 --rev 100 -o json",
     .options = options,
     .run = run,
+    .starts_server = true,
 };

@@ -27,6 +27,7 @@ struct option_spec {
 
 /* What every command that talks to a server has been told, by option or environment. */
 struct global_options {
+    const char *context;   /* NULL = the environment's, or none */
     const char *endpoints; /* NULL = the library's default */
     const char *user;      /* "NAME" or "NAME:PASSWORD"; NULL = the environment's */
     const char *password;
@@ -36,6 +37,7 @@ struct global_options {
     const char *output;                             /* "text" or "json" */
     int64_t call_timeout_ms;                        /* 0 = the library's default */
     bool verbose;
+    bool no_autostart;
     bool help;
 };
 
@@ -54,6 +56,8 @@ struct command {
     /* Or: parses everything itself (serve: etcd's flag names). */
     int (*run_raw)(int argc, char **argv);
     bool prints_tables; /* takes --output table */
+    bool starts_server; /* where nothing is configured (autostart.h) */
+    bool no_servers;    /* takes the global options, and talks to nobody */
     bool no_globals;    /* takes neither --endpoints nor --output */
     bool stop_at_words; /* options end at the first word: what follows belongs to a child command */
 };

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/autostart.h"
+
 /* The line names its level. */
 static void log_line(void *user, int level, const char *line)
 {
@@ -75,7 +77,9 @@ int connect_failed(const char *command, const struct global_options *g, const st
         return EXIT_USAGE;
     case TENURE_KIND_UNAVAILABLE:
     case TENURE_KIND_TIMEOUT:
-        if (!endpoints || !endpoints[0])
+        if ((!endpoints || !endpoints[0]) && autostart_hint())
+            fprintf(stderr, "%s\n", autostart_hint());
+        else if (!endpoints || !endpoints[0])
             fprintf(stderr,
                     "try: name the servers by --endpoints or TENURE_ENDPOINTS, or start one by `tenure serve`\n");
         else

@@ -8,22 +8,23 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cli/autostart.h"
 #include "cli/commands.h"
+#include "cli/context.h"
+#include "cli/credentials.h"
 #include "cli/help.h"
 #include "cli/options.h"
 #include "cli/password.h"
 #include "cli/spawn.h"
 
 const struct command *const commands[] = {
-    &command_lock,     &command_rwlock,  &command_sem,
-    &command_elect,    &command_fence,   &command_queue,
-    &command_barrier,  &command_counter, &command_get,
-    &command_put,      &command_del,     &command_txn,
-    &command_watch,    &command_lease,   &command_compact,
-    &command_serve,    &command_status,  &command_member,
-    &command_alarm,    &command_defrag,  &command_auth,
-    &command_snapshot, &command_migrate, &command_completion,
-    &command_version,  &command_help,    NULL,
+    &command_lock,       &command_rwlock,   &command_sem,     &command_elect,
+    &command_fence,      &command_queue,    &command_barrier, &command_counter,
+    &command_get,        &command_put,      &command_del,     &command_txn,
+    &command_watch,      &command_lease,    &command_compact, &command_serve,
+    &command_status,     &command_member,   &command_alarm,   &command_defrag,
+    &command_auth,       &command_snapshot, &command_migrate, &command_context,
+    &command_completion, &command_version,  &command_help,    NULL,
 };
 
 const struct command *command_find(const char *name)
@@ -36,8 +37,10 @@ const struct command *command_find(const char *name)
 
 const struct option_spec *global_option_table(struct global_options *g)
 {
-    static struct option_spec table[14];
+    static struct option_spec table[16];
     const struct option_spec fill[] = {
+        {"context", 0, OPTION_STRING, "NAME", "the servers and user of that name (TENURE_CONTEXT; tenure help context)",
+         &g->context},
         {"endpoints", 0, OPTION_STRING, "URLS", "servers, comma-separated (TENURE_ENDPOINTS)", &g->endpoints},
         {"discovery-srv", 0, OPTION_STRING, "DOMAIN", "or: its SRV records name them (TENURE_DISCOVERY_SRV)",
          &g->discovery_srv},
@@ -54,6 +57,8 @@ const struct option_spec *global_option_table(struct global_options *g)
         {"insecure-skip-tls-verify", 0, OPTION_FLAG, NULL, "take any certificate of a server", &g->skip_verify},
         {"output", 'o', OPTION_STRING, "FORMAT", "text or json", &g->output},
         {"call-timeout", 0, OPTION_DURATION, "TIME", "how long one call may take (default 5s)", &g->call_timeout_ms},
+        {"no-autostart", 0, OPTION_FLAG, NULL, "start no server where nothing is configured (TENURE_NO_AUTOSTART)",
+         &g->no_autostart},
         {"verbose", 'v', OPTION_FLAG, NULL, "say on stderr what the client does", &g->verbose},
         {"help", 'h', OPTION_FLAG, NULL, "this text", &g->help},
         {NULL, 0, 0, NULL, NULL, NULL},
@@ -99,6 +104,14 @@ static bool ask_password(const char *who, const struct command *c, struct global
     return password_ask(who, g->user, password, sizeof password);
 }
 
+/* Which servers, and as whom. */
+static bool find_servers(const char *who, const struct command *c, struct global_options *g)
+{
+    return c->no_globals || c->no_servers ||
+           (context_apply(who, g) && autostart(who, g, c->starts_server) && credentials_find(who, g) &&
+            ask_password(who, c, g));
+}
+
 static int run(const struct command *c, int argc, char **argv)
 {
     struct global_options g = {.output = "text"};
@@ -115,7 +128,7 @@ static int run(const struct command *c, int argc, char **argv)
         help_command(stdout, c);
         return EXIT_OK;
     }
-    if (!ask_password(who, c, &g))
+    if (!find_servers(who, c, &g))
         return c->stop_at_words ? EXIT_LOCK_FAILED : EXIT_USAGE;
     return c->run(c, &g, words, argv + 1);
 }

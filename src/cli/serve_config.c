@@ -160,6 +160,7 @@ static void fill_numbers(const struct serve_options *o, struct server_config *c)
     c->streams_max = o->streams_max < STREAMS_MAX ? (uint32_t)o->streams_max : STREAMS_MAX;
     c->progress_ms = o->progress_ms;
     c->lease_ttl_min_s = o->lease_min_ttl_s;
+    c->stop_unused_ms = o->stop_unused_ms;
     c->ping_ms = o->ping_ms > 0 ? o->ping_ms : -1;
     c->ping_timeout_ms = o->ping_timeout_ms > 0 ? o->ping_timeout_ms : -1;
     c->auth_token_ttl_s = o->auth_token_ttl_s;

@@ -63,7 +63,7 @@ struct serve_options {
     bool client_cert_auth, auto_tls;
     int64_t self_signed_years;
     int64_t quota_bytes, request_bytes, txn_ops, streams_max;
-    int64_t ping_ms, ping_timeout_ms, progress_ms, lease_min_ttl_s;
+    int64_t ping_ms, ping_timeout_ms, progress_ms, lease_min_ttl_s, stop_unused_ms;
     const char *compaction_mode, *compaction_retention;
     const char *cors, *host_whitelist, *auth_token, *metrics;
     int64_t auth_token_ttl_s, bcrypt_cost;

@@ -140,6 +140,8 @@ const struct flag serve_flags[] = {
     SAME("host-whitelist", FLAG_STRING, host_whitelist, "HOSTS", "hosts that plain HTTP requests may name (*)"),
     OWN("insecure-listen-anywhere", FLAG_BOOL, listen_anywhere, NULL,
         "allow addresses that other machines reach, with neither client certificates nor authentication"),
+    OWN("stop-when-unused", FLAG_DURATION, stop_unused_ms, "TIME",
+        "stop when there was neither a connection nor a lease for so long (0 = never)"),
     IGNORED("client-cert-file", FLAG_STRING, "it calls nobody, itself included"),
     IGNORED("client-key-file", FLAG_STRING, "it calls nobody, itself included"),
     IGNORED("peer-cert-file", FLAG_STRING, NO_PEERS),

@@ -44,6 +44,14 @@ struct notify {
     tn_ms every, next; /* 0 = no watchdog */
 };
 
+/* Stopping when nobody needs the server. */
+struct unused {
+    tn_ms at;       /* when it is to stop; TN_MS_NEVER: it is used */
+    bool last_look; /* the locks are held: whoever connected before is about to be accepted */
+    int locks[LISTENERS_MAX];
+    size_t n_locks;
+};
+
 struct server {
     struct server_config config;
     struct log log;
@@ -59,6 +67,7 @@ struct server {
     struct io_wake *done, *stop;
     struct io_signal *sigterm, *sigint, *sighup;
     struct notify notify;
+    struct unused unused;
     struct listening listeners[LISTENERS_MAX];
     size_t n_listeners;
     char urls[LISTENERS_MAX][IO_ADDRESS_TEXT_MAX];
@@ -99,6 +108,10 @@ struct conn {
     bool waits;  /* has output, and the socket is busy */
     tn_ms linger_until;
 };
+
+/* ---- server.c ---- */
+/* The end in order; the second time at once. */
+void server_begin_stop(struct server *s);
 
 /* ---- turn.c ---- */
 /* Every event of the loop that reaches the core begins here: the first of a turn tells the core the time. */
@@ -162,6 +175,12 @@ void notify_stopping(struct server *s);
 void notify_reloading(struct server *s);
 /* Every turn. */
 void notify_watchdog(struct server *s, tn_ms now);
+
+/* ---- unused.c ---- */
+void unused_open(struct server *s);
+void unused_close(struct server *s);
+/* Every turn: whether it is time to stop. server.unused.at says when to ask again. */
+bool unused_check(struct server *s, tn_ms now);
 
 /* ---- listen.c ---- */
 int listen_open(struct server *s, struct tenure_error *err) MUST_USE;

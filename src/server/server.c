@@ -155,9 +155,8 @@ static void on_timer(void *user)
     turn_begin(user);
 }
 
-static void begin_stop(void *user)
+void server_begin_stop(struct server *s)
 {
-    struct server *s = user;
     tn_ms now = turn_begin(s);
     if (s->stopping) {
         io_loop_stop(s->loop);
@@ -171,10 +170,15 @@ static void begin_stop(void *user)
     core_shutdown(s->core, now);
 }
 
+static void on_stop(void *user)
+{
+    server_begin_stop(user);
+}
+
 static void on_signal(void *user, int signum)
 {
     (void)signum;
-    begin_stop(user);
+    server_begin_stop(user);
 }
 
 static void on_reload(void *user, int signum)
@@ -197,7 +201,7 @@ static int open_loop(struct server *s, struct tenure_error *err)
     if (rc == 0)
         rc = io_wake_new(s->loop, on_done, s, &s->done, err);
     if (rc == 0)
-        rc = io_wake_new(s->loop, begin_stop, s, &s->stop, err);
+        rc = io_wake_new(s->loop, on_stop, s, &s->stop, err);
     if (rc == 0)
         rc = io_signal_new(s->loop, SIGTERM, on_signal, s, &s->sigterm, err);
     if (rc == 0)
@@ -315,6 +319,7 @@ int server_open(const struct server_config *config, struct server **ret, struct 
     s->config = *config;
     s->log = config->log;
     notify_open(s);
+    unused_open(s);
     list_init(&s->conns);
     list_init(&s->again);
     list_init(&s->lingering);
@@ -385,6 +390,7 @@ struct server *server_close(struct server *s)
     s->loop = io_loop_free(s->loop);
     secure_close(s);
     notify_close(s);
+    unused_close(s);
     buf_fini(&s->out);
     free(s);
     return NULL;

@@ -6,6 +6,7 @@
  *     conn.c      a connection: socket <-> core
  *     http1.c     connections that speak HTTP/1
  *     listen.c    addresses and their listeners
+ *     unused.c    the end when nobody needs it any more
  *     activate.c  sockets that systemd has opened         notify.c    telling systemd how things stand
  *     secure.c    certificates: made, read, and read again when their files change
  *
@@ -50,7 +51,8 @@ struct server_config {
     size_t n_cors;
     const char *const *hosts; /* host names of requests by HTTP without TLS; none or "*" = all */
     size_t n_hosts;
-    bool listen_default; /* nobody has named listen_urls: sockets that systemd hands over stand for them */
+    int64_t stop_unused_ms; /* stops when there was neither a connection nor a lease for so long; 0 = never */
+    bool listen_default;    /* nobody has named listen_urls: sockets that systemd hands over stand for them */
     /* SIGHUP, before the certificates are read again: open log files anew. May be NULL. */
     void (*on_reload)(void *user);
     void *user;

@@ -8,6 +8,8 @@
  * When another write is sure to come at once (core_expects_write), the batch is held up for it, for less than a commit takes: so
  * the release of a lock does not wait until the one who had it before has committed his next place in the queue.
  */
+#include <inttypes.h>
+
 #include "server/internal.h"
 
 tn_ms turn_begin(struct server *s)
@@ -188,6 +190,14 @@ static void each_second(struct server *s, tn_ms now)
 
 /* ---- the end ---- */
 
+static void check_unused(struct server *s, tn_ms now)
+{
+    if (!unused_check(s, now))
+        return;
+    log_write(&s->log, LOG_INFO, "nobody needs the server any more", "unused_ms=%" PRId64, s->config.stop_unused_ms);
+    server_begin_stop(s);
+}
+
 static void check_drained(struct server *s, tn_ms now)
 {
     if (s->stopping && (now >= s->drain_until || (core_drained(s->core) && conn_all_written(s))))
@@ -199,6 +209,8 @@ static void arm(struct server *s, tn_ms now)
     tn_ms at = core_deadline(s->core);
     if (s->stopping && s->drain_until < at)
         at = s->drain_until;
+    if (s->unused.at < at && !s->stopping)
+        at = s->unused.at;
     if (at <= now)
         io_turn_request(s->loop);
     else
@@ -218,6 +230,7 @@ void turn_run(void *user, tn_ms now)
     each_second(s, now);
     conn_check_lingering(s, now);
     notify_watchdog(s, now);
+    check_unused(s, now);
     check_drained(s, now);
     arm(s, now);
     s->in_turn = false;

@@ -230,7 +230,7 @@ class World:
 
     def environment(self, **more):
         return {**os.environ, "TENURE_ENDPOINTS": self.server.url, "ETCDCTL_ENDPOINTS": self.server.url,
-                "ETCDCTL_API": "3", "LC_ALL": "C.UTF-8", **more}
+                "ETCDCTL_API": "3", "LC_ALL": "C.UTF-8", "XDG_CONFIG_HOME": self.path("config"), **more}
 
     def tenure(self, *args, check=False, timeout=None, **popen):
         """Runs `tenure ARGS` to its end; the result has returncode, stdout, stderr (text)."""
