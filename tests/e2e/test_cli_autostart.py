@@ -155,8 +155,8 @@ def stops_when_unused(w):
             true(p.poll() is None, f"it has not stopped {instant - time.monotonic():.1f} s before")
             time.sleep(0.05)
 
-    watch = w.start("watch", "a", env=env)
     w.run([TENURE, "put", "a", "1"], env=env, check=True)
+    watch = w.start("watch", "a", "--rev", "1", env=env)
     equal(watch.stdout.readline(), "PUT\n", "the watch")
     lives_until(time.monotonic() + 0.8)  # beside a connection
     w.run([TENURE, "lease", "grant", "2"], env=env, check=True)
