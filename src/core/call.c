@@ -137,15 +137,20 @@ static void refuse_reply(struct core_call *call, int error)
         call_fail(call, ETCD_OUT_OF_MEMORY);
 }
 
-bool call_send(struct core_call *call)
+bool call_queue(struct core_call *call)
 {
     int rc = h2_send_message(call->stream, buf_bytes(&call->core->out));
     call->counts->sent++;
-    conn_touch(call->conn);
     if (rc == 0)
         return true;
     call_reset(call);
     return false;
+}
+
+bool call_send(struct core_call *call)
+{
+    conn_touch(call->conn);
+    return call_queue(call);
 }
 
 struct held *call_reply_held(struct core_call *call, tn_seq seq)

@@ -47,6 +47,8 @@ void call_finish(struct core_call *call, enum grpc_status status, const char *te
 void call_reset(struct core_call *call);
 /* Queues core.out as one message; resets the call and answers false when memory is short. */
 bool call_send(struct core_call *call) MUST_USE;
+/* The same, but when it is written is for the caller to see to (conn_touch and its sisters). */
+bool call_queue(struct core_call *call) MUST_USE;
 /* Whether decoding went well; ends the call otherwise. */
 bool call_decoded(struct core_call *call, int rc) MUST_USE;
 /* Whether a write of that size is over the bound, which is asked once it is known to be right in itself. */

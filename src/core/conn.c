@@ -163,19 +163,48 @@ static void drop(struct core_conn *conn, const char *why)
 
 /* ---- what has something to write ---- */
 
+static void put_dirty(struct core_conn *conn, struct list *after, bool is_patient)
+{
+    list_remove(&conn->in_dirty);
+    list_push_front(after, &conn->in_dirty);
+    conn->is_patient = is_patient;
+}
+
 void conn_touch(struct core_conn *conn)
 {
+    if (list_empty(&conn->in_dirty) || conn->is_patient)
+        put_dirty(conn, conn->core->dirty.prev, false);
+}
+
+void conn_touch_first(struct core_conn *conn)
+{
+    put_dirty(conn, &conn->core->dirty, false);
+}
+
+void conn_touch_patiently(struct core_conn *conn)
+{
     if (list_empty(&conn->in_dirty))
-        list_push_back(&conn->core->dirty, &conn->in_dirty);
+        put_dirty(conn, conn->core->patient.prev, true);
+}
+
+static struct core_conn *take_dirty(struct list *from)
+{
+    if (list_empty(from))
+        return NULL;
+    struct core_conn *conn = LIST_ENTRY(from->next, struct core_conn, in_dirty);
+    list_remove(&conn->in_dirty);
+    return conn;
+}
+
+struct core_conn *core_next_urgent(struct core *c)
+{
+    return take_dirty(&c->dirty);
 }
 
 struct core_conn *core_next_dirty(struct core *c)
 {
-    if (list_empty(&c->dirty))
-        return NULL;
-    struct core_conn *conn = LIST_ENTRY(c->dirty.next, struct core_conn, in_dirty);
-    list_remove(&conn->in_dirty);
-    return conn;
+    struct core_conn *conn = take_dirty(&c->dirty);
+    return conn ? conn : take_dirty(&c->patient);
 }
 
 /* ---- input ---- */
@@ -193,7 +222,7 @@ void core_feed(struct core_conn *conn, bytes in, tn_ms now)
                   conn->peer, err.text);
         conn_touch(conn);
     } else if (h2_wants_output(conn->h2)) {
-        conn_touch(conn);
+        conn_touch_patiently(conn); /* what is more than an acknowledgement has touched it already */
     }
 }
 

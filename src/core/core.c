@@ -51,6 +51,7 @@ int core_new(const struct core_config *config, struct core **ret)
     };
     list_init(&c->conns);
     list_init(&c->dirty);
+    list_init(&c->patient);
     list_init(&c->expected);
     heap_init(&c->notify);
     list_init(&c->progress);

@@ -147,6 +147,8 @@ const char *core_conn_peer(const struct core_conn *conn); /* as told to core_acc
 void core_conn_set_cert_user(struct core_conn *conn, bytes common_name);
 /* Takes the next connection with bytes to write or finished off the list of such; NULL at the end. */
 struct core_conn *core_next_dirty(struct core *c);
+/* The same, but NULL when only those are left for whose bytes nobody waits: they may go after a commit. */
+struct core_conn *core_next_urgent(struct core *c);
 
 /* ---- the log ---- */
 struct core_batch {

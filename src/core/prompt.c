@@ -4,7 +4,7 @@
  * A commit that does not wait for that write makes it wait for the whole of the commit. So the driver may hold a batch up for
  * a moment while such a write is expected. Who is expected is learnt, connection by connection: QUICK_MIN times in a row it
  * wrote within QUICK_MS of an event. One that is expected in vain has to do so MISSED times before it is expected again, so
- * that watchers which write now and then cost others next to nothing.
+ * that watchers which write now and then cost others next to nothing. Who is expected is also written to first.
  */
 #include "core/call.h"
 
@@ -24,8 +24,10 @@ void prompt_told(struct core_conn *conn)
     p->told = true;
     p->told_at = conn->core->now;
     list_remove(&p->in_expected);
-    if (p->quick >= QUICK_MIN)
-        list_push_back(&conn->core->expected, &p->in_expected);
+    if (p->quick < QUICK_MIN)
+        return;
+    list_push_back(&conn->core->expected, &p->in_expected);
+    conn_touch_first(conn);
 }
 
 void prompt_wrote(struct core_conn *conn)

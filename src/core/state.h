@@ -128,7 +128,7 @@ struct core_conn {
     struct core *core;
     struct h2_conn *h2;
     void *user;
-    struct list in_core, in_dirty;
+    struct list in_core, in_dirty; /* in core.dirty or core.patient */
     struct list calls;
     struct list blocked; /* watch streams that wait for room */
     struct list waiting; /* tasks that wait for room */
@@ -140,6 +140,7 @@ struct core_conn {
     bool pinged;              /* since then */
     tn_ms opened_at, took_at; /* when the driver last took output, or there was none; both without held_up_ms */
     bool broken;              /* its peer broke the protocol: a last GOAWAY, then the end */
+    bool is_patient;          /* dirty, but nobody waits for that */
     bool finished;            /* given up */
     struct prompt prompt;
     char peer[64];
@@ -241,8 +242,9 @@ struct core {
     tn_ms now, asked;              /* asked: the deadline given to the driver */
     bool turned, stopping;
 
-    struct list conns, dirty;
-    struct list expected; /* prompts of those whose write is expected, the one told first in front */
+    struct list conns;
+    struct list dirty, patient; /* conns with something to write; those that may wait for the others */
+    struct list expected;       /* prompts of those whose write is expected, the one told first in front */
     size_t n_conns, n_calls;
     struct method_counts counts[METHODS_MAX]; /* in the order of dispatch.c's services */
     size_t watch_bytes;                       /* of all watches that are alive */
@@ -290,7 +292,10 @@ void core_scratch(struct core *c);
 /* Puts a request aside until replies have room; answers false when too many wait already. */
 bool conn_park(struct core_call *call, bytes message) MUST_USE;
 void conn_unpark(struct core_call *call);
-void conn_touch(struct core_conn *conn); /* has something to write */
+void conn_touch(struct core_conn *conn);       /* has something to write */
+void conn_touch_first(struct core_conn *conn); /* and is to be written before all others */
+/* And nobody waits for it: it may go along with what comes next, a commit later. */
+void conn_touch_patiently(struct core_conn *conn);
 void conn_check_all(struct core *c, tn_ms now);
 bool conn_is_full(const struct core_conn *conn);
 

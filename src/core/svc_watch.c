@@ -29,7 +29,7 @@ static size_t room_of(const struct watch_stream *ws)
     return ws->call->core->config.conn_output_max / STREAM_SHARE;
 }
 
-void watch_send(struct watch_stream *ws)
+static void queue_message(struct watch_stream *ws)
 {
     struct core_call *call = ws->call;
     if (call->ended)
@@ -38,8 +38,14 @@ void watch_send(struct watch_stream *ws)
         call_reset(call);
         return;
     }
-    if (call_send(call) && h2_stream_queued(call->stream) > 2 * call->core->config.conn_output_max)
+    if (call_queue(call) && h2_stream_queued(call->stream) > 2 * call->core->config.conn_output_max)
         call_fail(call, ETCD_TOO_MANY_REQUESTS);
+}
+
+void watch_send(struct watch_stream *ws)
+{
+    conn_touch(ws->call->conn);
+    queue_message(ws);
 }
 
 static void reply(struct watch_stream *ws, const struct watch_resp *resp)
@@ -101,14 +107,19 @@ static void reply_created(struct watch_stream *ws, int64_t id)
               });
 }
 
+/* Nobody waits for it: it goes along with what comes next. */
 static void reply_canceled(struct watch_stream *ws, int64_t id)
 {
     struct core *c = ws->call->core;
-    reply(ws, &(struct watch_resp){
-                  .header = header_at(c, store_revision(c->store)),
-                  .watch_id = id,
-                  .canceled = true,
-              });
+    struct watch_resp resp = {
+        .header = header_at(c, store_revision(c->store)),
+        .watch_id = id,
+        .canceled = true,
+    };
+    core_scratch(c);
+    encode_watch_resp(&resp, &c->out);
+    conn_touch_patiently(ws->call->conn);
+    queue_message(ws);
 }
 
 /* ---- the stream ---- */

@@ -24,6 +24,17 @@ tn_ms turn_begin(struct server *s)
 
 /* ---- output ---- */
 
+/* What somebody waits for. */
+static void flush_urgent(struct server *s, tn_ms now)
+{
+    struct core_conn *dirty;
+    while ((dirty = core_next_urgent(s->core))) {
+        struct conn *c = core_conn_user(dirty);
+        list_remove(&c->in_again);
+        conn_flush(c, now);
+    }
+}
+
 static void flush(struct server *s, tn_ms now)
 {
     struct list again;
@@ -82,7 +93,7 @@ static void commit_here(struct server *s, tn_ms now)
 {
     struct core_batch batch;
     struct backend_result result;
-    flush(s, now);
+    flush_urgent(s, now);
     if (!core_batch(s->core, &batch, BATCH_ROWS_MAX))
         return;
     struct backend_batch rows = to_backend(s, &batch);
@@ -99,7 +110,7 @@ static bool hold_up(struct server *s, tn_ms now)
     int64_t us = io_clock_us(), most = s->commit_us < HOLD_UP_US_MAX ? s->commit_us : HOLD_UP_US_MAX;
     if (!s->held_up_until_us)
         s->held_up_until_us = us + most;
-    flush(s, now);
+    flush_urgent(s, now);
     if (us < s->held_up_until_us && io_loop_await_input(s->loop, s->held_up_until_us - us)) {
         io_turn_request(s->loop);
         return true;

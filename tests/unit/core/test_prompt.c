@@ -1,5 +1,6 @@
 /* Who answers an event by a write at once, and is therefore waited for. */
 #include "cases.h"
+#include "core/state.h"
 
 enum { LEARNT = 3 };
 
@@ -146,6 +147,34 @@ static void rows_that_no_batch_has_taken_wait(void **state)
     assert_false(core_batch_waits(here.w->core));
 }
 
+static void who_is_waited_for_is_written_to_first_and_who_waits_for_nothing_last(void **state)
+{
+    (void)state;
+    struct core *c = here.w->core;
+    struct core_conn *one = LIST_ENTRY(c->conns.next, struct core_conn, in_core);
+    struct core_conn *two = LIST_ENTRY(c->conns.prev, struct core_conn, in_core);
+    assert_ptr_not_equal(one, two);
+    conn_touch_patiently(one);
+    assert_null(core_next_urgent(c));
+    conn_touch(two);
+    conn_touch_patiently(two);
+    assert_ptr_equal(core_next_urgent(c), two);
+    assert_null(core_next_urgent(c));
+    assert_ptr_equal(core_next_dirty(c), one);
+    assert_null(core_next_dirty(c));
+    conn_touch_patiently(one);
+    conn_touch(two);
+    conn_touch(one);
+    assert_ptr_equal(core_next_urgent(c), two);
+    assert_ptr_equal(core_next_urgent(c), one);
+    conn_touch(one);
+    conn_touch(two);
+    conn_touch_first(two);
+    assert_ptr_equal(core_next_dirty(c), two);
+    assert_ptr_equal(core_next_dirty(c), one);
+    assert_null(core_next_dirty(c));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -157,6 +186,7 @@ int main(void)
         PROMPT_CASE(nobody_is_expected_for_long),
         PROMPT_CASE(one_that_was_expected_in_vain_has_to_earn_it),
         PROMPT_CASE(one_that_is_gone_is_not_expected),
+        PROMPT_CASE(who_is_waited_for_is_written_to_first_and_who_waits_for_nothing_last),
         PROMPT_CASE(rows_that_no_batch_has_taken_wait),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
