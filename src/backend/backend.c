@@ -29,7 +29,7 @@
 #include "backend/sql.h"
 
 enum {
-    WAL_SOFT = 4 << 20,
+    WAL_SOFT = 1 << 20,
     WAL_HARD = 64 << 20,
     BALLAST = 512 << 10,
     BALLAST_FIRST = 32 << 10, /* while the log is hardly used, */
@@ -144,11 +144,11 @@ static void note_size(struct backend *b)
         atomic_store_explicit(&b->in_use, bytes, memory_order_relaxed);
 }
 
-/* Once, and not before there is load: five MiB of zeros and a sync are worth some milliseconds to whoever waits for the
+/* Once, and not before there is load: two MiB of zeros and a sync are worth some milliseconds to whoever waits for the
  * server, and a server with little to do stays small on disk. */
 static void grow_wal(struct backend *b)
 {
-    int64_t normal = b->config.wal_bytes_soft + b->config.wal_bytes_soft / 4, hard = b->config.wal_bytes_hard;
+    int64_t normal = 2 * b->config.wal_bytes_soft, hard = b->config.wal_bytes_hard;
     if (b->grown || b->commits < b->config.wal_grow_after)
         return;
     db_grow_wal(&b->db, normal < hard ? normal : hard, hard);

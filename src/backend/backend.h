@@ -28,7 +28,7 @@ struct backend;
 struct backend_config {
     const char *dir;         /* created with mode 0700 when absent */
     const char *vfs;         /* SQLite VFS name; NULL = the system's (tests put their own below) */
-    int64_t wal_bytes_soft;  /* checkpoint from here on; 0 = 4 MiB */
+    int64_t wal_bytes_soft;  /* checkpoint from here on; 0 = 1 MiB */
     int64_t wal_bytes_hard;  /* the WAL never grows past it while commits wait for the checkpoint; 0 = 64 MiB */
     unsigned wal_grow_after; /* commits before it is grown ahead to its normal size; 0 = 64 */
     int64_t ballast_bytes;   /* 0 = 512 KiB; -1 = none; a log that is hardly used keeps less */

@@ -1,4 +1,4 @@
-/* Happy path: the WAL reaches `soft`; a pass runs on the thread (PASSIVE, its own connection); the commit after its end
+/* Happy path: the WAL reaches `soft`; a pass runs on the thread (PASSIVE, its own connection) and syncs; the commit after its end
  * finds that at most LITTLE frames came meanwhile and asks for help; checkpoint_help copies these (PASSIVE as well: no
  * writer is active, so it reaches the end), and SQLite begins the WAL anew with the next commit. When more came, the
  * thread goes again, as long as each pass at least halves what is left: under a load that outruns the disk it does not,
@@ -27,15 +27,30 @@ static int64_t frames_of(int64_t bytes)
 
 /* ---- the thread ---- */
 
+/* SQLite syncs the database file when everything was copied, which is in the writer's part; by then nearly all of it should be
+ * on the disk: else commits wait for megabytes, some milliseconds. */
+static int sync_copied(struct checkpoint *c)
+{
+    sqlite3_file *file = NULL;
+    int rc =
+        c->db->no_sync ? SQLITE_OK : sqlite3_file_control(c->db->checker, "main", SQLITE_FCNTL_FILE_POINTER, &file);
+    return rc == SQLITE_OK && file ? file->pMethods->xSync(file, SQLITE_SYNC_NORMAL | SQLITE_SYNC_DATAONLY) : rc;
+}
+
 static void pass(struct checkpoint *c)
 {
     int in_wal = 0, copied = 0;
     struct tenure_error error = {0};
-    int rc = sqlite3_wal_checkpoint_v2(c->db->checker, NULL, SQLITE_CHECKPOINT_PASSIVE, &in_wal, &copied);
+    sqlite3 *conn = c->db->checker;
+    int rc = sqlite3_wal_checkpoint_v2(conn, NULL, SQLITE_CHECKPOINT_PASSIVE, &in_wal, &copied);
+    if (rc == SQLITE_OK) {
+        rc = sync_copied(c);
+        conn = NULL; /* which does not know of it */
+    }
     if (rc != SQLITE_OK) {
-        if (sql_is_full(c->db->checker, rc))
+        if (conn && sql_is_full(conn, rc))
             rc = SQLITE_FULL;
-        sql_error(&error, c->db->checker, rc, "checkpoint");
+        sql_error(&error, conn, rc, "checkpoint");
     }
     pthread_mutex_lock(&c->mutex);
     c->rc = rc;

@@ -297,7 +297,7 @@ static int open_existing(struct db *d, const struct dir *dir, const char *path, 
 
 int db_open(struct db *ret, const struct dir *d, const struct backend_config *config, struct tenure_error *err)
 {
-    *ret = (struct db){0};
+    *ret = (struct db){.no_sync = config->no_sync};
     char *path = sqlite3_mprintf("%s/" DB_FILE, config->dir);
     char *path_new = sqlite3_mprintf("%s/" DB_FILE_NEW, config->dir);
     int code = path && path_new ? 0 : error_set(err, TENURE_ENOMEM, DB_FILE ": out of memory");

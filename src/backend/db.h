@@ -43,6 +43,7 @@ struct db {
     struct meta meta;
     int64_t wal_frames; /* in the WAL at the newest commit */
     bool skips;         /* sequences may be left out */
+    bool no_sync;       /* tests only */
     int64_t commit_us;  /* how long the newest COMMIT took */
 };
 
