@@ -313,7 +313,7 @@ enum tenure_config_format {
 };
 /* The text of a file with all entries of the list, without `keys` in front; malloc'd, it ends with a newline. What tenure_config_parse
  * makes of it are the same keys and values, exactly. TENURE_EINVALID: a key lies below another one (nested formats: "a" and "a/b"), two keys
- * have one name (dotenv), a value that is no UTF-8, or has a problem. */
+ * have one name (dotenv), a value that is no UTF-8. A sealed value that was not opened is written as it is stored. */
 int tenure_config_format(const struct tenure_config_list *list, const char *keys, enum tenure_config_format format,
                          char **ret, struct tenure_error *err);
 /* The keys and values of a file, with `keys` put in front of each. Numbers and booleans become their texts, lists compact JSON. A

@@ -7,21 +7,11 @@
 #include <jansson.h>
 
 #include "lib/config_read.h"
+#include "lib/config_text.h"
 #include "lib/config_write.h"
 #include "lib/result.h"
 
 /* ---- records ---- */
-
-static bool is_text(bytes s)
-{
-    while (s.len > 0) {
-        size_t n = bytes_utf8_char(s);
-        if (n == 0 || s.data[0] == 0)
-            return false;
-        s = bytes_of(s.data + n, s.len - n);
-    }
-    return true;
-}
 
 static json_t *hex_of(bytes s)
 {
@@ -39,7 +29,7 @@ static json_t *hex_of(bytes s)
 
 static int set_string(json_t *j, const char *name, const char *s)
 {
-    return s ? json_object_set_new(j, name, is_text(bytes_str(s)) ? json_string(s) : json_string("?")) : 0;
+    return s ? json_object_set_new(j, name, config_is_text(bytes_str(s)) ? json_string(s) : json_string("?")) : 0;
 }
 
 static int set_number(json_t *j, const char *name, int64_t n)
@@ -53,7 +43,7 @@ char *config_record_write(const struct config_record *r)
     int bad = !j;
     if (!r->value.data)
         bad |= json_object_set_new(j, "deleted", json_true());
-    else if (is_text(r->value))
+    else if (config_is_text(r->value))
         bad |= json_object_set_new(j, "value", json_stringn((const char *)r->value.data, r->value.len));
     else
         bad |= json_object_set_new(j, "hex", hex_of(r->value));

@@ -29,17 +29,3 @@ int tenure_config_check(const struct tenure_config_list *list, const char *keys,
 {
     return none(!list || !keys || !schema, err);
 }
-
-int tenure_config_format(const struct tenure_config_list *list, const char *keys, enum tenure_config_format format,
-                         char **ret, struct tenure_error *err)
-{
-    (void)format;
-    return none(!list || !keys || !ret, err);
-}
-
-int tenure_config_parse(const char *text, size_t len, const char *keys, enum tenure_config_format format,
-                        struct tenure_config_list **ret, struct tenure_error *err)
-{
-    (void)len, (void)format;
-    return none(!text || !keys || !ret, err);
-}
