@@ -235,8 +235,10 @@ static void show_last_output(const struct server *s)
     int fd = open(s->log, O_RDONLY | O_CLOEXEC);
     off_t end = fd < 0 ? 0 : lseek(fd, 0, SEEK_END);
     ssize_t n = fd < 0 ? -1 : pread(fd, buf, sizeof buf, end > (off_t)sizeof buf ? end - (off_t)sizeof buf : 0);
-    if (n > 0)
-        print_message("# the server's last words:\n%.*s\n", (int)n, buf);
+    if (n > 0) { /* more than print_message takes */
+        printf("# the server's last words:\n%.*s\n", (int)n, buf);
+        fflush(stdout);
+    }
     if (fd >= 0)
         close(fd);
 }
