@@ -230,7 +230,7 @@ def leases_renewed(world):
 
 def leases_renewed_through_a_restart(world):
     """keepalive bears a server that is away for less than the TTL"""
-    lease = as_json(world, "lease", "grant", "30")["lease"]
+    lease = as_json(world, "lease", "grant", "12")["lease"]
     renewing = world.start("lease", "keepalive", lease, "--call-timeout", "1")
     renewing.stdout.readline()
     world.server.kill()
