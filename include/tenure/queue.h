@@ -119,6 +119,47 @@ tenure_wait *tenure_queue_take_start(tenure_queue *q, int64_t wait_ms, tenure_qu
 int tenure_queue_peek(tenure_queue *q, struct tenure_queue_item **ret, struct tenure_error *err);
 /* How many items are in it, due or not; WORK: taken ones counted, dead ones not. Blocking handles. */
 int tenure_queue_length(tenure_queue *q, int64_t *ret, struct tenure_error *err);
+/* The same two without waiting: once, on the loop's thread, not within the call; of a peek the item is the callback's to free,
+ * and NULL when code is not 0. 0, or why it did not begin (then the callback is not called): TENURE_EINVALID without one. Any
+ * handle. */
+typedef void (*tenure_queue_length_cb)(void *user, int code, int64_t length, const struct tenure_error *err);
+int tenure_queue_peek_start(tenure_queue *q, tenure_queue_item_cb cb, void *user, struct tenure_error *err);
+int tenure_queue_length_start(tenure_queue *q, tenure_queue_length_cb cb, void *user, struct tenure_error *err);
+
+/* ---- who waits, and who works on what ---- */
+/* A take that waits. Who finds an item at once never stands there. */
+struct tenure_queue_waiter {
+    const char *key; /* in the line, which lies beside the queue: docs/recipes.md */
+    int64_t lease;
+    const char *host, *purpose; /* "" where it did not say */
+    int64_t pid;                /* 0 where unknown */
+    int64_t since_ms;           /* Unix time in milliseconds, when the take began; 0 where unknown */
+};
+/* WORK: an item that is taken and not acknowledged. */
+struct tenure_queue_work {
+    const char *id;     /* the last part of its keys, as that of the item's key */
+    int64_t deliveries; /* how often it was given out */
+    /* Of the claim, as the worker's item has it; 0: its claim has ended, and the next take gets it. Then nothing is known of the
+     * rest. */
+    tenure_token token;
+    int64_t lease; /* of the claim: the worker's, or with claim_ms its own */
+    const char *host, *purpose;
+    int64_t pid, since_ms; /* since the take began */
+};
+struct tenure_queue_list {
+    int64_t revision;
+    size_t n_waiters, n_works;
+    const struct tenure_queue_waiter *waiters; /* the first is served next */
+    const struct tenure_queue_work *works;     /* in the order of their ids; none but of WORK */
+};
+/* Reads them at one revision, without changing anything. Nobody and nothing is success. TENURE_EDENIED, and whatever a transaction
+ * fails with. Blocking handles. */
+int tenure_queue_list(tenure_queue *q, struct tenure_queue_list **ret, struct tenure_error *err);
+/* The same without waiting: once, on the loop's thread, not within the call, and also when the queue is closed meanwhile; r is NULL
+ * when code is not 0, else the callback's to free. 0, or why it did not begin (then it is not called). Any handle. */
+typedef void (*tenure_queue_list_cb)(void *user, int code, struct tenure_queue_list *r, const struct tenure_error *err);
+int tenure_queue_list_start(tenure_queue *q, tenure_queue_list_cb cb, void *user, struct tenure_error *err);
+void tenure_queue_list_free(struct tenure_queue_list *r); /* NULL is fine */
 
 /* ---- what becomes of an item of a WORK queue ---- */
 /* Done: removes it for good. 0: this claim's acknowledgement, and no other, was the one. TENURE_ELOST: the claim had ended; the

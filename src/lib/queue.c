@@ -9,6 +9,7 @@
 
 #include "lib/lock_value.h"
 #include "lib/marks.h"
+#include "lib/queue.h"
 #include "lib/result.h"
 #include "lib/view.h"
 #include "lib/wait.h"
@@ -305,6 +306,11 @@ static void complete_take(tenure_wait *w)
     ((tenure_queue_item_cb)w->cb)(w->user, w->code, w->code ? NULL : item, w->code ? &w->error : NULL);
 }
 
+static void complete_length(tenure_wait *w)
+{
+    ((tenure_queue_length_cb)w->cb)(w->user, w->code, w->code ? 0 : call_of(w)->length, w->code ? &w->error : NULL);
+}
+
 static void gone(tenure_wait *w)
 {
     call_gone(call_of(w));
@@ -320,7 +326,7 @@ static void gone(tenure_wait *w)
 QUEUE_TYPE(put_type, begin_put, put_ended, complete);
 QUEUE_TYPE(take_type, begin_take, take_ended, complete_take);
 QUEUE_TYPE(settle_type, begin_settle, settle_ended, complete);
-QUEUE_TYPE(length_type, begin_length, length_ended, NULL);
+QUEUE_TYPE(length_type, begin_length, length_ended, complete_length);
 
 /* ---- opening and closing ---- */
 
@@ -434,6 +440,13 @@ static int enter(tenure_queue *q, struct tenure_error *err)
     return handle_enter(q->object.handle, err);
 }
 
+/* To tell somebody. */
+static int enter_to_tell(tenure_queue *q, bool anybody, struct tenure_error *err)
+{
+    int rc = enter(q, err);
+    return rc == 0 && !anybody ? error_set(err, TENURE_EINVALID, "queue: nobody would be told the answer") : rc;
+}
+
 static int code_of(const struct tenure_error *err)
 {
     return err->code ? err->code : TENURE_EINTERNAL;
@@ -542,6 +555,14 @@ tenure_wait *tenure_queue_take_start(tenure_queue *q, int64_t wait_ms, tenure_qu
     return wait_begin(&k->wait, false, (void (*)(void))cb, user, err) == 0 ? &k->wait : NULL;
 }
 
+static struct queue_call *peek_new(tenure_queue *q, struct tenure_error *err)
+{
+    struct queue_call *k = take_new(q, -1, err);
+    if (k)
+        k->peeks = true;
+    return k;
+}
+
 int tenure_queue_peek(tenure_queue *q, struct tenure_queue_item **ret, struct tenure_error *err)
 {
     struct tenure_error own = {0};
@@ -549,11 +570,19 @@ int tenure_queue_peek(tenure_queue *q, struct tenure_queue_item **ret, struct te
     int rc = enter_to_answer(q, ret, err);
     if (rc < 0)
         return rc;
-    struct queue_call *k = take_new(q, -1, err);
-    if (!k)
-        return code_of(err);
-    k->peeks = true;
-    return block_for_item(k, ret, err);
+    struct queue_call *k = peek_new(q, err);
+    return k ? block_for_item(k, ret, err) : code_of(err);
+}
+
+int tenure_queue_peek_start(tenure_queue *q, tenure_queue_item_cb cb, void *user, struct tenure_error *err)
+{
+    struct tenure_error own = {0};
+    err = err ? err : &own;
+    int rc = enter_to_tell(q, cb != NULL, err);
+    if (rc < 0)
+        return rc;
+    struct queue_call *k = peek_new(q, err);
+    return k ? wait_begin(&k->wait, true, (void (*)(void))cb, user, err) : code_of(err);
 }
 
 int tenure_queue_length(tenure_queue *q, int64_t *ret, struct tenure_error *err)
@@ -571,6 +600,34 @@ int tenure_queue_length(tenure_queue *q, int64_t *ret, struct tenure_error *err)
         *ret = k->length;
     wait_unref(&k->wait);
     return rc;
+}
+
+int tenure_queue_length_start(tenure_queue *q, tenure_queue_length_cb cb, void *user, struct tenure_error *err)
+{
+    struct tenure_error own = {0};
+    err = err ? err : &own;
+    int rc = enter_to_tell(q, cb != NULL, err);
+    if (rc < 0)
+        return rc;
+    struct queue_call *k = call_new(q, &length_type, 0, false, 0, err);
+    return k ? wait_begin(&k->wait, true, (void (*)(void))cb, user, err) : code_of(err);
+}
+
+/* ---- what the list knows of it ---- */
+
+tenure_client *lib_queue_handle(const tenure_queue *q)
+{
+    return q->object.handle;
+}
+
+const struct item_keys *lib_queue_keys(const tenure_queue *q)
+{
+    return q->keys;
+}
+
+size_t lib_queue_strip(const tenure_queue *q)
+{
+    return q->strip;
 }
 
 /* ---- settling ---- */

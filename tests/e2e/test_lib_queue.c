@@ -422,6 +422,169 @@ static void all_of_it_can_be_started(void **state)
     tenure_close(c);
 }
 
+struct answer {
+    atomic_int done;
+    int code;
+    int64_t length;
+    struct tenure_queue_list *list;
+};
+
+static void on_length(void *user, int code, int64_t length, const struct tenure_error *err)
+{
+    struct answer *a = user;
+    (void)err;
+    a->code = code;
+    a->length = length;
+    atomic_store(&a->done, 1);
+}
+
+static void on_list(void *user, int code, struct tenure_queue_list *list, const struct tenure_error *err)
+{
+    struct answer *a = user;
+    (void)err;
+    a->code = code;
+    a->list = list;
+    atomic_store(&a->done, 1);
+}
+
+static void looking_can_be_started_as_well(void **state)
+{
+    tenure_client *c = open_on(*state);
+    struct tenure_error err = {0};
+    tenure_queue *q = open_queue(c, "looked-at", NULL);
+    struct told nothing = {0}, something = {0};
+    struct answer length = {0}, list = {0};
+    assert_int_equal(tenure_queue_peek_start(q, on_item, &nothing, &err), 0);
+    await_flag(&nothing.done);
+    assert_int_equal(nothing.code, TENURE_ENOTFOUND);
+    assert_null(nothing.item);
+    put_item(q, "one");
+    put_item(q, "two");
+    assert_int_equal(tenure_queue_peek_start(q, on_item, &something, &err), 0);
+    assert_int_equal(tenure_queue_length_start(q, on_length, &length, &err), 0);
+    await_flag(&something.done);
+    await_flag(&length.done);
+    assert_int_equal(something.code, 0);
+    assert_string_equal(something.item->value.data, "one");
+    tenure_queue_item_free(something.item);
+    assert_int_equal(length.code, 0);
+    assert_int_equal(length.length, 2);
+    assert_int_equal(tenure_queue_peek_start(q, NULL, NULL, &err), TENURE_EINVALID);
+    assert_int_equal(tenure_queue_length_start(q, NULL, NULL, &err), TENURE_EINVALID);
+    assert_int_equal(tenure_queue_list_start(q, on_list, &list, &err), 0);
+    tenure_queue_close(q); /* what was asked is answered */
+    await_flag(&list.done);
+    assert_int_equal(list.code, 0);
+    assert_int_equal(list.list->n_waiters + list.list->n_works, 0);
+    tenure_queue_list_free(list.list);
+    tenure_close(c);
+}
+
+struct expected_list {
+    tenure_queue *q;
+    size_t n_waiters, n_works, n_claimed;
+};
+
+static bool is_listed(void *user)
+{
+    struct expected_list *x = user;
+    struct tenure_error err = {0};
+    struct tenure_queue_list *list = NULL;
+    no_error(tenure_queue_list(x->q, &list, &err), &err);
+    size_t claimed = 0;
+    for (size_t i = 0; i < list->n_works; i++)
+        claimed += list->works[i].token != 0;
+    bool yes = list->n_waiters == x->n_waiters && list->n_works == x->n_works && claimed == x->n_claimed;
+    tenure_queue_list_free(list);
+    return yes;
+}
+
+static void await_list(tenure_queue *q, size_t n_waiters, size_t n_works, size_t n_claimed)
+{
+    if (!test_await(is_listed, &(struct expected_list){q, n_waiters, n_works, n_claimed}))
+        fail_msg("there never were %zu who wait and %zu of %zu items with a claim", n_waiters, n_claimed, n_works);
+}
+
+static void the_list_shows_who_waits_and_who_works_on_what(void **state)
+{
+    tenure_client *ca = open_on(*state), *cb = open_on(*state);
+    struct tenure_error err = {0};
+    struct tenure_queue_options o = {.size = sizeof o, .kind = TENURE_QUEUE_WORK, .purpose = "to work"};
+    tenure_queue *qa = open_queue(ca, "listed", &o), *qb = open_queue(cb, "listed", &o);
+    struct tenure_queue_list *list = NULL;
+    struct told told = {0};
+    put_item(qa, "one");
+    struct tenure_queue_item *item = take_item(qa, 10000);
+    tenure_wait *w = tenure_queue_take_start(qb, 0, on_item, &told, &err);
+    assert_non_null(w);
+    await_list(qa, 1, 1, 1);
+    put(ca, "/queues.line/listed/longer/7", "");
+    no_error(tenure_queue_list(qa, &list, &err), &err);
+    assert_int_equal(list->n_waiters, 1); /* who waits for a queue of a longer name does not count */
+    assert_int_equal(strncmp(list->waiters[0].key, "/queues.line/listed/", 20), 0);
+    assert_string_equal(list->waiters[0].purpose, "to work");
+    assert_int_equal(list->waiters[0].pid, getpid());
+    assert_true(list->waiters[0].lease != 0 && list->waiters[0].since_ms > 0 && list->waiters[0].host[0]);
+    assert_int_equal(list->works[0].token, item->token);
+    assert_int_equal(list->works[0].deliveries, 1);
+    assert_int_equal(list->works[0].pid, getpid());
+    assert_string_equal(list->works[0].purpose, "to work");
+    size_t id = strlen(list->works[0].id);
+    assert_true(id > 0 && item->key.len > id);
+    tenure_queue_list_free(list);
+    no_error(tenure_queue_ack(qa, item, &err), &err);
+    tenure_queue_item_free(item);
+    await_list(qa, 1, 0, 0);
+    put_item(qa, "two");
+    await_flag(&told.done);
+    assert_int_equal(told.code, 0);
+    await_list(qa, 0, 1, 1);
+    tenure_wait_stop(w);
+    tenure_queue_item_free(told.item);
+    tenure_queue_close(qb);
+    await_list(qa, 0, 1, 0); /* its claim has ended, and the next take gets it */
+    item = take_item(qa, 10000);
+    assert_int_equal(item->deliveries, 2);
+    no_error(tenure_queue_ack(qa, item, &err), &err);
+    tenure_queue_item_free(item);
+    await_list(qa, 0, 0, 0);
+    assert_int_equal(tenure_queue_list(qa, NULL, &err), TENURE_EINVALID);
+    tenure_queue_close(qa);
+    tenure_close(ca);
+    tenure_close(cb);
+}
+
+static void of_a_plain_queue_it_shows_those_who_wait_in_their_order(void **state)
+{
+    tenure_client *c[3];
+    tenure_queue *q[3];
+    struct told told[3] = {{0}};
+    tenure_wait *w[3];
+    struct tenure_error err = {0};
+    struct tenure_queue_list *list = NULL;
+    static const char *const purposes[] = {"first", "second", "third"};
+    for (size_t i = 0; i < 3; i++) {
+        struct tenure_queue_options o = {.size = sizeof o, .purpose = purposes[i]};
+        c[i] = open_on(*state);
+        q[i] = open_queue(c[i], "lined-up", &o);
+        w[i] = tenure_queue_take_start(q[i], 0, on_item, &told[i], &err);
+        await_list(q[0], i + 1, 0, 0);
+    }
+    no_error(tenure_queue_list(q[2], &list, &err), &err);
+    for (size_t i = 0; i < 3; i++)
+        assert_string_equal(list->waiters[i].purpose, purposes[i]);
+    tenure_queue_list_free(list);
+    put_item(q[2], "x");
+    await_flag(&told[0].done);
+    await_list(q[0], 2, 0, 0);
+    tenure_queue_item_free(told[0].item);
+    for (size_t i = 0; i < 3; i++) {
+        tenure_wait_stop(w[i]);
+        tenure_queue_close(q[i]);
+        tenure_close(c[i]);
+    }
+}
+
 /* A server where bob may write below /queues/ and bob/, and his handle. */
 static tenure_client *as_bob(struct server *s)
 {
@@ -529,6 +692,9 @@ int main(void)
         cmocka_unit_test(a_claim_runs_out_unless_it_is_extended),
         cmocka_unit_test(closing_a_queue_gives_its_claims_back),
         cmocka_unit_test(all_of_it_can_be_started),
+        cmocka_unit_test(looking_can_be_started_as_well),
+        cmocka_unit_test(the_list_shows_who_waits_and_who_works_on_what),
+        cmocka_unit_test(of_a_plain_queue_it_shows_those_who_wait_in_their_order),
         cmocka_unit_test(who_may_not_write_there_is_told_which_key_and_names_other_marks),
         cmocka_unit_test(the_largest_values_go_through_and_larger_ones_are_refused),
         cmocka_unit_test(a_close_ends_a_take),

@@ -367,6 +367,15 @@ ROW(tenure_queue_take_start, NONE(tenure_queue_take_start(NULL, -1, on_item, NUL
 ROW(tenure_queue_peek, struct tenure_queue_item *r; BAD(tenure_queue_peek(NULL, &r, &err));
     BAD(tenure_queue_peek(q, NULL, &err)))
 ROW(tenure_queue_length, BAD(tenure_queue_length(NULL, &n, &err)); BAD(tenure_queue_length(q, NULL, &err)))
+ROW(tenure_queue_peek_start, BAD(tenure_queue_peek_start(NULL, on_item, NULL, &err));
+    BAD(tenure_queue_peek_start(q, NULL, NULL, &err)))
+ROW(tenure_queue_length_start, BAD(tenure_queue_length_start(NULL, on_length, NULL, &err));
+    BAD(tenure_queue_length_start(q, NULL, NULL, &err)))
+ROW(tenure_queue_list, struct tenure_queue_list *r; BAD(tenure_queue_list(NULL, &r, &err));
+    BAD(tenure_queue_list(q, NULL, &err)))
+ROW(tenure_queue_list_start, BAD(tenure_queue_list_start(NULL, on_queue_list, NULL, &err));
+    BAD(tenure_queue_list_start(q, NULL, NULL, &err)))
+ROW(tenure_queue_list_free, tenure_queue_list_free(NULL))
 ROW(tenure_queue_ack, BAD(tenure_queue_ack(NULL, NULL, &err)); BAD(tenure_queue_ack(q, NULL, &err)))
 ROW(tenure_queue_nack, BAD(tenure_queue_nack(NULL, NULL, 0, &err)); BAD(tenure_queue_nack(q, NULL, 0, &err)))
 ROW(tenure_queue_extend, BAD(tenure_queue_extend(NULL, NULL, &err)); BAD(tenure_queue_extend(q, NULL, &err)))
