@@ -106,22 +106,40 @@ static void roff(FILE *to, const char *s, size_t n)
     }
 }
 
+/* Whether it stands in columns, which roff would run together. */
+static bool in_columns(const char *line, size_t n)
+{
+    return memmem(line, n, "   ", 3) != NULL;
+}
+
 static void roff_paragraphs(FILE *to, const char *text)
 {
+    bool columns = false;
     while (*text) {
         size_t n = strcspn(text, "\n");
+        if (in_columns(text, n) != columns) {
+            columns = !columns;
+            fputs(columns ? ".nf\n" : ".fi\n", to);
+        }
         if (n == 0)
             fputs(".PP", to);
         roff(to, text, n);
         fputc('\n', to);
         text += n + (text[n] == '\n');
     }
+    if (columns)
+        fputs(".fi\n", to);
 }
 
 static void roff_example(FILE *to, const char *text)
 {
     fputs(".nf\n", to);
-    roff_paragraphs(to, text);
+    while (*text) {
+        size_t n = strcspn(text, "\n");
+        roff(to, text, n);
+        fputc('\n', to);
+        text += n + (text[n] == '\n');
+    }
     fputs(".fi\n", to);
 }
 

@@ -438,15 +438,9 @@ static bool prepare(struct run *r)
 static void die_alike(const struct run *r)
 {
     int signal = r->code - 128;
-    sigset_t set;
     if ((signal != SIGINT && signal != SIGQUIT) || !r->interrupted)
         return;
-    prctl(PR_SET_DUMPABLE, 0);
-    sigemptyset(&set);
-    sigaddset(&set, signal);
-    fflush(NULL);
-    kill(r->handed_over ? 0 : getpid(), signal);
-    sigprocmask(SIG_UNBLOCK, &set, NULL);
+    signals_die(signal, r->handed_over);
 }
 
 int run_claimed(const struct run_options *o)

@@ -1,5 +1,7 @@
 #include "cli/signals.h"
 
+#include <stdio.h>
+#include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <time.h>
 #include <unistd.h>
@@ -56,4 +58,15 @@ void signals_stop_self(bool whole_group)
     sigemptyset(&go_on);
     sigaddset(&go_on, SIGCONT);
     sigtimedwait(&go_on, NULL, &(struct timespec){0}); /* what ended the stop is no news any more */
+}
+
+void signals_die(int signal, bool whole_group)
+{
+    sigset_t set;
+    prctl(PR_SET_DUMPABLE, 0); /* one that is told to end leaves no core */
+    sigemptyset(&set);
+    sigaddset(&set, signal);
+    fflush(NULL);
+    kill(whole_group ? 0 : getpid(), signal);
+    sigprocmask(SIG_UNBLOCK, &set, NULL);
 }

@@ -21,5 +21,8 @@ bool signals_is_end(int signal);
 /* Stops this process (and the others of its group, when whole_group) as Ctrl-Z would, until it is continued; the SIGCONT
  * that does so is not read later: handed on, it would undo a Ctrl-Z that comes right behind `fg`. Returns at once where the system does not allow that: nobody is there who could continue it. */
 void signals_stop_self(bool whole_group);
+/* Ends this program by the signal (INT, QUIT), which tells a shell more than an exit code can: that all is to end. whole_group: the others of
+ * its group did not get it. Returns where it is ignored. */
+void signals_die(int signal, bool whole_group);
 
 #endif

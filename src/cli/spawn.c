@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
 #include <unistd.h>
@@ -24,7 +25,35 @@ static _Noreturn void fail(int error_fd, int why)
     _exit(why == ENOENT ? EXIT_NOT_FOUND : EXIT_CANNOT_RUN);
 }
 
-static _Noreturn void child(int go_fd, int error_fd, char **argv, const struct spawn_variable *variables,
+/* The variables alone, as execve wants them; NULL without memory. */
+static char **environment_of(const struct spawn_variable *variables)
+{
+    size_t n = 0;
+    while (variables[n].name)
+        n++;
+    char **all = calloc(n + 1, sizeof *all);
+    for (size_t i = 0; all && i < n; i++)
+        if (asprintf(&all[i], "%s=%s", variables[i].name, variables[i].value) < 0)
+            return NULL; /* of a process that ends at once */
+    return all;
+}
+
+static _Noreturn void execute(int error_fd, char **argv, const struct spawn_variable *variables, bool pristine)
+{
+    char **all = pristine ? environment_of(variables) : NULL;
+    if (pristine && !all)
+        fail(error_fd, ENOMEM);
+    for (const struct spawn_variable *v = variables; !pristine && v->name; v++)
+        if (setenv(v->name, v->value, 1) < 0)
+            fail(error_fd, errno);
+    if (pristine)
+        execvpe(argv[0], argv, all);
+    else
+        execvp(argv[0], argv);
+    fail(error_fd, errno);
+}
+
+static _Noreturn void child(int go_fd, int error_fd, char **argv, const struct spawn_variable *variables, bool pristine,
                             const sigset_t *mask)
 {
     char go;
@@ -32,14 +61,10 @@ static _Noreturn void child(int go_fd, int error_fd, char **argv, const struct s
     prctl(PR_SET_PDEATHSIG, SIGTERM); /* should tenure and its guardian both be killed */
     if (read(go_fd, &go, 1) != 1)
         fail(error_fd, ECANCELED);
-    for (const struct spawn_variable *v = variables; v->name; v++)
-        if (setenv(v->name, v->value, 1) < 0)
-            fail(error_fd, errno);
     if (!sigpipe_was_ignored)
         signal(SIGPIPE, SIG_DFL);
     sigprocmask(SIG_SETMASK, mask, NULL);
-    execvp(argv[0], argv);
-    fail(error_fd, errno);
+    execute(error_fd, argv, variables, pristine);
 }
 
 static void close_both(int fds[2])
@@ -49,6 +74,12 @@ static void close_both(int fds[2])
 }
 
 bool spawn_make(struct spawn *s, char **argv, const struct spawn_variable *variables, const sigset_t *mask)
+{
+    return spawn_make_in(s, argv, variables, false, mask);
+}
+
+bool spawn_make_in(struct spawn *s, char **argv, const struct spawn_variable *variables, bool pristine,
+                   const sigset_t *mask)
 {
     int go[2], error[2];
     *s = (struct spawn){.go_fd = -1, .error_fd = -1};
@@ -61,7 +92,7 @@ bool spawn_make(struct spawn *s, char **argv, const struct spawn_variable *varia
     pid_t pid = fork();
     if (pid == 0) {
         close(go[1]); /* else the end of tenure would not be seen */
-        child(go[0], error[1], argv, variables, mask);
+        child(go[0], error[1], argv, variables, pristine, mask);
     }
     close(go[0]);
     close(error[1]);

@@ -21,6 +21,9 @@ struct spawn_variable {
 /* argv: NULL-terminated. variables: added to the environment, ended by a NULL name. mask: the signals that it starts with
  * blocked. False (errno says why) when it cannot be made. */
 bool spawn_make(struct spawn *s, char **argv, const struct spawn_variable *variables, const sigset_t *mask);
+/* The same; pristine: the variables are all of its environment (argv[0] is still looked for in this program's PATH). */
+bool spawn_make_in(struct spawn *s, char **argv, const struct spawn_variable *variables, bool pristine,
+                   const sigset_t *mask);
 void spawn_go(struct spawn *s);
 /* It shall not run. Nothing when it was let go. */
 void spawn_cancel(struct spawn *s);

@@ -10,7 +10,7 @@
  * what a configuration store has, so "", "false", "no", "off" and "0" count as false in a section, and a string that holds a
  * JSON object or array is looked into.
  *
- * Pure. Everything is bounded: depth of sections and partials, output by the buffer's own bound. */
+ * Pure. Everything is bounded: depth of sections and partials, work, output by the buffer's own bound. */
 #ifndef CLI_TEMPLATE_H
 #define CLI_TEMPLATE_H
 
@@ -19,7 +19,8 @@
 #include "base/buf.h"
 #include "base/error.h"
 
-#define TEMPLATE_DEPTH_MAX 64 /* of sections and partials in one another */
+#define TEMPLATE_DEPTH_MAX 64                /* of sections and partials in one another */
+#define TEMPLATE_WORK_MAX  ((size_t)1 << 22) /* tokens walked, and bytes of partials read by 16 */
 
 enum template_escape {
     TEMPLATE_PLAIN, /* {{x}} as it is */
@@ -38,7 +39,7 @@ struct template_options {
 };
 
 /* Renders into out (appends). TENURE_EINVALID: the template is wrong; TENURE_ENOTFOUND: a value or partial is missing;
- * TENURE_ELIMIT: too deep; TENURE_ETOOLARGE, TENURE_ENOMEM. The text names file and line. After a failure out holds the beginning. */
+ * TENURE_ELIMIT: too deep, or without an end; TENURE_ETOOLARGE, TENURE_ENOMEM. The text names file and line. After a failure out holds the beginning. */
 int template_render(bytes text, json_t *data, const struct template_options *o, struct buf *out,
                     struct tenure_error *err) MUST_USE;
 

@@ -16,7 +16,7 @@ struct render {
     const char *name; /* of the text that is walked now: a partial has its own */
     struct buf *out;
     json_t *looked_into; /* what was parsed out of strings, by their address */
-    size_t depth;
+    size_t depth, work;
     struct tenure_error *err;
 };
 
@@ -279,6 +279,13 @@ static int walk_text(struct render *r, bytes text, const char *name, const struc
     return rc;
 }
 
+/* A template that takes itself in twice would double with each level. */
+static int work(struct render *r, size_t more)
+{
+    r->work += more;
+    return r->work <= TEMPLATE_WORK_MAX ? 0 : error_set(r->err, TENURE_ELIMIT, "%s: it comes to no end", r->name);
+}
+
 static int partial(struct render *r, const struct template_token *t, const struct frame *top)
 {
     char name[256];
@@ -297,6 +304,8 @@ static int partial(struct render *r, const struct template_token *t, const struc
         rc = 0;
     else if (rc < 0)
         error_wrap(r->err, "%s:%zu", r->name, t->line);
+    if (rc == 0)
+        rc = work(r, text.len / 16);
     if (rc == 0)
         indented(&shifted, buf_bytes(&text), t->indent);
     if (rc == 0 && (rc = buf_error(&shifted)) < 0)
@@ -335,7 +344,9 @@ static int one(struct render *r, const struct template_tokens *all, size_t at, c
 static int walk(struct render *r, const struct template_tokens *t, size_t from, size_t to, const struct frame *top)
 {
     for (size_t i = from; i < to; i++) {
-        int rc = one(r, t, i, top);
+        int rc = work(r, 1);
+        if (rc == 0)
+            rc = one(r, t, i, top);
         if (rc < 0)
             return rc;
         if ((rc = buf_error(r->out)) < 0)

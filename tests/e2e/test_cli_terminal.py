@@ -366,7 +366,33 @@ def the_terminal_goes(world, shell):
     free(world)
 
 
+@at_a_terminal
+def configured(world, shell):
+    """a program under config exec reads the terminal, also when it was started anew; Ctrl-Z, fg and Ctrl-C do as ever"""
+    world.tenure("config", "set", "p/n", "1", check=True)
+    script = 'while echo "ready $n" && read -r line; do echo "got $line"; done'
+    begin = shell.command(f"$T config exec --prefix p --min-wait 10ms -- sh -c '{script}'")
+    shell.await_text("^ready 1$", begin)
+    shell.type("one\n")
+    shell.await_text("^got one$", begin)
+    world.tenure("config", "set", "p/n", "2", check=True)
+    shell.await_text("^ready 2$", begin)
+    shell.type("two\n")
+    shell.await_text("^got two$", begin)
+    begin = len(shell.text)
+    shell.type("\x1a")
+    shell.prompt(begin)
+    begin = shell.command("fg")
+    shell.foreground()
+    shell.type("three\n")
+    shell.await_text("^got three$", begin)
+    begin = len(shell.text)
+    shell.type("\x03")
+    shell.prompt(begin)
+    equal(shell.status(), 130)
+
+
 main([ctrl_c, ctrl_c_handled, ctrl_backslash, reads_the_terminal, ctrl_z_and_fg, stopped_twice, bg, stopped_too_long,
       in_the_background, in_a_pipeline, in_a_pipeline_stopped, reads_in_a_pipeline, in_a_script, stopped_in_a_script,
       modes_are_restored, waiting_is_stopped_and_ended, a_password_is_asked_for,
-      the_terminal_goes])
+      the_terminal_goes, configured])

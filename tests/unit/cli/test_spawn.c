@@ -81,6 +81,23 @@ static void variables_are_in_its_environment(void **state)
     spawn_fini(&s);
 }
 
+static void a_pristine_one_has_nothing_else_and_is_found_in_our_path(void **state)
+{
+    sigset_t none;
+    struct spawn s;
+    (void)state;
+    sigemptyset(&none);
+    assert_int_equal(setenv("LEFT_OVER", "x", 1), 0);
+    /* "env" is looked for in PATH, which it does not get itself. */
+    char *argv[] = {"env", "/bin/sh", "-c", "test \"$TENURE_NAME\" = 'a b' && test -z \"$LEFT_OVER\"", NULL};
+    assert_true(spawn_make_in(&s, argv, variables, true, &none));
+    spawn_go(&s);
+    assert_int_equal(await_end(&s), 0);
+    assert_int_equal(spawn_error(&s), 0);
+    spawn_fini(&s);
+    unsetenv("LEFT_OVER");
+}
+
 static void a_command_that_does_not_exist_is_told_apart_from_one_that_exits_127(void **state)
 {
     (void)state;
@@ -147,6 +164,7 @@ int main(void)
         cmocka_unit_test(it_has_a_group_of_its_own_from_the_beginning),
         cmocka_unit_test(without_the_word_it_ends_and_nothing_ran),
         cmocka_unit_test(variables_are_in_its_environment),
+        cmocka_unit_test(a_pristine_one_has_nothing_else_and_is_found_in_our_path),
         cmocka_unit_test(a_command_that_does_not_exist_is_told_apart_from_one_that_exits_127),
         cmocka_unit_test(what_is_not_executable_answers_126),
         cmocka_unit_test(it_starts_with_the_signals_that_the_program_was_given),

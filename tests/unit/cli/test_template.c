@@ -225,9 +225,25 @@ static void depth_is_bounded(void **state)
     char text[TEMPLATE_DEPTH_MAX * 12 + 64], *p = text;
     (void)state;
     assert_int_equal(render_with("{{> p}}", "{}", "{\"p\":\"{{> p}}\"}", &o), TENURE_ELIMIT);
+    assert_int_equal(render_with("{{> p}}", "{}", "{\"p\":\"{{> p}}{{> p}}{{^n}}{{> p}}{{/n}}\"}", &o), TENURE_ELIMIT);
     for (int i = 0; i <= TEMPLATE_DEPTH_MAX; i++)
         p += sprintf(p, "{{#a}}");
     refused(text, "{}", TENURE_ELIMIT, "sections");
+}
+
+static void work_is_bounded(void **state)
+{
+    struct template_options o = {.escape = TEMPLATE_PLAIN};
+    (void)state;
+    /* Each level of the data doubles, and none of the depth is too much. */
+    const char *p = "{\"p\":\"{{#a}}{{#b}}{{> p}}{{/b}}{{/a}}{{#a}}{{#b}}{{> p}}{{/b}}{{/a}}\"}";
+    assert_int_equal(render_with("{{#x}}{{> p}}{{/x}}", "{\"a\":[1,1,1],\"b\":[1,1],\"x\":1}", p, &o), TENURE_ELIMIT);
+    char text[2048], *t = text;
+    for (int i = 0; i < 30; i++)
+        t += sprintf(t, "{{#a}}");
+    for (int i = 0; i < 30; i++)
+        t += sprintf(t, "{{/a}}");
+    refused(text, "{\"a\":[1,2]}", TENURE_ELIMIT, "no end");
 }
 
 static void output_is_bounded(void **state)
@@ -266,6 +282,7 @@ int main(void)
         cmocka_unit_test(wrong_templates_are_refused),
         cmocka_unit_test(a_partial_names_its_own_lines),
         cmocka_unit_test(depth_is_bounded),
+        cmocka_unit_test(work_is_bounded),
         cmocka_unit_test(output_is_bounded),
     };
     return cmocka_run_group_tests(tests, NULL, end);

@@ -1,0 +1,195 @@
+/* Layers and prefixes as they are typed, and how every action of `tenure config` reads and fails. */
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/conf.h"
+#include "cli/connect.h"
+#include "cli/output.h"
+
+int conf_usage(const char *fmt, ...)
+{
+    va_list args;
+    fputs("tenure config: ", stderr);
+    va_start(args, fmt);
+    vfprintf(stderr, fmt, args);
+    va_end(args);
+    fputs("\ntry: tenure config --help\n", stderr);
+    return EXIT_USAGE;
+}
+
+int conf_failed(const struct global_options *g, const struct tenure_error *err)
+{
+    int code = connect_failed("config", g, err);
+    if (err->code == TENURE_ECONFLICT)
+        fprintf(stderr, "try: tenure config get KEY --all-layers, and then again with its revision\n");
+    else if (err->code == TENURE_ELIMIT)
+        fprintf(stderr, "try: a longer prefix\n");
+    else if (err->code == TENURE_EDENIED && strstr(err->text, "seal"))
+        fprintf(stderr, "try: name the file with the key by --key-file or TENURE_CONFIG_KEY_FILE\n");
+    return code;
+}
+
+/* ---- places ---- */
+
+static char *copy(const char *s)
+{
+    char *c = strdup(s);
+    if (c)
+        return c;
+    fprintf(stderr, "tenure config: out of memory\n");
+    exit(EXIT_FAILED);
+}
+
+static bool layer_named(struct conf_place *p, const char *name, size_t len)
+{
+    static const struct {
+        const char *name;
+        enum tenure_config_layer layer;
+    } names[] = {{"default", TENURE_CONFIG_DEFAULT},
+                 {"env", TENURE_CONFIG_ENVIRONMENT},
+                 {"environment", TENURE_CONFIG_ENVIRONMENT},
+                 {"service", TENURE_CONFIG_SERVICE},
+                 {"instance", TENURE_CONFIG_INSTANCE}};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        if (strlen(names[i].name) == len && strncmp(names[i].name, name, len) == 0) {
+            p->layer = names[i].layer;
+            p->has_layer = true;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* "env=prod", "instance=billing/b-1"; without "=": of what --environment, --service, --instance or the environment say. */
+static bool take_layer(struct conf_place *p, const char *word)
+{
+    size_t n = strcspn(word, "=");
+    const char *value = word[n] ? word + n + 1 : NULL;
+    const char *slash = value ? strchr(value, '/') : NULL;
+    if (!layer_named(p, word, n))
+        return conf_usage("layer '%s': expected default, env=NAME, service=NAME or instance=SERVICE/NAME", word), false;
+    if (!value)
+        return true;
+    if (!*value || p->layer == TENURE_CONFIG_DEFAULT || (p->layer == TENURE_CONFIG_INSTANCE) != (slash != NULL))
+        return conf_usage("layer '%s': expected %s", word,
+                          p->layer == TENURE_CONFIG_DEFAULT    ? "default without a name"
+                          : p->layer == TENURE_CONFIG_INSTANCE ? "instance=SERVICE/NAME"
+                                                               : "a name without a slash"),
+               false;
+    if (p->layer == TENURE_CONFIG_ENVIRONMENT)
+        p->o.environment = p->environment = copy(value);
+    if (p->layer == TENURE_CONFIG_SERVICE)
+        p->o.service = p->service = copy(value);
+    if (p->layer == TENURE_CONFIG_INSTANCE) {
+        p->o.service = p->service = copy(value);
+        p->service[slash - value] = 0;
+        p->o.instance = p->instance = copy(slash + 1);
+    }
+    return true;
+}
+
+bool conf_place_of(struct conf_place *p, const char *word, const struct global_options *g)
+{
+    const struct conf_flags *f = &conf_opt;
+    *p = (struct conf_place){.o = {.size = sizeof p->o,
+                                   .prefix = f->root,
+                                   .environment = f->environment,
+                                   .service = f->service,
+                                   .instance = f->instance,
+                                   .timeout_ms = g->call_timeout_ms,
+                                   .key_file = f->key_file,
+                                   .unchecked = f->unchecked,
+                                   .who = f->who,
+                                   .comment = f->comment,
+                                   .history = f->history,
+                                   .cache_file = f->cache_file}};
+    word = word ? word : f->layer;
+    if (word && !take_layer(p, word)) {
+        conf_place_fini(p);
+        return false;
+    }
+    if (p->has_layer)
+        p->o.layers = 1u << p->layer;
+    return true;
+}
+
+void conf_place_fini(struct conf_place *p)
+{
+    free(p->environment);
+    free(p->service);
+    free(p->instance);
+    *p = (struct conf_place){0};
+}
+
+char *conf_prefix(const char *typed)
+{
+    size_t n = typed ? strlen(typed) : 0;
+    char *out = copy(typed ? typed : "");
+    if (n == 0 || out[n - 1] == '/')
+        return out;
+    char *more = realloc(out, n + 2);
+    if (!more) {
+        free(out);
+        return copy("");
+    }
+    memcpy(more + n, "/", 2);
+    return more;
+}
+
+/* ---- reading ---- */
+
+int conf_read(tenure_client *c, const struct global_options *g, const char *keys, const struct conf_place *p,
+              struct tenure_config_list **ret)
+{
+    struct tenure_error err = {0};
+    tenure_client *own = c ? NULL : connect_open("config", g);
+    if (!c && !own)
+        return EXIT_USAGE;
+    int rc = tenure_config_read(c ? c : own, keys, &p->o, ret, &err);
+    int code = rc < 0 ? conf_failed(g, &err) : EXIT_OK;
+    tenure_close(own);
+    return code;
+}
+
+/* ---- printing ---- */
+
+void conf_print_revision(const struct global_options *g, int64_t revision)
+{
+    if (output_is_json(g))
+        output_json(json_pack("{s:I}", "revision", (json_int_t)revision));
+    else
+        printf("revision %" PRId64 "\n", revision);
+}
+
+void conf_set_value(json_t *o, const char *name, const char *value, size_t len)
+{
+    output_set_bytes(o, name, (struct tenure_bytes){value, len});
+}
+
+json_t *conf_entry_json(const struct tenure_config_entry *e, bool with_layers)
+{
+    json_t *o = json_object();
+    output_set_bytes(o, "key", tenure_str(e->key));
+    conf_set_value(o, "value", e->value, e->value_len);
+    json_object_set_new(o, "layer", json_string(tenure_config_layer_string(e->layer)));
+    json_object_set_new(o, "revision", json_integer(e->revision));
+    if (e->is_sealed)
+        json_object_set_new(o, "sealed", json_true());
+    if (e->problem)
+        json_object_set_new(o, "problem", json_string(e->problem));
+    if (!with_layers)
+        return o;
+    json_t *all = json_array();
+    for (size_t i = 0; i < e->n_layers; i++) {
+        json_t *l = json_object();
+        json_object_set_new(l, "layer", json_string(tenure_config_layer_string(e->layers[i].layer)));
+        conf_set_value(l, "value", e->layers[i].value, e->layers[i].value_len);
+        json_object_set_new(l, "revision", json_integer(e->layers[i].revision));
+        json_array_append_new(all, l);
+    }
+    json_object_set_new(o, "layers", all);
+    return o;
+}

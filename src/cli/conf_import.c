@@ -1,0 +1,207 @@
+/* tenure config export|import|diff. */
+#include <ctype.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/conf_text.h"
+#include "cli/connect.h"
+
+/* ---- export ---- */
+
+static int print_file(const struct global_options *g, const struct tenure_config_list *list, const char *keys,
+                      int format)
+{
+    struct tenure_error err = {0};
+    char *text = NULL;
+    if (tenure_config_format(list, keys, (enum tenure_config_format)format, &text, &err) < 0) {
+        int code = conf_failed(g, &err);
+        if (strstr(err.text, "below") || strstr(err.text, "name"))
+            fprintf(stderr, "try: --flat, or another --format\n");
+        return code == EXIT_USAGE ? EXIT_FAILED : code;
+    }
+    fputs(text, stdout);
+    free(text);
+    return EXIT_OK;
+}
+
+int conf_export(const struct global_options *g, int n, char **words)
+{
+    struct conf_place p;
+    struct conf_raw raw = {0};
+    struct tenure_config_list *opened = NULL;
+    if (n && conf_opt.prefix)
+        return conf_usage("export: expected one PREFIX");
+    if (!conf_opt.format)
+        conf_opt.format = "yaml";
+    int format = conf_format_of("");
+    if (!format || !conf_place_of(&p, NULL, g))
+        return EXIT_USAGE;
+    char *keys = conf_prefix(n ? words[0] : conf_opt.prefix);
+    int code = conf_opt.unseal ? conf_read(NULL, g, keys, &p, &opened) : conf_read_raw(NULL, g, keys, &p, &raw);
+    if (code == EXIT_OK)
+        code = print_file(g, opened ? opened : &raw.list, keys, format);
+    tenure_config_list_free(opened);
+    conf_raw_fini(&raw);
+    conf_place_fini(&p);
+    free(keys);
+    return code;
+}
+
+/* ---- import ---- */
+
+/* As few transactions as there may be; the first that fails ends it. */
+static int write_in_parts(tenure_client *c, const struct global_options *g, const struct conf_place *p,
+                          const struct tenure_config_write *writes, size_t n)
+{
+    struct tenure_error err = {0};
+    int64_t revision = 0;
+    for (size_t at = 0; at < n; at += TENURE_CONFIG_WRITES_MAX) {
+        size_t part = n - at < TENURE_CONFIG_WRITES_MAX ? n - at : TENURE_CONFIG_WRITES_MAX;
+        if (tenure_config_apply(c, writes + at, part, &p->o, &revision, &err) < 0) {
+            int code = conf_failed(g, &err);
+            if (n > TENURE_CONFIG_WRITES_MAX)
+                fprintf(stderr, "tenure config: %zu of %zu keys are written; import it again for the rest\n", at, n);
+            return code;
+        }
+    }
+    if (n)
+        conf_print_revision(g, revision);
+    fprintf(stderr, "tenure config: %zu key%s changed%s\n", n, n == 1 ? "" : "s",
+            n > TENURE_CONFIG_WRITES_MAX ? ", in several transactions" : "");
+    return EXIT_OK;
+}
+
+static int import_changes(tenure_client *c, const struct global_options *g, const struct conf_place *p,
+                          const struct tenure_config_differences *d)
+{
+    size_t n;
+    struct tenure_config_write *writes = conf_writes_of(d, p->layer, conf_opt.delete_missing, &n);
+    int code = writes ? EXIT_OK : EXIT_FAILED;
+    if (writes && conf_opt.dry) {
+        struct tenure_config_change *kept = calloc(d->n + 1, sizeof *kept);
+        struct tenure_config_differences shown = {.changes = kept};
+        for (size_t i = 0; kept && i < d->n; i++)
+            if (d->changes[i].now || conf_opt.delete_missing)
+                kept[shown.n++] = d->changes[i];
+        conf_print_changes(g, &shown);
+        free(kept);
+    } else if (writes) {
+        code = write_in_parts(c, g, p, writes, n);
+    }
+    free(writes);
+    return code;
+}
+
+static int import_list(tenure_client *c, const struct global_options *g, const struct conf_place *p, const char *keys,
+                       const struct tenure_config_list *file)
+{
+    struct conf_raw there;
+    struct tenure_error err = {0};
+    struct tenure_config_differences *d = NULL;
+    int code = conf_read_raw(c, g, keys, p, &there);
+    if (code != EXIT_OK)
+        return code;
+    if (tenure_config_diff(&there.list, file, &d, &err) < 0)
+        code = conf_failed(g, &err);
+    else
+        code = import_changes(c, g, p, d);
+    tenure_config_differences_free(d);
+    conf_raw_fini(&there);
+    return code;
+}
+
+int conf_import(const struct global_options *g, int n, char **words)
+{
+    struct conf_place p;
+    struct tenure_config_list *file = NULL;
+    (void)n;
+    int format = conf_format_of(words[0]);
+    if (!format || !conf_place_of(&p, NULL, g))
+        return EXIT_USAGE;
+    p.o.layers = 1u << p.layer;
+    char *keys = conf_prefix(conf_opt.prefix);
+    int code = conf_read_file(g, words[0], keys, format, &file);
+    tenure_client *c = code == EXIT_OK ? connect_open("config", g) : NULL;
+    if (c)
+        code = import_list(c, g, &p, keys, file);
+    else if (code == EXIT_OK)
+        code = EXIT_USAGE;
+    tenure_close(c);
+    tenure_config_list_free(file);
+    conf_place_fini(&p);
+    free(keys);
+    return code;
+}
+
+/* ---- diff ---- */
+
+static bool is_number(const char *word)
+{
+    return *word && strspn(word, "0123456789") == strlen(word);
+}
+
+static bool is_layer(const char *word)
+{
+    static const char *const names[] = {"default", "env", "environment", "service", "instance"};
+    size_t len = strcspn(word, "=");
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (strlen(names[i]) == len && strncmp(names[i], word, len) == 0)
+            return true;
+    return false;
+}
+
+/* One side: "now", a revision, a layer, or a file. */
+static int read_side(tenure_client *c, const struct global_options *g, const char *word, const char *keys,
+                     struct conf_raw *raw)
+{
+    struct conf_place p;
+    bool number = is_number(word);
+    if (!number && strcmp(word, "now") != 0 && !is_layer(word)) {
+        int format = conf_format_of(word);
+        int code = format ? conf_read_file(g, word, keys, format, &raw->read) : EXIT_USAGE;
+        if (code == EXIT_OK)
+            raw->list = *raw->read;
+        return code;
+    }
+    if (!conf_place_of(&p, is_layer(word) ? word : NULL, g))
+        return EXIT_USAGE;
+    p.o.revision = number ? strtoll(word, NULL, 10) : 0;
+    int code = conf_read_raw(c, g, keys, &p, raw);
+    conf_place_fini(&p);
+    return code;
+}
+
+static int diff(tenure_client *c, const struct global_options *g, char **words, const char *keys)
+{
+    struct conf_raw from = {0}, to = {0};
+    struct tenure_error err = {0};
+    struct tenure_config_differences *d = NULL;
+    int code = read_side(c, g, words[0], keys, &from);
+    if (code == EXIT_OK)
+        code = read_side(c, g, words[1], keys, &to);
+    if (code == EXIT_OK && tenure_config_diff(&from.list, &to.list, &d, &err) < 0)
+        code = conf_failed(g, &err);
+    if (d) {
+        conf_print_changes(g, d);
+        code = conf_opt.exit_code && d->n ? EXIT_FAILED : EXIT_OK;
+    }
+    tenure_config_differences_free(d);
+    conf_raw_fini(&from);
+    conf_raw_fini(&to);
+    return code;
+}
+
+int conf_diff(const struct global_options *g, int n, char **words)
+{
+    (void)n;
+    tenure_client *c = connect_open("config", g);
+    if (!c)
+        return EXIT_USAGE;
+    char *keys = conf_prefix(conf_opt.prefix);
+    int code = diff(c, g, words, keys);
+    tenure_close(c);
+    free(keys);
+    return code;
+}
