@@ -162,4 +162,5 @@ const struct command command_config = {
              "127  there is no such command",
     .options = options,
     .run = run,
+    .starts_server = true,
 };
