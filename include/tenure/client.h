@@ -33,6 +33,7 @@ extern "C" {
 #pragma GCC visibility push(default)
 
 typedef struct tenure_client tenure_client;
+struct tenure_call_event;
 
 struct tenure_options {
     size_t size;
@@ -85,6 +86,9 @@ struct tenure_options {
     /* Whom to ask for them: "IPV4[:PORT]". NULL: the environment's TENURE_DNS_SERVER, else as resolv.conf says. The addresses of
      * the hosts that the records name are asked for as those of any other endpoint. Copied. */
     const char *dns_server;
+    /* Told of the begin and the end of each call and each attempt of one: see trace.h, also for what it may do. NULL = nobody. */
+    void (*on_call)(void *user, const struct tenure_call_event *event);
+    void *on_call_user;
 };
 
 /* Opens a blocking handle. endpoints: comma-separated "http://host:port", "host:port", "unix:///path", with TLS

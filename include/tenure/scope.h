@@ -16,6 +16,8 @@
  * tenure_session_start, presences, schedulers, watched groups, open queues, and iterators between their pages.
  * In callbacks no scope is in use at first, on any kind of handle, and what a callback leaves in use is undone when it returns.
  *
+ * A scope may also say which trace its calls belong to, and whose they are: trace.h.
+ *
  * A cancelled call ends once, as any call does: with TENURE_ECANCELLED, or with what it had come to already. Its request is
  * withdrawn from the server (RST_STREAM, CANCEL); err->applied is TENURE_APPLIED_NO where it had provably not been taken up, and
  * TENURE_APPLIED_MAYBE where a write was on its way: the server may carry it out still. What it had made at the server, a
@@ -48,10 +50,19 @@ struct tenure_scope_options {
     int64_t timeout_ms;
     /* What is cancelled there is cancelled here too, and its deadline holds. The parent may be freed before. NULL = none. */
     tenure_scope *parent;
+    /* The trace that its calls belong to, as W3C's Trace Context writes it: "00-<32 hex>-<16 hex>-<2 hex>", all lower case, and a
+     * list "key=value,…" of at most 512 bytes. They go to the servers with each call, as metadata, and into its events: see
+     * trace.h. NULL: the parent's; tracestate only beside a traceparent. Copied. */
+    const char *traceparent, *tracestate;
+    /* Goes into the events of its calls as scope_user. NULL: the parent's. As calls may go on behind the scope's end (a lock that
+     * is held, what is taken back of a cancelled call), user_free, unless NULL, says when nothing names it any more: once, on any
+     * thread, also within functions of the library; it must call none. Not when tenure_scope_new fails. */
+    void *user;
+    void (*user_free)(void *user);
 };
 
-/* A scope, for any number of handles, threads and calls. NULL on failure: TENURE_EINVALID (a negative time), TENURE_ENOMEM. Any
- * thread. */
+/* A scope, for any number of handles, threads and calls. NULL on failure: TENURE_EINVALID (a negative time, a traceparent or
+ * tracestate that is none; the text says what was expected, and where), TENURE_ENOMEM. Any thread. */
 tenure_scope *tenure_scope_new(const struct tenure_scope_options *o, struct tenure_error *err);
 /* From now on what this thread begins belongs to scope; NULL: to none. Returns what was in use before, for the call that puts
  * it back: scopes nest like blocks. A scope has an effect inside another one of which it is no child: the inner one alone

@@ -34,6 +34,7 @@
 #include <tenure/services.h>
 #include <tenure/session.h>
 #include <tenure/stm.h>
+#include <tenure/trace.h>
 #include <tenure/value.h>
 #include <tenure/wait.h>
 

@@ -406,6 +406,10 @@ class scope
     explicit scope(const scope &parent, milliseconds timeout) : scope_(make(timeout, parent.get()))
     {
     }
+    /* With all that a scope can have: a trace (trace.h), say. options.size need not be set. */
+    explicit scope(const tenure_scope_options &options) : scope_(make(options))
+    {
+    }
     /* Any thread. */
     void cancel() noexcept
     {
@@ -442,11 +446,15 @@ class scope
   private:
     static tenure_scope *make(milliseconds timeout, tenure_scope *parent)
     {
-        tenure_error e = {};
         tenure_scope_options o = {};
-        o.size = sizeof o;
         o.timeout_ms = timeout.count();
         o.parent = parent;
+        return make(o);
+    }
+    static tenure_scope *make(tenure_scope_options o)
+    {
+        tenure_error e = {};
+        o.size = sizeof o;
         return detail::made(tenure_scope_new(&o, &e), e);
     }
     detail::owned<tenure_scope, tenure_scope_free> scope_;

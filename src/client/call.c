@@ -82,6 +82,7 @@ void call_release(struct client *c, struct client_call *call)
     list_remove(&call->link);
     deliver_never(c, &call->delivery);
     timer_fini(c, &call->timer);
+    call->context = client_context_unref(call->context);
     if (call->kind->is_login && call->request.data)
         explicit_bzero(call->request.data, call->request.len); /* the password is in it */
     c->n_calls--;
@@ -126,6 +127,8 @@ static struct list *home_of(struct client *c, struct client_call *call)
 /* The one place that changes the state: the call is in the list of its state. */
 static void call_move(struct client *c, struct client_call *call, enum call_state state)
 {
+    if (c->on_event && call->state == CALL_SENT)
+        trace_try_end(c, call);
     list_remove(&call->link);
     call->state = state;
     list_push_back(home_of(c, call), &call->link);
@@ -184,7 +187,8 @@ static bool provably_unsent(const struct client_call *call)
 static int call_open(struct client *c, struct client_call *call, struct conn *conn)
 {
     int64_t left_ms = call->deadline > c->now ? call->deadline - c->now : 1;
-    int rc = stream_open(c, &call->stream, conn, call->kind->path, left_ms, !call->kind->no_leader_needed);
+    int rc =
+        stream_open(c, &call->stream, conn, call->kind->path, left_ms, !call->kind->no_leader_needed, call->context);
     if (rc)
         return rc;
     rc = stream_send(c, &call->stream, buf_bytes(&call->request));
@@ -215,6 +219,8 @@ static void call_send(struct client *c, struct client_call *call, struct conn *c
     call->has_reply = call->overdue = false;
     buf_reset(&call->reply);
     call_move(c, call, CALL_SENT);
+    if (c->on_event)
+        trace_try_begin(c, call);
     arm_sent(c, call);
 }
 
@@ -281,6 +287,8 @@ static void call_init(struct client *c, struct client_call *call, const struct c
         .is_write = kind->is_write,
         .repeatable = opt && (opt->repeatable || opt->again),
         .endpoint = SIZE_MAX,
+        .context = c->context && !kind->is_login ? client_context_ref(c->context) : NULL,
+        .trace.by_program = opt && opt->by_program,
         .timeout_ms = timeout_of(c, opt),
         .request = request,
         .again = again,
@@ -348,6 +356,8 @@ struct client_call *call_submit(struct client *c, struct client_call *call, tn_m
     c->stats.calls++;
     c->n_live += call->endpoint == SIZE_MAX;
     c->queued_bytes += call->request.len + call->again.len;
+    if (c->on_event)
+        trace_call_begin(c, call);
     call_wait(c, call);
     client_settle(c);
     return call;
@@ -368,9 +378,15 @@ static void note_doubt(struct client_call *call, bool in_doubt)
     call->maybe_applied = true;
 }
 
+static enum tenure_applied applied_unless(bool proven)
+{
+    return proven ? TENURE_APPLIED_NO : TENURE_APPLIED_MAYBE;
+}
+
 /* The copy is given up; what is known of it is kept. */
 static void forget_copy(struct client *c, struct client_call *call, bool proven)
 {
+    trace_outcome(call, TENURE_ETIMEOUT, -1, applied_unless(proven));
     note_doubt(call, !proven);
     stream_reset(c, &call->stream);
 }
@@ -420,6 +436,7 @@ static bool token_was_refused(struct client *c, struct client_call *call)
 static void call_refused(struct client *c, struct client_call *call, const struct stream_end *end)
 {
     struct client_verdict v = client_classify(end->status, end->text, call->is_write);
+    trace_outcome(call, v.code, (int)end->status, v.applied);
     keep_status(call, end, v.code);
     call->refused_by = call->stream.conn->endpoint;
     if (token_was_refused(c, call))
@@ -446,6 +463,7 @@ static void wait_for_next(struct client *c, struct client_call *call)
 static void call_lost(struct client *c, struct client_call *call, bool proven)
 {
     struct conn *conn = call->stream.conn;
+    trace_outcome(call, TENURE_EUNAVAILABLE, -1, applied_unless(proven));
     note_doubt(call, !proven);
     if (call->endpoint == SIZE_MAX && (proven || may_repeat(call))) {
         stream_detach(&call->stream);
@@ -457,7 +475,7 @@ static void call_lost(struct client *c, struct client_call *call, bool proven)
     }
     error_set(&call->error, TENURE_EUNAVAILABLE, "the connection to %s was lost before the answer: %s",
               c->endpoints[conn->endpoint].url, conn->why);
-    call_fail(c, call, proven ? TENURE_APPLIED_NO : TENURE_APPLIED_MAYBE);
+    call_fail(c, call, applied_unless(proven));
 }
 
 /* ---- answers ---- */
@@ -480,6 +498,7 @@ static void piece_came(struct client *c, struct client_call *call, bytes message
 
 void call_on_message(struct client *c, struct client_call *call, bytes message)
 {
+    call->trace.try_in += message.len;
     if (call->on_piece) {
         piece_came(c, call, message);
         return;
@@ -491,6 +510,7 @@ void call_on_message(struct client *c, struct client_call *call, bytes message)
         return;
     struct conn *conn = call->stream.conn;
     stream_reset(c, &call->stream);
+    trace_outcome(call, 0, GRPC_OK, TENURE_APPLIED_YES);
     call_finish(c, call);
     conn_answered(c, conn);
 }
@@ -504,6 +524,7 @@ static bool is_too_old(struct client *c, struct client_call *call)
         return false;
     }
     struct conn *conn = call->stream.conn;
+    trace_outcome(call, TENURE_EUNAVAILABLE, GRPC_OK, TENURE_APPLIED_NO);
     error_set(&call->error, TENURE_EUNAVAILABLE, "%s is at revision %lld, older than %lld, which was seen before",
               c->endpoints[conn->endpoint].url, (long long)revision, (long long)c->seen);
     if (c->n_endpoints > 1)
@@ -520,9 +541,11 @@ static void call_answered(struct client *c, struct client_call *call)
     conn_answered(c, call->stream.conn);
     if (!call->has_reply) {
         error_set(&call->error, TENURE_EPROTOCOL, "the server answered without a message");
+        trace_outcome(call, TENURE_EPROTOCOL, GRPC_OK, TENURE_APPLIED_MAYBE);
         call_fail(c, call, TENURE_APPLIED_MAYBE);
         return;
     }
+    trace_outcome(call, 0, GRPC_OK, TENURE_APPLIED_YES);
     call_finish(c, call);
 }
 
@@ -538,6 +561,7 @@ void call_on_end(struct client *c, struct client_call *call, const struct stream
         call_answered(c, call);
     } else if (is_late_success(call, end)) {
         buf_reset(&call->reply);
+        trace_outcome(call, 0, (int)end->status, TENURE_APPLIED_YES);
         call_finish(c, call);
     } else {
         call_refused(c, call, end);
@@ -578,11 +602,12 @@ static void call_timed_out(struct client *c, struct client_call *call)
 {
     bool proven = provably_unsent(call);
     struct conn *conn = call->stream.conn;
+    trace_outcome(call, TENURE_ETIMEOUT, -1, applied_unless(proven));
     timeout_text(c, call);
     if (conn && conn->heard_at < conn->asked_at && c->now - conn->asked_at >= c->silence_ms)
         conn_doubt(c, conn, DOUBT_SILENT, "no call is answered");
     stream_reset(c, &call->stream);
-    call_fail(c, call, proven ? TENURE_APPLIED_NO : TENURE_APPLIED_MAYBE);
+    call_fail(c, call, applied_unless(proven));
 }
 
 static void move_on(struct client *c, struct client_call *call)
@@ -647,9 +672,10 @@ void calls_pinned_failed(struct client *c, size_t endpoint, const char *why)
 static void call_abort(struct client *c, struct client_call *call, int code, const char *text)
 {
     bool proven = provably_unsent(call);
+    trace_outcome(call, code, -1, applied_unless(proven));
     stream_reset(c, &call->stream);
     error_set(&call->error, code, "%s", text);
-    call_fail(c, call, proven ? TENURE_APPLIED_NO : TENURE_APPLIED_MAYBE);
+    call_fail(c, call, applied_unless(proven));
 }
 
 void client_cancel(struct client *c, struct client_call *call, tn_ms now)
@@ -741,17 +767,25 @@ static bool deliver_before_end(struct client *c, struct client_call *call)
     return call->state == CALL_DONE && list_empty(&call->delivery.link);
 }
 
-void call_deliver(struct client *c, struct client_call *call)
+static void deliver_end(struct client *c, struct client_call *call)
 {
-    if (!deliver_before_end(c, call))
-        return;
     struct client_result r = {
         .code = call->code, .etcd = call->etcd, .sent_at = call->sent_at, .maybe_before = call->maybe_applied};
     assert(call->state == CALL_DONE);
     if (r.code == 0 && !call->on_piece)
         decode(c, call, &r);
     r.error = r.code ? &call->error : NULL;
+    if (c->on_event)
+        trace_call_end(c, call, &r);
     call->cb(call->user, &r);
     arena_reset(&c->deliver_arena);
     call_release(c, call);
+}
+
+void call_deliver(struct client *c, struct client_call *call)
+{
+    struct client_context *before = client_context_use(c, call->context);
+    if (deliver_before_end(c, call)) /* else it goes on, and with it its context */
+        deliver_end(c, call);
+    client_context_use(c, before);
 }

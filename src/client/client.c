@@ -41,6 +41,8 @@ static void configure(struct client *c, const struct client_config *config)
     c->watch_bytes_max = size_or(config->watch_bytes_max, BYTES_MAX);
     c->rng = config->seed;
     c->log = config->log;
+    c->on_event = config->on_event;
+    c->on_event_user = config->on_event_user;
     c->broken_renew_from_receipt = config->broken_renew_from_receipt;
     c->broken_deadline = config->broken_deadline;
     c->broken_rest = config->broken_rest;

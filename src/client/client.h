@@ -41,6 +41,8 @@
 #include "base/rng.h"
 
 struct client;
+struct client_context;
+struct client_event;
 
 struct client_config {
     const char *const
@@ -59,6 +61,8 @@ struct client_config {
     const char *token; /* copied; one that the caller has (JWT); with it user and password must be NULL */
     struct rng seed;
     struct log log;
+    void (*on_event)(void *user, const struct client_event *e); /* NULL = nobody watches the calls; see below */
+    void *on_event_user;
     bool never_older;               /* a read older than what was seen before is asked again, elsewhere if possible */
     bool broken_deadline;           /* tests only: calls end at three times their time */
     bool broken_rest;               /* tests only: endpoints that fail are tried again at once */
@@ -143,6 +147,7 @@ struct client_call_options {
     /* For transactions, and then they count as repeatable: what is sent in their place once a copy was sent whose fate is not
      * known. Both must be such that all copies together are applied at most once. NULL = the same; borrowed for the call. */
     const struct txn_req *again;
+    bool by_program; /* for events: the program asked for it, and no recipe on its behalf */
     /* May be NULL. Where the call's handle is put, for who cannot take what the function answers; left alone when the call ends. */
     struct client_call **ret_call;
 };
@@ -330,6 +335,53 @@ const struct tenure_error *client_keepalive_refusal(const struct client *c);
 tn_ms client_now(const struct client *c);
 /* The next number of the client's own generator (seeded by client_config.seed): lease ids, jitter. */
 uint64_t client_random(struct client *c);
+
+/* ---- what calls have in common: a trace that they belong to ----
+ *
+ * The client has one context at a time, or none. Each call and each watch keeps the one there was when it was begun: it goes along
+ * as metadata (not with watches, which share a stream), and is the present one again while its callbacks run. So whatever
+ * a call leads to belongs to the same trace. Who wakes others in a callback of his own puts theirs in its place.
+ *
+ * Counted, by any number of threads; never changed. */
+
+/* Copies the texts, W3C's traceparent and tracestate; NULL = none. user goes with the events; user_free(user), when not NULL, is
+ * called once nobody has it any more, on whatever thread. NULL when out of memory; then it is not called. */
+struct client_context *client_context_new(const char *traceparent, const char *tracestate, void *user,
+                                          void (*user_free)(void *user)) MUST_USE;
+/* x has none: from's goes with it, and lives as long. Before anybody else knows x. */
+void client_context_borrow_user(struct client_context *x, struct client_context *from);
+/* Both: NULL is fine; unref answers NULL. */
+struct client_context *client_context_ref(struct client_context *x);
+struct client_context *client_context_unref(struct client_context *x);
+/* From now on x, or none. Borrowed, until another is put in its place: answers the one before, for the call that does so. */
+struct client_context *client_context_use(struct client *c, struct client_context *x);
+struct client_context *client_context_now(const struct client *c);
+const char *
+client_context_traceparent(const struct client_context *x); /* NULL = none; so is that of NULL, and the next two */
+const char *client_context_tracestate(const struct client_context *x);
+void *client_context_user(const struct client_context *x);
+
+/* ---- who watches the calls ----
+ *
+ * Events come from within the functions of this header, in the middle of their work: who is told may call none of them. Of each
+ * call: BEGIN, for each copy that is sent TRY_BEGIN and TRY_END, END just before its callback. A client that is freed with
+ * callbacks undelivered does not tell those ends. */
+enum client_event_kind { CLIENT_CALL_BEGIN, CLIENT_TRY_BEGIN, CLIENT_TRY_END, CLIENT_CALL_END };
+struct client_event {
+    enum client_event_kind kind;
+    uint64_t call;                        /* from 1 on; each call has its own */
+    const char *method;                   /* "/etcdserverpb.KV/Put" */
+    const char *endpoint;                 /* of the last copy; NULL: none was sent */
+    unsigned tries;                       /* copies sent so far */
+    bool by_program;                      /* else a recipe's, or the client's own */
+    int code;                             /* of ends: TENURE_E…, 0 */
+    int grpc_status;                      /* of ends, where a server said one; else -1 */
+    enum tenure_applied applied;          /* of ends: whether the copy, or the call, was */
+    const char *text;                     /* of ends with a code; "" = there is none */
+    size_t bytes_out, bytes_in;           /* messages, of the copy; of a call's end: of all of them */
+    const struct client_context *context; /* NULL = none */
+    int64_t *call_mark, *try_mark;        /* who is told may keep a number there; 0 at first */
+};
 
 /* ---- numbers and endpoints ---- */
 size_t client_endpoints(const struct client *c);

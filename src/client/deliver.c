@@ -33,27 +33,44 @@ void deliver_never(struct client *c, struct delivery *d)
 
 /* ---- watches ---- */
 
-static void deliver_created(struct client_watch *w)
+/* Its context is the present one while it is told, and lives as long, should it be stopped meanwhile. */
+static struct client_context *watch_enter(struct client *c, const struct client_watch *w)
 {
+    return client_context_use(c, client_context_ref(w->context));
+}
+
+static void watch_exit(struct client *c, struct client_context *before)
+{
+    client_context_unref(client_context_use(c, before));
+}
+
+static void deliver_created(struct client *c, struct client_watch *w)
+{
+    struct client_context *before = watch_enter(c, w);
     if (w->cb.on_created)
         w->cb.on_created(w->user, w->created_revision);
+    watch_exit(c, before);
 }
 
 /* The callback may stop the watch, and read the reason behind that. */
-static void deliver_end(struct client_watch *w)
+static void deliver_end(struct client *c, struct client_watch *w)
 {
+    struct client_context *before = watch_enter(c, w);
     struct tenure_error error = w->end_error;
     if (w->cb.on_end)
         w->cb.on_end(w->user, w->end_code, w->end_compact_revision, &error);
+    watch_exit(c, before);
 }
 
 static void deliver_events(struct client *c, struct watch_batch *b)
 {
     struct client_watch *w = b->watch;
     struct client_watch_events e = {.revision = b->revision, .events = b->events, .n_events = b->n_events};
+    struct client_context *before = watch_enter(c, w);
     list_remove(&b->link); /* from now on not the watch's any more: the callback may stop it */
     if (w->cb.on_events)
         w->cb.on_events(w->user, &e);
+    watch_exit(c, before);
     watch_batch_free(c, b);
 }
 
@@ -86,13 +103,13 @@ static void deliver_one(struct client *c)
         call_deliver(c, CONTAINER_OF(d, struct client_call, delivery));
         break;
     case DELIVER_CREATED:
-        deliver_created(CONTAINER_OF(d, struct client_watch, created));
+        deliver_created(c, CONTAINER_OF(d, struct client_watch, created));
         break;
     case DELIVER_EVENTS:
         deliver_events(c, CONTAINER_OF(d, struct watch_batch, delivery));
         break;
     case DELIVER_END:
-        deliver_end(CONTAINER_OF(d, struct client_watch, end));
+        deliver_end(c, CONTAINER_OF(d, struct client_watch, end));
         break;
     case DELIVER_KEEPALIVE:
         deliver_keepalive(c, CONTAINER_OF(d, struct client_keepalive, delivery));

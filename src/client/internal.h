@@ -6,6 +6,7 @@
  *   calls_*.c     each call's request and answer                    keepalive.c  renewals on one shared stream
  *   watch*.c      watches on one shared stream                      deliver.c    completions, last
  *   login.c       the token that goes with calls and streams         order.c      which revision an answer is of
+ *   trace.c       what calls have in common, and who watches them
  *
  * How the files work together: every function of client.h changes state and at its end calls client_settle, which brings
  * what is (connections, streams) to what is wanted (one current connection while there is work, both streams on it).
@@ -84,9 +85,9 @@ struct stream {
     struct h2_stream *h2; /* NULL while not open */
 };
 
-/* Opens it on conn with one gRPC call. 0 or TENURE_ENOMEM. timeout_ms < 0 = none. */
+/* Opens it on conn with one gRPC call. 0 or TENURE_ENOMEM. timeout_ms < 0 = none; context NULL = none. */
 int stream_open(struct client *c, struct stream *s, struct conn *conn, const char *path, int64_t timeout_ms,
-                bool needs_leader) MUST_USE;
+                bool needs_leader, const struct client_context *context) MUST_USE;
 int stream_send(struct client *c, struct stream *s, bytes message) MUST_USE;
 /* Forgets the stream; whatever still comes for it is dropped. */
 void stream_detach(struct stream *s);
@@ -231,6 +232,18 @@ struct call_kind {
     int (*decode)(bytes in, struct arena *a, struct client_result *r);
 };
 
+/* What is noted for those who watch; kept also when nobody does, where that costs nothing. */
+struct call_trace {
+    uint64_t number;
+    bool by_program;
+    unsigned tries;
+    size_t endpoint;       /* of the last copy */
+    int code, grpc_status; /* of the last copy, once it has ended */
+    enum tenure_applied applied;
+    size_t try_out, try_in, bytes_out, bytes_in; /* messages: of the last copy, and of all */
+    int64_t call_mark, try_mark;
+};
+
 struct client_call {
     struct list link; /* in one of client->waiting, pinned, resting, done, or conn->calls: the list of its state */
     struct stream stream;
@@ -253,6 +266,8 @@ struct client_call {
     uint64_t sent_output; /* conn->outputs when it was sent */
     struct buf request, reply;
     struct buf again; /* takes the request's place once a copy's fate is not known; empty = the same is sent */
+    struct client_context *context; /* counted; NULL = none */
+    struct call_trace trace;
     int code;
     enum etcd_error etcd;
     struct tenure_error error;
@@ -282,6 +297,20 @@ void call_on_message(struct client *c, struct client_call *call, bytes message);
 void call_on_end(struct client *c, struct client_call *call, const struct stream_end *end);
 void call_on_timer(struct client *c, struct client_call *call);
 void call_deliver(struct client *c, struct client_call *call);
+
+/* ---- who watches (trace.c) ---- */
+
+void trace_call_begin(struct client *c, struct client_call *call);
+void trace_try_begin(struct client *c, struct client_call *call);
+void trace_try_end(struct client *c, struct client_call *call);
+void trace_call_end(struct client *c, struct client_call *call, const struct client_result *r);
+/* How the copy under way is going to end; by_status: grpc_status is a server's word. */
+static inline void trace_outcome(struct client_call *call, int code, int grpc_status, enum tenure_applied applied)
+{
+    call->trace.code = code;
+    call->trace.grpc_status = grpc_status;
+    call->trace.applied = call->is_write ? applied : TENURE_APPLIED_NO;
+}
 
 /* Ends all that wait for a token. */
 void calls_denied(struct client *c, const struct tenure_error *why);
@@ -379,6 +408,7 @@ struct client_watch {
     int end_code;
     tn_rev end_compact_revision;
     struct tenure_error end_error;
+    struct client_context *context; /* counted; NULL = none */
     struct client_watch_callbacks cb;
     void *user;
 };
@@ -493,6 +523,10 @@ struct client {
     tn_rev seen; /* the newest revision of any answer or event */
     struct rng rng;
     struct log log;
+    struct client_context *context; /* the present one; borrowed */
+    void (*on_event)(void *user, const struct client_event *e);
+    void *on_event_user;
+    uint64_t last_call; /* the number of the newest call, while somebody watches */
 
     struct heap timers;
     size_t n_timers;

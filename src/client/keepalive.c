@@ -275,7 +275,7 @@ static void open_stream(struct client *c)
     struct keepalives *ks = &c->keepalives;
     if (c->now < ks->retry_at)
         return;
-    if (stream_open(c, &ks->stream, c->current, "/etcdserverpb.Lease/LeaseKeepAlive", -1, true)) {
+    if (stream_open(c, &ks->stream, c->current, "/etcdserverpb.Lease/LeaseKeepAlive", -1, true, NULL)) {
         retry_later(c);
         return;
     }

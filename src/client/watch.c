@@ -57,6 +57,7 @@ static struct client_watch *watch_free(struct client *c, struct client_watch *w)
     deliver_never(c, &w->end);
     list_remove(&w->link);
     free(w->slot);
+    client_context_unref(w->context);
     free(w);
     return NULL;
 }
@@ -107,6 +108,7 @@ struct client_watch *client_watch_start(struct client *c, const struct watch_cre
     }
     w->cb = *cb;
     w->user = user;
+    w->context = client_context_ref(c->context);
     w->state = WATCH_UNPLACED;
     list_push_back(&ws->unplaced, &w->link);
     ws->n++;
@@ -291,7 +293,7 @@ static void open_stream(struct client *c)
     struct watches *ws = &c->watches;
     if (c->now < ws->retry_at)
         return;
-    if (stream_open(c, &ws->stream, c->current, "/etcdserverpb.Watch/Watch", -1, true)) {
+    if (stream_open(c, &ws->stream, c->current, "/etcdserverpb.Watch/Watch", -1, true, NULL)) {
         retry_later(c);
         return;
     }

@@ -168,7 +168,11 @@ static int begin(struct ask *k, tn_ms now, struct tenure_error *err)
         return rc;
     if (!k->type->cancel)
         opt.ret_call = &k->call;
-    return k->type->begin(k, &opt, now, err);
+    opt.by_program = true;
+    struct client_context *before = scope_enter(&k->scope, k->handle);
+    rc = k->type->begin(k, &opt, now, err);
+    scope_exit(k->handle, before);
+    return rc;
 }
 
 static void ask_run(struct post *p, tn_ms now)

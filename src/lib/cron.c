@@ -460,7 +460,9 @@ void tenure_cron_stop(tenure_cron *k)
         stop_elsewhere(k, c);
         return;
     }
+    struct client_context *before = scope_enter(NULL, c);
     stop(k, handle_now(c));
+    scope_exit(c, before);
     handle_wants_turn(c);
 }
 

@@ -407,7 +407,9 @@ void tenure_election_stop(tenure_election *e)
         stop_elsewhere(e, c);
         return;
     }
+    struct client_context *before = scope_enter(NULL, c);
     stop(e, handle_now(c));
+    scope_exit(c, before);
     handle_wants_turn(c);
 }
 

@@ -1,5 +1,6 @@
 /* At the door of each public function: whose handle is it, and which thread is this. */
 #include "lib/handle.h"
+#include "lib/trace.h"
 
 #include <unistd.h>
 
@@ -20,6 +21,8 @@ int handle_enter(const tenure_client *c, struct tenure_error *err)
     if (handle_is_forked(c))
         return error_set(err, TENURE_EFORKED, "the handle belongs to process %d; open one of this process's own",
                          (int)c->pid);
+    if (trace_is_inside())
+        return error_set(err, TENURE_EINVALID, "on_call must not call the library");
     if (c->kind == HANDLE_VIEW)
         return error_set(err, TENURE_EINVALID, "a namespace has no such call: make it on the handle itself");
     return 0;

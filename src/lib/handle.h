@@ -5,7 +5,7 @@
  *   object.c                what lives on a handle          session.c open_session.c  the leases under the locks
  *   secure.c                certificates of a handle        kit.h      handles of the test kit
  *   kv.c txn.c lease.c servers.c watch.c                    lock.c election.c observer.c
- *   scope.c             calls cancelled together
+ *   scope.c             calls cancelled together            trace.c    who watches the calls
  *   marks.c             guarded transactions                stm.c      what is built on them
  *
  * One thread, the loop's, owns everything here but what is marked "any thread". Callbacks of the engines change state; the
@@ -84,6 +84,8 @@ struct tenure_client {
     char *purpose;
     void (*log)(void *user, int level, const char *line);
     void *log_user;
+    void (*on_call)(void *user, const struct tenure_call_event *event);
+    void *on_call_user;
 
     bool learns;          /* endpoints may come: discover.c */
     atomic_uint refs;     /* its own, and one for each call that makes several: see handle_ref */

@@ -344,9 +344,12 @@ int lib_lock_enter(tenure_lock *l, struct tenure_error *err)
 {
     tn_ms now = handle_now(l->object.handle);
     l->wait_until = l->o.wait_ms < TIMEOUT_MAX_MS ? now + l->o.wait_ms : TN_MS_NEVER;
-    int rc = scope_join(&l->scope, l->object.handle, cancel, "lock", err);
+    tenure_client *c = l->object.handle;
+    int rc = scope_join(&l->scope, c, cancel, "lock", err);
+    struct client_context *before = scope_enter(&l->scope, c);
     if (rc == 0)
         rc = begin_first(l, now, err);
+    scope_exit(c, before);
     if (rc < 0)
         lib_lock_dealloc(l);
     else

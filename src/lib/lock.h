@@ -5,11 +5,14 @@
 #include "lib/handle.h"
 #include "recipes/lock.h"
 
-/* tenure_lock_acquire and tenure_lock_start, for a place with this rule. */
+struct scope_link;
+
+/* tenure_lock_acquire and tenure_lock_start, for a place with this rule. part_of: what it is a part of, whose trace is its; or NULL. */
 tenure_lock *lib_lock_acquire(tenure_client *c, const char *name, const struct rule *rule,
                               const struct tenure_lock_options *o, struct tenure_error *err) MUST_USE;
 tenure_lock *lib_lock_start(tenure_client *c, const char *name, const struct rule *rule,
-                            const struct tenure_lock_options *o, struct tenure_error *err) MUST_USE;
+                            const struct tenure_lock_options *o, const struct scope_link *part_of,
+                            struct tenure_error *err) MUST_USE;
 /* Makes a held writer a reader. on_done (may be NULL) comes once when this answers 0, never within it. Loop thread. */
 int lib_lock_share(tenure_lock *l, void (*on_done)(tenure_lock *l, int code, void *user), void *user,
                    struct tenure_error *err) MUST_USE;

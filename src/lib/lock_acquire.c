@@ -56,7 +56,8 @@ static void start_run(void *arg)
 }
 
 tenure_lock *lib_lock_start(tenure_client *c, const char *name, const struct rule *rule,
-                            const struct tenure_lock_options *o, struct tenure_error *err)
+                            const struct tenure_lock_options *o, const struct scope_link *part_of,
+                            struct tenure_error *err)
 {
     struct tenure_lock_options own;
     bytes ns = view_of(&c);
@@ -69,6 +70,8 @@ tenure_lock *lib_lock_start(tenure_client *c, const char *name, const struct rul
     struct start s = {.lock = lib_lock_alloc(c, ns, name, rule, &own, err), .err = err};
     if (!s.lock)
         return NULL;
+    if (part_of)
+        scope_lend(&s.lock->scope, part_of);
     if (handle_sync(c, start_run, &s))
         return s.code == 0 ? s.lock : NULL;
     lib_lock_dealloc(s.lock);
@@ -80,7 +83,7 @@ tenure_lock *tenure_lock_start(tenure_client *c, const char *name, const struct 
                                struct tenure_error *err)
 {
     static const struct rule whole;
-    return lib_lock_start(c, name, &whole, o, err);
+    return lib_lock_start(c, name, &whole, o, NULL, err);
 }
 
 /* ---- acquiring, blocking ---- */

@@ -243,7 +243,7 @@ static int start_part(void *user, size_t i, struct tenure_error *err)
                                     .user = p,
                                     .session = m->o.session};
     tenure_scope *before = scope_aside(); /* it is the whole that is cancelled, not a part */
-    p->lock = lib_lock_start(m->object.handle, p->name, &p->rule, &o, &own);
+    p->lock = lib_lock_start(m->object.handle, p->name, &p->rule, &o, &m->scope, &own);
     scope_back(before);
     if (!p->lock && err)
         *err = own;

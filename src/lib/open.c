@@ -13,6 +13,7 @@
 #include "lib/handle.h"
 #include "lib/post.h"
 #include "lib/srv.h"
+#include "lib/trace.h"
 
 #define CALL_TIMEOUT_MS  5000
 #define CLOSE_TIMEOUT_MS 5000
@@ -141,6 +142,8 @@ static int open_engine(tenure_client *c, const struct endpoints *e, const struct
         .password = o->password,
         .token = o->token,
         .never_older = o->never_older != 0,
+        .on_event = c->on_call ? trace_on_event : NULL,
+        .on_event_user = c,
         .log = {.min = LOG_DEBUG, .sink = c->log ? handle_log_sink : NULL, .user = c},
     };
     char *memory = NULL;
@@ -179,6 +182,8 @@ static int set_options(tenure_client *c, const struct tenure_options *o, struct 
         return error_set(err, TENURE_EINVALID, "a time in the options is too large");
     c->log = o->log;
     c->log_user = o->log_user;
+    c->on_call = o->on_call;
+    c->on_call_user = o->on_call_user;
     c->exact_guarded = o->exact_guarded != 0;
     if (o->marks_prefix && !(c->marks_prefix = strdup(o->marks_prefix)))
         return error_set(err, TENURE_ENOMEM, "out of memory");

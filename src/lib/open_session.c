@@ -335,11 +335,14 @@ static void opening_run(struct post *p, tn_ms now)
     x->session = NULL;
     x->got = s;
     s->opening = p;
-    int rc = scope_join(&s->scope, s->object.handle, cancel, "session", &err);
+    tenure_client *c = s->object.handle;
+    int rc = scope_join(&s->scope, c, cancel, "session", &err);
+    struct client_context *before = scope_enter(&s->scope, c);
     if (rc < 0)
         dealloc(s);
     else
         rc = begin(s, &err);
+    scope_exit(c, before);
     if (rc < 0)
         post_done(p, rc, &err);
     else if (s->told != TENURE_SESSION_STARTING)

@@ -86,7 +86,7 @@ tenure_lock *tenure_place_start(tenure_client *c, const char *name, const struct
     struct rule own;
     if (rule_new(name, rule, &own, err) < 0)
         return NULL;
-    tenure_lock *l = lib_lock_start(c, name, &own, o, err);
+    tenure_lock *l = lib_lock_start(c, name, &own, o, NULL, err);
     free(own.user);
     return l;
 }

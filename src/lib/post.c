@@ -235,7 +235,9 @@ bool handle_sync(tenure_client *c, void (*fn)(void *arg), void *arg)
 {
     if (!handle_on_loop(c))
         return sync_elsewhere(c, fn, arg);
+    struct client_context *before = scope_enter(NULL, c); /* this may be within a completion, which has one */
     fn(arg);
+    scope_exit(c, before);
     handle_wants_turn(c);
     return true;
 }

@@ -544,6 +544,8 @@ void tenure_presence_stop(tenure_presence *p)
         stop_elsewhere(p, c);
         return;
     }
+    struct client_context *before = scope_enter(NULL, c);
     stop(p, handle_now(c));
+    scope_exit(c, before);
     handle_wants_turn(c);
 }

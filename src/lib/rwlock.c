@@ -22,7 +22,7 @@ tenure_lock *tenure_rwlock_write(tenure_client *c, const char *name, const struc
 tenure_lock *tenure_rwlock_read_start(tenure_client *c, const char *name, const struct tenure_lock_options *o,
                                       struct tenure_error *err)
 {
-    return lib_lock_start(c, name, &reader, o, err);
+    return lib_lock_start(c, name, &reader, o, NULL, err);
 }
 
 tenure_lock *tenure_rwlock_write_start(tenure_client *c, const char *name, const struct tenure_lock_options *o,

@@ -10,10 +10,12 @@
 #include <unistd.h>
 
 #include "lib/handle.h"
+#include "lib/trace.h"
 
 struct tenure_scope {
     atomic_uint refs;
-    tenure_scope *parent, *root; /* the parent is counted, and with it the root, which is its own */
+    tenure_scope *parent, *root;    /* the parent is counted, and with it the root, which is its own */
+    struct client_context *context; /* of its calls; counted; NULL = none */
     pid_t pid;
     tn_ms until;
     atomic_bool cancelled;
@@ -42,6 +44,7 @@ static void unref(tenure_scope *s)
         list_remove(&s->in_parent);
         pthread_mutex_unlock(&s->root->mutex);
         pthread_mutex_destroy(&s->mutex);
+        client_context_unref(s->context);
         free(s);
         s = parent;
     }
@@ -78,6 +81,24 @@ static void become_child(tenure_scope *s, tenure_scope *parent)
     pthread_mutex_unlock(&s->root->mutex);
 }
 
+/* Of a child that says nothing of its own it is the parent's; of one that says a part, the rest is. */
+static bool make_context(tenure_scope *s, struct tenure_scope_options *o)
+{
+    struct client_context *parents = s->parent ? s->parent->context : NULL;
+    if (!o->traceparent && !o->user && !o->user_free) {
+        s->context = client_context_ref(parents);
+        return true;
+    }
+    if (!o->traceparent) {
+        o->traceparent = client_context_traceparent(parents);
+        o->tracestate = client_context_tracestate(parents);
+    }
+    s->context = client_context_new(o->traceparent, o->tracestate, o->user, o->user_free);
+    if (s->context && parents && !o->user && !o->user_free)
+        client_context_borrow_user(s->context, parents);
+    return s->context != NULL;
+}
+
 tenure_scope *tenure_scope_new(const struct tenure_scope_options *options, struct tenure_error *err)
 {
     struct tenure_scope_options o;
@@ -87,11 +108,17 @@ tenure_scope *tenure_scope_new(const struct tenure_scope_options *options, struc
         error_set(err, TENURE_EINVALID, "scope: a timeout of %lld ms", (long long)o.timeout_ms);
         return NULL;
     }
+    if (trace_check(o.traceparent, o.tracestate, err) < 0)
+        return NULL;
     tenure_scope *s = scope_alloc(&o);
+    if (s && o.parent && o.parent->pid == s->pid)
+        become_child(s, o.parent);
+    if (s && !make_context(s, &o)) {
+        unref(s);
+        s = NULL;
+    }
     if (!s)
         error_set(err, TENURE_ENOMEM, "scope: out of memory");
-    else if (o.parent && o.parent->pid == s->pid)
-        become_child(s, o.parent);
     return s;
 }
 
@@ -173,8 +200,26 @@ size_t tenure_scope_calls(const tenure_scope *scope)
 
 void scope_take(struct scope_link *l)
 {
-    if (in_use && in_use->pid == getpid())
-        l->scope = ref(in_use);
+    if (!in_use || in_use->pid != getpid())
+        return;
+    l->scope = ref(in_use);
+    l->context = client_context_ref(in_use->context);
+}
+
+void scope_lend(struct scope_link *l, const struct scope_link *from)
+{
+    l->context = client_context_ref(from->context);
+}
+
+struct client_context *scope_enter(const struct scope_link *l, struct tenure_client *c)
+{
+    return c->engine ? client_context_use(c->engine, l ? l->context : NULL) : NULL;
+}
+
+void scope_exit(struct tenure_client *c, struct client_context *before)
+{
+    if (c->engine)
+        client_context_use(c->engine, before);
 }
 
 static int over(int code, const char *what, struct tenure_error *err)
@@ -250,6 +295,7 @@ static void leave_members(struct scope_link *l)
 
 void scope_leave(struct scope_link *l)
 {
+    l->context = client_context_unref(l->context);
     if (!l->scope)
         return;
     if (l->has_joined)

@@ -18,10 +18,12 @@
 #include "base/list.h"
 #include "base/types.h"
 
+struct client_context;
 struct tenure_client;
 
 struct scope_link {
-    tenure_scope *scope; /* counted; NULL = none */
+    tenure_scope *scope;            /* counted; NULL = none */
+    struct client_context *context; /* the scope's, or one that was lent; counted; NULL = none */
     int code; /* 0, or why it was cancelled: TENURE_ECANCELLED, TENURE_ETIMEOUT; the loop's once it has left */
     /* the rest: while it has joined */
     struct list in_scope;  /* under the tree's mutex */
@@ -50,6 +52,12 @@ int scope_join(struct scope_link *l, struct tenure_client *c, void (*cancel)(str
                const char *what, struct tenure_error *err) MUST_USE;
 /* Lets go of the scope; fine when it never joined or has left. The loop's thread once it has joined, else any. */
 void scope_leave(struct scope_link *l);
+
+/* Around what the loop asks the engine for on behalf of what l is part of: it carries its context, or none; l NULL: none. */
+struct client_context *scope_enter(const struct scope_link *l, struct tenure_client *c);
+void scope_exit(struct tenure_client *c, struct client_context *before);
+/* The same trace as of another's, for a part of what that belongs to, without being a call of its scope. l has none yet. */
+void scope_lend(struct scope_link *l, const struct scope_link *from);
 
 /* Runs what must not belong to the thread's scope: the pair brackets it. */
 static inline tenure_scope *scope_aside(void)

@@ -14,5 +14,5 @@ tenure_lock *tenure_semaphore_start(tenure_client *c, const char *name, int64_t 
                                     const struct tenure_lock_options *o, struct tenure_error *err)
 {
     struct rule rule = {.kind = RULE_PERMIT, .weight = weight, .limit = limit};
-    return lib_lock_start(c, name, &rule, o, err);
+    return lib_lock_start(c, name, &rule, o, NULL, err);
 }

@@ -78,7 +78,9 @@ static bool begin_again(tenure_wait *w, tn_ms now)
     if (w->is_stopped || w->is_cancelled || w->handle->state != HANDLE_OPEN || too_often(w, now))
         return false;
     struct tenure_error ignored;
+    struct client_context *before = scope_enter(&w->scope, w->handle);
     w->errand = w->type->begin(w, now, &ignored);
+    scope_exit(w->handle, before);
     if (w->errand)
         errand_start(w->errand, now);
     return w->errand != NULL;
@@ -200,7 +202,9 @@ static int enter(tenure_wait *w, tn_ms now, struct tenure_error *err)
     if (rc < 0)
         return rc;
     w->until = until_of(w, now);
+    struct client_context *before = scope_enter(&w->scope, w->handle);
     w->errand = w->type->begin(w, now, &why);
+    scope_exit(w->handle, before);
     if (!w->errand) {
         scope_leave(&w->scope);
         if (err)

@@ -45,6 +45,7 @@ struct commit {
     bytes key;          /* of the mark */
     char value[MARK_LEN + 2];
     struct commit_options opt;
+    struct client_context *context; /* counted; NULL = none */
     struct op *op;
     bool doubtful; /* a copy may have been applied, or be on its way */
     bool cancelled;
@@ -94,6 +95,7 @@ static void commit_free(struct commit *t)
         *t->slot = NULL;
     mark_give(t);
     list_remove(&t->in_marks);
+    client_context_unref(t->context);
     arena_fini(&t->arena);
     free(t);
 }
@@ -109,8 +111,11 @@ static void end(struct commit *t, const struct commit_result *r)
     mark_give(t);
     list_remove(&t->in_marks);
     t->marks = NULL;
+    struct client_context *before = client_context_use(t->client, t->context);
+    struct client *c = t->client;
     if (done)
         done(owner, r);
+    client_context_use(c, before);
     commit_free(t);
 }
 
@@ -175,7 +180,10 @@ static void on_answer(void *owner, const struct client_result *r);
 static int send(struct commit *t, const struct txn_req *req, tn_ms until, tn_ms now, struct tenure_error *err)
 {
     struct client_call_options opt = {.timeout_ms = until > now ? until - now : 1, .repeatable = t->mark != NULL};
-    return op_txn(&t->op, t->client, req, &opt, on_answer, t, now, err);
+    struct client_context *before = client_context_use(t->client, t->context);
+    int rc = op_txn(&t->op, t->client, req, &opt, on_answer, t, now, err);
+    client_context_use(t->client, before);
+    return rc;
 }
 
 /* Ours goes behind the caller's, where there is room for it. */
@@ -583,6 +591,7 @@ int marks_new(struct session *s, const char *prefix, struct marks **ret)
         free(m);
         return TENURE_ENOMEM;
     }
+    session_object_set_context(&m->object, NULL); /* each commit has its own */
     *ret = m;
     return 0;
 }
@@ -649,6 +658,7 @@ static struct commit *commit_new(struct client *c, struct marks *m, const struct
     list_init(&t->in_marks);
     arena_init(&t->arena, REQUEST_BYTES_MAX);
     t->client = c;
+    t->context = client_context_ref(client_context_now(c));
     t->marks = m;
     t->opt = *opt;
     backoff_init(&t->backoff, FENCE_MIN_MS, FENCE_MAX_MS);

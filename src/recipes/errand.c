@@ -10,15 +10,33 @@ enum { RETRY_MIN_MS = 25, RETRY_MAX_MS = 1000 };
 void errand_init(struct errand *t, const struct errand_type *type, struct client *c, tn_ms until, errand_done done,
                  void *user)
 {
-    *t =
-        (struct errand){.type = type, .client = c, .done = done, .user = user, .until = until, .retry_at = TN_MS_NEVER};
+    *t = (struct errand){.type = type,
+                         .client = c,
+                         .done = done,
+                         .user = user,
+                         .context = client_context_ref(client_context_now(c)),
+                         .until = until,
+                         .retry_at = TN_MS_NEVER};
     backoff_init(&t->backoff, RETRY_MIN_MS, RETRY_MAX_MS);
     rng_init(&t->rng, client_random(c));
 }
 
+/* Around what is called from elsewhere than its own calls. What is called may free it: the context lives on till exit. */
+static struct client_context *enter(const struct errand *t)
+{
+    return client_context_use(t->client, client_context_ref(t->context));
+}
+
+static void leave(struct client *c, struct client_context *before)
+{
+    client_context_unref(client_context_use(c, before));
+}
+
 void errand_start(struct errand *t, tn_ms now)
 {
+    struct client_context *before = enter(t);
     t->type->step(t, now);
+    leave(t->client, before);
 }
 
 /* ---- the end ---- */
@@ -85,9 +103,11 @@ void errand_stop(struct errand *t, int code, tn_ms now)
         return;
     error_set(&t->error, code, "%s", tenure_error_string(code));
     t->until = TN_MS_NEVER;
-    if (t->type->on_stop && t->type->on_stop(t, now))
-        return;
-    errand_end(t, code, &t->error, now);
+    struct client_context *before = enter(t);
+    bool goes_on = t->type->on_stop && t->type->on_stop(t, now);
+    leave(t->client, before);
+    if (!goes_on)
+        errand_end(t, code, &t->error, now);
 }
 
 void errand_abort(struct errand *t, int code, tn_ms now)
@@ -101,6 +121,7 @@ struct errand *errand_free(struct errand *t, tn_ms now)
     if (!t)
         return NULL;
     stop_work(t, now);
+    t->context = client_context_unref(t->context);
     t->type->free(t);
     return NULL;
 }
@@ -116,6 +137,8 @@ tn_ms errand_deadline(const struct errand *t)
 
 void errand_tick(struct errand *t, tn_ms now)
 {
+    struct client *c = t->client;
+    struct client_context *before = enter(t);
     if (!t->over && now >= t->until)
         errand_stop(t, TENURE_ETIMEOUT, now);
     if (!t->over && now >= t->retry_at) {
@@ -123,6 +146,7 @@ void errand_tick(struct errand *t, tn_ms now)
         t->type->step(t, now);
     }
     errand_flush(t);
+    leave(c, before);
 }
 
 void errand_retry(struct errand *t, tn_ms now)

@@ -40,7 +40,8 @@ struct errand {
     struct client *client;
     errand_done done;
     void *user;
-    struct op *op; /* at most one request at a time */
+    struct client_context *context; /* counted; the client's present one when it was made, NULL = none */
+    struct op *op;                  /* at most one request at a time */
     errand_answer answer;
     struct client_watch *watch;
     tn_ms until, retry_at; /* TN_MS_NEVER = none */

@@ -406,6 +406,7 @@ bool lane_leave(struct lane *lane, struct lane_user *u, const struct lane_place 
     lane->claim_ms = place->claim_ms;
     lane->broken_all = place->broken_all;
     lane->give_up_at = give_up_time(lane, now);
+    session_object_set_context(&lane->object, client_context_now(lane_client(lane))); /* it is u's place */
     session_set_timer(&lane->object, lane->give_up_at);
     lane->turn = forget ? NULL : u;
     if (!start_undo(lane, place, now))

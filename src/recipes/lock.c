@@ -909,11 +909,13 @@ static void take_up(struct lock *l, tn_ms now)
 static void lock_on_turn(struct lane_user *u, tn_ms now)
 {
     struct lock *l = CONTAINER_OF(u, struct lock, in_lane);
+    struct client_context *before = session_object_enter(&l->object); /* it may be the turn's end of another */
     lock_move(l, LOCK_ENTERING);
     if (l->resume && init_queue(l, session_lease_drawn(lock_session(l))) == 0)
         take_up(l, now);
     else
         enter(l, now);
+    session_object_exit(&l->object, before);
 }
 
 static void lock_on_alive(struct session_object *o, tn_ms now)
@@ -1166,8 +1168,11 @@ struct lock *lock_free(struct lock *l)
 {
     if (!l)
         return NULL;
-    if (l->object.session && l->lane)
+    if (l->object.session && l->lane) {
+        struct client_context *before = session_object_enter(&l->object);
         abandon(l, client_now(lock_client(l)));
+        session_object_exit(&l->object, before);
+    }
     session_detach(&l->object);
     queue_fini(&l->queue);
     buf_fini(&l->before);
@@ -1214,8 +1219,10 @@ void lock_cancel(struct lock *l, tn_ms now)
     struct tenure_error why;
     if (!is_acquiring(l) && !untold)
         return;
+    struct client_context *before = session_object_enter(&l->object);
     error_set(&why, TENURE_ECANCELLED, "'%.100s': the acquire was cancelled", lane_path(l->lane));
     end_acquire(l, &why, now);
+    session_object_exit(&l->object, before);
 }
 
 void lock_release(struct lock *l, tn_ms now)
@@ -1230,8 +1237,10 @@ void lock_release(struct lock *l, tn_ms now)
     }
     lock_move(l, LOCK_RELEASING);
     post_shared(l, TENURE_ECANCELLED);
+    struct client_context *before = session_object_enter(&l->object);
     if (give_place_back(l, false, now))
         lock_on_left(&l->in_lane, now);
+    session_object_exit(&l->object, before);
     lock_arm(l);
 }
 
@@ -1247,8 +1256,10 @@ int lock_share(struct lock *l, bytes value, tn_ms now, struct tenure_error *err)
     if (copy_value(l, value))
         return error_set(err, TENURE_ENOMEM, "share: out of memory");
     l->touch = l->sharing = l->is_shared = true;
+    struct client_context *before = session_object_enter(&l->object);
     if (!l->op)
         verify(l, now);
+    session_object_exit(&l->object, before);
     return 0;
 }
 
@@ -1299,8 +1310,10 @@ void lock_tick(struct lock *l, tn_ms now)
         return;
     session_check(s, now);
     if (now >= l->object.timer.at) {
+        struct client_context *before = session_object_enter(&l->object);
         session_set_timer(&l->object, TN_MS_NEVER);
         lock_on_timer(&l->object, now);
+        session_object_exit(&l->object, before);
     }
     session_flush(s);
 }

@@ -32,12 +32,18 @@ struct session_object {
     struct list in_session;  /* in the order of creation */
     struct list in_due;
     struct heap_node timer;
+    struct client_context *context; /* counted; NULL = none: the client's present one in each of the functions above */
 };
 
-/* Adds o behind all others. TENURE_ENOMEM. */
+/* Adds o behind all others, with the client's present context. TENURE_ENOMEM. */
 int session_attach(struct session *s, struct session_object *o, const struct session_object_ops *ops) MUST_USE;
 /* Takes o off the session, its timer and its post; nothing when it is on none. */
 void session_detach(struct session_object *o);
+/* For functions that are called from elsewhere, around what o asks the client for: its context is the present one. */
+struct client_context *session_object_enter(struct session_object *o);
+void session_object_exit(struct session_object *o, struct client_context *before);
+/* From now on x, or none. */
+void session_object_set_context(struct session_object *o, struct client_context *x);
 /* on_timer at or after `at`; replaces what was set; TN_MS_NEVER = none. Nothing when o is on no session. */
 void session_set_timer(struct session_object *o, tn_ms at);
 void session_post(struct session_object *o);

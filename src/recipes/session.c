@@ -115,6 +115,7 @@ int session_attach(struct session *s, struct session_object *o, const struct ses
         return TENURE_ENOMEM;
     o->ops = ops;
     o->session = s;
+    o->context = client_context_ref(client_context_now(s->client));
     list_push_back(&s->objects, &o->in_session);
     list_init(&o->in_due);
     return 0;
@@ -127,7 +128,37 @@ void session_detach(struct session_object *o)
     heap_remove(&o->session->timers, &o->timer);
     list_remove(&o->in_session);
     list_remove(&o->in_due);
+    o->context = client_context_unref(o->context);
     o->session = NULL;
+}
+
+void session_object_set_context(struct session_object *o, struct client_context *x)
+{
+    client_context_ref(x);
+    client_context_unref(o->context);
+    o->context = x;
+}
+
+struct client_context *session_object_enter(struct session_object *o)
+{
+    return o->session ? client_context_use(o->session->client, o->context) : NULL;
+}
+
+void session_object_exit(struct session_object *o, struct client_context *before)
+{
+    if (o->session)
+        client_context_use(o->session->client, before);
+}
+
+/* For what may free the object: its context lives on until this is taken back. */
+static struct client_context *enter_held(struct client *c, const struct session_object *o)
+{
+    return client_context_use(c, client_context_ref(o->context));
+}
+
+static void exit_held(struct client *c, struct client_context *before)
+{
+    client_context_unref(client_context_use(c, before));
 }
 
 void session_set_timer(struct session_object *o, tn_ms at)
@@ -180,7 +211,10 @@ static bool flush_objects(struct session *s)
         return false;
     struct session_object *o = LIST_ENTRY(s->due.next, struct session_object, in_due);
     list_remove(&o->in_due);
+    struct client *c = s->client; /* the session may be freed as well */
+    struct client_context *before = enter_held(c, o);
     o->ops->deliver(o);
+    exit_held(c, before);
     return true;
 }
 
@@ -205,12 +239,15 @@ void session_flush(struct session *s)
 {
     if (s->flushing)
         return;
+    struct client *c = s->client;
+    struct client_context *before = client_context_use(c, NULL); /* what the session tells belongs to nobody's trace */
     s->flushing = true;
     while (!s->free_later && (flush_alive(s) || flush_suspended(s) || flush_objects(s) || flush_end(s)))
         ;
     s->flushing = false;
     if (s->free_later)
         session_free(s);
+    client_context_use(c, before);
 }
 
 static bool has_news(const struct session *s)
@@ -241,8 +278,11 @@ static void end_objects(struct session *s, tn_ms now)
     LIST_FOREACH(it, &s->objects)
     {
         struct session_object *o = LIST_ENTRY(it, struct session_object, in_session);
-        if (o->ops->on_ended)
-            o->ops->on_ended(o, &s->why, now);
+        if (!o->ops->on_ended)
+            continue;
+        struct client_context *before = enter_held(s->client, o);
+        o->ops->on_ended(o, &s->why, now);
+        exit_held(s->client, before);
     }
 }
 
@@ -401,8 +441,11 @@ static void begin_life(struct session *s, const struct client_result *r, int64_t
     LIST_FOREACH(it, &s->objects)
     {
         struct session_object *o = LIST_ENTRY(it, struct session_object, in_session);
-        if (o->ops->on_alive)
-            o->ops->on_alive(o, now);
+        if (!o->ops->on_alive)
+            continue;
+        struct client_context *before = enter_held(s->client, o);
+        o->ops->on_alive(o, now);
+        exit_held(s->client, before);
     }
 }
 
@@ -789,7 +832,9 @@ static void run_timers(struct session *s, tn_ms now)
     while ((first = heap_first(&s->timers)) && first->at <= now) {
         struct session_object *o = CONTAINER_OF(first, struct session_object, timer);
         heap_move(&s->timers, first, TN_MS_NEVER);
+        struct client_context *before = enter_held(s->client, o);
         o->ops->on_timer(o, now);
+        exit_held(s->client, before);
     }
 }
 

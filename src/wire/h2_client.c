@@ -45,11 +45,17 @@ static size_t fill_timeout(nghttp2_nv *nv, struct h2_conn *c, int64_t timeout_ms
     return 1;
 }
 
+/* "traceparent", "tracestate": no two calls have the same, so they take no place in that table either. */
+static uint8_t metadata_flags(bytes name)
+{
+    return bytes_has_prefix(name, bytes_str("trace")) ? NGHTTP2_NV_FLAG_NO_INDEX : NGHTTP2_NV_FLAG_NONE;
+}
+
 static size_t fill_metadata(nghttp2_nv *nv, const struct h2_header *headers, size_t n_headers)
 {
     for (size_t i = 0; i < n_headers; i++)
         nv[i] = (nghttp2_nv){(uint8_t *)headers[i].name.data, (uint8_t *)headers[i].value.data, headers[i].name.len,
-                             headers[i].value.len, NGHTTP2_NV_FLAG_NONE};
+                             headers[i].value.len, metadata_flags(headers[i].name)};
     return n_headers;
 }
 

@@ -16,6 +16,7 @@
 #include <tenure/scope.h>
 #include <tenure/services.h>
 #include <tenure/stm.h>
+#include <tenure/trace.h>
 #include <tenure/tenure.h>
 #include <tenure/testkit.h>
 

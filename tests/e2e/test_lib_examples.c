@@ -104,6 +104,26 @@ static void the_example_of_scopes_gives_up(void **state)
     ends_well(&e);
 }
 
+static void the_example_of_traces_tells_its_spans(void **state)
+{
+    struct example e = start(*state, "trace");
+    char line[1024], trace[64] = "";
+    size_t calls = 0, attempts = 0, puts = 0;
+    while (fgets(line, sizeof line, e.out)) {
+        assert_int_equal(strncmp(line, "{\"traceId\":\"", 12), 0);
+        assert_string_equal(line + strlen(line) - 3, "}}\n");
+        if (!trace[0])
+            memcpy(trace, line, 45);
+        assert_int_equal(strncmp(line, trace, 45), 0);
+        attempts += strstr(line, " attempt\"") != NULL;
+        calls += strstr(line, " attempt\"") == NULL;
+        puts += strstr(line, "\"name\":\"etcdserverpb.KV/Put\"") && strstr(line, "\"program\"");
+    }
+    assert_int_equal(puts, 1);
+    assert_true(calls >= 4 && attempts >= 4); /* a lease, in, a put, out */
+    ends_well(&e);
+}
+
 static void the_example_of_keys_finishes_its_job(void **state)
 {
     struct example e = start(*state, "kv");
@@ -251,6 +271,7 @@ int main(void)
         cmocka_unit_test(the_example_of_configuration_reads_and_follows),
         cmocka_unit_test(the_example_of_the_test_kit_passes_its_own_tests),
         cmocka_unit_test(the_example_of_keys_finishes_its_job),
+        cmocka_unit_test(the_example_of_traces_tells_its_spans),
         cmocka_unit_test(the_tour_in_cplusplus_goes_round),
         cmocka_unit_test(the_example_of_a_lock_writes_its_rows),
         cmocka_unit_test(the_example_of_a_range_counts_its_keys),

@@ -764,6 +764,13 @@ static void obey(struct server_stream *s, const struct mock_rule *r, bytes messa
 
 /* ---- the wire engine's callbacks ---- */
 
+static void note_header(const struct h2_request *req, const char *name, char *out, size_t size)
+{
+    for (size_t i = 0; i < req->n_headers; i++)
+        if (bytes_equal(req->headers[i].name, bytes_str(name)))
+            snprintf(out, size, "%.*s", (int)req->headers[i].value.len, (const char *)req->headers[i].value.data);
+}
+
 static void note_request(struct server_conn *conn, const struct h2_request *req, const char *path)
 {
     struct world *w = conn->w;
@@ -774,10 +781,9 @@ static void note_request(struct server_conn *conn, const struct h2_request *req,
     for (size_t i = 0; i < req->n_headers; i++)
         r->leader_needed |= bytes_equal(req->headers[i].name, bytes_str("hasleader")) &&
                             bytes_equal(req->headers[i].value, bytes_str("true"));
-    for (size_t i = 0; i < req->n_headers; i++)
-        if (bytes_equal(req->headers[i].name, bytes_str("token")))
-            snprintf(r->token, sizeof r->token, "%.*s", (int)req->headers[i].value.len,
-                     (const char *)req->headers[i].value.data);
+    note_header(req, "token", r->token, sizeof r->token);
+    note_header(req, "traceparent", r->traceparent, sizeof r->traceparent);
+    note_header(req, "tracestate", r->tracestate, sizeof r->tracestate);
 }
 
 static void on_request(void *user, struct h2_stream *st, const struct h2_request *req)

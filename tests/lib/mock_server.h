@@ -64,6 +64,7 @@ struct mock_request {
     int64_t timeout_ms; /* -1 = none */
     bool leader_needed;
     char token[32];
+    char traceparent[64], tracestate[64];
 };
 
 enum { MOCK_ENDPOINTS_MAX = 4, MOCK_RULES_MAX = 8, MOCK_REQUESTS_MAX = 4096, MOCK_EVENTS_MAX = 4096 };
