@@ -206,6 +206,18 @@ tn_ms client_now(const struct client *c)
     return c->now;
 }
 
+struct client_context *client_context_use(struct client *c, struct client_context *x)
+{
+    struct client_context *before = c->context;
+    c->context = x;
+    return before;
+}
+
+struct client_context *client_context_now(const struct client *c)
+{
+    return c->context;
+}
+
 uint64_t client_random(struct client *c)
 {
     return rng_u64(&c->rng);

@@ -6,7 +6,7 @@
  *   calls_*.c     each call's request and answer                    keepalive.c  renewals on one shared stream
  *   watch*.c      watches on one shared stream                      deliver.c    completions, last
  *   login.c       the token that goes with calls and streams         order.c      which revision an answer is of
- *   trace.c       what calls have in common, and who watches them
+ *   context.c     what calls have in common                      trace.c      who watches them
  *
  * How the files work together: every function of client.h changes state and at its end calls client_settle, which brings
  * what is (connections, streams) to what is wanted (one current connection while there is work, both streams on it).

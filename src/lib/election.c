@@ -28,7 +28,7 @@ struct tenure_election {
     struct election *engine;
     struct lib_session_user on; /* no session: the engine has one of its own */
     bool has_ended, is_stopped;
-    struct list awaits; /* struct post.link: who waits for the leadership */
+    struct list awaits; /* struct await.in_election: who waits for the leadership */
     size_t strip;       /* of a view: how much of the key is not shown */
     struct stop *stop;  /* made with it, so that stopping cannot fail */
     bool stop_is_sent, stop_is_told;
@@ -73,13 +73,33 @@ static void publish(struct object *o)
 
 /* ---- who waits for it ---- */
 
+struct await {
+    struct post post;
+    struct list in_election;
+    tenure_election *election;
+    struct scope_link scope;
+};
+
+static void await_end(struct await *a, int code, const struct tenure_error *err)
+{
+    list_remove(&a->in_election);
+    scope_leave(&a->scope);
+    post_done(&a->post, code, err);
+}
+
+static void await_cancel(struct scope_link *l, tn_ms now)
+{
+    struct tenure_error err;
+    int code = error_set(&err, l->code, "election: %s",
+                         l->code == TENURE_ETIMEOUT ? "not won within the time of the scope; it goes on" : "cancelled");
+    (void)now;
+    await_end(CONTAINER_OF(l, struct await, scope), code, &err);
+}
+
 static void answer_awaits(tenure_election *e, int code, const struct tenure_error *err)
 {
-    while (!list_empty(&e->awaits)) {
-        struct post *p = LIST_ENTRY(e->awaits.next, struct post, link);
-        list_remove(&p->link);
-        post_done(p, code, err);
-    }
+    while (!list_empty(&e->awaits))
+        await_end(LIST_ENTRY(e->awaits.next, struct await, in_election), code, err);
 }
 
 static bool is_given_up(struct post *p)
@@ -95,11 +115,9 @@ static void drop_given_up(tenure_election *e)
 {
     LIST_FOREACH_SAFE(it, &e->awaits)
     {
-        struct post *p = LIST_ENTRY(it, struct post, link);
-        if (!is_given_up(p))
-            continue;
-        list_remove(&p->link);
-        post_done(p, TENURE_ETIMEOUT, NULL);
+        struct await *a = LIST_ENTRY(it, struct await, in_election);
+        if (is_given_up(&a->post))
+            await_end(a, TENURE_ETIMEOUT, NULL);
     }
 }
 
@@ -415,29 +433,30 @@ void tenure_election_stop(tenure_election *e)
 
 /* ---- awaiting ---- */
 
-struct await {
-    struct post post;
-    tenure_election *election;
-};
-
 static void await_run(struct post *p, tn_ms now)
 {
-    tenure_election *e = CONTAINER_OF(p, struct await, post)->election;
-    struct tenure_error ended;
+    struct await *a = CONTAINER_OF(p, struct await, post);
+    tenure_election *e = a->election;
+    struct tenure_error err = {0};
     drop_given_up(e);
-    if (e->has_ended) {
-        error_set(&ended, TENURE_ENOTHELD, "election: it has ended");
-        post_done(p, ended.code, &ended);
+    int rc = scope_join(&a->scope, e->object.handle, await_cancel, "election", &err);
+    if (rc < 0) {
+        await_end(a, rc, &err);
+    } else if (e->has_ended) {
+        error_set(&err, TENURE_ENOTHELD, "election: it has ended");
+        await_end(a, err.code, &err);
     } else if (election_leads(e->engine, now)) {
-        post_done(p, 0, NULL);
+        await_end(a, 0, NULL);
     } else {
-        list_push_back(&e->awaits, &p->link);
+        list_push_back(&e->awaits, &a->in_election);
     }
 }
 
 static void await_free(struct post *p)
 {
-    free(CONTAINER_OF(p, struct await, post));
+    struct await *a = CONTAINER_OF(p, struct await, post);
+    scope_leave(&a->scope);
+    free(a);
 }
 
 static int await_wait(tenure_client *c, struct post *p, tn_ms until, struct tenure_error *err)
@@ -470,6 +489,8 @@ int tenure_election_await(tenure_election *e, int64_t wait_ms, struct tenure_err
         return error_set(err, TENURE_ENOMEM, "election: out of memory");
     }
     a->election = e;
+    list_init(&a->in_election);
+    scope_take(&a->scope);
     tn_ms until = wait_ms == 0 || wait_ms > TIMEOUT_MAX_MS ? TN_MS_NEVER : handle_clock(c) + wait_ms;
     rc = await_wait(c, &a->post, until, err);
     post_unref(&a->post);

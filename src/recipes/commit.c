@@ -47,6 +47,7 @@ struct commit {
     struct commit_options opt;
     struct client_context *context; /* counted; NULL = none */
     struct op *op;
+    bool lease_is_gone;
     bool doubtful; /* a copy may have been applied, or be on its way */
     bool cancelled;
     unsigned moved;
@@ -124,7 +125,9 @@ static void end_failed(struct commit *t, int code, enum tenure_applied applied, 
     struct tenure_error why;
     error_set(&why, code, "%s", text);
     why.applied = applied;
-    end(t, &(struct commit_result){.outcome = COMMIT_FAILED, .code = code, .error = &why});
+    end(t,
+        &(struct commit_result){
+            .outcome = COMMIT_FAILED, .code = code, .error = &why, .lease_is_gone = t->lease_is_gone});
 }
 
 /* The doubt that there is, as the word for it. */
@@ -419,6 +422,7 @@ static void failed(struct commit *t, const struct client_result *r, tn_ms now)
     enum tenure_applied before = doubt(t);
     t->doubtful = before == TENURE_APPLIED_MAYBE || op_may_be_applied(r);
     bool dead = r->etcd == ETCD_LEASE_NOT_FOUND && t->mark;
+    t->lease_is_gone = dead;
     if (r->code == TENURE_EDENIED && t->mark && t->marks && !t->doubtful && !t->cancelled && probe(t, r, now))
         return;
     if (t->state == COMMIT_MAKING) /* nothing of the request was sent */

@@ -62,6 +62,7 @@ struct commit_result {
     size_t n_others;
     int code; /* FAILED: TENURE_ELOST when the lease of the marks has ended; the text of TENURE_EDENIED says which key */
     const struct tenure_error *error;
+    bool lease_is_gone; /* FAILED: the servers say that there is no lease of the session's */
 };
 typedef void (*commit_done)(void *owner, const struct commit_result *r);
 

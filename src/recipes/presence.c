@@ -269,7 +269,13 @@ static void put_failed(struct presence *p, const struct commit_result *r, tn_ms 
     if (for_good)
         ended(p, r->code, r->error, now);
     else
-        enter_later(p, now); /* unless the session ends before, with a lease that was lost */
+        enter_later(p, now); /* unless the session ends before */
+    if (for_good || !r->lease_is_gone)
+        return;
+    struct tenure_error why; /* sooner than by its next renewal */
+    error_set(&why, TENURE_ELOST, "%.*s: its lease was revoked, or has ended", p->key.len < 100 ? (int)p->key.len : 100,
+              (const char *)p->key.data);
+    session_give_up(p->object.session, &why, now);
 }
 
 static void leave(struct presence *p, tn_ms now);

@@ -56,6 +56,7 @@ struct client_watch {
     struct watch_create_req req;
     tn_rev next; /* 0 = from the moment at which it arrives */
     tn_ms ready_at;
+    struct client_context *context;
     bool stopped, ended;
 };
 
@@ -83,6 +84,7 @@ struct client_call {
     };
     client_done_cb cb;
     void *user;
+    struct client_context *context;
     tn_ms deadline;
     bool write, repeatable;
     bool has_again; /* again takes the transaction's place behind a copy whose fate is not known */
@@ -127,6 +129,7 @@ struct client {
     bool cut, paused;
     int64_t reply_ms; /* more than the latency */
     int64_t watch_ms;
+    struct client_context *context;
     bool stale;                   /* the next list */
     unsigned connection;          /* what is on its way over an older one is lost */
     struct client_call *due[256]; /* ring of completions */
@@ -790,6 +793,7 @@ static struct client_call *call_new(enum call_kind kind, struct client *c, clien
     call->kind = kind;
     call->cb = cb;
     call->user = user;
+    call->context = client_context_ref(c->context);
     return call;
 }
 
@@ -922,6 +926,7 @@ struct client_watch *client_watch_start(struct client *c, const struct watch_cre
     *watch = (struct client_watch){.client = c, .cb = *cb, .user = user, .req = *req, .next = req->start_revision};
     watch->req.range.key = copy_bytes(req->range.key);
     watch->req.range.range_end = copy_bytes(req->range.range_end);
+    watch->context = client_context_ref(c->context);
     watch->ready_at = now + 2 * FAKE_LATENCY_MS;
     at(watch->ready_at, expire, NULL); /* a moment at which something may be due */
     watches[w.n_watches++] = watch;
@@ -935,6 +940,7 @@ void client_watch_stop(struct client *c, struct client_watch *watch, tn_ms now)
     assert_ptr_equal(watch->client, c);
     assert_false(watch->stopped);
     watch->stopped = true;
+    watch->context = client_context_unref(watch->context);
 }
 
 static void forget_stopped_watches(void)
@@ -957,7 +963,9 @@ static void end_watch(struct client_watch *watch, int code)
     struct tenure_error error;
     error_set(&error, code, "%s", tenure_error_string(code));
     watch->ended = true;
+    struct client_context *before = client_context_use(watch->client, client_context_ref(watch->context));
     watch->cb.on_end(watch->user, code, code == TENURE_ECOMPACTED ? w.compacted : 0, &error);
+    client_context_unref(client_context_use(watch->client, before));
 }
 
 /* The first place of the history that the watch has not seen. */
@@ -1003,7 +1011,9 @@ static bool deliver_watch(struct client_watch *watch)
     if (n == 0)
         return false;
     w.n_wakes++;
+    struct client_context *before = client_context_use(watch->client, client_context_ref(watch->context));
     watch->cb.on_events(watch->user, &(struct client_watch_events){.revision = seen, .events = events, .n_events = n});
+    client_context_unref(client_context_use(watch->client, before));
     memset(events, 0xdd, n * sizeof *events); /* borrowed for the call only */
     return true;
 }
@@ -1117,6 +1127,18 @@ tn_ms client_now(const struct client *c)
     return c->now;
 }
 
+struct client_context *client_context_use(struct client *c, struct client_context *x)
+{
+    struct client_context *before = c->context;
+    c->context = x;
+    return before;
+}
+
+struct client_context *client_context_now(const struct client *c)
+{
+    return c->context;
+}
+
 uint64_t client_random(struct client *c)
 {
     return rng_u64(&c->rng);
@@ -1173,8 +1195,11 @@ static bool deliver_calls(struct client *c)
     while (c->due_from < c->due_to) {
         struct client_call *call = c->due[c->due_from++ % ARRAY_LEN(c->due)];
         call->delivered = true;
+        struct client_context *before = client_context_use(c, call->context);
         if (call->cb)
             call->cb(call->user, &call->result);
+        client_context_use(c, before);
+        call->context = client_context_unref(call->context);
         poison(call);
         any = true;
     }
