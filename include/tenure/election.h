@@ -74,7 +74,7 @@ void tenure_election_stop(tenure_election *e);
 bool tenure_election_leads(const tenure_election *e);
 /* Waits until it leads, at most wait_ms (0 = without end): with it an election is a leader latch, for a program that goes on
  * only as the leader. 0: it leads, or did a moment ago: ask tenure_election_leads as the work goes on. TENURE_ETIMEOUT;
- * TENURE_ENOTHELD, or why, when it has ended. It goes on campaigning in each case. Blocking handles, any thread but the
+ * TENURE_ECANCELLED (by the thread's scope); TENURE_ENOTHELD, or why, when it has ended. It goes on campaigning in each case. Blocking handles, any thread but the
  * loop's; not while it is being stopped. */
 int tenure_election_await(tenure_election *e, int64_t wait_ms, struct tenure_error *err);
 /* What tells whether it leads, for which token, until when, and by which key. No I/O; any thread. */

@@ -75,8 +75,8 @@ tenure_fence_file *tenure_fence_file_open(const char *path, struct tenure_error 
 /* Nobody may be inside. NULL is fine. */
 void tenure_fence_file_close(tenure_fence_file *f);
 /* Waits at most wait_ms (0 = not at all, TENURE_EBUSY; < 0 = without end) until nobody is inside, here or in another process, and
- * goes in: 0, to be followed by tenure_fence_file_leave; when the process dies it has left. TENURE_EFENCED, TENURE_ETIMEOUT,
- * TENURE_EIO, TENURE_ENOSPACE (the token could not be kept: nothing may be written). One thread at a time. */
+ * goes in: 0, to be followed by tenure_fence_file_leave; when the process dies it has left. The thread's scope ends the wait
+ * (scope.h), within some 10 ms. TENURE_EFENCED, TENURE_ETIMEOUT, TENURE_ECANCELLED, TENURE_EIO, TENURE_ENOSPACE (the token could not be kept: nothing may be written). One thread at a time. */
 int tenure_fence_file_enter(tenure_fence_file *f, tenure_token token, int64_t wait_ms, struct tenure_error *err);
 void tenure_fence_file_leave(tenure_fence_file *f);
 /* All of it in one: enters, replaces the file's contents as a whole (a new file, on the disk, renamed over the old one, which keeps its

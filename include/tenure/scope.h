@@ -9,7 +9,8 @@
  * What belongs to the scope that a thread has in use: each blocking call and each `_start` function that has a completion, of
  * every header: reads, writes, transactions, pages of iterators, calls to the servers' own services, acquiring locks,
  * read-write locks, semaphores, places and several at once, barriers, queues, counters, ids, the steps of transactional memory,
- * tenure_session_open, tenure_presence_await, tenure_cron_run. It belongs to it until its completion is called, or until it
+ * tenure_session_open, tenure_election_await, tenure_presence_await, tenure_cron_run, and waiting for the file of a
+ * tenure_fence_file. It belongs to it until its completion is called, or until it
  * returns; what it gave (a lock that is held, an item, a session) does not.
  * What does not: letting go (tenure_unlock, tenure_session_close, tenure_double_barrier_leave, every `_stop` and `_close`),
  * and what lives on until its own stop function is called: elections, observers, watches, sessions begun by

@@ -20,6 +20,7 @@
 #include "base/error.h"
 #include "io/loop.h"
 #include "lib/fence.h"
+#include "lib/scope.h"
 
 #define RECORD_SIZE 64
 #define RECORD_GAP  4096
@@ -165,12 +166,16 @@ static bool lock_set(tenure_fence_file *f, short type)
     return fcntl(f->fd, F_OFD_SETLK, &lock) == 0;
 }
 
-static int lock_wait(tenure_fence_file *f, int64_t wait_ms, struct tenure_error *err)
+/* By the machine's clock, in tests on a kit as well: it is another process that has it, and no kit moves that. */
+static int lock_wait_in(tenure_fence_file *f, int64_t wait_ms, const struct scope_link *scope, struct tenure_error *err)
 {
     tn_ms begun = io_clock();
     while (!lock_set(f, F_WRLCK)) {
         if (errno != EAGAIN && errno != EACCES && errno != EINTR)
             return failed(err, f->side, "locking");
+        int rc = scope_check(scope, f->path, err);
+        if (rc < 0)
+            return rc;
         if (wait_ms == 0)
             return error_set(err, TENURE_EBUSY, "%s: somebody writes it just now", f->path);
         if (wait_ms > 0 && io_clock() - begun >= wait_ms)
@@ -179,6 +184,15 @@ static int lock_wait(tenure_fence_file *f, int64_t wait_ms, struct tenure_error 
         poll(NULL, 0, ASK_MS);
     }
     return 0;
+}
+
+static int lock_wait(tenure_fence_file *f, int64_t wait_ms, struct tenure_error *err)
+{
+    struct scope_link scope = {0};
+    scope_take(&scope);
+    int rc = lock_wait_in(f, wait_ms, &scope, err);
+    scope_leave(&scope);
+    return rc;
 }
 
 int tenure_fence_file_enter(tenure_fence_file *f, tenure_token token, int64_t wait_ms, struct tenure_error *err)

@@ -5,8 +5,6 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "io/loop.h"
-
 #define VALUE_MAX ((size_t)1 << 20) /* of a value that is looked into */
 
 /* How much of s is UTF-8 from its beginning on. */
@@ -44,7 +42,7 @@ char *group_value_new(const char *data, int64_t since_ms)
     int rc = 0;
     rc |= json_object_set_new(o, "host", host_text());
     rc |= json_object_set_new(o, "pid", json_integer(getpid()));
-    rc |= json_object_set_new(o, "since", json_integer(since_ms ? since_ms : io_wall_ms()));
+    rc |= json_object_set_new(o, "since", json_integer(since_ms));
     rc |= json_object_set_new(o, "data", data_value(data ? data : ""));
     if (rc == 0)
         out = json_dumps(o, JSON_COMPACT);

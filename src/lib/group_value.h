@@ -6,7 +6,7 @@
 
 /* Whether it can be put in: UTF-8. NULL is "". */
 bool group_data_fits(const char *data);
-/* Of this process, since then (0 = now). data that is a JSON object or array is put in as that, anything else as text. Malloc'd,
+/* Of this process, since then. data that is a JSON object or array is put in as that, anything else as text. Malloc'd,
  * 0-terminated; NULL when out of memory. */
 char *group_value_new(const char *data, int64_t since_ms) MUST_USE;
 

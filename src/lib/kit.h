@@ -41,6 +41,9 @@ tenure_client *lib_kit_open(const struct lib_kit *kit, void *user, const struct 
 /* What tenure_open answers in this thread instead of a blocking handle; NULL = nothing special. Options are not looked at yet. */
 typedef tenure_client *(*lib_kit_opener)(const struct tenure_options *options, struct tenure_error *err);
 void lib_kit_set_opener(lib_kit_opener opener);
+/* The clock of what this thread makes from now on that belongs to no handle, a scope; clock NULL: the machine's again, if it was
+ * user's. */
+void lib_kit_set_clock(tn_ms (*clock)(void *user), void *user);
 /* What has arrived: a connection stands, or failure says why not; bytes; its end. Then lib_kit_turn is due. */
 void lib_kit_connected(tenure_client *c, uint32_t conn, const char *failure);
 void lib_kit_read(tenure_client *c, uint32_t conn, bytes in);

@@ -17,7 +17,9 @@ struct tenure_scope {
     tenure_scope *parent, *root;    /* the parent is counted, and with it the root, which is its own */
     struct client_context *context; /* of its calls; counted; NULL = none */
     pid_t pid;
-    tn_ms until;
+    tn_ms until; /* by this clock: */
+    bool on_kit;
+    void *kit_user;
     atomic_bool cancelled;
     pthread_mutex_t mutex; /* of the whole tree; the root's alone is used */
     struct list in_parent; /* this and the rest: under the mutex */
@@ -27,6 +29,41 @@ struct tenure_scope {
 };
 
 static _Thread_local tenure_scope *in_use;
+
+/* ---- time ----
+ *
+ * A scope belongs to no handle, but to the test kit that its thread has made last, if there is one: several tests in one
+ * process, each on its kit's time. When that kit is gone its time stands still. */
+
+static _Thread_local struct {
+    tn_ms (*now)(void *user);
+    void *user;
+} kit_clock;
+
+void lib_kit_set_clock(tn_ms (*clock)(void *user), void *user)
+{
+    if (!clock && kit_clock.user != user)
+        return;
+    kit_clock.now = clock;
+    kit_clock.user = clock ? user : NULL;
+}
+
+/* Of what has a deadline. */
+static tn_ms clock_of(const tenure_scope *s)
+{
+    if (!s->on_kit)
+        return io_clock();
+    return kit_clock.now && kit_clock.user == s->kit_user ? kit_clock.now(kit_clock.user) : INT64_MIN;
+}
+
+static void begin_time(tenure_scope *s, int64_t timeout_ms)
+{
+    s->on_kit = kit_clock.now != NULL;
+    s->kit_user = kit_clock.user;
+    s->until = TN_MS_NEVER;
+    if (timeout_ms > 0)
+        s->until = clock_of(s) + (timeout_ms < TIMEOUT_MAX_MS ? timeout_ms : TIMEOUT_MAX_MS);
+}
 
 /* ---- life ---- */
 
@@ -63,9 +100,7 @@ static tenure_scope *scope_alloc(const struct tenure_scope_options *o)
     list_init(&s->members);
     s->pid = getpid();
     s->root = s;
-    s->until = TN_MS_NEVER;
-    if (o->timeout_ms > 0)
-        s->until = io_clock() + (o->timeout_ms < TIMEOUT_MAX_MS ? o->timeout_ms : TIMEOUT_MAX_MS);
+    begin_time(s, o->timeout_ms);
     return s;
 }
 
@@ -73,7 +108,7 @@ static void become_child(tenure_scope *s, tenure_scope *parent)
 {
     s->parent = ref(parent);
     s->root = parent->root;
-    if (parent->until < s->until)
+    if (parent->until < s->until && parent->on_kit == s->on_kit && parent->kit_user == s->kit_user)
         s->until = parent->until;
     pthread_mutex_lock(&s->root->mutex);
     list_push_back(&parent->children, &s->in_parent);
@@ -182,7 +217,7 @@ int tenure_scope_code(const tenure_scope *scope)
         return 0;
     if (atomic_load(&((tenure_scope *)scope)->cancelled))
         return TENURE_ECANCELLED;
-    return scope->until != TN_MS_NEVER && io_clock() >= scope->until ? TENURE_ETIMEOUT : 0;
+    return scope->until != TN_MS_NEVER && clock_of(scope) >= scope->until ? TENURE_ETIMEOUT : 0;
 }
 
 size_t tenure_scope_calls(const tenure_scope *scope)
@@ -233,12 +268,17 @@ int scope_check(const struct scope_link *l, const char *what, struct tenure_erro
     return code ? over(code, what, err) : 0;
 }
 
-/* By the handle's clock, which is another one in the test kit. */
+/* By the handle's clock. It is another one than the scope's where a program has both, a kit and real handles, or two kits: then
+ * what is left now is left there. */
 tn_ms scope_until(const struct scope_link *l, const struct tenure_client *c, tn_ms until)
 {
-    if (!l->scope || l->scope->until == TN_MS_NEVER)
+    tenure_scope *s = l->scope;
+    if (!s || s->until == TN_MS_NEVER)
         return until;
-    tn_ms at = c->kit ? handle_clock(c) + (l->scope->until - io_clock()) : l->scope->until;
+    tn_ms now = clock_of(s);
+    if (now == INT64_MIN)
+        return until;
+    tn_ms at = s->on_kit || c->kit ? handle_clock(c) + (s->until - now) : s->until;
     return at < until ? at : until;
 }
 

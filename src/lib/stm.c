@@ -392,7 +392,7 @@ static int run(tenure_stm_view *v, const struct tenure_stm_options *o, int (*bod
     if (v->root->kit)
         seed = v->root->kit->random(v->root->kit_user);
     else if (getrandom(&seed, sizeof seed, GRND_NONBLOCK) < 0)
-        seed ^= (uint64_t)io_clock();
+        seed ^= (uint64_t)handle_clock(v->root);
     rng_init(&rng, seed);
     backoff_init(&backoff, REST_MIN_MS, REST_MAX_MS);
     while ((rc = attempt(v, o, body, arg, err, &value)) == 1 && value == 0) {

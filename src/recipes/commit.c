@@ -125,9 +125,8 @@ static void end_failed(struct commit *t, int code, enum tenure_applied applied, 
     struct tenure_error why;
     error_set(&why, code, "%s", text);
     why.applied = applied;
-    end(t,
-        &(struct commit_result){
-            .outcome = COMMIT_FAILED, .code = code, .error = &why, .lease_is_gone = t->lease_is_gone});
+    end(t, &(struct commit_result){
+               .outcome = COMMIT_FAILED, .code = code, .error = &why, .lease_is_gone = t->lease_is_gone});
 }
 
 /* The doubt that there is, as the word for it. */

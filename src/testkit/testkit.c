@@ -142,6 +142,11 @@ static int take_options(tenure_testkit *kit, const struct tenure_testkit_options
     return 0;
 }
 
+static tn_ms scope_clock(void *user)
+{
+    return ((tenure_testkit *)user)->now;
+}
+
 tenure_testkit *tenure_testkit_new(const struct tenure_testkit_options *options, struct tenure_error *err)
 {
     tenure_testkit *kit = calloc(1, sizeof *kit);
@@ -152,8 +157,10 @@ tenure_testkit *tenure_testkit_new(const struct tenure_testkit_options *options,
     kit->now = KIT_START_MS;
     list_init(&kit->peers);
     list_init(&kit->links);
-    if (take_options(kit, options, err) == 0 && server_start(kit, err) == 0)
+    if (take_options(kit, options, err) == 0 && server_start(kit, err) == 0) {
+        lib_kit_set_clock(scope_clock, kit);
         return kit;
+    }
     free(kit);
     return NULL;
 }
@@ -177,5 +184,6 @@ void tenure_testkit_free(tenure_testkit *kit)
         free(LIST_ENTRY(it, struct peer, all));
     }
     disk_fini(&kit->disk);
+    lib_kit_set_clock(NULL, kit);
     free(kit);
 }

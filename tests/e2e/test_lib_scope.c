@@ -87,6 +87,11 @@ static int wait_for_presence(struct caller *k, struct tenure_error *err)
     return tenure_presence_await(k->thing, 60000, err);
 }
 
+static int wait_to_lead(struct caller *k, struct tenure_error *err)
+{
+    return tenure_election_await(k->thing, 60000, err);
+}
+
 static int no_job(tenure_cron *k, const struct tenure_cron_run *run, void *arg)
 {
     (void)k, (void)run, (void)arg;
@@ -158,6 +163,11 @@ static void a_thread_that_waits_is_let_go(void **state)
     struct tenure_presence_options o = {.size = sizeof o, .conflict = TENURE_CONFLICT_WAIT};
     tenure_presence *p = tenure_presence_start(c, S("taken"), S("x"), &o, &err);
     assert_non_null(p);
+    tenure_election *leader = tenure_election_start(c, "taken", NULL, &err);
+    no_error(leader ? tenure_election_await(leader, 0, &err) : err.code, &err);
+    tenure_client *other = open_on(*state); /* two on one session would be one candidate */
+    tenure_election *e = tenure_election_start(other, "taken", NULL, &err);
+    assert_non_null(e);
     struct caller callers[] = {{.call = wait_for_lock},
                                {.call = wait_for_reading},
                                {.call = wait_for_all},
@@ -167,11 +177,15 @@ static void a_thread_that_waits_is_let_go(void **state)
                                {.call = wait_for_others},
                                {.call = run_cron},
                                {.call = wait_for_item, .thing = q},
-                               {.call = wait_for_presence, .thing = p}};
+                               {.call = wait_for_presence, .thing = p},
+                               {.call = wait_to_lead, .thing = e}};
     for (size_t i = 0; i < sizeof callers / sizeof callers[0]; i++) {
         callers[i].c = c;
         caller_is_cancelled(&callers[i]);
     }
+    tenure_election_stop(leader);
+    no_error(tenure_election_await(e, 0, &err), &err); /* it went on campaigning */
+    tenure_close(other);
     struct tenure_lock_list *list;
     no_error(tenure_lock_list(c, "first", NULL, &list, &err), &err);
     assert_int_equal(list->n, 0);
@@ -328,10 +342,15 @@ static void a_scope_has_a_deadline(void **state)
     struct tenure_error err = {0};
     tenure_lock *held = tenure_lock_acquire(c, "held", NULL, &err);
     no_error(tenure_barrier_hold(c, "shut", NULL, &err), &err);
+    tenure_election *leader = tenure_election_start(c, "led", NULL, &err);
+    no_error(leader ? tenure_election_await(leader, 0, &err) : err.code, &err);
+    tenure_election *e = tenure_election_start(c, "led", NULL, &err);
+    assert_non_null(e);
     struct caller waits[] = {{.call = wait_for_lock},
                              {.call = wait_for_all},
                              {.call = wait_for_latch},
                              {.call = wait_for_v3_lock},
+                             {.call = wait_to_lead, .thing = e},
                              {.call = run_cron}};
     for (size_t i = 0; i < sizeof waits / sizeof waits[0]; i++) {
         waits[i].c = c;

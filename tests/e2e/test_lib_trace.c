@@ -3,6 +3,7 @@
 
 #include "proxy.h"
 
+#include <poll.h>
 #include <uv.h>
 
 #define TRACE_A "00-aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa-00000000000000a1-01"
@@ -187,18 +188,39 @@ static void an_attempt_that_fails_is_followed_by_another(void **state)
     recorder_free(r);
 }
 
+struct outcome {
+    int code;
+    struct tenure_error err;
+};
+
+static void on_got(void *user, int code, struct tenure_get_result *g, const struct tenure_error *err)
+{
+    struct outcome *k = user;
+    tenure_get_free(g);
+    k->code = code;
+    k->err = *err;
+}
+
 static void a_call_that_reaches_nobody_has_no_attempt(void **state)
 {
     struct recorder *r = recorder_new();
     char url[64];
     struct tenure_error err = {0};
-    struct tenure_get_result *g;
+    struct outcome k = {0};
     (void)state;
     snprintf(url, sizeof url, "http://127.0.0.1:%u", port_unused());
-    tenure_client *c = open_watched(url, r);
+    struct tenure_options watched = {.size = sizeof watched, .on_call = on_call, .on_call_user = r};
     struct tenure_get_options o = {.size = sizeof o, .timeout_ms = 50};
-    assert_int_equal(tenure_get(c, S("k"), &o, &g, &err), TENURE_ETIMEOUT);
+    tenure_client *c = tenure_open_poll(url, &watched, &err);
+    no_error(tenure_get_start(c, S("k"), &o, on_got, &k, &err), &err);
+    while (k.code == 0) {
+        struct pollfd p = {.fd = tenure_fd(c), .events = POLLIN};
+        poll(&p, 1, tenure_timeout_ms(c));
+        tenure_turn(c);
+    }
     tenure_close(c);
+    err = k.err;
+    assert_int_equal(k.code, TENURE_ETIMEOUT);
     assert_int_equal(r->n, 2);
     assert_int_equal(r->seen[1].e.kind, TENURE_CALL_END);
     assert_int_equal(r->seen[1].e.code, TENURE_ETIMEOUT);

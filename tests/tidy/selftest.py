@@ -95,6 +95,8 @@ CASES = [
     ("an engine reads no clock", lambda: layers("src/store/a.c", "void f(void) { x = time(NULL); }\n"), "calls time"),
     ("nor by clock_gettime", lambda: layers("src/recipes/a.c", "void f(void){clock_gettime(1, &t);}\n"), "clock_gettime"),
     ("the loop may", lambda: layers("src/io/a.c", "void f(void) { clock_gettime(1, &t); }\n"), None),
+    ("a handle goes by its own clock", lambda: layers("src/lib/a.c", "void f(void) { x = io_clock(); }\n"), "handle_clock"),
+    ("but for the files that are named", lambda: layers("src/lib/post.c", "void f(void) { x = io_clock(); }\n"), None),
     ("strcpy is banned everywhere", lambda: layers("src/cli/a.c", "void f(void) { strcpy(a, b); }\n"), "strcpy"),
     ("sprintf is, snprintf is not", lambda: layers("src/cli/a.c", "int a = snprintf(b, 1, c) + sprintf(b, c);\n"), "sprintf"),
     ("strcat is banned everywhere", lambda: layers("src/io/a.c", "void f(void) { strcat (a, b); }\n"), "strcat"),

@@ -15,6 +15,7 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <tenure/fence.h>
+#include <tenure/scope.h>
 #include <unistd.h>
 
 static char folder[64], path[96], side[112];
@@ -188,6 +189,30 @@ static void one_at_a_time(void **state)
     tenure_fence_file_close(b);
 }
 
+static void who_waits_for_a_file_is_let_go_with_his_scope(void **state)
+{
+    struct tenure_error err = {0};
+    struct tenure_scope_options o = {.size = sizeof o, .timeout_ms = 30};
+    tenure_fence_file *a = opened(), *b = opened();
+    tenure_scope *late = tenure_scope_new(&o, &err), *cancelled = tenure_scope_new(NULL, &err);
+    (void)state;
+    assert_int_equal(tenure_fence_file_enter(a, 300, 0, &err), 0);
+    tenure_scope *before = tenure_scope_use(late);
+    assert_int_equal(tenure_fence_file_enter(b, 301, -1, &err), TENURE_ETIMEOUT);
+    tenure_scope_cancel(cancelled);
+    tenure_scope_use(cancelled);
+    assert_int_equal(tenure_fence_file_enter(b, 301, -1, &err), TENURE_ECANCELLED);
+    assert_int_equal(err.code, TENURE_ECANCELLED);
+    tenure_fence_file_leave(a);
+    assert_int_equal(tenure_fence_file_enter(b, 301, -1, &err), 0); /* nothing to wait for */
+    tenure_fence_file_leave(b);
+    tenure_scope_use(before);
+    tenure_scope_free(late);
+    tenure_scope_free(cancelled);
+    tenure_fence_file_close(a);
+    tenure_fence_file_close(b);
+}
+
 /* Writes a text of its token, over and over, until it is refused. */
 static _Noreturn void process(int fd, int first)
 {
@@ -310,6 +335,7 @@ int main(void)
         cmocka_unit_test(a_file_remembers),
         cmocka_unit_test(a_file_keeps_its_mode),
         cmocka_unit_test(one_at_a_time),
+        cmocka_unit_test(who_waits_for_a_file_is_let_go_with_his_scope),
         cmocka_unit_test(processes_never_write_backwards),
         cmocka_unit_test(a_holder_that_dies_has_left),
         cmocka_unit_test(a_torn_record_leaves_the_other),

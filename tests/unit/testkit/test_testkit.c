@@ -53,6 +53,92 @@ static void a_deadline_is_one_on_the_kits_clock(void **state)
     tenure_testkit_free(kit);
 }
 
+static void the_time_of_a_scope_is_one_on_the_kits_clock(void **state)
+{
+    (void)state;
+    tenure_testkit *kit = kit_new(1);
+    tenure_client *c = client_of(kit), *other = client_of(kit);
+    struct tenure_error err = {0};
+    struct tenure_scope_options o = {.size = sizeof o, .timeout_ms = 1000};
+    tenure_lock *held = tenure_lock_acquire(other, "x", NULL, &err);
+    tenure_scope *s = tenure_scope_new(&o, &err);
+    tenure_scope_use(s);
+    assert_int_equal(put(c, "a", "1", &err), 0);
+    assert_int_equal(tenure_testkit_advance(kit, 600), 0);
+    assert_int_equal(put(c, "a", "2", &err), 0); /* it goes on from when it was made, not from here */
+    assert_int_equal(tenure_scope_code(s), 0);
+    int64_t begun = tenure_testkit_now_ms(kit);
+    assert_null(tenure_lock_acquire(c, "x", NULL, &err));
+    assert_int_equal(err.code, TENURE_ETIMEOUT);
+    assert_int_equal(tenure_testkit_now_ms(kit) - begun, 400);
+    assert_int_equal(tenure_scope_code(s), TENURE_ETIMEOUT);
+    assert_int_equal(put(c, "a", "3", &err), TENURE_ETIMEOUT);
+    tenure_scope_use(NULL);
+    assert_string_equal(value_in(kit, "a"), "2");
+    assert_int_equal(tenure_unlock(held, &err), 0);
+    tenure_testkit_free(kit);
+    assert_int_equal(tenure_scope_code(s), 0); /* its time stands still */
+    tenure_scope_free(s);
+}
+
+static void a_scope_of_no_kit_goes_by_the_machines_clock(void **state)
+{
+    (void)state;
+    tenure_testkit *kit = kit_new(1), *second = kit_new(2);
+    struct tenure_scope_options o = {.size = sizeof o, .timeout_ms = 3600000};
+    struct tenure_error err = {0};
+    tenure_scope *on_second = tenure_scope_new(&o, &err);
+    tenure_testkit_free(kit); /* not the one it is on */
+    assert_int_equal(tenure_testkit_advance(second, 3600000), 0);
+    assert_int_equal(tenure_scope_code(on_second), TENURE_ETIMEOUT);
+    tenure_scope_free(on_second);
+    tenure_testkit_free(second);
+    tenure_scope *real = tenure_scope_new(&o, &err);
+    kit = kit_new(3);
+    tenure_client *c = client_of(kit);
+    assert_int_equal(tenure_testkit_advance(kit, 7200000), 0);
+    assert_int_equal(tenure_scope_code(real), 0);
+    tenure_scope_use(real);
+    assert_int_equal(put(c, "a", "1", &err), 0);
+    tenure_scope_use(NULL);
+    tenure_scope_free(real);
+    tenure_testkit_free(kit);
+}
+
+/* ---- hooks ---- */
+
+struct calls {
+    int n;
+    struct tenure_call_event last;
+};
+
+static void on_call(void *user, const struct tenure_call_event *e)
+{
+    struct calls *k = user;
+    k->n++;
+    k->last = *e;
+}
+
+static void events_have_the_kits_times(void **state)
+{
+    (void)state;
+    struct tenure_testkit_options o = {.size = sizeof o, .delay_ms = 10, .sync_ms = 7, .wall_ms = 5000};
+    struct calls k = {0};
+    struct tenure_options watched = {.size = sizeof watched, .on_call = on_call, .on_call_user = &k};
+    struct tenure_error err = {0};
+    tenure_testkit *kit = tenure_testkit_new(&o, NULL);
+    tenure_client *c = tenure_testkit_client(kit, &watched, &err);
+    assert_int_equal(put(c, "a", "1", NULL), 0); /* connects first */
+    int64_t begun = tenure_testkit_now_ms(kit);
+    k.n = 0;
+    assert_int_equal(put(c, "a", "2", NULL), 0);
+    assert_int_equal(k.n, 4);
+    assert_int_equal(k.last.kind, TENURE_CALL_END);
+    assert_int_equal(k.last.duration_ns, 27 * INT64_C(1000000));
+    assert_int_equal(k.last.time_ns, (5000 + begun + 27) * INT64_C(1000000));
+    tenure_testkit_free(kit);
+}
+
 static void on_put(void *user, int code, struct tenure_put_result *r, const struct tenure_error *err)
 {
     (void)err;
@@ -403,6 +489,9 @@ int main(void)
         cmocka_unit_test(a_blocking_call_is_answered_without_time),
         cmocka_unit_test(a_blocking_call_takes_the_time_of_the_network_and_of_the_disk),
         cmocka_unit_test(a_deadline_is_one_on_the_kits_clock),
+        cmocka_unit_test(the_time_of_a_scope_is_one_on_the_kits_clock),
+        cmocka_unit_test(a_scope_of_no_kit_goes_by_the_machines_clock),
+        cmocka_unit_test(events_have_the_kits_times),
         cmocka_unit_test(what_is_started_goes_on_when_the_world_is_moved),
         cmocka_unit_test(the_world_runs_until_something_is_so_and_no_longer),
         cmocka_unit_test(the_wall_clock_goes_with_the_other),
