@@ -301,9 +301,24 @@ static bool is_in(void *scope)
     return tenure_scope_calls(scope) > 0;
 }
 
-static bool is_queued(void *user)
+static size_t places(tenure_client *c)
 {
-    return count(user, TENURE_CALL_END, "KV/Txn", TRACE_B) >= 1;
+    struct tenure_error err = {0};
+    struct tenure_lock_list *list;
+    no_error(tenure_lock_list(c, "trace", NULL, &list, &err), &err);
+    size_t n = list->n;
+    tenure_lock_list_free(list);
+    return n;
+}
+
+static bool are_two(void *c)
+{
+    return places(c) == 2;
+}
+
+static bool is_one(void *c)
+{
+    return places(c) == 1;
 }
 
 static struct waiter *waiter_start(tenure_client *c, tenure_scope *s)
@@ -329,11 +344,11 @@ static void whose_turn_comes_by_another_carries_its_own(void **state)
     no_error(tenure_unlock(l, &err), &err);
     pthread_join(k->thread, NULL);
     assert_non_null(k->lock);
-    assert_int_equal(count(r, TENURE_CALL_END, NULL, TRACE_A), 1); /* out of the queue */
+    assert_true(count(r, TENURE_CALL_END, NULL, TRACE_A) >= 1); /* out of the queue */
     assert_true(count(r, TENURE_CALL_END, NULL, TRACE_B) >= 1);
     forget_all(r);
     no_error(tenure_unlock(k->lock, &err), &err);
-    assert_int_equal(count(r, TENURE_CALL_END, NULL, TRACE_B), 1);
+    assert_true(count(r, TENURE_CALL_END, NULL, TRACE_B) >= 1);
     assert_int_equal(count(r, TENURE_CALL_END, NULL, TRACE_A), 0);
     tenure_scope_free(a);
     tenure_scope_free(b);
@@ -353,15 +368,15 @@ static void what_is_taken_back_of_a_cancelled_one_belongs_to_it_too(void **state
     tenure_lock *held = acquire_in(NULL, other, "trace");
     tenure_scope *b = scope_of(TRACE_B, &freed, count_free);
     struct waiter *k = waiter_start(c, b);
-    assert_true(test_await(is_queued, r));
-    size_t before = count(r, TENURE_CALL_END, "KV/Txn", TRACE_B);
+    assert_true(test_await(are_two, other));
     tenure_scope_cancel(b);
     pthread_join(k->thread, NULL);
     assert_null(k->lock);
     assert_int_equal(k->err.code, TENURE_ECANCELLED);
     tenure_scope_free(b);
+    assert_true(test_await(is_one, other));
     tenure_close(c);
-    assert_true(count(r, TENURE_CALL_END, "KV/Txn", TRACE_B) > before);
+    assert_true(count(r, TENURE_CALL_END, "KV/Txn", TRACE_B) >= 2); /* in, and out */
     assert_int_equal(count(r, TENURE_CALL_END, "KV/Txn", ""), 0);
     assert_int_equal(freed, 1);
     every_begin_has_its_end(r);
