@@ -45,6 +45,9 @@ struct tenure_presence_options {
      * …, and waits to be freed by tenure_presence_stop. The last callback. */
     void (*on_ended)(tenure_presence *p, int code, const struct tenure_error *err, void *user);
     void *user;
+    /* Somebody wrote this value over ours, and left the key on our lease (ignore_lease): it stands on. It may be made our own by
+     * tenure_presence_set; otherwise the next put replaces it. value: borrowed for the call. */
+    void (*on_edited)(tenure_presence *p, struct tenure_bytes value, void *user);
 };
 
 /* Copies key and value; begins at once, and goes on while no server can be reached. NULL: TENURE_EINVALID, TENURE_ENOMEM, … Two

@@ -26,8 +26,10 @@
 #include <tenure/maintenance.h>
 #include <tenure/multilock.h>
 #include <tenure/namespace.h>
+#include <tenure/picker.h>
 #include <tenure/place.h>
 #include <tenure/queue.h>
+#include <tenure/registry.h>
 #include <tenure/rwlock.h>
 #include <tenure/scope.h>
 #include <tenure/semaphore.h>

@@ -15,6 +15,7 @@
 #include "lib/range.h"
 #include "lib/result.h"
 #include "lib/view.h"
+#include "lib/waiters.h"
 #include "recipes/presence.h"
 
 enum { ATTACH_AGAIN_MS = 1000, KEY_MAX_LEN = 65536, VALUE_MAX_LEN = 64 << 20 };
@@ -22,14 +23,6 @@ enum { ATTACH_AGAIN_MS = 1000, KEY_MAX_LEN = 65536, VALUE_MAX_LEN = 64 << 20 };
 struct stop {
     struct post post;
     tenure_presence *presence;
-};
-
-/* Who waits for the key to stand. */
-struct waiter {
-    struct post post;
-    struct list in_presence;
-    tenure_presence *presence;
-    struct scope_link scope;
 };
 
 struct tenure_presence {
@@ -44,7 +37,7 @@ struct tenure_presence {
     bool has_ended, is_stopped;
     int code;
     struct tenure_error why; /* of the end, or of the last absence */
-    struct list waiters;
+    struct waiters waiters;
     struct stop *stop; /* made with it, so that stopping cannot fail */
     bool stop_is_sent, stop_is_told;
     _Atomic(tn_ms) stands_until; /* any thread */
@@ -64,103 +57,20 @@ static void publish(struct object *o)
 
 /* ---- those who wait ---- */
 
-static void waiter_end(struct waiter *w, int code, const struct tenure_error *err)
+static enum waiters_answer look(void *owner, tn_ms now, struct tenure_error *err)
 {
-    list_remove(&w->in_presence);
-    scope_leave(&w->scope);
-    post_done(&w->post, code, err);
-}
-
-static void waiter_cancel(struct scope_link *l, tn_ms now)
-{
-    struct tenure_error err;
-    int code = error_set(&err, l->code, "presence: %s",
-                         l->code == TENURE_ETIMEOUT ? "the time of its scope is over" : "cancelled");
-    (void)now;
-    waiter_end(CONTAINER_OF(l, struct waiter, scope), code, &err);
-}
-
-static void answer_waiters(tenure_presence *p, int code, const struct tenure_error *err)
-{
-    while (!list_empty(&p->waiters))
-        waiter_end(LIST_ENTRY(p->waiters.next, struct waiter, in_presence), code, err);
-}
-
-static bool is_given_up(struct post *post)
-{
-    pthread_mutex_lock(&post->mutex);
-    bool given_up = post->is_given_up;
-    pthread_mutex_unlock(&post->mutex);
-    return given_up;
-}
-
-/* There are as many as threads that wait, however long the key does not stand. */
-static void forget_those_gone(tenure_presence *p)
-{
-    for (struct list *it = p->waiters.next, *next; it != &p->waiters; it = next) {
-        struct waiter *w = LIST_ENTRY(it, struct waiter, in_presence);
-        next = it->next;
-        if (!is_given_up(&w->post))
-            continue;
-        waiter_end(w, TENURE_ETIMEOUT, NULL);
-    }
-}
-
-static void waiter_run(struct post *post, tn_ms now)
-{
-    struct waiter *w = CONTAINER_OF(post, struct waiter, post);
-    tenure_presence *p = w->presence;
-    struct tenure_error err = {0};
-    int rc = scope_join(&w->scope, p->object.handle, waiter_cancel, "presence", &err);
-    if (rc < 0)
-        waiter_end(w, rc, &err);
-    else if (p->has_ended)
-        waiter_end(w, p->code ? p->code : TENURE_ECLOSED, &p->why);
-    else if (p->engine && presence_stands(p->engine, now))
-        waiter_end(w, 0, NULL);
-    else {
-        forget_those_gone(p);
-        list_push_back(&p->waiters, &w->in_presence);
-    }
-}
-
-static void waiter_free(struct post *post)
-{
-    struct waiter *w = CONTAINER_OF(post, struct waiter, post);
-    scope_leave(&w->scope);
-    free(w);
+    tenure_presence *p = owner;
+    if (!p->has_ended)
+        return p->engine && presence_stands(p->engine, now) ? WAITERS_DONE : WAITERS_WAIT;
+    *err = p->why;
+    return WAITERS_FAILED;
 }
 
 int tenure_presence_await(tenure_presence *p, int64_t timeout_ms, struct tenure_error *err)
 {
     if (!p)
         return error_set(err, TENURE_EINVALID, "presence: NULL");
-    tenure_client *c = p->object.handle;
-    int rc = handle_enter_blocking(c, "presence", err);
-    if (rc == 0 && timeout_ms < 0)
-        rc = error_set(err, TENURE_EINVALID, "presence: a timeout below 0");
-    if (rc < 0)
-        return rc;
-    timeout_ms = timeout_ms ? timeout_ms : c->call_timeout_ms;
-    struct waiter *w = calloc(1, sizeof *w);
-    if (!w || post_init(&w->post, waiter_run, waiter_free, NULL) < 0) {
-        free(w);
-        return error_set(err, TENURE_ENOMEM, "presence: out of memory");
-    }
-    list_init(&w->in_presence);
-    scope_take(&w->scope);
-    w->presence = p;
-    rc = post_send(c, &w->post, err);
-    if (rc == 0 && post_wait(&w->post, handle_clock(c) + (timeout_ms < TIMEOUT_MAX_MS ? timeout_ms : TIMEOUT_MAX_MS)) !=
-                       POST_DONE) {
-        rc = error_set(err, TENURE_ETIMEOUT, "presence: the key does not stand yet");
-    } else if (rc == 0) {
-        rc = w->post.code;
-        if (rc != 0 && err)
-            *err = w->post.error;
-    }
-    post_unref(&w->post);
-    return rc;
+    return waiters_await(&p->waiters, timeout_ms, "the key does not stand yet", err);
 }
 
 /* ---- sessions ---- */
@@ -210,7 +120,7 @@ static void on_present(void *user, tn_rev create)
 {
     tenure_presence *p = user;
     publish(&p->object);
-    answer_waiters(p, 0, NULL);
+    waiters_answer(&p->waiters, 0, NULL);
     if (p->o.on_present)
         p->o.on_present(p, create, p->o.user);
 }
@@ -236,7 +146,7 @@ static void over(tenure_presence *p, int code, const struct tenure_error *why)
         error_set(&p->why, TENURE_ECLOSED, "presence: it was stopped");
     atomic_store(&p->stands_until, 0);
     object_changed(&p->object);
-    answer_waiters(p, code ? code : TENURE_ECLOSED, &p->why);
+    waiters_answer(&p->waiters, code ? code : TENURE_ECLOSED, &p->why);
     if (p->o.on_ended)
         p->o.on_ended(p, code, code ? &p->why : NULL, p->o.user);
 }
@@ -264,8 +174,20 @@ static void on_ended(void *user, int code, const struct tenure_error *why)
     over(user, code, why);
 }
 
+static void on_edited(void *user, bytes value)
+{
+    tenure_presence *p = user;
+    if (p->o.on_edited)
+        p->o.on_edited(p, result_bytes(value), p->o.user);
+}
+
 static const struct presence_callbacks callbacks = {
     .on_present = on_present, .on_absent = on_absent, .on_adrift = on_adrift, .on_ended = on_ended};
+static const struct presence_callbacks callbacks_with_edits = {.on_present = on_present,
+                                                               .on_absent = on_absent,
+                                                               .on_edited = on_edited,
+                                                               .on_adrift = on_adrift,
+                                                               .on_ended = on_ended};
 
 /* ---- the object ---- */
 
@@ -332,7 +254,7 @@ static void presence_object_free(struct object *o)
     tenure_presence *p = presence_of_object(o);
     struct tenure_error why;
     error_set(&why, TENURE_ECLOSED, "presence: the handle was closed");
-    answer_waiters(p, TENURE_ECLOSED, &why);
+    waiters_answer(&p->waiters, TENURE_ECLOSED, &why);
     p->engine = presence_free(p->engine);
     leave_session(p);
     dealloc(p);
@@ -380,16 +302,18 @@ static tenure_presence *presence_alloc(tenure_client *c, bytes key, bytes value,
 {
     struct presence_options opt = {.conflict = (enum presence_conflict)o->conflict,
                                    .yield_to_delete = o->yield_to_delete};
+    const struct presence_callbacks *cb = o->on_edited ? &callbacks_with_edits : &callbacks;
     tenure_presence *p = calloc(1, sizeof *p);
     if (!p)
         return NULL;
-    list_init(&p->waiters);
+    p->waiters = (struct waiters){.handle = c, .what = "presence", .look = look, .owner = p};
+    list_init(&p->waiters.all);
     p->o = *o;
     p->attach_at = TN_MS_NEVER;
     p->since_ms = handle_wall_ms(c);
     p->marks = o->marks ? strdup(o->marks) : NULL;
     p->stop = stop_new(p);
-    if ((o->marks && !p->marks) || !p->stop || presence_new(c->engine, key, value, &opt, &callbacks, p, &p->engine)) {
+    if ((o->marks && !p->marks) || !p->stop || presence_new(c->engine, key, value, &opt, cb, p, &p->engine)) {
         dealloc(p);
         return NULL;
     }
@@ -478,6 +402,11 @@ int64_t lib_presence_since(const tenure_presence *p)
 tenure_client *lib_presence_handle(const tenure_presence *p)
 {
     return p->object.handle;
+}
+
+tn_ms lib_presence_stands_until(const tenure_presence *p)
+{
+    return atomic_load(&((tenure_presence *)p)->stands_until);
 }
 
 /* ---- another value ---- */

@@ -30,6 +30,11 @@ struct presence {
     tn_rev guard;       /* the create_revision that the put under way replaces; 0 = it makes the key */
     tn_rev undone_at;   /* the newest change by somebody else that a watch has told */
 
+    uint8_t
+        *edit; /* the newest value by somebody else on our lease, until it is told; NULL = none, or no memory for it */
+    size_t edit_len;
+    tn_rev edit_mod; /* its revision; what is not newer has been told, or replaced */
+
     struct commit *commit;
     struct op *op; /* the delete at the end */
     struct client_watch *watch;
@@ -39,7 +44,7 @@ struct presence {
 
     struct tenure_error why; /* to be told */
     int ended_code;
-    bool tell_present, tell_absent, tell_adrift, tell_ended, was_present;
+    bool tell_present, tell_absent, tell_adrift, tell_ended, tell_edited, was_present;
     uint8_t key_data[];
 };
 
@@ -92,7 +97,7 @@ static void ended(struct presence *p, int code, const struct tenure_error *why, 
     op_drop(&p->op, now);
     unwatch(p, now);
     presence_move(p, PRESENCE_ENDED);
-    p->tell_present = p->tell_absent = p->tell_adrift = false;
+    p->tell_present = p->tell_absent = p->tell_adrift = p->tell_edited = false;
     p->tell_ended = true;
     p->ended_code = code;
     if (why)
@@ -107,15 +112,57 @@ static void ended_with(struct presence *p, int code, const char *text, tn_ms now
     ended(p, code, &why, now);
 }
 
+/* ---- edits ---- */
+
+static void note_edit(struct presence *p, const struct kv *kv)
+{
+    if (!p->cb.on_edited || kv->mod_revision <= p->edit_mod)
+        return;
+    free(p->edit);
+    p->edit = malloc(kv->value.len + 1);
+    p->edit_len = kv->value.len;
+    p->edit_mod = kv->mod_revision;
+    if (p->edit && kv->value.len)
+        memcpy(p->edit, kv->value.data, kv->value.len);
+}
+
+/* Once it is known whether the edit is ours: nothing is under way, and the own put, if one was applied, had revision own. */
+static void tell_edit(struct presence *p, tn_rev own)
+{
+    if (own > p->edit_mod)
+        p->edit_mod = own;
+    if (own == p->edit_mod) {
+        free(p->edit);
+        p->edit = NULL;
+    }
+    if (!p->edit)
+        return;
+    p->tell_edited = true;
+    session_post(&p->object);
+}
+
+static void deliver_edit(struct presence *p)
+{
+    uint8_t *edit = p->edit;
+    p->edit = NULL;
+    p->tell_edited = false;
+    if (edit)
+        p->cb.on_edited(p->user, bytes_of(edit, p->edit_len));
+    free(edit);
+}
+
 /* One at a time, in an order that makes sense. What is told may free p. */
 static void presence_deliver(struct session_object *o)
 {
     struct presence *p = presence_of(o);
     struct tenure_error why = p->why;
     bool present = p->tell_present, absent = p->tell_absent, adrift = p->tell_adrift, end = p->tell_ended;
-    if ((absent && (present || adrift)) || (adrift && present))
+    bool edited = p->tell_edited;
+    if ((edited && (absent || adrift || present)) || (absent && (present || adrift)) || (adrift && present))
         session_post(o);
-    if (absent) {
+    if (edited) {
+        deliver_edit(p);
+    } else if (absent) {
         p->tell_absent = false;
         if (p->cb.on_absent)
             p->cb.on_absent(p->user, &why);
@@ -243,8 +290,14 @@ static void refused(struct presence *p, const struct commit_result *r, tn_ms now
         p->create = p->mod = 0;
         put(p, 0, 0, now);
     } else if (is_ours(p, kv)) {
+        bool is_news = p->cb.on_edited && kv->mod_revision > p->edit_mod;
         p->mod = kv->mod_revision;
-        put(p, kv->create_revision, kv->mod_revision, now);
+        note_edit(p, kv);
+        tell_edit(p, 0);
+        if (is_news)
+            enter_later(p, now); /* with what its owner makes of it */
+        else
+            put(p, kv->create_revision, kv->mod_revision, now);
     } else if (p->opt.conflict == PRESENCE_TAKE_OVER && kv->create_revision != p->create) {
         put(p, kv->create_revision, kv->mod_revision, now);
     } else {
@@ -260,7 +313,8 @@ static void put_applied(struct presence *p, tn_rev revision, tn_ms now)
         return;
     }
     backoff_success(&p->backoff);
-    stands(p, p->guard ? p->guard : revision, revision, now);
+    tell_edit(p, revision);
+    stands(p, p->guard ? p->guard : revision, p->tell_edited ? p->edit_mod : revision, now);
 }
 
 static void put_failed(struct presence *p, const struct commit_result *r, tn_ms now)
@@ -270,6 +324,8 @@ static void put_failed(struct presence *p, const struct commit_result *r, tn_ms 
         ended(p, r->code, r->error, now);
     else
         enter_later(p, now); /* unless the session ends before */
+    if (!for_good)
+        tell_edit(p, 0);
     if (for_good || !r->lease_is_gone)
         return;
     struct tenure_error why; /* sooner than by its next renewal */
@@ -332,6 +388,9 @@ static void changed(struct presence *p, const struct event *e, tn_ms now)
         return;
     if (e->type == EVENT_PUT && is_ours(p, &e->kv)) {
         p->mod = e->kv.mod_revision;
+        note_edit(p, &e->kv);
+        if (!p->commit) /* or it is what that has just put */
+            tell_edit(p, 0);
         return;
     }
     p->undone_at = e->kv.mod_revision;
@@ -418,7 +477,7 @@ bool presence_stop(struct presence *p, tn_ms now)
         p->state = PRESENCE_ENDED;
         return true;
     }
-    p->tell_present = p->tell_absent = false;
+    p->tell_present = p->tell_absent = p->tell_edited = false;
     unwatch(p, now);
     if (p->state == PRESENCE_BLOCKED) {
         ended(p, 0, NULL, now);
@@ -451,6 +510,8 @@ static void presence_on_ended(struct session_object *o, const struct tenure_erro
         return;
     }
     note_absent(p, why);
+    if (!p->commit)
+        tell_edit(p, 0);
     commit_drop(&p->commit, now);
     unwatch(p, now);
     presence_move(p, PRESENCE_ADRIFT);
@@ -552,6 +613,7 @@ struct presence *presence_free(struct presence *p)
     session_detach(&p->object);
     marks_unref(p->marks);
     free(p->value);
+    free(p->edit);
     free(p);
     return NULL;
 }

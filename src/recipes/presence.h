@@ -12,6 +12,9 @@
  *
  * Every put is a commit (commit.h) that is settled: so when we leave, nothing of ours is still on its way.
  *
+ * Somebody may write another value on our lease (an operator's edit): the key is still ours. Whoever asks for on_edited is
+ * told that value, once, and may make it the own one by presence_set; otherwise the next put replaces it.
+ *
  * Pure: an object on a session, which its owner attaches; when that session ends, on_adrift asks for another one. Thread: the
  * client's. Callbacks come last; each may stop it, and free it when it has ended.
  */
@@ -42,6 +45,8 @@ struct presence_callbacks {
     void (*on_present)(void *user, tn_rev create);
     /* It does not stand, or is somebody else's, and is to be healed. */
     void (*on_absent)(void *user, const struct tenure_error *why);
+    /* Somebody wrote this value over ours, on our lease. NULL: it is not looked at. */
+    void (*on_edited)(void *user, bytes value);
     /* The session has ended: presence_attach another one. Not after presence_stop. */
     void (*on_adrift)(void *user, const struct tenure_error *why);
     /* The last call. 0 = it was left; else TENURE_EEXISTS (refused), TENURE_ELOST (taken over), TENURE_ENOTFOUND, TENURE_EDENIED,

@@ -86,6 +86,14 @@ static void the_example_of_a_queue_does_its_work(void **state)
     ends_well(&e);
 }
 
+static void the_example_of_the_registry_finds_the_nearest(void **state)
+{
+    struct example e = start(*state, "registry");
+    says(&e, "nearest: b-1 at 10.0.0.7:8080");
+    says(&e, "serving: b-2 at 10.0.0.8:8080");
+    ends_well(&e);
+}
+
 static void the_example_of_the_test_kit_passes_its_own_tests(void **state)
 {
     struct example e = start(*state, "testkit");
@@ -269,6 +277,7 @@ int main(void)
         cmocka_unit_test(the_example_of_barriers_lets_all_through),
         cmocka_unit_test(the_example_of_a_queue_does_its_work),
         cmocka_unit_test(the_example_of_configuration_reads_and_follows),
+        cmocka_unit_test(the_example_of_the_registry_finds_the_nearest),
         cmocka_unit_test(the_example_of_the_test_kit_passes_its_own_tests),
         cmocka_unit_test(the_example_of_keys_finishes_its_job),
         cmocka_unit_test(the_example_of_traces_tells_its_spans),

@@ -439,6 +439,43 @@ ROW(tenure_group_watch_start, NONE(tenure_group_watch_start(NULL, "g", NULL, &er
     NONE(tenure_group_watch_start(c, NULL, NULL, &err)))
 ROW(tenure_group_watch_stop, tenure_group_watch_stop(NULL))
 
+/* ---- registry.h ---- */
+ROW(tenure_health_string, IS(tenure_health_string((enum tenure_health)9) != NULL))
+ROW(tenure_instance_serves, IS(!tenure_instance_serves(NULL)))
+ROW(tenure_instances_free, tenure_instances_free(NULL))
+ROW(tenure_discover, NONE(tenure_discover(NULL, "s", NULL, &err)))
+ROW(tenure_services, NONE(tenure_services(NULL, NULL, &err)))
+ROW(tenure_service_names_free, tenure_service_names_free(NULL))
+ROW(tenure_register, NONE(tenure_register(NULL, "s", "i", "a", 1, NULL, &err));
+    NONE(tenure_register(c, NULL, "i", "a", 1, NULL, &err)); NONE(tenure_register(c, "s", "i", NULL, 1, NULL, &err));
+    NONE(tenure_register(c, "s", NULL, NULL, 1, NULL, &err)))
+ROW(tenure_register_start, NONE(tenure_register_start(NULL, "s", "i", "a", 1, NULL, &err));
+    NONE(tenure_register_start(c, NULL, "i", "a", 1, NULL, &err));
+    NONE(tenure_register_start(c, "s", "i", NULL, 1, NULL, &err)))
+ROW(tenure_service_await, BAD(tenure_service_await(NULL, 1, &err)))
+ROW(tenure_service_stands, IS(!tenure_service_stands(NULL)))
+ROW(tenure_service_set_health, BAD(tenure_service_set_health(NULL, TENURE_HEALTH_PASSING, &err)))
+ROW(tenure_service_set_draining, BAD(tenure_service_set_draining(NULL, true, &err)))
+ROW(tenure_service_set_weight, BAD(tenure_service_set_weight(NULL, 1, &err)))
+ROW(tenure_service_stop, tenure_service_stop(NULL))
+ROW(tenure_instance_edit, BAD(tenure_instance_edit(NULL, "s", "i", NULL, &err));
+    BAD(tenure_instance_edit(c, NULL, "i", NULL, &err)); BAD(tenure_instance_edit(c, "s", NULL, NULL, &err)))
+ROW(tenure_deregister, BAD(tenure_deregister(NULL, NULL, "s", "i", &err));
+    BAD(tenure_deregister(c, NULL, NULL, "i", &err)); BAD(tenure_deregister(c, NULL, "s", NULL, &err)))
+
+/* ---- picker.h ---- */
+ROW(tenure_service_view_start, NONE(tenure_service_view_start(NULL, "s", NULL, &err)))
+ROW(tenure_service_view_await, BAD(tenure_service_view_await(NULL, 1, &err)))
+ROW(tenure_service_view_list, NONE(tenure_service_view_list(NULL, &err)))
+ROW(tenure_service_view_revision, IS(tenure_service_view_revision(NULL) == 0))
+ROW(tenure_service_view_staleness_ms, IS(tenure_service_view_staleness_ms(NULL) == -1))
+ROW(tenure_service_view_fd, IS(tenure_service_view_fd(NULL) == -1))
+ROW(tenure_service_view_stop, tenure_service_view_stop(NULL))
+ROW(tenure_picker_new, NONE(tenure_picker_new(NULL, NULL, &err)))
+ROW(tenure_pick, NONE(tenure_pick(NULL, key, &err)))
+ROW(tenure_pick_done, tenure_pick_done(NULL))
+ROW(tenure_picker_free, tenure_picker_free(NULL))
+
 /* ---- cron.h ---- */
 ROW(tenure_cron_run, BAD(tenure_cron_run(NULL, "x", &hourly, on_job, NULL, &err));
     BAD(tenure_cron_run(c, NULL, &hourly, on_job, NULL, &err)); BAD(tenure_cron_run(c, "x", NULL, on_job, NULL, &err));

@@ -21,8 +21,10 @@ static struct owner {
     struct marks *marks, *old_marks[64];
     int n_old;
     struct presence *presence;
-    int present, absent, ended, code;
+    int present, absent, ended, code, edits;
     tn_rev create;
+    bool adopts; /* makes what others write its own */
+    char edited[64];
 } owners[OWNERS];
 
 static unsigned seed;
@@ -82,6 +84,21 @@ static void on_ended(void *user, int code, const struct tenure_error *why)
 
 static const struct presence_callbacks callbacks = {
     .on_present = on_present, .on_absent = on_absent, .on_adrift = on_adrift, .on_ended = on_ended};
+
+static void on_edited(void *user, bytes value)
+{
+    struct owner *o = user;
+    o->edits++;
+    snprintf(o->edited, sizeof o->edited, "%.*s", (int)value.len, (const char *)value.data);
+    if (o->adopts)
+        assert_int_equal(presence_set(o->presence, value, client_now(o->client)), 0);
+}
+
+static const struct presence_callbacks callbacks_with_edits = {.on_present = on_present,
+                                                               .on_absent = on_absent,
+                                                               .on_edited = on_edited,
+                                                               .on_adrift = on_adrift,
+                                                               .on_ended = on_ended};
 
 static void begin(void)
 {
@@ -470,6 +487,96 @@ static void it_comes_back_from_everything(void **state)
     }
 }
 
+/* ---- edits ---- */
+
+static void start_with_edits(struct owner *o, bool adopts)
+{
+    struct presence_options opt = {.conflict = PRESENCE_REFUSE};
+    o->adopts = adopts;
+    assert_int_equal(
+        presence_new(o->client, bytes_str("k"), bytes_str("v1"), &opt, &callbacks_with_edits, o, &o->presence), 0);
+    attach(o);
+    fake_run(20);
+    assert_true(presence_stands(o->presence, fake_now()));
+}
+
+static void an_edit_on_its_lease_is_told_once_and_kept_over_a_loss(void **state)
+{
+    struct owner *o = &owners[0];
+    (void)state;
+    begin();
+    start_with_edits(o, true);
+    fake_put("k", "edited", session_lease(o->session));
+    fake_run(1000);
+    assert_int_equal(o->edits, 1);
+    assert_string_equal(o->edited, "edited");
+    assert_true(key_holds("edited", session_lease(o->session)));
+    assert_int_equal(o->absent, 0);
+    assert_true(fake_revoke(session_lease(o->session)));
+    fake_run(6000);
+    assert_true(presence_stands(o->presence, fake_now()));
+    assert_true(key_holds("edited", session_lease(o->session)));
+    assert_int_equal(o->edits, 1);
+    end();
+}
+
+static void own_values_are_no_edits_however_late_their_answers_are(void **state)
+{
+    struct owner *o = &owners[0];
+    (void)state;
+    begin();
+    start_with_edits(o, true);
+    fake_slow_replies(o->client, 300);
+    for (int i = 0; i < 5; i++) {
+        assert_int_equal(presence_set(o->presence, bytes_str(i % 2 ? "odd" : "even"), fake_now()), 0);
+        fake_run(150 * (i + 1));
+    }
+    fake_run(3000);
+    assert_int_equal(o->edits, 0);
+    assert_true(key_holds("even", 0));
+    end();
+}
+
+/* At every moment of a change of its own. */
+static void an_edit_beside_an_own_change_is_not_lost(void **state)
+{
+    (void)state;
+    for (int ms = 0; ms < 700; ms += 20)
+        for (int slow_watch = 0; slow_watch < 2; slow_watch++) {
+            struct owner *o = &owners[0];
+            begin();
+            start_with_edits(o, true);
+            fake_slow_replies(o->client, 300);
+            if (slow_watch)
+                fake_slow_watches(o->client, 400);
+            assert_int_equal(presence_set(o->presence, bytes_str("own"), fake_now()), 0);
+            fake_run(ms);
+            fake_put("k", "edited", session_lease(o->session));
+            fake_run(5000);
+            if (!key_holds("edited", session_lease(o->session)))
+                fail_msg("the edit after %d ms is lost", ms);
+            assert_true(o->edits == 1);
+            assert_true(presence_stands(o->presence, fake_now()));
+            end();
+        }
+}
+
+static void without_ears_for_edits_the_next_put_replaces_them(void **state)
+{
+    struct owner *o = &owners[0];
+    (void)state;
+    begin();
+    start(o, PRESENCE_REFUSE);
+    fake_run(20);
+    fake_put("k", "edited", session_lease(o->session));
+    fake_run(100);
+    assert_true(presence_stands(o->presence, fake_now()));
+    assert_int_equal(presence_set(o->presence, bytes_str("own"), fake_now()), 0);
+    fake_run(1000);
+    assert_true(key_holds("own", 0));
+    end();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -486,6 +593,10 @@ int main(void)
         cmocka_unit_test(one_that_was_away_takes_nothing_back),
         cmocka_unit_test(a_stranger_s_value_ends_it),
         cmocka_unit_test(who_may_not_write_is_told),
+        cmocka_unit_test(an_edit_on_its_lease_is_told_once_and_kept_over_a_loss),
+        cmocka_unit_test(own_values_are_no_edits_however_late_their_answers_are),
+        cmocka_unit_test(an_edit_beside_an_own_change_is_not_lost),
+        cmocka_unit_test(without_ears_for_edits_the_next_put_replaces_them),
         cmocka_unit_test(it_comes_back_from_everything),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
