@@ -14,6 +14,13 @@ enum option_kind {
     OPTION_SECONDS,  /* int64_t, whole seconds: "30", "30s", "5m", "1h" */
     OPTION_DURATION, /* int64_t, milliseconds: "1.5" (seconds), "500ms", "30s", "5m" */
     OPTION_HEX,      /* int64_t in hexadecimal, with or without 0x: lease ids */
+    OPTION_LIST,     /* struct option_list: each time one more */
+};
+
+enum { OPTION_LIST_MAX = 64 };
+struct option_list {
+    size_t n;
+    const char *values[OPTION_LIST_MAX];
 };
 
 struct option_spec {
@@ -55,11 +62,12 @@ struct command {
     int (*run)(const struct command *self, const struct global_options *g, int argc, char **argv);
     /* Or: parses everything itself (serve: etcd's flag names). */
     int (*run_raw)(int argc, char **argv);
-    bool prints_tables; /* takes --output table */
-    bool starts_server; /* where nothing is configured (autostart.h) */
-    bool no_servers;    /* takes the global options, and talks to nobody */
-    bool no_globals;    /* takes neither --endpoints nor --output */
-    bool stop_at_words; /* options end at the first word: what follows belongs to a child command */
+    bool prints_tables;    /* takes --output table */
+    bool prints_templates; /* takes --output with a text that has {names} in it */
+    bool starts_server;    /* where nothing is configured (autostart.h) */
+    bool no_servers;       /* takes the global options, and talks to nobody */
+    bool no_globals;       /* takes neither --endpoints nor --output */
+    bool stop_at_words;    /* options end at the first word: what follows belongs to a child command */
 };
 
 extern const struct command *const commands[]; /* NULL-terminated */

@@ -27,6 +27,7 @@ const struct command *const commands[] = {
     &command_barrier,
     &command_counter,
     &command_config,
+    &command_service,
     &command_get,
     &command_put,
     &command_del,
@@ -109,7 +110,7 @@ static int unknown_command(const char *word)
 static bool output_known(const char *who, const struct command *c, const char *output)
 {
     if (strcmp(output, "text") == 0 || strcmp(output, "json") == 0 ||
-        (c->prints_tables && strcmp(output, "table") == 0))
+        (c->prints_tables && strcmp(output, "table") == 0) || (c->prints_templates && strchr(output, '{')))
         return true;
     fprintf(stderr, "%s: option --output: '%s' is neither text nor json\n", who, output);
     return false;

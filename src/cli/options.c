@@ -41,6 +41,14 @@ static bool int_parse(const char *text, int base, int64_t *ret)
     return true;
 }
 
+static bool add_value(struct option_list *list, const char *text)
+{
+    if (list->n == OPTION_LIST_MAX)
+        return false;
+    list->values[list->n++] = text;
+    return true;
+}
+
 /* What the value must look like, for the message; NULL when it was taken. */
 static const char *set_value(const struct option_spec *o, const char *text)
 {
@@ -65,6 +73,8 @@ static const char *set_value(const struct option_spec *o, const char *text)
             return "whole seconds such as 10, 30s or 5m";
         *(int64_t *)o->target = ms / 1000;
         return NULL;
+    case OPTION_LIST:
+        return add_value(o->target, text) ? NULL : "one of 64 at most";
     }
     return "a value";
 }

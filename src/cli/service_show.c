@@ -1,0 +1,421 @@
+/* tenure service list, watch and pick: what is in the registry, as a table, as lines, and one of it. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/connect.h"
+#include "cli/output.h"
+#include "cli/service.h"
+#include "cli/wait.h"
+
+#define CELL_MAX 128
+
+/* ---- one instance ---- */
+
+const char *service_state(const struct tenure_instance *i)
+{
+    return i->error         ? "error"
+           : i->leaving     ? "leaving"
+           : i->maintenance ? "maintenance"
+           : i->draining    ? "draining"
+                            : tenure_health_string(i->health);
+}
+
+static json_t *tags_json(const struct tenure_instance *i)
+{
+    json_t *tags = json_array();
+    for (size_t k = 0; k < i->n_tags; k++)
+        json_array_append_new(tags, json_string(i->tags[k]));
+    return tags;
+}
+
+static json_t *meta_json(const struct tenure_instance *i)
+{
+    json_t *meta = json_object();
+    for (size_t k = 0; k < i->n_meta; k++)
+        json_object_set_new(meta, i->meta[k].name, json_string(i->meta[k].value));
+    return meta;
+}
+
+static json_t *instance_json(const struct tenure_instance *i)
+{
+    json_t *o = json_object();
+    output_set_bytes(o, "service", tenure_str(i->service));
+    output_set_bytes(o, "instance", tenure_str(i->name));
+    json_object_set_new(o, "state", json_string(service_state(i)));
+    if (i->error) {
+        json_object_set_new(o, "error", json_string(i->error));
+        return o;
+    }
+    json_object_set_new(o, "serves", json_boolean(tenure_instance_serves(i)));
+    json_object_set_new(o, "endpoint", json_string(i->endpoint));
+    json_object_set_new(o, "address", json_string(i->address));
+    json_object_set_new(o, "port", json_integer(i->port));
+    json_object_set_new(o, "health", json_string(tenure_health_string(i->health)));
+    json_object_set_new(o, "weight", json_integer(i->weight));
+    json_object_set_new(o, "zone", json_string(i->zone));
+    json_object_set_new(o, "version", json_string(i->version));
+    json_object_set_new(o, "tags", tags_json(i));
+    json_object_set_new(o, "meta", meta_json(i));
+    json_object_set_new(o, "host", json_string(i->host));
+    json_object_set_new(o, "pid", json_integer(i->pid));
+    json_object_set_new(o, "since_ms", json_integer(i->since_ms));
+    json_object_set_new(o, "lease", output_lease(i->lease));
+    json_object_set_new(o, "revision", json_integer(i->mod_revision));
+    return o;
+}
+
+/* What another program wrote must not move the cursor of a terminal. */
+static const char *cell(const char *text, char *out)
+{
+    snprintf(out, CELL_MAX, "%s", *text ? text : "-");
+    for (char *p = out; *p; p++)
+        if ((unsigned char)*p < 0x20 || *p == 0x7f)
+            *p = '?';
+    return out;
+}
+
+static const char *tags_text(const struct tenure_instance *i, char *out)
+{
+    char joined[CELL_MAX] = "";
+    for (size_t k = 0, len = 0; k < i->n_tags && len < sizeof joined - 1; k++)
+        len += (size_t)snprintf(joined + len, sizeof joined - len, "%s%s", k ? "," : "", i->tags[k]);
+    return cell(joined, out);
+}
+
+/* ---- list ---- */
+
+enum { COLUMNS = 8 };
+struct row {
+    char cells[COLUMNS][CELL_MAX];
+};
+
+static void fill_row(struct row *r, const struct tenure_instance *i)
+{
+    char weight[16];
+    snprintf(weight, sizeof weight, "%" PRId32, i->weight);
+    cell(i->service, r->cells[0]);
+    cell(i->name, r->cells[1]);
+    cell(i->error ? i->error : i->endpoint, r->cells[2]);
+    cell(service_state(i), r->cells[3]);
+    cell(i->error ? "" : weight, r->cells[4]);
+    cell(i->zone, r->cells[5]);
+    cell(i->version, r->cells[6]);
+    tags_text(i, r->cells[7]);
+}
+
+static void print_rows(const struct row *rows, size_t n)
+{
+    size_t widths[COLUMNS] = {0};
+    for (size_t i = 0; i < n; i++)
+        for (size_t k = 0; k < COLUMNS; k++)
+            widths[k] = strlen(rows[i].cells[k]) > widths[k] ? strlen(rows[i].cells[k]) : widths[k];
+    for (size_t i = 0; i < n; i++)
+        for (size_t k = 0; k < COLUMNS; k++)
+            printf("%-*s%s", k + 1 < COLUMNS ? (int)widths[k] : 0, rows[i].cells[k], k + 1 < COLUMNS ? "  " : "\n");
+}
+
+static int print_table(const struct tenure_instances *all)
+{
+    static const char *const heads[COLUMNS] = {"SERVICE", "INSTANCE", "ENDPOINT", "STATE",
+                                               "WEIGHT",  "ZONE",     "VERSION",  "TAGS"};
+    struct row *rows = calloc(all->n + 1, sizeof *rows);
+    if (!rows)
+        return EXIT_FAILED;
+    for (size_t k = 0; k < COLUMNS; k++)
+        snprintf(rows[0].cells[k], CELL_MAX, "%s", heads[k]);
+    for (size_t i = 0; i < all->n; i++)
+        fill_row(&rows[i + 1], &all->instances[i]);
+    print_rows(rows, all->n + 1);
+    free(rows);
+    return EXIT_OK;
+}
+
+static void print_list_json(const struct tenure_instances *all)
+{
+    json_t *o = json_object(), *list = json_array();
+    for (size_t i = 0; i < all->n; i++)
+        json_array_append_new(list, instance_json(&all->instances[i]));
+    json_object_set_new(o, "revision", json_integer(all->revision));
+    json_object_set_new(o, "instances", list);
+    output_json(o);
+}
+
+static struct tenure_instance_filter filter_of(const struct service_flags *f, bool with_zone)
+{
+    return (struct tenure_instance_filter){.tags = f->tags.values,
+                                           .n_tags = f->tags.n,
+                                           .zone = with_zone ? f->zone : NULL,
+                                           .version = f->version,
+                                           .serving = f->serving};
+}
+
+static int list_names(tenure_client *c, const struct global_options *g, const struct service_flags *f)
+{
+    struct tenure_error err = {0};
+    struct tenure_service_names *names = tenure_services(c, f->prefix, &err);
+    if (!names)
+        return connect_failed("service", g, &err);
+    json_t *list = json_array();
+    for (size_t i = 0; i < names->n; i++) {
+        char name[CELL_MAX];
+        if (!output_is_json(g))
+            printf("%s  %zu\n", cell(names->services[i].name, name), names->services[i].instances);
+        json_t *o = json_object();
+        output_set_bytes(o, "service", tenure_str(names->services[i].name));
+        json_object_set_new(o, "instances", json_integer((json_int_t)names->services[i].instances));
+        json_array_append_new(list, o);
+    }
+    if (output_is_json(g)) {
+        json_t *o = json_object();
+        json_object_set_new(o, "revision", json_integer(names->revision));
+        json_object_set_new(o, "services", json_incref(list));
+        output_json(o);
+    }
+    json_decref(list);
+    tenure_service_names_free(names);
+    return EXIT_OK;
+}
+
+static int list_one(tenure_client *c, const struct global_options *g, const struct service_flags *f, const char *name)
+{
+    struct tenure_error err = {0};
+    struct tenure_discover_options o = {.size = sizeof o, .prefix = f->prefix, .filter = filter_of(f, true)};
+    struct tenure_instances *all = tenure_discover(c, name, &o, &err);
+    int code = EXIT_OK;
+    if (!all)
+        return connect_failed("service", g, &err);
+    if (output_is_json(g))
+        print_list_json(all);
+    else
+        code = print_table(all);
+    tenure_instances_free(all);
+    return code;
+}
+
+int service_list(const struct global_options *g, const struct service_flags *f, const char *name)
+{
+    tenure_client *c = connect_open("service", g);
+    int code = !c ? EXIT_USAGE : name ? list_one(c, g, f, name) : list_names(c, g, f);
+    tenure_close(c);
+    return code;
+}
+
+/* ---- watch ---- */
+
+struct watching {
+    const struct global_options *g;
+    const struct service_flags *f;
+    struct wait wait;
+    const char *gone; /* await: the instance whose end is waited for */
+    bool is_there;
+    int64_t seen;
+};
+
+static void print_line(const struct watching *w, const char *word, const struct tenure_instance *i, int64_t revision)
+{
+    char service[CELL_MAX], name[CELL_MAX], endpoint[CELL_MAX];
+    if (output_is_json(w->g)) {
+        json_t *o = json_object();
+        json_object_set_new(o, "change", json_string(word));
+        json_object_set_new(o, "revision", json_integer(revision));
+        json_object_set_new(o, "instance", instance_json(i));
+        output_json(o);
+    } else {
+        printf("%-7s  %s/%s  %s  %s\n", word, cell(i->service, service), cell(i->name, name),
+               cell(i->error ? i->error : i->endpoint, endpoint), service_state(i));
+    }
+}
+
+static void on_list(tenure_service_view *v, const struct tenure_instances *list, void *user)
+{
+    struct watching *w = user;
+    (void)v;
+    for (size_t i = 0; i < list->n; i++)
+        print_line(w, "here", &list->instances[i], list->revision);
+    if (fflush(stdout) != 0)
+        wait_end(&w->wait, EXIT_FAILED);
+}
+
+static void on_change(tenure_service_view *v, enum tenure_service_change change, const struct tenure_instance *i,
+                      int64_t revision, void *user)
+{
+    static const char *const words[] = {"", "came", "changed", "went"};
+    struct watching *w = user;
+    (void)v;
+    if (w->f->count > 0 && w->seen >= w->f->count)
+        return;
+    w->seen++;
+    print_line(w, words[change], i, revision);
+    if (fflush(stdout) != 0)
+        wait_end(&w->wait, EXIT_FAILED);
+    else if (w->f->count > 0 && w->seen >= w->f->count)
+        wait_end(&w->wait, EXIT_OK);
+}
+
+static void on_end(tenure_service_view *v, int code, const struct tenure_error *err, void *user)
+{
+    struct watching *w = user;
+    (void)v, (void)code;
+    wait_end(&w->wait, connect_failed("service", w->g, err));
+}
+
+static int watch_until_told(tenure_client *c, struct watching *w, const char *name,
+                            const struct tenure_service_view_options *o)
+{
+    struct tenure_error err = {0};
+    tenure_service_view *v = tenure_service_view_start(c, name, o, &err);
+    int code = v ? wait_run(&w->wait, w->gone ? w->f->timeout_ms : -1, EXIT_LOCK_TIMEOUT, NULL)
+                 : connect_failed("service", w->g, &err);
+    tenure_service_view_stop(v);
+    return code;
+}
+
+int service_watch(const struct global_options *g, const struct service_flags *f, const char *name)
+{
+    struct watching w = {.g = g, .f = f};
+    struct tenure_service_view_options o = {.size = sizeof o,
+                                            .prefix = f->prefix,
+                                            .filter = filter_of(f, true),
+                                            .on_list = on_list,
+                                            .on_change = on_change,
+                                            .on_end = on_end,
+                                            .user = &w};
+    wait_init(&w.wait);
+    tenure_client *c = connect_open("service", g);
+    int code = c ? watch_until_told(c, &w, name, &o) : EXIT_USAGE;
+    tenure_close(c);
+    return code;
+}
+
+/* ---- waiting for an end ---- */
+
+static void gone_on_list(tenure_service_view *v, const struct tenure_instances *list, void *user)
+{
+    struct watching *w = user;
+    (void)v;
+    for (size_t i = 0; i < list->n; i++)
+        w->is_there = w->is_there || strcmp(list->instances[i].name, w->gone) == 0;
+    if (!w->is_there)
+        wait_end(&w->wait, EXIT_OK);
+}
+
+static void gone_on_change(tenure_service_view *v, enum tenure_service_change change, const struct tenure_instance *i,
+                           int64_t revision, void *user)
+{
+    struct watching *w = user;
+    (void)v, (void)revision;
+    if (change == TENURE_SERVICE_WENT && strcmp(i->name, w->gone) == 0)
+        wait_end(&w->wait, EXIT_OK);
+}
+
+int service_await_gone(tenure_client *c, const struct global_options *g, const struct service_flags *f,
+                       const char *name, const char *id)
+{
+    struct watching w = {.g = g, .f = f, .gone = id};
+    struct tenure_service_view_options o = {.size = sizeof o,
+                                            .prefix = f->prefix,
+                                            .on_list = gone_on_list,
+                                            .on_change = gone_on_change,
+                                            .on_end = on_end,
+                                            .user = &w};
+    wait_init(&w.wait);
+    int code = watch_until_told(c, &w, name, &o);
+    if (code == EXIT_LOCK_TIMEOUT)
+        fprintf(stderr, "tenure service: '%s' of '%s' is still there\n", id, name);
+    return code;
+}
+
+/* ---- pick ---- */
+
+static bool policy_of(const char *word, enum tenure_policy *ret)
+{
+    static const char *const words[] = {"round-robin", "random", "weighted", "least-used", "consistent"};
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
+        if (strcmp(word, words[i]) == 0) {
+            *ret = (enum tenure_policy)i;
+            return true;
+        }
+    fprintf(stderr,
+            "tenure service pick: option --policy: '%s' is neither round-robin, random, weighted, least-used nor "
+            "consistent\n",
+            word);
+    return false;
+}
+
+/* "{address}:{port}"; what is no name of a field stays as it is. */
+static void print_template(const char *t, const struct tenure_instance *i)
+{
+    char port[16], weight[16];
+    snprintf(port, sizeof port, "%" PRId32, i->port);
+    snprintf(weight, sizeof weight, "%" PRId32, i->weight);
+    const struct {
+        const char *name, *text;
+    } fields[] = {{"{service}", i->service}, {"{instance}", i->name},     {"{address}", i->address},
+                  {"{port}", port},          {"{endpoint}", i->endpoint}, {"{zone}", i->zone},
+                  {"{version}", i->version}, {"{weight}", weight}};
+    while (*t) {
+        size_t k = 0, n = sizeof fields / sizeof fields[0];
+        while (k < n && strncmp(t, fields[k].name, strlen(fields[k].name)) != 0)
+            k++;
+        if (k < n)
+            fputs(fields[k].text, stdout);
+        else
+            putchar(*t);
+        t += k < n ? strlen(fields[k].name) : 1;
+    }
+    putchar('\n');
+}
+
+static void print_pick(const struct global_options *g, const struct tenure_instance *i)
+{
+    if (strchr(g->output, '{'))
+        print_template(g->output, i);
+    else if (output_is_json(g))
+        output_json(instance_json(i));
+    else
+        puts(i->endpoint);
+}
+
+static int pick(tenure_client *c, const struct global_options *g, const struct service_flags *f,
+                const struct tenure_picker_options *o, const char *name)
+{
+    struct tenure_error err = {0};
+    struct tenure_service_view_options v = {.size = sizeof v, .prefix = f->prefix, .check_ms = -1};
+    tenure_service_view *view = tenure_service_view_start(c, name, &v, &err);
+    int rc = view ? tenure_service_view_await(view, 0, &err) : err.code;
+    tenure_picker *p = rc == 0 ? tenure_picker_new(view, o, &err) : NULL;
+    const struct tenure_instance *i = p ? tenure_pick(p, tenure_str(f->by ? f->by : ""), &err) : NULL;
+    int code = EXIT_OK;
+    if (i) {
+        print_pick(g, i);
+    } else if (err.code == TENURE_ENOTFOUND) {
+        fprintf(stderr, "tenure service: no instance of '%s' serves\ntry: tenure service list %s\n", name, name);
+        code = EXIT_FAILED;
+    } else {
+        code = connect_failed("service", g, &err);
+    }
+    tenure_pick_done(i);
+    tenure_picker_free(p);
+    tenure_service_view_stop(view);
+    return code;
+}
+
+int service_pick(const struct global_options *g, const struct service_flags *f, const char *name)
+{
+    struct tenure_picker_options o = {.size = sizeof o,
+                                      .policy = TENURE_PICK_RANDOM,
+                                      .zones = &f->zone,
+                                      .n_zones = f->zone ? 1 : 0,
+                                      .filter = filter_of(f, false),
+                                      .any_if_none = f->any};
+    if (f->by)
+        o.policy = TENURE_PICK_CONSISTENT;
+    if (f->policy && !policy_of(f->policy, &o.policy))
+        return EXIT_USAGE;
+    tenure_client *c = connect_open("service", g);
+    int code = c ? pick(c, g, f, &o, name) : EXIT_USAGE;
+    tenure_close(c);
+    return code;
+}
