@@ -158,9 +158,8 @@ const struct command command_service = {
     .name = "service",
     .group = "Recipes",
     .summary = "register services, find them, choose one",
-    .synopsis =
-        "register NAME --port P | run NAME --port P -- COMMAND… | list [NAME] | watch [NAME] | pick NAME | drain "
-        "NAME ID | undrain NAME ID | edit NAME ID | deregister NAME ID",
+    .synopsis = "register NAME | run NAME -- CMD | list | watch | pick NAME | drain NAME ID | undrain | edit | "
+                "deregister",
     .description =
         "An instance of a service is a key /services/NAME/ID on a lease, its value JSON: address, port, tags and so on.\n"
         "\n"
