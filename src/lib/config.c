@@ -6,6 +6,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "lib/config_cache.h"
 #include "lib/config_read.h"
 #include "lib/range.h"
 #include "lib/view.h"
@@ -89,6 +90,7 @@ static void config_object_free(struct object *o)
     stop_engine(v);
     error_set(&why, TENURE_ECLOSED, "config: the handle was closed");
     config_wake_all(v, why.code, &why);
+    config_cache_end(v);
     dealloc(v);
 }
 
@@ -98,6 +100,7 @@ static tn_ms config_object_deadline(const struct object *o)
     tn_ms at = v->engine ? ranges_deadline(v->engine) : TN_MS_NEVER;
     tn_ms wait = config_wait_deadline(v);
     at = wait < at ? wait : at;
+    at = v->copy_at < at ? v->copy_at : at;
     return v->look_at < at ? v->look_at : at;
 }
 
@@ -106,6 +109,11 @@ static void config_object_tick(struct object *o, tn_ms now)
     tenure_config *v = config_of(o);
     if (v->engine)
         ranges_tick(v->engine, now);
+    if (now >= v->copy_at) {
+        v->copy_at = TN_MS_NEVER;
+        if (!v->is_told && !v->has_ended && !v->is_stopped)
+            config_cache_take(v);
+    }
     config_wake(v, now);
     if (now >= v->look_at)
         config_look(v, now);
@@ -144,7 +152,10 @@ static int keep_options(tenure_config *v, const char *keys, struct tenure_error 
     const char *schema = kept(v, o->schema), *cache = kept(v, o->cache_file);
     v->keys = kept(v, keys);
     v->n_parts = config_place_parts(&v->place, keys, o->layers, v->parts);
-    bool ok = v->keys && v->n_parts > 0 && !schema == !o->schema && !cache == !o->cache_file;
+    v->view = arena_strdup(&v->place.arena, "");
+    for (size_t i = 0; v->view && i < v->n_parts; i++)
+        v->view = arena_printf(&v->place.arena, "%s%s %s ", v->view, v->parts[i].key, v->parts[i].range_end);
+    bool ok = v->keys && v->view && v->n_parts > 0 && !schema == !o->schema && !cache == !o->cache_file;
     *o = (struct tenure_config_options){.size = sizeof *o,
                                         .timeout_ms = o->timeout_ms,
                                         .unchecked = o->unchecked,
@@ -172,6 +183,7 @@ static tenure_config *config_alloc(const struct tenure_config_options *o, struct
     v->o = *o;
     v->fd = -1;
     v->look_at = TN_MS_NEVER;
+    v->copy_at = TN_MS_NEVER;
     list_init(&v->waiters);
     return v;
 }
@@ -227,11 +239,11 @@ static void start_run(void *arg)
     object_init(&v->object, s->handle, &config_type);
 }
 
-static int first_state(tenure_config *v, tenure_client *c, struct tenure_error *err)
+/* When the wait for the first state is over, and the copy is taken. */
+static tn_ms first_until(const tenure_config *v, const tenure_client *c)
 {
     int64_t timeout_ms = v->o.timeout_ms ? v->o.timeout_ms : c->call_timeout_ms;
-    tn_ms until = handle_clock(c) + (timeout_ms < TIMEOUT_MAX_MS ? timeout_ms : TIMEOUT_MAX_MS);
-    return config_wait(v, -1, until, err);
+    return handle_clock(c) + (timeout_ms < TIMEOUT_MAX_MS ? timeout_ms : TIMEOUT_MAX_MS);
 }
 
 static tenure_config *open_view(tenure_client *c, bytes ns, const char *keys, const struct tenure_config_options *o,
@@ -242,6 +254,8 @@ static tenure_config *open_view(tenure_client *c, bytes ns, const char *keys, co
         return NULL;
     struct start s = {.handle = c, .ns = ns, .view = v, .err = err, .rc = TENURE_ECLOSED};
     int rc = prepare(v, keys, err);
+    tn_ms until = first_until(v, c);
+    v->copy_at = v->o.cache_file ? until : TN_MS_NEVER;
     if (rc == 0 && !handle_sync(c, start_run, &s))
         error_set(err, TENURE_ECLOSED, "config: the handle is closed");
     if (rc || s.rc) {
@@ -249,7 +263,7 @@ static tenure_config *open_view(tenure_client *c, bytes ns, const char *keys, co
         return NULL;
     }
     bool waits = handle_enter_blocking(c, "config", NULL) == 0;
-    if (waits && first_state(v, c, err)) {
+    if (waits && config_wait(v, -1, until, err)) {
         struct tenure_error why = *err;
         tenure_config_close(v);
         *err = why;

@@ -11,6 +11,9 @@
 #include "lib/post.h"
 #include "recipes/ranges.h"
 
+struct config_saving;
+struct io_work;
+
 struct tenure_config {
     struct object object;
     struct ranges *engine;          /* NULL when it follows no more */
@@ -29,6 +32,11 @@ struct tenure_config {
     uint64_t bytes_in;
     size_t newest; /* reads of the newest, as ranges_newest counts them */
     tn_ms look_at; /* when config_look is due */
+
+    const char *view;     /* which one it is, in its copy on disk */
+    tn_ms copy_at;        /* when that is taken, should nothing have come; TN_MS_NEVER = not */
+    struct io_work *work; /* writes it; NULL = nothing does */
+    struct config_saving *saving, *next_saving;
 
     pthread_mutex_t mutex;
     struct tenure_config_list *list; /* never NULL */

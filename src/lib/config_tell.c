@@ -2,7 +2,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "lib/config.h"
+#include "lib/config_cache.h"
 
 /* ---- the state ---- */
 
@@ -104,6 +104,8 @@ static struct tenure_config_list *list_of(tenure_config *v, tn_rev revision)
             .layer = v->parts[i].layer, .skip = v->strip + v->parts[i].root_len, .kvs = kvs[i], .n = keys->len};
     }
     struct tenure_config_list *list = ok ? config_list_merge(v->list, revision, runs, v->n_parts, v->seal) : NULL;
+    if (list)
+        config_cache_save(v, runs, v->n_parts, revision);
     for (size_t i = 0; i < v->n_parts; i++)
         free(kvs[i]);
     return list;

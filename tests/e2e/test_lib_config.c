@@ -2,6 +2,7 @@
 #include "lib.h"
 
 #include <poll.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static struct tenure_config_options in_prod(void)
@@ -583,6 +584,82 @@ static void of_writers_at_once_each_write_is_a_version(void **state)
     tenure_close(c);
 }
 
+/* ---- the copy on disk ---- */
+
+static bool exists(void *path)
+{
+    return access(path, R_OK) == 0;
+}
+
+static char *file_text(const char *path)
+{
+    static char text[4096];
+    FILE *f = fopen(path, "r");
+    assert_non_null(f);
+    text[fread(text, 1, sizeof text - 1, f)] = 0;
+    fclose(f);
+    return text;
+}
+
+static void without_servers_the_copy_on_disk_is_used_and_said_to_be_old(void **state)
+{
+    struct server *server = *state;
+    tenure_client *c = open_on(server);
+    struct tenure_error err = {0};
+    struct seen *s = seen_new();
+    struct stat st;
+    char folder[] = "/tmp/tenure-config-XXXXXX", file[64];
+    assert_non_null(mkdtemp(folder));
+    snprintf(file, sizeof file, "%s/copy", folder);
+    set(c, "copy/a", "1");
+    set_in(c, "copy/b", "sealed:v1:x", TENURE_CONFIG_SERVICE);
+    struct tenure_config_options o = watched(s);
+    o.cache_file = file;
+    o.timeout_ms = 200;
+    o.on_change = NULL;
+    o.on_state = NULL;
+    tenure_config *v = open_view_with(c, "copy/", &o);
+    assert_true(test_await(exists, file));
+    tenure_config_close(v);
+    tenure_close(c);
+    assert_int_equal(stat(file, &st), 0);
+    assert_int_equal(st.st_mode & 0777, 0600);
+    assert_non_null(strstr(file_text(file), "\"sealed:v1:x\""));
+
+    server_kill(server);
+    c = open_on(server);
+    o.on_change = on_change;
+    o.on_state = on_state;
+    v = open_view_with(c, "copy/", &o);
+    assert_int_equal(tenure_config_state(v), TENURE_CONFIG_LAST_KNOWN_GOOD);
+    assert_true(tenure_config_stale_ms(v) >= 0);
+    is_value("1", tenure_config_string(v, "copy/a", NULL, &err));
+    assert_null(tenure_config_open(c, "copy/a", &o, &err)); /* it is of another view */
+    assert_int_equal(err.code, TENURE_EUNAVAILABLE);
+    server_restart(server);
+    assert_true(test_await(is_current, v));
+    set(c, "copy/a", "2");
+    await_text(s, "copy/a:1>2 ; ");
+    assert_string_equal(s->all, "copy/a:->1 copy/b:->sealed:v1:x ; copy/a:1>2 ; ");
+    tenure_config_close(v);
+    tenure_close(c);
+    assert_non_null(strstr(file_text(file), "\"copy/a\",\"2\""));
+
+    FILE *f = fopen(file, "r+"); /* damaged */
+    fseek(f, -4, SEEK_END);
+    fputc('x', f);
+    fclose(f);
+    server_kill(server);
+    c = open_on(server);
+    assert_null(tenure_config_open(c, "copy/", &o, &err));
+    assert_int_equal(err.code, TENURE_EUNAVAILABLE);
+    tenure_close(c);
+    server_restart(server);
+    unlink(file);
+    assert_int_equal(rmdir(folder), 0); /* and nothing is left beside */
+    free(s);
+}
+
 /* ---- sealed values ---- */
 
 static void a_sealed_value_is_opened_by_who_has_the_key_and_under_its_name_alone(void **state)
@@ -648,6 +725,7 @@ int main(void)
         cmocka_unit_test(bytes_that_are_no_text_are_kept_too),
         cmocka_unit_test(an_old_revision_can_be_compared_with_the_present),
         cmocka_unit_test(of_writers_at_once_each_write_is_a_version),
+        cmocka_unit_test(without_servers_the_copy_on_disk_is_used_and_said_to_be_old),
         cmocka_unit_test(a_sealed_value_is_opened_by_who_has_the_key_and_under_its_name_alone),
     };
     return cmocka_run_group_tests(tests, setup_server, teardown_server);
