@@ -109,7 +109,7 @@ struct tenure_config_options {
     /* A file with the keys that sealed values are opened with: see tenure_config_seal. NULL = the environment's
      * TENURE_CONFIG_KEY_FILE, else none. */
     const char *key_file;
-    /* A JSON Schema that must fit beside those in the store: see tenure_config_schema_set. NULL = none. */
+    /* A JSON Schema that must fit beside those in the store: of the view's keys; of writes, of all keys. NULL = none. */
     const char *schema;
     bool unchecked; /* no schema is looked at, neither this one nor those in the store */
 
@@ -269,10 +269,12 @@ void tenure_config_differences_free(struct tenure_config_differences *r); /* NUL
 
 /* ---- schemas ---- */
 
-/* A JSON Schema (draft 7 and before) says what the keys below `keys` may be, as if they were one JSON object: "billing/db/url" is
+/* A JSON Schema (draft 4) says what the keys below `keys` may be, as if they were one JSON object: "billing/db/url" is
  * {"db": {"url": …}} for a schema of "billing/". A value is a JSON number, boolean, array or object where it reads as one and the schema
- * does not want a string there; else a string. A write is checked as what the key's layer and those below it would make together; a
- * view, and tenure_config_check, check the whole. Needs the shared object libtenure-schema.so (TENURE_EUNAVAILABLE). */
+ * does not want a string there; else a string. A write is checked as what the key's layer and those below it would make together, but for
+ * what is required: that may come later. A view, and tenure_config_check, check the whole, of keys above a view's but for what is
+ * required. Who reads or writes must be allowed to read the schemas, or says `unchecked`. Keywords of later drafts are refused. Needs
+ * the shared object libtenure-schema.so (TENURE_EUNAVAILABLE), when there is a schema. */
 
 /* Stores it for all keys that begin with keys; NULL: takes it away. TENURE_EINVALID: it is no JSON Schema. */
 int tenure_config_schema_set(tenure_client *c, const char *keys, const char *schema,

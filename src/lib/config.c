@@ -155,6 +155,8 @@ static int keep_options(tenure_config *v, const char *keys, struct tenure_error 
     v->view = arena_strdup(&v->place.arena, "");
     for (size_t i = 0; v->view && i < v->n_parts; i++)
         v->view = arena_printf(&v->place.arena, "%s%s %s ", v->view, v->parts[i].key, v->parts[i].range_end);
+    if (!o->unchecked && config_schema_above(&v->place.arena, keys, v->above, &v->n_above, err))
+        return err->code;
     bool ok = v->keys && v->view && v->n_parts > 0 && !schema == !o->schema && !cache == !o->cache_file;
     *o = (struct tenure_config_options){.size = sizeof *o,
                                         .timeout_ms = o->timeout_ms,
@@ -206,16 +208,42 @@ struct start {
     int rc;
 };
 
+/* The layers' ranges, and behind them those of schemas. */
+static size_t all_parts(tenure_config *v, struct config_part parts[RANGES_MAX])
+{
+    struct arena *a = &v->place.arena;
+    size_t n = 0;
+    for (; n < v->n_parts; n++)
+        parts[n] = v->parts[n];
+    if (v->o.unchecked)
+        return n;
+    for (size_t i = 0; i < v->n_above; i++)
+        parts[n++] =
+            (struct config_part){.key = arena_printf(a, "%s%s", v->place.schemas, v->above[i]), .range_end = ""};
+    if (config_keys_are_one(v->keys))
+        return n;
+    const char *first = arena_printf(a, "%s%s", v->place.schemas, v->keys);
+    char *end = first ? arena_strdup(a, first) : NULL;
+    if (end)
+        end[strlen(end) - 1]++;
+    parts[n++] = (struct config_part){.key = first, .range_end = end};
+    return n;
+}
+
 static int begin(struct start *s, tenure_config *v, struct arena *a)
 {
-    struct key_range ranges[CONFIG_PARTS_MAX];
+    struct config_part parts[RANGES_MAX];
+    struct key_range ranges[RANGES_MAX];
+    v->n_ranges = all_parts(v, parts);
     struct ranges_options o = {
-        .ranges = ranges, .n = v->n_parts, .keys_max = v->o.keys_max, .bytes_max = v->o.bytes_max};
+        .ranges = ranges, .n = v->n_ranges, .keys_max = v->o.keys_max, .bytes_max = v->o.bytes_max};
     tenure_client *c = s->handle;
     if (c->state != HANDLE_OPEN)
         return error_set(s->err, TENURE_ECLOSED, "config: the handle is closed");
-    for (size_t i = 0; i < v->n_parts; i++) {
-        bytes key = bytes_str(v->parts[i].key), end = bytes_str(v->parts[i].range_end);
+    for (size_t i = 0; i < v->n_ranges; i++) {
+        if (!parts[i].key || !parts[i].range_end)
+            return error_set(s->err, TENURE_ENOMEM, "config: out of memory");
+        bytes key = bytes_str(parts[i].key), end = bytes_str(parts[i].range_end);
         ranges[i].key = range_key_below(s->ns, key, a);
         ranges[i].range_end = end.len > 0 ? range_key_below(s->ns, end, a) : end;
         if (!ranges[i].key.data || !ranges[i].range_end.data)

@@ -7,6 +7,7 @@
 
 #include "lib/config_list.h"
 #include "lib/config_place.h"
+#include "lib/config_schema.h"
 #include "lib/config_seal.h"
 #include "lib/post.h"
 #include "recipes/ranges.h"
@@ -22,13 +23,18 @@ struct tenure_config {
     const char *keys;
     struct config_part parts[CONFIG_PARTS_MAX];
     size_t n_parts;
+    const char *above[CONFIG_SCHEMAS_MAX]; /* keys above these, which may have schemas */
+    size_t n_above;
+    size_t
+        n_ranges; /* of the engine: parts, schemas of keys above, and those of these keys and below (unless these are one) */
     size_t strip; /* of a namespace: how much of the keys is not shown */
     struct config_seal *seal;
     struct list waiters;
-    bool is_stopped, has_ended, is_live, is_told; /* live: the servers answered; told: there was a first state */
-    struct tenure_error why;                      /* of the end; of the refusal at the opening */
-    uint64_t connections;                         /* the one over which the newest was read last */
-    uint64_t asked;                               /* for the newest, over that connection */
+    bool is_stopped, has_ended, is_live, is_told,
+        is_refused;          /* live: the servers answered; told: there was a first state */
+    struct tenure_error why; /* of the end; of the refusal at the opening */
+    uint64_t connections;    /* the one over which the newest was read last */
+    uint64_t asked;          /* for the newest, over that connection */
     uint64_t bytes_in;
     size_t newest; /* reads of the newest, as ranges_newest counts them */
     tn_ms look_at; /* when config_look is due */
@@ -55,6 +61,8 @@ void config_changed(tenure_config *v, tn_rev revision);
 void config_end(tenure_config *v, int code, const struct tenure_error *why);
 /* What the program is told next. Takes list. */
 void config_adopt(tenure_config *v, struct tenure_config_list *list, enum tenure_config_state state);
+/* What a schema in the store says against a list. */
+int config_check_view(const tenure_config *v, const struct tenure_config_list *list, struct tenure_error *err) MUST_USE;
 /* Whether the servers are heard; whether that is to be said anew; saying it, and asking for what was missed. */
 bool config_is_heard(const tenure_config *v);
 bool config_wants_look(const tenure_config *v);

@@ -91,10 +91,10 @@ static const struct kv **pointers(const struct keyset *s)
     return ret;
 }
 
-static struct tenure_config_list *list_of(tenure_config *v, tn_rev revision)
+/* The engine's copy as runs: parts of the view, kvs to be freed by runs_free. */
+static bool runs_of(const tenure_config *v, struct config_run runs[CONFIG_RUNS_MAX],
+                    const struct kv **kvs[CONFIG_RUNS_MAX])
 {
-    struct config_run runs[CONFIG_RUNS_MAX];
-    const struct kv **kvs[CONFIG_RUNS_MAX] = {0};
     bool ok = true;
     for (size_t i = 0; i < v->n_parts; i++) {
         const struct keyset *keys = ranges_keys(v->engine, i);
@@ -103,12 +103,32 @@ static struct tenure_config_list *list_of(tenure_config *v, tn_rev revision)
         runs[i] = (struct config_run){
             .layer = v->parts[i].layer, .skip = v->strip + v->parts[i].root_len, .kvs = kvs[i], .n = keys->len};
     }
-    struct tenure_config_list *list = ok ? config_list_merge(v->list, revision, runs, v->n_parts, v->seal) : NULL;
-    if (list)
-        config_cache_save(v, runs, v->n_parts, revision);
+    return ok;
+}
+
+static void runs_free(const tenure_config *v, const struct kv **kvs[CONFIG_RUNS_MAX])
+{
     for (size_t i = 0; i < v->n_parts; i++)
         free(kvs[i]);
+}
+
+static struct tenure_config_list *list_of(tenure_config *v, tn_rev revision)
+{
+    struct config_run runs[CONFIG_RUNS_MAX];
+    const struct kv **kvs[CONFIG_RUNS_MAX] = {0};
+    struct tenure_config_list *list =
+        runs_of(v, runs, kvs) ? config_list_merge(v->list, revision, runs, v->n_parts, v->seal) : NULL;
+    runs_free(v, kvs);
     return list;
+}
+
+static void save_copy(tenure_config *v, tn_rev revision)
+{
+    struct config_run runs[CONFIG_RUNS_MAX];
+    const struct kv **kvs[CONFIG_RUNS_MAX] = {0};
+    if (v->o.cache_file && runs_of(v, runs, kvs))
+        config_cache_save(v, runs, v->n_parts, revision);
+    runs_free(v, kvs);
 }
 
 static void heard(tenure_config *v, tn_ms now)
@@ -122,6 +142,54 @@ static void heard(tenure_config *v, tn_ms now)
     pthread_mutex_unlock(&v->mutex);
 }
 
+/* ---- schemas ---- */
+
+static int check_range(const tenure_config *v, size_t range, bool is_partial, const struct tenure_config_list *list,
+                       struct tenure_error *err)
+{
+    const struct keyset *keys = ranges_keys(v->engine, range);
+    size_t skip = v->strip + strlen(v->place.schemas);
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < keys->len; i++) {
+        bytes key = keys->entries[i]->kv.key;
+        char of[CONFIG_KEY_MAX + 2];
+        if (key.len < skip || key.len - skip >= sizeof of || memchr(key.data, 0, key.len))
+            continue;
+        memcpy(of, key.data + skip, key.len - skip);
+        of[key.len - skip] = 0;
+        struct config_schema schema = {of, keys->entries[i]->kv.value, is_partial};
+        rc = config_schema_check(list, &schema, err);
+    }
+    return rc;
+}
+
+/* Keys above these may want more than is in the view; those below are all in it. */
+int config_check_view(const tenure_config *v, const struct tenure_config_list *list, struct tenure_error *err)
+{
+    int rc = 0;
+    if (v->o.unchecked)
+        return 0;
+    for (size_t i = v->n_parts; rc == 0 && i < v->n_ranges; i++)
+        rc = check_range(v, i, i < v->n_parts + v->n_above, list, err);
+    if (rc == 0 && v->o.schema) {
+        bool is_one = config_keys_are_one(v->keys);
+        struct config_schema schema = {is_one ? "" : v->keys, bytes_str(v->o.schema), is_one};
+        rc = config_schema_check(list, &schema, err);
+    }
+    return rc;
+}
+
+/* It stays at what it had; who waits for the first state does not get it. */
+static void refuse(tenure_config *v, struct tenure_config_list *list, const struct tenure_error *why)
+{
+    tenure_config_list_free(list);
+    v->is_refused = true;
+    v->why = *why;
+    if (!v->is_told)
+        config_wake_all(v, why->code, why);
+    set_state(v, v->state, why);
+}
+
 /* While the handle closes a view only ends: what a callback would reach for may be gone. */
 void config_changed(tenure_config *v, tn_rev revision)
 {
@@ -132,6 +200,12 @@ void config_changed(tenure_config *v, tn_rev revision)
         end_without_memory(v);
         return;
     }
+    struct tenure_error why = {0};
+    if (config_check_view(v, list, &why)) {
+        refuse(v, list, &why);
+        return;
+    }
+    save_copy(v, revision);
     if (!v->is_live)
         heard(v, handle_now(v->object.handle));
     v->is_live = true;

@@ -100,7 +100,7 @@ static void waiter_run(struct post *p, tn_ms now)
     list_push_back(&v->waiters, &w->link);
     if (has_come(w))
         finish(w, 0, NULL);
-    else if (v->has_ended)
+    else if (v->has_ended || (v->is_refused && !v->is_told))
         finish(w, v->why.code, &v->why);
     else if (w->until <= now)
         time_is_over(w);

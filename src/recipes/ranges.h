@@ -21,7 +21,7 @@
 #include "client/client.h"
 #include "recipes/keyset.h"
 
-enum { RANGES_MAX = 12, RANGES_WAIT_MAX = 64 };
+enum { RANGES_MAX = 24, RANGES_WAIT_MAX = 64 };
 
 struct ranges;
 

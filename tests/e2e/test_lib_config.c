@@ -584,6 +584,87 @@ static void of_writers_at_once_each_write_is_a_version(void **state)
     tenure_close(c);
 }
 
+/* ---- schemas ---- */
+
+static const char schema_text[] = "{\"type\": \"object\", \"required\": [\"url\", \"pool\"], \"properties\": {"
+                                  "  \"url\": {\"type\": \"string\", \"minLength\": 3},"
+                                  "  \"pool\": {\"$ref\": \"#/definitions/pool\"},"
+                                  "  \"zip\": {\"type\": \"string\"},"
+                                  "  \"debug\": {\"type\": \"boolean\"}},"
+                                  " \"additionalProperties\": false,"
+                                  " \"definitions\": {\"pool\": {\"type\": \"object\", \"properties\": {"
+                                  "   \"max\": {\"type\": \"integer\", \"maximum\": 100}}}}}";
+
+/* Where the compiler of C++ or RapidJSON was not there, neither is what checks. */
+static void schema_or_skip(tenure_client *c, const char *keys, const char *schema)
+{
+    struct tenure_error err = {0};
+    const struct tenure_config_list none = {0};
+    if (tenure_config_check(&none, "x/", "{}", &err) == TENURE_EUNAVAILABLE) {
+        tenure_close(c);
+        skip();
+    }
+    no_error(tenure_config_schema_set(c, keys, schema, NULL, &err), &err);
+}
+
+static void what_does_not_fit_its_schema_is_not_written(void **state)
+{
+    tenure_client *c = open_on(*state);
+    struct tenure_error err = {0};
+    struct tenure_config_options o = in_prod();
+    char *text = NULL;
+    schema_or_skip(c, "schema/", schema_text);
+    no_error(tenure_config_schema_get(c, "schema/", NULL, &text, &err), &err);
+    is_value(schema_text, text);
+    set(c, "schema/pool/max", "50"); /* what is required may come later */
+    set(c, "schema/zip", "04109");   /* a string, as the schema has it */
+    set(c, "schema/url", "postgres://x");
+    assert_int_equal(tenure_config_set(c, "schema/pool/max", "many", TENURE_CONFIG_DEFAULT, 0, &o, NULL, &err),
+                     TENURE_EINVALID);
+    assert_non_null(strstr(err.text, "\"schema/pool/max\""));
+    assert_non_null(strstr(err.text, "\"integer\""));
+    assert_int_equal(tenure_config_set(c, "schema/pool/max", "101", TENURE_CONFIG_SERVICE, 0, &o, NULL, &err),
+                     TENURE_EINVALID);
+    assert_non_null(strstr(err.text, "maximum: 100"));
+    assert_int_equal(tenure_config_set(c, "schema/debug", "yes", TENURE_CONFIG_SERVICE, 0, &o, NULL, &err),
+                     TENURE_EINVALID);
+    assert_int_equal(tenure_config_set(c, "schema/other", "1", TENURE_CONFIG_DEFAULT, 0, &o, NULL, &err),
+                     TENURE_EINVALID);
+    o.unchecked = true;
+    no_error(tenure_config_set(c, "schema/debug", "yes", TENURE_CONFIG_SERVICE, 0, &o, NULL, &err), &err);
+    no_error(tenure_config_delete(c, "schema/debug", TENURE_CONFIG_SERVICE, 0, &o, NULL, &err), &err);
+    assert_int_equal(tenure_config_schema_set(c, "schema/", "{", NULL, &err), TENURE_EINVALID);
+    assert_int_equal(tenure_config_schema_set(c, "schema/", "{\"const\": 1}", NULL, &err), TENURE_EINVALID);
+    no_error(tenure_config_schema_set(c, "schema/", NULL, NULL, &err), &err);
+    assert_int_equal(tenure_config_schema_get(c, "schema/", NULL, &text, &err), TENURE_ENOTFOUND);
+    tenure_close(c);
+}
+
+static void a_view_shows_no_state_that_its_schema_refuses(void **state)
+{
+    tenure_client *c = open_on(*state);
+    struct tenure_error err = {0};
+    struct seen *s = seen_new();
+    struct tenure_config_options o = watched(s);
+    schema_or_skip(c, "strict/", schema_text);
+    set(c, "strict/url", "postgres://x");
+    assert_null(tenure_config_open(c, "strict/", &o, &err)); /* the pool is required */
+    assert_int_equal(err.code, TENURE_EINVALID);
+    assert_non_null(strstr(err.text, "required"));
+    set(c, "strict/pool/max", "10");
+    tenure_config *v = open_view_with(c, "strict/", &o);
+    put(c, "/config/strict/pool/max", "past this library");
+    put(c, "/config/strict/pool/max", "20");
+    await_text(s, "strict/pool/max:10>20 ; ");
+    assert_non_null(strstr(s->why.text, "strict/pool/max"));
+    is_value("20", tenure_config_string(v, "strict/pool/max", NULL, &err));
+    assert_int_equal(tenure_config_state(v), TENURE_CONFIG_CURRENT);
+    tenure_config_close(v);
+    no_error(tenure_config_schema_set(c, "strict/", NULL, NULL, &err), &err);
+    tenure_close(c);
+    free(s);
+}
+
 /* ---- the copy on disk ---- */
 
 static bool exists(void *path)
@@ -725,6 +806,8 @@ int main(void)
         cmocka_unit_test(bytes_that_are_no_text_are_kept_too),
         cmocka_unit_test(an_old_revision_can_be_compared_with_the_present),
         cmocka_unit_test(of_writers_at_once_each_write_is_a_version),
+        cmocka_unit_test(what_does_not_fit_its_schema_is_not_written),
+        cmocka_unit_test(a_view_shows_no_state_that_its_schema_refuses),
         cmocka_unit_test(without_servers_the_copy_on_disk_is_used_and_said_to_be_old),
         cmocka_unit_test(a_sealed_value_is_opened_by_who_has_the_key_and_under_its_name_alone),
     };
