@@ -64,15 +64,36 @@ ORDER(mod)
 ORDER(value)
 #undef ORDER
 
+typedef int (*order)(const void *a, const void *b);
+
+/* Brings the first few in order to the front; the rest is left as it comes. */
+static void sort_first(struct version **at, size_t n, size_t few, order compare)
+{
+    qsort(at, few, sizeof(struct version *), compare);
+    for (size_t i = few; i < n; i++) {
+        if (compare(&at[i], &at[few - 1]) >= 0)
+            continue;
+        struct version *v = at[i];
+        size_t to = few - 1;
+        at[i] = at[to];
+        for (; to > 0 && compare(&v, &at[to - 1]) < 0; to--)
+            at[to] = at[to - 1];
+        at[to] = v;
+    }
+}
+
+/* Who waits for a lock asks for the newest one or two of the queue, and that twice a turn. */
+enum { FEW = 16 };
+
 static void range_sort(const struct range_req *req, struct version **at, size_t n)
 {
-    static int (*const up[])(const void *, const void *) = {key_up, version_up, create_up, mod_up, value_up};
-    static int (*const down[])(const void *, const void *) = {key_down, version_down, create_down, mod_down,
-                                                              value_down};
+    static const order up[] = {key_up, version_up, create_up, mod_up, value_up};
+    static const order down[] = {key_down, version_down, create_down, mod_down, value_down};
     if (n < 2 || (req->sort_target == SORT_KEY && req->sort_order != SORT_DESCEND))
         return;
-    qsort(at, n, sizeof(struct version *),
-          req->sort_order == SORT_DESCEND ? down[req->sort_target] : up[req->sort_target]);
+    order compare = req->sort_order == SORT_DESCEND ? down[req->sort_target] : up[req->sort_target];
+    bool few = req->limit > 0 && req->limit <= FEW && (uint64_t)req->limit < n;
+    sort_first(at, n, few ? (size_t)req->limit : n, compare);
 }
 
 /* ---- what is wanted ---- */

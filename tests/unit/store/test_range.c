@@ -1,6 +1,9 @@
 /* range: every option of a read, its errors, and what its numbers count. */
 #include "world.h"
 
+#include <stdio.h>
+#include <string.h>
+
 #include "tenure/error.h"
 
 static int setup(void **state)
@@ -163,6 +166,31 @@ static void a_sort_orders_by_each_target(void **state)
 }
 
 /* As etcd: an order of NONE limits in order of key first, to one more than asked. */
+static void a_limit_takes_the_first_of_the_whole_order(void **state)
+{
+    struct world *w = *state;
+    enum { KEYS = 40 };
+    char key[8], value[8];
+    for (int i = 0; i < KEYS; i++) {
+        snprintf(key, sizeof key, "k%02d", i * 17 % KEYS);
+        snprintf(value, sizeof value, "%d", i * 7 % 5);
+        put(w, key, value);
+        if (i % 3 == 0)
+            put(w, key, value);
+    }
+    world_commit(w);
+    for (int32_t target = SORT_KEY; target <= SORT_VALUE; target++) {
+        for (int64_t limit = 1; limit < 2 * KEYS; limit++) {
+            const char *up = sorted(w, target, SORT_ASCEND, 0), *first = sorted(w, target, SORT_ASCEND, limit);
+            assert_int_equal(strncmp(up, first, strlen(first)), 0);
+            const char *down = sorted(w, target, SORT_DESCEND, 0), *last = sorted(w, target, SORT_DESCEND, limit);
+            assert_int_equal(strncmp(down, last, strlen(last)), 0);
+            assert_int_equal(strlen(last), strlen(first));
+            arena_reset(&w->a);
+        }
+    }
+}
+
 static void a_target_without_order_sorts_what_the_limit_left(void **state)
 {
     struct world *w = *state;
@@ -255,6 +283,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(the_past_stays_readable_down_to_the_compaction, setup, teardown),
         cmocka_unit_test_setup_teardown(the_answer_counts_all_and_tells_the_current_revision, setup, teardown),
         cmocka_unit_test_setup_teardown(a_sort_orders_by_each_target, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_limit_takes_the_first_of_the_whole_order, setup, teardown),
         cmocka_unit_test_setup_teardown(a_target_without_order_sorts_what_the_limit_left, setup, teardown),
         cmocka_unit_test_setup_teardown(filters_leave_out_by_revision_before_the_limit, setup, teardown),
         cmocka_unit_test_setup_teardown(keys_only_leaves_out_value_and_lease, setup, teardown),
