@@ -37,6 +37,7 @@ const struct command *const commands[] = {
     &command_compact,
     &command_serve,
     &command_status,
+    &command_doctor,
     &command_member,
     &command_alarm,
     &command_defrag,

@@ -64,6 +64,7 @@
     X(SSL_set_bio)                                                                                                     \
     X(SSL_set_connect_state)                                                                                           \
     X(SSL_set_ex_data)                                                                                                 \
+    X(SSL_set_fd)                                                                                                      \
     X(SSL_shutdown)                                                                                                    \
     X(SSL_write_ex)                                                                                                    \
     X(TLS_method)
@@ -74,6 +75,7 @@
     X(ASN1_STRING_get0_data)                                                                                           \
     X(ASN1_STRING_length)                                                                                              \
     X(ASN1_STRING_to_UTF8)                                                                                             \
+    X(ASN1_TIME_diff)                                                                                                  \
     X(BIO_clear_flags)                                                                                                 \
     X(BIO_ctrl)                                                                                                        \
     X(BIO_free)                                                                                                        \
