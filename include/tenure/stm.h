@@ -22,6 +22,7 @@
 #define TENURE_STM_H
 
 #include <tenure/kv.h>
+#include <tenure/wait.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -61,11 +62,25 @@ struct tenure_stm_options {
 int tenure_stm(tenure_client *c, const struct tenure_stm_options *o, int (*body)(tenure_stm_view *v, void *arg),
                void *arg, struct tenure_error *err);
 
+/* The same without a thread that waits, on any handle: body is run on the loop's thread, never within this call. A key that it
+ * asks for and that is not known yet cannot be waited for there: tenure_stm_get and tenure_stm_fetch answer TENURE_EBUSY, and so
+ * does everything after; body returns (with whatever), the keys are read, and it is run again from its beginning, in the same attempt:
+ * it reads the same as before, and what it wrote is forgotten. So nothing in it may depend on how often it runs; what it will read for
+ * sure is best named by `prefetch`, or by one tenure_stm_fetch at its beginning: then it is run once an attempt. body and arg
+ * must live until cb; options are copied, and ret_revision and ret_attempts not used.
+ *
+ * cb comes once: code as what tenure_stm answers, and where it was applied (0 when nothing was written). NULL when it could not
+ * begin. To be freed by tenure_wait_stop, which cancels. */
+typedef void (*tenure_stm_cb)(void *user, int code, int64_t revision, int64_t attempts, const struct tenure_error *err);
+tenure_wait *tenure_stm_start(tenure_client *c, const struct tenure_stm_options *o,
+                              int (*body)(tenure_stm_view *v, void *arg), void *arg, tenure_stm_cb cb, void *user,
+                              struct tenure_error *err);
+
 /* All for body's thread, while it runs. A failure sticks: everything after it fails alike, and the transaction with it.
  * Bounds: 10,000 keys, 64 MiB of keys and values (TENURE_ELIMIT); servers allow 127 writes, and as many keys read. */
 
 /* The key as this transaction sees it, its own writes included (those have no revisions). 0, or TENURE_ENOTFOUND (which does
- * not stick; a key that is not there is guarded as well). ret may be NULL, and lives until body returns. */
+ * not stick; a key that is not there is guarded as well), or TENURE_EBUSY (see tenure_stm_start). ret may be NULL, and lives until body returns. */
 int tenure_stm_get(tenure_stm_view *v, struct tenure_bytes key, struct tenure_kv *ret);
 /* Reads n keys in as few round trips as can be, for tenure_stm_get to find. */
 int tenure_stm_fetch(tenure_stm_view *v, const struct tenure_bytes *keys, size_t n);

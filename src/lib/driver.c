@@ -272,23 +272,25 @@ static void arm(tenure_client *c)
         io_timer_set(c->timer, at);
 }
 
-/* Losses that are due are told, and when the next one is. */
-static tn_ms tell_losses(tenure_client *c)
+/* Losses that are due are told, and when the next one is; answers whether any object had something to do. */
+static bool tell_losses(tenure_client *c, tn_ms *ret_at)
 {
-    objects_tick(c, advance(c, handle_clock(c)));
-    return objects_deadline(c);
+    bool ticked = objects_tick(c, advance(c, handle_clock(c)));
+    *ret_at = objects_deadline(c);
+    return ticked;
 }
 
-/* Answers whether anybody was told anything, so that there may be more to do. The process may be stopped between any two
+/* Answers whether anybody was told or had to do anything, so that there may be more to do. The process may be stopped between any two
  * completions, for longer than a lease lasts: so the clock is read before each, and a loss is told before anything else. */
 static bool deliver(tenure_client *c)
 {
-    tn_ms loss_at = tell_losses(c);
+    tn_ms loss_at;
+    bool told = tell_losses(c, &loss_at);
     size_t turns = 2 * client_deliveries(c->engine);
-    bool told = turns > 0;
+    told = told || turns > 0;
     for (; turns > 0; turns--) {
         if (handle_clock(c) >= loss_at)
-            loss_at = tell_losses(c);
+            tell_losses(c, &loss_at);
         if (!client_deliver_one(c->engine))
             break;
     }

@@ -38,14 +38,18 @@ void object_changed(struct object *o)
 
 /* ---- time ---- */
 
-void objects_tick(tenure_client *c, tn_ms now)
+bool objects_tick(tenure_client *c, tn_ms now)
 {
+    bool ticked = false;
     LIST_FOREACH(it, &c->timed)
     {
         struct object *o = timed_of(it);
-        if (o->type->deadline(o) <= now)
-            o->type->tick(o, now);
+        if (o->type->deadline(o) > now)
+            continue;
+        o->type->tick(o, now);
+        ticked = true;
     }
+    return ticked;
 }
 
 tn_ms objects_deadline(const tenure_client *c)

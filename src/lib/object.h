@@ -45,7 +45,8 @@ void object_init_first(struct object *o, tenure_client *c, const struct object_t
 /* It may be over now. */
 void object_changed(struct object *o);
 
-void objects_tick(tenure_client *c, tn_ms now);
+/* Answers whether any was due: it may have asked something of the engine. */
+bool objects_tick(tenure_client *c, tn_ms now);
 tn_ms objects_deadline(const tenure_client *c);
 void objects_publish(tenure_client *c);
 void objects_close(tenure_client *c, tn_ms now);

@@ -1,5 +1,6 @@
 /* Transactional memory on a blocking handle: the attempts, one after another, on the caller's thread. The sets are the
- * engine's (recipes/stm.h), reads are plain calls, and the commit is one on the handle's marks.
+ * engine's (recipes/stm.h), reads are plain calls, and the commit is one on the handle's marks. What the function calls is here also
+ * for the form that does not wait (stm_start.c): there a key that is not known is wanted, and the run ends.
  *
  * Failure modes: a conflict, a base revision that was compacted, marks whose session has ended before anything was applied:
  * run again. Everything else ends it, with what is known of the writes. */
@@ -14,22 +15,11 @@
 #include "lib/marks.h"
 #include "lib/range.h"
 #include "lib/result.h"
+#include "lib/stm.h"
 #include "lib/view.h"
-#include "recipes/stm.h"
+#include "recipes/transact.h"
 
 enum { TIMEOUT_MS = 30000, ATTEMPTS_MAX = 1000, FETCH_MAX = 100, REST_MIN_MS = 2, REST_MAX_MS = 250 };
-
-struct tenure_stm_view {
-    tenure_client *handle; /* for reads: shows keys as the function names them */
-    tenure_client *root;   /* for the commit, in which all keys are whole */
-    bytes ns;
-    struct stm set;
-    tn_ms until;
-    int64_t attempt;
-    int code; /* sticks; 0 = none */
-    struct tenure_error why;
-    bool stale; /* what was read cannot be read on: run again */
-};
 
 /* ---- for body ---- */
 
@@ -66,6 +56,30 @@ static int check_key(tenure_stm_view *v, struct tenure_bytes key)
     return stick(v, why.code, &why);
 }
 
+/* As it is in the set: borrowed, until the next one. */
+static int whole_key(tenure_stm_view *v, struct tenure_bytes key, bytes *ret)
+{
+    int rc = check_key(v, key);
+    if (rc)
+        return rc;
+    *ret = result_bytes_in(key);
+    if (!v->errand || v->ns.len == 0)
+        return 0;
+    buf_reset(&v->key);
+    buf_append_bytes(&v->key, v->ns);
+    buf_append_bytes(&v->key, *ret);
+    *ret = buf_bytes(&v->key);
+    return buf_error(&v->key) ? stick_limit(v, TENURE_ENOMEM) : 0;
+}
+
+static int stick_waiting(tenure_stm_view *v)
+{
+    struct tenure_error why;
+    error_set(&why, TENURE_EBUSY, "stm: a key is being read, and the function is run again when it is");
+    v->waits = true;
+    return stick(v, why.code, &why);
+}
+
 static struct kv kv_in(const struct tenure_kv *kv)
 {
     return (struct kv){.key = result_bytes_in(kv->key),
@@ -80,14 +94,14 @@ static int note(tenure_stm_view *v, struct tenure_bytes key, const struct tenure
 {
     struct kv kv = r->n_kvs ? kv_in(&r->kvs[0]) : (struct kv){0};
     struct range_resp answer = {.revision = r->revision, .kvs = &kv, .n_kvs = r->n_kvs ? 1 : 0};
-    int rc = stm_note(&v->set, result_bytes_in(key), &answer);
+    int rc = stm_note(v->set, result_bytes_in(key), &answer);
     return rc ? stick_limit(v, rc) : 0;
 }
 
 static struct tenure_get_options read_options(const tenure_stm_view *v)
 {
     struct range_req req;
-    stm_read(&v->set, bytes_str(""), &req);
+    stm_read(v->set, bytes_str(""), &req);
     return (struct tenure_get_options){.size = sizeof(struct tenure_get_options),
                                        .revision = req.revision,
                                        .serializable = req.serializable,
@@ -127,17 +141,32 @@ static int fetch_together(tenure_stm_view *v, const struct tenure_bytes *keys, s
     return rc;
 }
 
-int tenure_stm_fetch(tenure_stm_view *v, const struct tenure_bytes *keys, size_t n)
+static int want_all(tenure_stm_view *v, const struct tenure_bytes *keys, size_t n)
+{
+    struct kv kv;
+    bytes key;
+    size_t wanted = 0;
+    int rc = v->code;
+    for (size_t i = 0; rc == 0 && i < n; i++) {
+        rc = whole_key(v, keys[i], &key);
+        if (rc || stm_find(v->set, key, &kv))
+            continue;
+        rc = transact_want(v->errand, key);
+        rc = rc ? stick_limit(v, rc) : 0;
+        wanted++;
+    }
+    return rc || !wanted ? rc : stick_waiting(v);
+}
+
+static int fetch_all(tenure_stm_view *v, const struct tenure_bytes *keys, size_t n)
 {
     struct tenure_bytes unknown[FETCH_MAX];
     size_t n_unknown = 0;
     struct kv kv;
-    if (!v || (n > 0 && !keys))
-        return TENURE_EINVALID;
     int rc = v->code;
     for (size_t i = 0; rc == 0 && i < n; i++) {
         rc = check_key(v, keys[i]);
-        if (rc == 0 && stm_find(&v->set, result_bytes_in(keys[i]), &kv) == 0)
+        if (rc == 0 && stm_find(v->set, result_bytes_in(keys[i]), &kv) == 0)
             unknown[n_unknown++] = keys[i];
         if (rc == 0 && n_unknown == FETCH_MAX) {
             rc = fetch_together(v, unknown, n_unknown);
@@ -151,17 +180,26 @@ int tenure_stm_fetch(tenure_stm_view *v, const struct tenure_bytes *keys, size_t
     return rc;
 }
 
+int tenure_stm_fetch(tenure_stm_view *v, const struct tenure_bytes *keys, size_t n)
+{
+    if (!v || (n > 0 && !keys))
+        return TENURE_EINVALID;
+    return v->errand ? want_all(v, keys, n) : fetch_all(v, keys, n);
+}
+
 int tenure_stm_get(tenure_stm_view *v, struct tenure_bytes key, struct tenure_kv *ret)
 {
     struct kv kv;
-    int rc = check_key(v, key);
-    if (rc == 0 && stm_find(&v->set, result_bytes_in(key), &kv) == 0) {
-        rc = fetch_one(v, key);
-        if (rc == 0 && stm_find(&v->set, result_bytes_in(key), &kv) == 0)
+    bytes whole;
+    int rc = whole_key(v, key, &whole);
+    if (rc == 0 && stm_find(v->set, whole, &kv) == 0) {
+        rc = v->errand ? want_all(v, &key, 1) : fetch_one(v, key);
+        if (rc == 0 && stm_find(v->set, whole, &kv) == 0)
             rc = stick_limit(v, TENURE_ENOMEM);
     }
     if (rc)
         return rc;
+    kv.key = view_strip(kv.key, v->errand ? v->ns.len : 0);
     if (ret)
         *ret = result_kv(&kv);
     return kv.version ? 0 : TENURE_ENOTFOUND;
@@ -169,19 +207,21 @@ int tenure_stm_get(tenure_stm_view *v, struct tenure_bytes key, struct tenure_kv
 
 int tenure_stm_put(tenure_stm_view *v, struct tenure_bytes key, struct tenure_bytes value, int64_t lease)
 {
-    int rc = check_key(v, key);
+    bytes whole;
+    int rc = whole_key(v, key, &whole);
     if (rc)
         return rc;
-    rc = stm_put(&v->set, result_bytes_in(key), result_bytes_in(value), lease);
+    rc = stm_put(v->set, whole, result_bytes_in(value), lease);
     return rc ? stick_limit(v, rc) : 0;
 }
 
 int tenure_stm_delete(tenure_stm_view *v, struct tenure_bytes key)
 {
-    int rc = check_key(v, key);
+    bytes whole;
+    int rc = whole_key(v, key, &whole);
     if (rc)
         return rc;
-    rc = stm_delete(&v->set, result_bytes_in(key));
+    rc = stm_delete(v->set, whole);
     return rc ? stick_limit(v, rc) : 0;
 }
 
@@ -254,7 +294,7 @@ static bool put_all_below(bytes ns, struct txn_req *txn, struct arena *a)
 static int build(struct ask *k, const tenure_stm_view *v, const struct tenure_stm_options *o)
 {
     struct txn_req *txn = arena_zalloc(&k->arena, sizeof *txn);
-    if (!txn || stm_request(&v->set, &k->arena, txn) || (v->ns.len > 0 && !put_all_below(v->ns, txn, &k->arena)))
+    if (!txn || stm_request(v->set, &k->arena, txn) || (v->ns.len > 0 && !put_all_below(v->ns, txn, &k->arena)))
         return TENURE_ENOMEM;
     k->req.commit.txn = txn;
     k->req.commit.unmarked = o->unmarked || txn->n_success == 0;
@@ -278,7 +318,7 @@ static void again_with(tenure_stm_view *v, const struct ask *k)
         kvs[i] = kv_in(&got->kvs[0]);
         others[i].range = (struct range_resp){.revision = k->b, .kvs = &kvs[i], .n_kvs = 1};
     }
-    stm_again(&v->set, k->b, others, others && kvs ? n : 0);
+    stm_again(v->set, k->b, others, others && kvs ? n : 0);
     free(others);
     free(kvs);
 }
@@ -286,7 +326,7 @@ static void again_with(tenure_stm_view *v, const struct ask *k)
 /* 0 = applied (or nothing to apply), 1 = run again, else the error. */
 static int commit(tenure_stm_view *v, const struct tenure_stm_options *o, struct tenure_error *err)
 {
-    struct ask *k = ask_new(v->root, stm_writes(&v->set) ? &write_type : &read_type, left_ms(v), err);
+    struct ask *k = ask_new(v->root, stm_writes(v->set) ? &write_type : &read_type, left_ms(v), err);
     if (!k)
         return err->code;
     int rc = build(k, v, o) ? error_set(err, TENURE_ENOMEM, "stm: out of memory") : 0;
@@ -297,7 +337,7 @@ static int commit(tenure_stm_view *v, const struct tenure_stm_options *o, struct
             again_with(v, k);
             rc = 1;
         } else if (rc == 0 && o->ret_revision) {
-            *o->ret_revision = stm_writes(&v->set) ? k->b : 0;
+            *o->ret_revision = stm_writes(v->set) ? k->b : 0;
         }
     }
     ask_free(k);
@@ -306,7 +346,7 @@ static int commit(tenure_stm_view *v, const struct tenure_stm_options *o, struct
 
 /* ---- the attempts ---- */
 
-static int check_options(struct tenure_stm_options *o, struct tenure_error *err)
+int stm_options_check(struct tenure_stm_options *o, struct tenure_error *err)
 {
     if ((unsigned)o->isolation > TENURE_STM_READ_COMMITTED || o->timeout_ms < 0 || o->attempts_max < 0 ||
         (o->n_prefetch > 0 && !o->prefetch))
@@ -325,7 +365,7 @@ static int check_leases(tenure_stm_view *v, struct tenure_error *err)
     struct arena a;
     struct txn_req txn;
     arena_init(&a, 0);
-    int rc = stm_request(&v->set, &a, &txn);
+    int rc = stm_request(v->set, &a, &txn);
     for (size_t i = 0; rc == 0 && i < txn.n_success; i++) {
         struct tenure_lease_info *info = NULL;
         int64_t lease = txn.success[i].kind == OP_PUT ? txn.success[i].put.lease : 0;
@@ -346,7 +386,7 @@ static int attempt(tenure_stm_view *v, const struct tenure_stm_options *o, int (
     v->stale = false;
     *ret_value = tenure_stm_fetch(v, o->prefetch, o->n_prefetch) ? 0 : body(v, arg);
     if (v->stale) {
-        stm_again(&v->set, 0, NULL, 0);
+        stm_again(v->set, 0, NULL, 0);
         return 1;
     }
     if (v->code) {
@@ -364,7 +404,7 @@ static int attempt(tenure_stm_view *v, const struct tenure_stm_options *o, int (
         rc = check_leases(v, err);
     if (!lost_unapplied || rc)
         return rc;
-    stm_again(&v->set, 0, NULL, 0);
+    stm_again(v->set, 0, NULL, 0);
     return 1;
 }
 
@@ -416,13 +456,14 @@ int tenure_stm(tenure_client *c, const struct tenure_stm_options *options, int (
     err = err ? err : &own;
     int rc = handle_enter_blocking(c, "stm", err);
     rc = rc < 0 ? rc : options_take(&o, sizeof o, options, "stm", err);
-    rc = rc < 0 ? rc : check_options(&o, err);
+    rc = rc < 0 ? rc : stm_options_check(&o, err);
     if (rc == 0 && !body)
         rc = error_set(err, TENURE_EINVALID, "stm: there is no function");
     if (rc < 0)
         return rc;
     tenure_client view = {0};
-    tenure_stm_view v = {.handle = c, .root = c, .until = handle_clock(c) + o.timeout_ms};
+    struct stm set;
+    tenure_stm_view v = {.handle = c, .root = c, .set = &set, .until = handle_clock(c) + o.timeout_ms};
     arena_init(&memory, 0);
     if (ns.len > 0) {
         v.ns = arena_copy(&memory, ns);
@@ -432,13 +473,13 @@ int tenure_stm(tenure_client *c, const struct tenure_stm_options *options, int (
         v.handle = &view;
     }
     handle_ref(c);
-    stm_init(&v.set, (enum stm_isolation)o.isolation);
+    stm_init(&set, (enum stm_isolation)o.isolation);
     if (o.ret_revision)
         *o.ret_revision = 0;
     rc = run(&v, &o, body, arg, err);
     if (o.ret_attempts)
         *o.ret_attempts = v.attempt;
-    stm_fini(&v.set);
+    stm_fini(&set);
     handle_free(c);
     arena_fini(&memory);
     return rc;

@@ -210,6 +210,39 @@ bool stm_writes(const struct stm *s)
     return false;
 }
 
+/* ---- from the beginning ---- */
+
+static int take_over(struct stm *s, const struct stm_entry *from)
+{
+    struct stm_entry *e;
+    struct range_resp r = {.kvs = (struct kv *)&from->kv, .n_kvs = from->kv.version > 0};
+    if (!from->read && !from->brought)
+        return 0;
+    int rc = entry_of(s, from->key, &e);
+    rc = rc ? rc : set_kv(s, e, &r);
+    if (rc)
+        return rc;
+    e->read = from->read;
+    e->brought = from->brought;
+    return 0;
+}
+
+/* Into the other arena, so that what was written takes no room. */
+int stm_rewind(struct stm *s)
+{
+    struct stm_entry **old = s->entries;
+    size_t n_old = s->len;
+    int rc = 0;
+    s->entries = NULL;
+    s->len = s->cap = s->bytes = 0;
+    s->now = !s->now;
+    arena_reset(memory(s));
+    for (size_t i = 0; rc == 0 && i < n_old; i++)
+        rc = take_over(s, old[i]);
+    free(old);
+    return rc;
+}
+
 /* ---- the transaction ---- */
 
 /* What is read is guarded by its mod_revision, which lies not above the first read; so only what is written unread needs

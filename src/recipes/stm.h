@@ -52,6 +52,9 @@ void stm_read(const struct stm *s, bytes key, struct range_req *ret);
 /* What the read was answered. Copies. TENURE_ENOMEM, TENURE_ELIMIT. */
 int stm_note(struct stm *s, bytes key, const struct range_resp *r) MUST_USE;
 
+/* The same attempt from its beginning: what was read is known still, and guarded; what was written is forgotten. TENURE_ENOMEM. */
+int stm_rewind(struct stm *s) MUST_USE;
+
 /* Both replace what was written to the key before; copy. TENURE_ENOMEM, TENURE_ELIMIT. */
 int stm_put(struct stm *s, bytes key, bytes value, tn_lease lease) MUST_USE;
 int stm_delete(struct stm *s, bytes key) MUST_USE;

@@ -722,6 +722,24 @@ static void check_counter(struct run *r)
     expect_keys(r, "/marks/", 0);
 }
 
+static int stm_body(tenure_stm_view *v, void *arg)
+{
+    struct run *r = arg;
+    int rc = tenure_stm_get(v, S("/never"), NULL);
+    return rc == TENURE_ENOTFOUND ? tenure_stm_put(v, S(r->name), S("x"), 0) : rc;
+}
+
+static void on_stm(void *user, int code, int64_t revision, int64_t attempts, const struct tenure_error *err)
+{
+    (void)revision, (void)attempts;
+    ended(user, code, err);
+}
+
+static int begin_stm(struct run *r, struct tenure_error *err)
+{
+    return wait_or_error(r, tenure_stm_start(r->c, NULL, stm_body, r, on_stm, r, err), err);
+}
+
 static int begin_value_set(struct run *r, struct tenure_error *err)
 {
     tenure_value *v = tenure_value_open(r->c, S(r->name), NULL, err);
@@ -862,6 +880,7 @@ static const struct operation operations[] = {
     {"work take", make_work, begin_claim, close_queue, check_claim},
     {"counter", NULL, begin_counter, NULL, check_counter},
     {"value set", NULL, begin_value_set, NULL, check_value},
+    {"stm", NULL, begin_stm, stop_wait, check_value},
     {"value get", NULL, begin_value_get, NULL, NULL},
     {"ids", NULL, begin_ids, NULL, NULL},
 };

@@ -1,6 +1,9 @@
 /* Transactional memory on a real server: what each isolation level lets pass and what it does not, and sums that stay. */
 #include "lib.h"
 
+#include <poll.h>
+#include <uv.h>
+
 struct story {
     tenure_client *other;
     const char *interfere; /* a key that somebody else writes in the first run, behind our first read */
@@ -415,6 +418,260 @@ static void what_has_no_meaning_is_refused(void **state)
     tenure_close(c);
 }
 
+/* ---- without a waiting thread ---- */
+
+struct async_run {
+    struct bank bank;
+    int left, passes, wrong, code;
+    atomic_int done;
+    int64_t revision, attempts;
+    pthread_mutex_t mutex; /* of the wait, which may have ended before the call that began it returns */
+    tenure_wait *wait;
+};
+#define ASYNC_RUN .mutex = PTHREAD_MUTEX_INITIALIZER
+
+static int move_by_passes(tenure_stm_view *v, void *arg)
+{
+    struct async_run *r = arg;
+    r->passes++;
+    return move(v, &r->bank);
+}
+
+static void begin_transfer(struct async_run *r);
+
+static tenure_wait *take_wait(struct async_run *r)
+{
+    pthread_mutex_lock(&r->mutex);
+    tenure_wait *wait = r->wait;
+    r->wait = NULL;
+    pthread_mutex_unlock(&r->mutex);
+    return wait;
+}
+
+static void on_transferred(void *user, int code, int64_t revision, int64_t attempts, const struct tenure_error *err)
+{
+    struct async_run *r = user;
+    r->wrong += (code == 0) != (revision > 0) || attempts < 1 || (code == 0) != (err == NULL);
+    r->code = code;
+    r->revision = revision;
+    r->attempts = attempts;
+    tenure_wait_stop(take_wait(r));
+    if (code == 0 && --r->left > 0)
+        begin_transfer(r);
+    else
+        atomic_store(&r->done, 1);
+}
+
+static void begin_run(struct async_run *r, tenure_client *c, const struct tenure_stm_options *o,
+                      int (*body)(tenure_stm_view *v, void *arg), void *arg)
+{
+    struct tenure_error err = {0};
+    pthread_mutex_lock(&r->mutex);
+    r->wait = tenure_stm_start(c, o, body, arg, on_transferred, r, &err);
+    bool begun = r->wait != NULL;
+    pthread_mutex_unlock(&r->mutex);
+    if (begun)
+        return;
+    r->code = err.code;
+    atomic_store(&r->done, 1);
+}
+
+static void begin_transfer(struct async_run *r)
+{
+    struct tenure_stm_options o = {
+        .size = sizeof o, .isolation = r->bank.isolation, .timeout_ms = 60000, .unmarked = r->bank.unmarked};
+    r->bank.seed = r->bank.seed * 1103515245u + 12345u;
+    begin_run(r, r->bank.handle, &o, move_by_passes, r);
+}
+
+static void fill_bank(tenure_client *c)
+{
+    for (int i = 0; i < ACCOUNTS; i++) {
+        char key[32];
+        snprintf(key, sizeof key, "bank/%d", i);
+        put(c, key, "100");
+    }
+}
+
+static int64_t sum_of_bank(tenure_client *c)
+{
+    int64_t sum = 0;
+    for (int i = 0; i < ACCOUNTS; i++) {
+        char key[32];
+        snprintf(key, sizeof key, "bank/%d", i);
+        char *value = get(c, key);
+        sum += strtoll(value, NULL, 10);
+        free(value);
+    }
+    return sum;
+}
+
+static void the_sum_stays_also_when_nobody_waits(void **state)
+{
+    enum { RUNS = 3 };
+    tenure_client *c[2] = {open_on(*state), open_on(*state)};
+    struct async_run runs[RUNS];
+    fill_bank(c[0]);
+    for (int i = 0; i < RUNS; i++) {
+        runs[i] =
+            (struct async_run){ASYNC_RUN, .bank = {c[i % 2], (unsigned)i * 7919u, (enum tenure_stm_isolation)i, i == 2},
+                               .left = TRANSFERS};
+        begin_transfer(&runs[i]);
+    }
+    for (int i = 0; i < RUNS; i++) {
+        await_flag(&runs[i].done);
+        assert_int_equal(runs[i].code, 0);
+        assert_int_equal(runs[i].wrong, 0);
+        assert_int_equal(runs[i].left, 0);
+        assert_true(runs[i].passes >= 3 * TRANSFERS); /* two reads, one behind the other */
+    }
+    assert_int_equal(sum_of_bank(c[0]), 100 * ACCOUNTS);
+    tenure_close(c[0]);
+    tenure_close(c[1]);
+}
+
+static void a_programs_own_loop_runs_transactions(void **state)
+{
+    tenure_client *other = open_on(*state), *c = tenure_open_poll(server_url(*state), NULL, NULL);
+    struct async_run r = {ASYNC_RUN, .bank = {.handle = c}, .left = 3};
+    fill_bank(other);
+    begin_transfer(&r);
+    assert_int_equal(r.passes, 0); /* not within the call */
+    while (!r.done) {
+        struct pollfd fd = {.fd = tenure_fd(c), .events = POLLIN};
+        int timeout = tenure_timeout_ms(c);
+        assert_true(poll(&fd, 1, timeout < 0 || timeout > 20000 ? 20000 : timeout) >= 0);
+        assert_int_equal(tenure_turn(c), 0);
+    }
+    assert_int_equal(r.code, 0);
+    assert_int_equal(r.wrong, 0);
+    assert_int_equal(sum_of_bank(other), 100 * ACCOUNTS);
+    tenure_close(c);
+    tenure_close(other);
+}
+
+static struct async_run on_uv;
+
+static void close_behind(uv_check_t *check)
+{
+    if (!on_uv.done)
+        return;
+    uv_close((uv_handle_t *)check, NULL);
+    tenure_close_start(on_uv.bank.handle, NULL, NULL);
+}
+
+static void a_libuv_loop_runs_transactions(void **state)
+{
+    tenure_client *other = open_on(*state);
+    uv_loop_t loop;
+    uv_check_t after;
+    fill_bank(other);
+    assert_int_equal(uv_loop_init(&loop), 0);
+    uv_check_init(&loop, &after);
+    uv_check_start(&after, close_behind);
+    on_uv = (struct async_run){ASYNC_RUN, .bank = {.handle = tenure_open_uv(&loop, server_url(*state), NULL, NULL)},
+                               .left = 3};
+    begin_transfer(&on_uv);
+    uv_run(&loop, UV_RUN_DEFAULT);
+    assert_int_equal(on_uv.code, 0);
+    assert_int_equal(on_uv.wrong, 0);
+    assert_int_equal(sum_of_bank(other), 100 * ACCOUNTS);
+    assert_int_equal(uv_loop_close(&loop), 0);
+    tenure_close(other);
+}
+
+static int asks_together(tenure_stm_view *v, void *arg)
+{
+    struct async_run *r = arg;
+    struct tenure_bytes keys[] = {S("in/a"), S("in/b"), S("in/none")};
+    struct tenure_kv kv;
+    r->passes++;
+    int rc = tenure_stm_fetch(v, keys, 3);
+    if (rc < 0) {
+        r->wrong += rc != TENURE_EBUSY || tenure_stm_put(v, keys[0], S("x"), 0) != TENURE_EBUSY;
+        return 0; /* whatever it answers: it is run again */
+    }
+    r->wrong += tenure_stm_get(v, keys[0], &kv) != 0 || kv.key.len != 4 || memcmp(kv.key.data, "in/a", 4) != 0;
+    r->wrong += tenure_stm_get(v, keys[2], NULL) != TENURE_ENOTFOUND;
+    r->wrong += tenure_stm_attempt(v) != 1;
+    return tenure_stm_put(v, S("in/c"), kv.value, 0);
+}
+
+static void a_namespace_and_keys_fetched_together(void **state)
+{
+    tenure_client *c = open_on(*state);
+    struct tenure_error err = {0};
+    struct async_run r = {ASYNC_RUN};
+    put(c, "ns/in/a", "1");
+    put(c, "ns/in/b", "2");
+    tenure_client *view = tenure_namespace(c, S("ns/"), &err);
+    begin_run(&r, view, NULL, asks_together, &r);
+    await_flag(&r.done);
+    assert_int_equal(r.code, 0);
+    assert_int_equal(r.wrong, 0);
+    assert_int_equal(r.passes, 2);
+    char *value = get(c, "ns/in/c");
+    assert_string_equal(value, "1");
+    free(value);
+    struct tenure_bytes keys[] = {S("in/a"), S("in/b"), S("in/none")};
+    struct tenure_stm_options o = {.size = sizeof o, .prefetch = keys, .n_prefetch = 3};
+    struct async_run once = {ASYNC_RUN};
+    begin_run(&once, view, &o, asks_together, &once);
+    await_flag(&once.done);
+    assert_int_equal(once.code, 0);
+    assert_int_equal(once.passes, 1);
+    tenure_close(c);
+}
+
+static void what_the_function_answers_is_told(void **state)
+{
+    tenure_client *c = open_on(*state);
+    static const int answers[] = {TENURE_ENOTHELD, 7};
+    for (size_t i = 0; i < 2; i++) {
+        struct async_run r = {ASYNC_RUN};
+        begin_run(&r, c, NULL, gives_up, (void *)&answers[i]);
+        await_flag(&r.done);
+        assert_int_equal(r.code, answers[i]);
+        assert_int_equal(r.wrong, 0);
+    }
+    struct async_run r = {ASYNC_RUN};
+    begin_run(&r, c, NULL, fails_to_read, NULL);
+    await_flag(&r.done);
+    assert_int_equal(r.code, TENURE_EINVALID);
+    assert_null(get(c, "none/a"));
+    tenure_close(c);
+}
+
+/* A server that is stopped answers neither reads nor commits. */
+static void it_can_be_given_up_and_goes_with_its_handle(void **state)
+{
+    struct server *s = server_start();
+    struct tenure_options o = {.size = sizeof o, .close_timeout_ms = 200};
+    struct tenure_error err = {0};
+    tenure_client *c = tenure_open(server_url(s), &o, &err);
+    (void)state;
+    fill_bank(c);
+    server_pause(s);
+    struct async_run stopped = {ASYNC_RUN, .bank = {.handle = c}}, scoped = {ASYNC_RUN, .bank = {.handle = c}},
+                     closed = {ASYNC_RUN, .bank = {.handle = c}};
+    tenure_scope *scope = tenure_scope_new(NULL, &err), *before = tenure_scope_use(scope);
+    begin_transfer(&scoped);
+    tenure_scope_use(before);
+    begin_transfer(&stopped);
+    begin_transfer(&closed);
+    tenure_scope_cancel(scope);
+    await_flag(&scoped.done);
+    assert_int_equal(scoped.code, TENURE_ECANCELLED);
+    tenure_wait_stop(take_wait(&stopped));
+    await_flag(&stopped.done);
+    assert_int_equal(stopped.code, TENURE_ECANCELLED);
+    tenure_close(c);
+    assert_int_equal(closed.done, 1);
+    assert_int_equal(closed.code, TENURE_ECLOSED);
+    tenure_scope_free(scope);
+    server_free(s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -429,6 +686,12 @@ int main(void)
         cmocka_unit_test(a_close_ends_it),
         cmocka_unit_test(the_largest_values_go_through),
         cmocka_unit_test(what_has_no_meaning_is_refused),
+        cmocka_unit_test(the_sum_stays_also_when_nobody_waits),
+        cmocka_unit_test(a_programs_own_loop_runs_transactions),
+        cmocka_unit_test(a_libuv_loop_runs_transactions),
+        cmocka_unit_test(a_namespace_and_keys_fetched_together),
+        cmocka_unit_test(what_the_function_answers_is_told),
+        cmocka_unit_test(it_can_be_given_up_and_goes_with_its_handle),
     };
     return cmocka_run_group_tests(tests, setup_server, teardown_server);
 }

@@ -628,3 +628,6 @@ ROW(tenure_value_update, BAD(tenure_value_update(NULL, on_shall, NULL, NULL, NUL
     BAD(tenure_value_update(shared, NULL, NULL, NULL, NULL, &err)))
 ROW(tenure_value_update_start, BAD(tenure_value_update_start(NULL, on_shall, NULL, NULL, on_value, NULL, &err));
     BAD(tenure_value_update_start(shared, NULL, NULL, NULL, on_value, NULL, &err)))
+ROW(tenure_stm_start, NONE(tenure_stm_start(NULL, NULL, on_body, NULL, on_stm, NULL, &err));
+    NONE(tenure_stm_start(c, NULL, NULL, NULL, on_stm, NULL, &err));
+    NONE(tenure_stm_start(c, NULL, on_body, NULL, NULL, NULL, &err)))

@@ -91,6 +91,7 @@ static void never(void)
 #define on_number      ((tenure_counter_cb)never)
 #define on_v3_lock     ((tenure_v3_lock_cb)never)
 #define on_v3_leader   ((tenure_v3_leader_cb)never)
+#define on_stm         ((tenure_stm_cb)never)
 #define on_value       ((tenure_value_cb)never)
 
 /* ---- the words of the rows ---- */
