@@ -572,6 +572,85 @@ static void what_gets_no_answer_waits_by_the_kits_clock(void **state)
     took(0); /* nothing is held that a server would have to be told of */
 }
 
+/* ---- shared values ---- */
+
+static int64_t stale_ms(tenure_value *v, const char *wanted)
+{
+    struct tenure_value_state *s = NULL;
+    assert_int_equal(tenure_value_cached(v, &s, NULL), 0);
+    assert_string_equal(s->value.data, wanted);
+    int64_t ms = s->stale_ms;
+    tenure_value_state_free(s);
+    return ms;
+}
+
+static void a_copy_knows_how_old_it_may_be(void **state)
+{
+    (void)state;
+    struct tenure_error err = {0};
+    struct tenure_value_state *s = NULL;
+    struct tenure_value_get_options bounded = {.size = sizeof bounded, .max_stale_ms = 1000, .timeout_ms = 3000};
+    tenure_value *v = tenure_value_open(a, tenure_str("limit"), NULL, &err);
+    assert_int_equal(tenure_value_set(v, tenure_str("1"), NULL, NULL, &err), 0);
+    assert_in_range(stale_ms(v, "1"), 1, 50);
+    tenure_testkit_advance(kit, 3600000);
+    assert_true(stale_ms(v, "1") > 3600000); /* nobody has asked */
+    assert_int_equal(tenure_value_get(v, &bounded, &s, &err), 0);
+    assert_in_range(s->stale_ms, 1, 50);
+    tenure_value_state_free(s);
+    tenure_testkit_partition(kit, a);
+    assert_int_equal(tenure_testkit_put(kit, tenure_str("limit"), tenure_str("2"), 0, NULL), 0);
+    tenure_testkit_advance(kit, 5000);
+    assert_true(stale_ms(v, "1") > 5000); /* it says that it may be old, and it is */
+    int64_t begun = tenure_testkit_now_ms(kit);
+    assert_int_equal(tenure_value_get(v, &bounded, &s, &err), TENURE_ETIMEOUT);
+    assert_int_equal(tenure_testkit_now_ms(kit) - begun, 3000);
+    tenure_testkit_heal(kit, a);
+    assert_int_equal(tenure_value_get(v, &bounded, &s, &err), 0);
+    assert_string_equal(s->value.data, "2");
+    tenure_value_state_free(s);
+    tenure_testkit_lose_reply(kit, a);
+    assert_int_equal(tenure_value_set(v, tenure_str("3"), NULL, &s, &err), 0); /* once */
+    assert_int_equal(s->version, 3);
+    tenure_value_state_free(s);
+    stale_ms(v, "3");
+}
+
+static int doubles(tenure_stm_view *v, void *arg)
+{
+    struct tenure_kv kv;
+    char text[24];
+    int rc = tenure_stm_get(v, tenure_str("number"), &kv);
+    (void)arg;
+    if (rc < 0)
+        return rc;
+    snprintf(text, sizeof text, "%ld", 2 * strtol(kv.value.data, NULL, 10));
+    return tenure_stm_put(v, tenure_str("number"), tenure_str(text), 0);
+}
+
+static void doubled(void *user, int code, int64_t revision, int64_t attempts, const struct tenure_error *err)
+{
+    (void)user, (void)revision, (void)attempts, (void)err;
+    tell(&told, code == 0 ? "doubled" : tenure_error_string(code));
+}
+
+static void a_transaction_that_nobody_waits_for_is_made_once(void **state)
+{
+    (void)state;
+    assert_int_equal(put(b, "number", "21", NULL), 0);
+    tenure_wait *w = tenure_stm_start(a, NULL, doubles, NULL, doubled, NULL, NULL);
+    tenure_testkit_advance(kit, 1000);
+    tenure_wait_stop(w);
+    assert_string_equal(told.text, "doubled");
+    assert_string_equal(value_in(kit, "number"), "42");
+    tenure_testkit_lose_reply(kit, a);
+    w = tenure_stm_start(a, NULL, doubles, NULL, doubled, NULL, NULL);
+    tenure_testkit_advance(kit, 10000);
+    tenure_wait_stop(w);
+    assert_string_equal(told.text, "doubled doubled");
+    assert_string_equal(value_in(kit, "number"), "84");
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int main(void)
@@ -595,6 +674,8 @@ int main(void)
         TEST(who_is_cut_off_leaves_the_group_and_comes_back),
         TEST(an_hourly_job_runs_a_day_through),
         TEST(a_job_runs_once_on_two_machines_and_on_the_one_that_is_left),
+        TEST(a_copy_knows_how_old_it_may_be),
+        TEST(a_transaction_that_nobody_waits_for_is_made_once),
         TEST(an_observer_learns_of_the_close_of_its_handle),
         TEST(nobody_asks_a_full_disk_without_a_pause),
         TEST(what_waits_for_others_waits_by_the_kits_clock),
