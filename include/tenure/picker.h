@@ -4,9 +4,9 @@
  * was missed (a long absence, a compaction) is told as the difference. It goes on while no server can be reached, with what it
  * has; how old that may be is what tenure_service_view_staleness_ms says.
  *
- * A picker chooses instances of a view, without I/O, in about a microsecond: in turn, at random, by weight, the least used, or by a
- * key. Those that do not serve are never chosen (unless nobody else is there and that was asked for), those of the nearest
- * zone that has some are preferred.
+ * A picker chooses instances of a view, without I/O, in microseconds, also among a thousand: in turn, at random, by weight, the least
+ * used, or by a key. Those that do not serve are never chosen (unless nobody else is there and that was asked for), those of the
+ * nearest zone that has some are preferred.
  *
  * Views and pickers: any handle, loop thread for uv and poll; callbacks on the loop's thread. What is marked so: any thread.
  */

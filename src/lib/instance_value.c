@@ -197,7 +197,7 @@ static bool pack_meta(struct pack *p, struct tenure_meta *to, const char *name, 
     if (!text)
         return false;
     struct tenure_meta m = {pack_text(p, name), pack_text(p, text)};
-    if (p->at)
+    if (to)
         *to = m;
     free(dumped);
     return true;

@@ -358,24 +358,27 @@ static void a_killed_program_is_gone_after_its_ttl(void **state)
     tenure_close(c);
 }
 
-static void it_goes_on_over_restarts_of_the_server(void **state)
+/* KILLS=100 in the environment: `make faults`. */
+static void it_goes_on_over_kills_of_the_server(void **state)
 {
     struct server *server = *state;
     tenure_client *c = open_on(server);
     struct told t = {0};
     struct tenure_error err = {0};
+    const char *kills = getenv("KILLS");
     struct tenure_service_options o = options(&t);
-    tenure_service *s = registered(c, "restarts", "a", 80, &o);
-    for (int i = 0; i < 3; i++) {
+    tenure_service *s = registered(c, "kills", "a", 80, &o);
+    for (int i = 0; i < (kills ? atoi(kills) : 3); i++) {
         server_kill(server);
         server_restart(server);
         no_error(tenure_service_await(s, 30000, &err), &err);
-        struct tenure_instances *all = find(c, "restarts", NULL);
+        struct tenure_instances *all = find(c, "kills", NULL);
         assert_int_equal(all->n, 1);
         assert_string_equal(all->instances[0].name, "a");
         tenure_instances_free(all);
     }
     assert_int_equal(t.registered, 1);
+    assert_int_equal(t.lost, t.healed);
     assert_int_equal(t.ended, 0);
     tenure_service_stop(s);
     tenure_close(c);
@@ -464,7 +467,7 @@ int main(void)
         cmocka_unit_test(a_close_takes_registrations_along),
         cmocka_unit_test(a_namespace_has_services_of_its_own),
         cmocka_unit_test(what_has_no_meaning_is_refused),
-        cmocka_unit_test(it_goes_on_over_restarts_of_the_server),
+        cmocka_unit_test(it_goes_on_over_kills_of_the_server),
     };
     return cmocka_run_group_tests(tests, setup_server, teardown_server);
 }

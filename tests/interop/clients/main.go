@@ -1,5 +1,5 @@
 // Command clients runs Go's own etcd client and what is built on it (sessions, mutexes, elections, transactional memory,
-// recipes, leasing, namespaces, mirrors) on `tenure serve`, alone, beside `tenure lock`, and over a kill -9. Prints TAP.
+// recipes, leasing, namespaces, mirrors, naming) on `tenure serve`, alone, beside `tenure lock`, and over a kill -9. Prints TAP.
 package main
 
 import (
@@ -485,6 +485,8 @@ func main() {
 		{Name: "Go: queues, barriers and read-write locks", Run: recipes},
 		{Name: "Go: namespaces, leasing and mirrors", Run: alone(wrappers)},
 		{Name: "Go's mutex and tenure lock stand in one queue", Run: besideTenureLock},
+		{Name: "Go's resolver and balancer call what tenure service registered, and not what it drains", Run: alone(goResolvesOurs)},
+		{Name: "tenure service finds what Go's naming registered", Run: alone(weFindGos)},
 		{Name: "Go: lock, lease and watch go on over a kill -9", Run: alone(overAKill)},
 	})
 }
