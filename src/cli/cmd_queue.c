@@ -8,6 +8,7 @@
 #include "cli/connect.h"
 #include "cli/input.h"
 #include "cli/output.h"
+#include "cli/queue_list.h"
 
 static struct {
     const char *kind;
@@ -129,6 +130,12 @@ static int length(tenure_queue *q, const struct global_options *g, const char *w
     return EXIT_OK;
 }
 
+static int list(tenure_queue *q, const struct global_options *g, const char *word)
+{
+    (void)word;
+    return queue_list_print(q, g);
+}
+
 static bool find_kind(const char *name)
 {
     static const char *const names[] = {"fifo", "priority", "delay", "work"}; /* by enum tenure_queue_kind */
@@ -173,7 +180,8 @@ static int run(const struct command *self, const struct global_options *g, int a
         const char *name;
         int least, most;
         queue_action *action;
-    } actions[] = {{"put", 2, 3, put}, {"take", 2, 2, take}, {"peek", 2, 2, peek}, {"length", 2, 2, length}};
+    } actions[] = {
+        {"put", 2, 3, put}, {"take", 2, 2, take}, {"peek", 2, 2, peek}, {"length", 2, 2, length}, {"list", 2, 2, list}};
     (void)self;
     for (size_t i = 0; argc > 0 && i < sizeof actions / sizeof actions[0]; i++) {
         if (strcmp(argv[0], actions[i].name) != 0 || argc < actions[i].least || argc > actions[i].most)
@@ -182,7 +190,7 @@ static int run(const struct command *self, const struct global_options *g, int a
             return EXIT_USAGE;
         return act(g, argv[1], actions[i].action, argc > 2 ? argv[2] : NULL);
     }
-    fprintf(stderr, "tenure queue: expected put NAME [VALUE], take NAME, peek NAME or length NAME\n"
+    fprintf(stderr, "tenure queue: expected put NAME [VALUE], take NAME, peek NAME, length NAME or list NAME\n"
                     "try: tenure queue --help\n");
     return EXIT_USAGE;
 }
@@ -191,11 +199,11 @@ const struct command command_queue = {
     .name = "queue",
     .group = "Recipes",
     .summary = "put items into a queue and take them out, each once",
-    .synopsis = "put NAME [VALUE] | take NAME | peek NAME | length NAME",
+    .synopsis = "put NAME [VALUE] | take NAME | peek NAME | length NAME | list NAME",
     .description =
         "put appends VALUE, or standard input; take prints the first item, which nobody else gets, and waits for one when\n"
-        "there is none; peek shows what would be taken. Items are under /queues/NAME/; those of kind fifo may be put by\n"
-        "etcdctl and Go's recipe as well.\n"
+        "there is none; peek shows what would be taken; list shows who waits to take one and, of kind work, who works on\n"
+        "what. Items are under /queues/NAME/; those of kind fifo may be put by etcdctl and Go's recipe as well.\n"
         "\n"
         "Kinds: fifo, the oldest first; priority, the lowest --priority first; delay, what is due first, and not before;\n"
         "work, the oldest first, where a program that takes an item and dies loses nothing. On the command line an item\n"
@@ -204,7 +212,8 @@ const struct command command_queue = {
     .examples = "tenure queue put mails '{\"to\":\"ada\"}'\n"
                 "tenure queue take mails --timeout 10s | ./send.sh\n"
                 "tenure queue put jobs --kind priority --priority 5 reindex\n"
-                "tenure queue length mails",
+                "tenure queue length mails\n"
+                "tenure queue list mails",
     .options = options,
     .run = run,
     .starts_server = true,

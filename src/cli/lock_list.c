@@ -10,7 +10,7 @@
 #include "cli/output.h"
 #include "io/loop.h"
 
-#define TEXT_MAX 256
+#define TEXT_MAX LOCK_LIST_TEXT_MAX
 
 /* Only of those that do not take the whole. */
 static void set_share(json_t *entry, const struct tenure_lock_share *s)
@@ -58,7 +58,7 @@ static void print_json(const char *name, const struct tenure_lock_list *r)
 }
 
 /* How long ago; the wall clocks of two machines may disagree, so it is never shown as negative. */
-static const char *since_text(int64_t since_ms, char *out, size_t size)
+const char *lock_list_since(int64_t since_ms, char *out, size_t size)
 {
     int64_t s = since_ms ? (io_wall_ms() - since_ms) / 1000 : 0;
     if (s < 0)
@@ -71,7 +71,7 @@ static const char *since_text(int64_t since_ms, char *out, size_t size)
 }
 
 /* What another program wrote must not move the cursor of a terminal. */
-static const char *printable(const char *text, char *out)
+const char *lock_list_printable(const char *text, char *out)
 {
     snprintf(out, TEXT_MAX, "%s", *text ? text : "-");
     for (char *p = out; *p; p++)
@@ -113,7 +113,7 @@ static void print_text(const struct tenure_lock_list *r)
     for (size_t i = 0; i < r->n; i++) {
         snprintf(pid, sizeof pid, "%" PRId64, r->entries[i].token);
         token_width = widest(token_width, pid);
-        host_width = widest(host_width, printable(r->entries[i].host, host));
+        host_width = widest(host_width, lock_list_printable(r->entries[i].host, host));
     }
     for (size_t i = 0; i < r->n; i++)
         if (r->shares[i].holds && !r->entries[i].host[0])
@@ -126,13 +126,13 @@ static void print_text(const struct tenure_lock_list *r)
         snprintf(pid, sizeof pid, e->pid ? "%" PRId64 : "-", e->pid);
         printf("%-*s  %-*s  %-7s  %-9s  %-*" PRId64 "  ", host_width,
                !r->shares[i].holds ? "waiting"
-               : e->host[0]        ? printable(e->host, host)
+               : e->host[0]        ? lock_list_printable(e->host, host)
                                    : lease,
-               host_width, printable(e->host, host), pid, since_text(e->since_ms, since, sizeof since), token_width,
-               e->token);
+               host_width, lock_list_printable(e->host, host), pid, lock_list_since(e->since_ms, since, sizeof since),
+               token_width, e->token);
         if (shared)
             printf("%-10s  ", mode_text(&r->shares[i], mode, sizeof mode));
-        puts(printable(e->purpose, purpose));
+        puts(lock_list_printable(e->purpose, purpose));
     }
 }
 
@@ -182,7 +182,7 @@ static void print_election_json(const char *name, const struct tenure_election_l
 /* A proposal may hold anything; up to its first byte 0 it is shown. */
 static const char *proposal_text(const struct tenure_election_entry *e, char *out)
 {
-    return printable(e->value.data, out); /* there is a 0 behind it */
+    return lock_list_printable(e->value.data, out); /* there is a 0 behind it */
 }
 
 struct widths {
@@ -194,11 +194,11 @@ static void print_candidate(const struct tenure_election_entry *e, bool leads, c
     char proposal[TEXT_MAX], host[TEXT_MAX], purpose[TEXT_MAX], since[32], pid[32];
     snprintf(pid, sizeof pid, e->pid ? "%" PRId64 : "-", e->pid);
     printf("%-7s  %-*s  %-*s  %-7s  %-9s  %-*" PRId64 "  ", leads ? "leads" : "waiting", w->proposal,
-           proposal_text(e, proposal), w->host, printable(e->host, host), pid,
-           since_text(e->since_ms, since, sizeof since), w->token, e->token);
+           proposal_text(e, proposal), w->host, lock_list_printable(e->host, host), pid,
+           lock_list_since(e->since_ms, since, sizeof since), w->token, e->token);
     if (w->preference)
         printf("%-*" PRId64 "  ", w->preference, e->preference);
-    puts(printable(e->purpose, purpose));
+    puts(lock_list_printable(e->purpose, purpose));
 }
 
 static struct widths widths_of(const struct tenure_election_list *r)
@@ -208,7 +208,7 @@ static struct widths widths_of(const struct tenure_election_list *r)
     for (size_t i = 0; i < r->n; i++) {
         const struct tenure_election_entry *e = &r->entries[i];
         w.proposal = widest(w.proposal, proposal_text(e, text));
-        w.host = widest(w.host, printable(e->host, text));
+        w.host = widest(w.host, lock_list_printable(e->host, text));
         snprintf(text, sizeof text, "%" PRId64, e->token);
         w.token = widest(w.token, text);
         snprintf(text, sizeof text, "%" PRId64, e->preference);

@@ -7,6 +7,12 @@
 /* command: for messages. whole_key: name is the key's beginning itself. Answers the exit code. */
 int lock_list_print(const char *command, const struct global_options *g, const char *name, bool whole_key);
 
+/* For other lists. How long ago that was, into out; what another program wrote, "-" for nothing, into out, of LOCK_LIST_TEXT_MAX
+ * bytes. Each answers out. */
+enum { LOCK_LIST_TEXT_MAX = 256 };
+const char *lock_list_since(int64_t since_ms, char *out, size_t size);
+const char *lock_list_printable(const char *text, char *out);
+
 /* The same of an election. */
 int election_list_print(const char *command, const struct global_options *g, const char *name, bool whole_key);
 

@@ -200,6 +200,31 @@ def queues(world):
     equal((got, [p.wait(PATIENCE_S) for p in waiting]), (["0", "1", "2"], [0, 0, 0]))
 
 
+def queue_listed(world):
+    """queue list shows who waits, in the order of coming, and of a work queue who works on what"""
+    listed = lambda *more: json.loads(world.tenure("queue", "list", "q", "-o", "json", *more, check=True).stdout)
+    equal((listed()["waiting"], listed()["working"]), ([], []))
+    waiting = []
+    for n in range(2):
+        waiting.append(world.start("queue", "take", "q"))
+        await_(lambda: len(listed()["waiting"]) == n + 1, "it waits")
+    equal([entry["pid"] for entry in listed()["waiting"]], [p.pid for p in waiting])
+    rows = [line.split() for line in world.tenure("queue", "list", "q").stdout.splitlines()]
+    equal(rows[0], ["STATE", "HOST", "PID", "SINCE", "TOKEN", "TIMES", "PURPOSE"])
+    equal([(row[0], row[2]) for row in rows[1:]], [("waiting", str(p.pid)) for p in waiting])
+    for p in waiting:
+        world.tenure("queue", "put", "q", "x", check=True)
+        equal(p.wait(PATIENCE_S), 0)
+    world.tenure("put", "/queues/w/taken/abc.2", "", check=True)
+    world.tenure("put", "/queues/w/taken/def.1", "", check=True)
+    world.tenure("put", "/queues/w/claims/abc", '{"host":"h","pid":7,"purpose":"to work"}', check=True)
+    got = json.loads(world.tenure("queue", "list", "w", "--kind", "work", "-o", "json", check=True).stdout)
+    equal([(e["id"], e["deliveries"], e["pid"], e["purpose"], e["token"] > 0) for e in got["working"]],
+          [("abc", 2, 7, "to work", True), ("def", 1, 0, "", False)])
+    rows = [line.split() for line in world.tenure("queue", "list", "w", "-k", "work").stdout.splitlines()]
+    equal([(row[0], row[1], row[2]) for row in rows[1:]], [("works", "h", "7"), ("again", "-", "-")])
+
+
 def queues_of_other_kinds(world):
     """the lowest number first; not before it is due; work only with its acknowledgement; a full one is refused"""
     q = lambda *words: world.tenure("queue", *words)
@@ -223,5 +248,5 @@ def queues_of_other_kinds(world):
         equal(q(*bad).returncode, 2)
 
 
-main([queues, queues_of_other_kinds, readers_together, a_reader_dies, permits, commands_under_permits, delayed, wrong_words, barriers,
+main([queues, queue_listed, queues_of_other_kinds, readers_together, a_reader_dies, permits, commands_under_permits, delayed, wrong_words, barriers,
       counted_barriers, counters])
