@@ -696,7 +696,6 @@ static void without_servers_the_copy_on_disk_is_used_and_said_to_be_old(void **s
     set_in(c, "copy/b", "sealed:v1:x", TENURE_CONFIG_SERVICE);
     struct tenure_config_options o = watched(s);
     o.cache_file = file;
-    o.timeout_ms = 200;
     o.on_change = NULL;
     o.on_state = NULL;
     tenure_config *v = open_view_with(c, "copy/", &o);
@@ -709,6 +708,7 @@ static void without_servers_the_copy_on_disk_is_used_and_said_to_be_old(void **s
 
     server_kill(server);
     c = open_on(server);
+    o.timeout_ms = 200; /* nobody will come */
     o.on_change = on_change;
     o.on_state = on_state;
     v = open_view_with(c, "copy/", &o);
