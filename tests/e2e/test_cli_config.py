@@ -189,7 +189,7 @@ def left_over(world):
 def edited(world):
     """edit writes what the editor changed, at once; what others changed meanwhile is a conflict, and the file is kept"""
     put(world, "e/a=1", "e/b/c=2", "e/gone=3")
-    env = editor(world, 'grep -q "^# " "$1" && sed -i "s/^a:.*/a: 10/; /^gone/d" "$1" && echo "new: x y" >>"$1"')
+    env = editor(world, 'grep -q "^# " "$1" && sed -i "s/^.a.:.*/a: 10/; /^.gone/d" "$1" && echo "new: x y" >>"$1"')
     equal(config(world, "edit", "e", env=env, check=True).stdout.splitlines()[:-1],
           ["- e/a=1", "+ e/a=10", "- e/gone=3", "+ e/new=x y"])
     equal(config(world, "get", "--prefix", "e", check=True).stdout, "e/a=10\ne/b/c=2\ne/new=x y\n")
@@ -197,13 +197,13 @@ def edited(world):
     refused(config(world, "edit", "e", env=editor(world, "exit 3")), 1, "nothing was written")
     refused(config(world, "edit", "e", env=editor(world, ': >"$1"')), 1, "nothing left")
     equal(left_over(world), [])
-    meanwhile = editor(world, f'{TENURE} config set e/a 99 && sed -i "s/^a:.*/a: 11/" "$1"')
+    meanwhile = editor(world, f'{TENURE} config set e/a 99 && sed -i "s/^.a.:.*/a: 11/" "$1"')
     refused(config(world, "edit", "e", env=meanwhile), 1, "somebody else", "kept")
     equal(value(world, "e/a"), "99")
     equal(len(left_over(world)), 1)
     true("a: 11" in read(world.folder / left_over(world)[0]), "the edit is in it")
     refused(config(world, "edit", "e", env=editor(world, 'echo "{" >>"$1"')), 1, "kept")
-    elsewhere = editor(world, f'{TENURE} config set e/b/c 5 && sed -i "s/^a:.*/a: 12/" "$1"')
+    elsewhere = editor(world, f'{TENURE} config set e/b/c 5 && sed -i "s/^.a.:.*/a: 12/" "$1"')
     config(world, "edit", "e", env=elsewhere, check=True)
     equal((value(world, "e/a"), value(world, "e/b/c")), ("12", "5"))
 
@@ -231,7 +231,7 @@ def sealed(world):
     config(world, "render", f"{world.path('t')}:{world.path('out')}:0600", "--once", "--prefix", "s", "--key-file", key, check=True)
     equal(read(world.path("out")), "secret")
     true("sealed:v1:" in config(world, "export", "s", "--key-file", key, check=True).stdout, "exported as it is stored")
-    true("pw: secret" in config(world, "export", "s", "--unseal", "--key-file", key, check=True).stdout, "opened when asked")
+    true('"pw": "secret"' in config(world, "export", "s", "--unseal", "--key-file", key, check=True).stdout, "opened when asked")
     os.chmod(key, 0o644)
     refused(config(world, "get", "s/pw", "--key-file", key), 1)
 
@@ -449,5 +449,5 @@ def last_known(world):
     equal(process.wait(PATIENCE_S), 128 + signal.SIGTERM)
 
 
-main([keys, compared, layers, mistakes, watched, history, rendered, checked, followed, away, atomic, environment, restarted,
-      signalled, first_process])
+main([keys, compared, layers, mistakes, watched, history, differences, files, imported, edited, sealed, rendered, checked,
+      followed, away, atomic, environment, restarted, signalled, first_process, last_known])
