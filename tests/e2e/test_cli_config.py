@@ -293,7 +293,7 @@ def followed(world):
     template(world, "t", "{{a}} {{b}}\n")
     put(world, "f/a=1", "f/b=1")
     process = world.start("config", "render", f"{world.path('t')}:{world.path('out')}", "--prefix", "f", "--reload",
-                          f"cat {world.path('out')} >>{reloads}", "--min-wait", "1s", "--max-wait", "30s")
+                          f"cat {world.path('out')} >>{reloads}", "--min-wait", "500ms", "--max-wait", "30s")
     await_(lambda: lines(reloads) == ["1 1"], "the first state is there")
     process.send_signal(signal.SIGSTOP)  # so that it hears of all at once, however slow this machine is
     for n in range(2, 6):
@@ -343,7 +343,7 @@ def atomic(world):
     put(world, f"n={n}")
     render(world, "t", "--once", check=True)
     chance, seen = random.Random(7), {"0"}
-    for n in range(1, 13):
+    for n in range(1, 9):
         put(world, f"n={n}")
         process = world.start("config", "render", f"{world.path('t')}:{out}", "--once")
         await_(lambda: list(world.folder.glob(".out.tenure-*")) or process.poll() is not None, "it writes")
