@@ -337,7 +337,7 @@ def away(world):
 
 def atomic(world):
     """killed with -9 in the middle of it, render leaves the whole old file or the whole new one"""
-    template(world, "t", "{{n}}\n" + "x" * 4_000_000 + "\n{{n}}\n")
+    template(world, "t", "{{n}}\n" + "x" * 1_500_000 + "\n{{n}}\n")
     out = Path(world.path("out"))
     n = 0
     put(world, f"n={n}")
@@ -353,7 +353,7 @@ def atomic(world):
         for stray in world.folder.glob(".out.tenure-*"):
             stray.unlink()
         text = out.read_text().split("\n")
-        equal((text[0], len(text[1]), text[3]), (text[2], 4_000_000, ""), "one state, whole")
+        equal((text[0], len(text[1]), text[3]), (text[2], 1_500_000, ""), "one state, whole")
         seen.add(text[0])
     render(world, "t", "--once", check=True)
     equal(out.read_text().split("\n")[0], str(n))
