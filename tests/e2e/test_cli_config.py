@@ -450,4 +450,4 @@ def last_known(world):
 
 
 main([keys, compared, layers, mistakes, watched, history, differences, files, imported, edited, sealed, rendered, checked,
-      followed, away, atomic, environment, restarted, signalled, first_process])
+      followed, away, atomic, environment, restarted, signalled, first_process, last_known])
