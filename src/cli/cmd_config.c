@@ -49,11 +49,13 @@ static const struct option_spec *options(void)
         {"splay", 0, OPTION_DURATION, "TIME", "exec: act on a change at random within so long", &O.splay_ms},
         {"format", 0, OPTION_STRING, "KIND", "export, import, edit, diff: json, yaml (default) or dotenv", &O.format},
         {"flat", 0, OPTION_FLAG, NULL, "export, edit: whole keys, {\"db/url\": ...}", &O.flat},
-        {"dry-run", 0, OPTION_FLAG, NULL, "import: print what would change", &O.dry},
+        {"dry-run", 0, OPTION_FLAG, NULL, "import: print what would change; schema: say whether what there is fits",
+         &O.dry},
         {"delete-missing", 0, OPTION_FLAG, NULL, "import: delete the keys below --prefix that the file does not have",
          &O.delete_missing},
         {"unseal", 0, OPTION_FLAG, NULL, "export: sealed values opened", &O.unseal},
         {"new-key", 0, OPTION_FLAG, NULL, "seal: make the key file", &O.new_key},
+        {"remove", 0, OPTION_FLAG, NULL, "schema: take it away", &O.remove},
         {"exit-code", 0, OPTION_FLAG, NULL, "diff: exit with 1 if there is a difference", &O.exit_code},
         {"cache", 0, OPTION_STRING, "FILE",
          "watch, render, exec: keeps a copy of what is known, for when no server answers", &O.cache_file},
@@ -84,6 +86,7 @@ static const struct {
     {"import", 1, 1, conf_import, "import FILE"},
     {"seal", 0, 2, conf_seal, "seal KEY [VALUE]"},
     {"unseal", 1, 2, conf_unseal, "unseal KEY [SEALED]"},
+    {"schema", 1, 2, conf_schema, "schema PREFIX [FILE]"},
     {"exec", 1, INT32_MAX, conf_exec, "exec [OPTIONS] -- COMMAND [ARGUMENT...]"},
     {"render", 1, INT32_MAX, conf_render, "render TEMPLATE:OUT[:MODE]..."},
 };
@@ -134,6 +137,7 @@ const struct command command_config = {
         "export [PREFIX]           as a file of --format json, yaml or dotenv\n"
         "import FILE               writes what it has and the layer has not ('-': standard input)\n"
         "seal KEY [VALUE]          the value sealed, as `set --seal` stores it; --new-key makes the key file\n"
+        "schema PREFIX [FILE]      the JSON Schema of all keys below it: shown, or stored from FILE; later writes must fit it\n"
         "unseal KEY [SEALED]       the value opened, of what is stored or given\n"
         "\n"
         "Templates are mustache's: {{db/url}} or {{db.url}} below --prefix, {{#tls}}...{{/tls}} where it is there and neither\n"

@@ -16,14 +16,14 @@ struct conf_flags {
     int64_t history, count;
     int64_t min_wait_ms, max_wait_ms, splay_ms, kill_after_ms, timeout_ms, command_timeout_ms; /* < 0: not said */
     bool all_layers, unchecked, seal, unseal, dry, delete_missing, flat, once, upcase, pristine, new_key, exit_code,
-        all;
+        remove;
 };
 extern struct conf_flags conf_opt;
 
 /* words: behind the action's name, NULL at their end. Each answers the exit code. */
 typedef int conf_run(const struct global_options *g, int n, char **words);
 conf_run conf_get, conf_set, conf_delete, conf_watch, conf_render, conf_exec, conf_history, conf_rollback, conf_diff,
-    conf_export, conf_import, conf_edit, conf_seal, conf_unseal;
+    conf_export, conf_import, conf_edit, conf_seal, conf_unseal, conf_schema;
 
 /* ---- what they share (conf_common.c) ---- */
 

@@ -64,6 +64,17 @@ static char *read_all(const char *path, size_t *ret_len)
     return NULL;
 }
 
+char *conf_file_text(const char *path)
+{
+    size_t len;
+    char *text = read_all(path, &len), *whole = text ? realloc(text, len + 1) : NULL;
+    if (whole)
+        whole[len] = 0;
+    else
+        free(text);
+    return whole;
+}
+
 int conf_read_file(const struct global_options *g, const char *path, const char *keys, int format,
                    struct tenure_config_list **ret)
 {

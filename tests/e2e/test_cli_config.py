@@ -236,6 +236,28 @@ def sealed(world):
     refused(config(world, "get", "s/pw", "--key-file", key), 1)
 
 
+def schemas(world):
+    """a schema is stored, shown and taken away; what does not fit it is refused"""
+    put(world, "m/port=80")
+    path = world.path("schema.json")
+    Path(path).write_text(json.dumps({"properties": {"port": {"type": "integer", "minimum": 1}}}))
+    stored = config(world, "schema", "m", path)
+    if "libtenure-schema" in stored.stderr:
+        raise Skip("there is no libtenure-schema.so")
+    equal(stored.returncode, 0, stored.stderr)
+    equal(json.loads(config(world, "schema", "m", check=True).stdout)["properties"]["port"]["minimum"], 1)
+    true("m/port" in config(world, "set", "m/port", "zero").stderr, "the key is named")
+    equal(value(world, "m/port"), "80")
+    put(world, "m/port", "81")
+    strict = world.path("strict.json")
+    Path(strict).write_text('{"properties": {"port": {"maximum": 80}}}')
+    refused(config(world, "schema", "m", strict, "--dry-run"), 1, "port")
+    config(world, "schema", "m", path, "--dry-run", check=True)
+    config(world, "schema", "m", "--remove", check=True)
+    refused(config(world, "schema", "m"), 1)
+    put(world, "m/port", "zero")
+
+
 # --- render -----------------------------------------------------------------------------------------------------------
 
 
@@ -449,5 +471,5 @@ def last_known(world):
     equal(process.wait(PATIENCE_S), 128 + signal.SIGTERM)
 
 
-main([keys, compared, layers, mistakes, watched, history, differences, files, imported, edited, sealed, rendered, checked,
+main([keys, compared, layers, mistakes, watched, history, differences, files, imported, edited, sealed, schemas, rendered, checked,
       followed, away, atomic, environment, restarted, signalled, first_process, last_known])

@@ -1,0 +1,76 @@
+/* tenure config schema: shows, stores, tries or takes away the JSON Schema of the keys below a prefix. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/conf_text.h"
+#include "cli/connect.h"
+
+static int show(tenure_client *c, const struct global_options *g, const char *keys, const struct conf_place *p)
+{
+    struct tenure_error err = {0};
+    char *schema = NULL;
+    if (tenure_config_schema_get(c, keys, &p->o, &schema, &err) < 0)
+        return conf_failed(g, &err);
+    fputs(schema, stdout);
+    if (!*schema || schema[strlen(schema) - 1] != '\n')
+        putchar('\n');
+    free(schema);
+    return EXIT_OK;
+}
+
+/* Whether what there is would fit. */
+static int try(tenure_client *c, const struct global_options *g, const char *keys, const struct conf_place *p,
+               const char *schema)
+{
+    struct tenure_error err = {0};
+    struct tenure_config_list *list = NULL;
+    int code = conf_read(c, g, keys, p, &list);
+    if (code != EXIT_OK)
+        return code;
+    if (tenure_config_check(list, keys, schema, &err) < 0) {
+        conf_failed(g, &err);
+        code = EXIT_FAILED;
+    }
+    tenure_config_list_free(list);
+    return code;
+}
+
+static int store(tenure_client *c, const struct global_options *g, const char *keys, const struct conf_place *p,
+                 const char *schema)
+{
+    struct tenure_error err = {0};
+    if (tenure_config_schema_set(c, keys, schema, &p->o, &err) == 0)
+        return EXIT_OK;
+    int code = conf_failed(g, &err);
+    return code == EXIT_USAGE ? EXIT_FAILED : code;
+}
+
+static int act(tenure_client *c, const struct global_options *g, const char *keys, const struct conf_place *p,
+               const char *path)
+{
+    char *schema;
+    if (!path)
+        return conf_opt.remove ? store(c, g, keys, p, NULL) : show(c, g, keys, p);
+    if (!(schema = conf_file_text(path)))
+        return EXIT_FAILED;
+    int code = conf_opt.dry ? try(c, g, keys, p, schema) : store(c, g, keys, p, schema);
+    free(schema);
+    return code;
+}
+
+int conf_schema(const struct global_options *g, int n, char **words)
+{
+    struct conf_place p;
+    if (n > 1 && conf_opt.remove)
+        return conf_usage("schema: --remove takes a PREFIX and no FILE");
+    if (!conf_place_of(&p, NULL, g))
+        return EXIT_USAGE;
+    char *keys = conf_prefix(words[0]);
+    tenure_client *c = connect_open("config", g);
+    int code = c ? act(c, g, keys, &p, n > 1 ? words[1] : NULL) : EXIT_USAGE;
+    tenure_close(c);
+    conf_place_fini(&p);
+    free(keys);
+    return code;
+}
