@@ -133,6 +133,16 @@ static void a_connection_that_only_seems_to_stand_is_left(void **state)
     tenure_close(c);
 }
 
+/* Calls until it is on its second connection: the proxy lets go of the first one a moment after it was told. */
+static bool has_moved(void *user)
+{
+    struct tenure_error err = {0};
+    struct tenure_stats s = {.size = sizeof s};
+    no_error(get_within(user, TIMEOUT_MS, &err), &err);
+    no_error(tenure_stats(user, &s, &err), &err);
+    return s.connections >= 2;
+}
+
 static void what_happened_is_counted(void **state)
 {
     const struct pair *p = *state;
@@ -148,10 +158,9 @@ static void what_happened_is_counted(void **state)
     assert_int_equal(s.under_way, 0);
     assert_true(s.bytes_in > 0 && s.bytes_out > 0);
     proxy_set(p->proxies[bad], PROXY_REFUSE);
-    no_error(get_within(c, TIMEOUT_MS, &err), &err);
+    assert_true(test_await(has_moved, c));
     no_error(tenure_stats(c, &s, &err), &err);
-    assert_int_equal(s.calls, 2);
-    assert_true(s.connections >= 2);
+    assert_true(s.calls >= 2);
     assert_true(s.endpoint_failures >= 1);
     no_error(tenure_endpoint_stats(c, bad, &e, &err), &err);
     assert_false(e.in_use);
