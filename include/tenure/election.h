@@ -45,7 +45,8 @@ struct tenure_election_options {
      * the same token, at once, without anybody leading in between; on_gained tells it. It needs proof that nobody believes in
      * it any more: the process that stands in the note beside the key ran on this machine since its last boot, in this
      * container, and is gone. Else, and when the key does not stand any more, somebody else resumes it as well, or there is no
-     * note, it queues like everybody else, with a greater token. The proposal stays what it was until a proclaim. The lease is
+     * note, it queues like everybody else, with a greater token. A request that the dead process had under way carries the
+     * same token, so it may still land behind the take-over: who cannot bear that does not resume. The proposal stays what it was until a proclaim. The lease is
      * its session from then on, and revoked when it is stopped; nothing else in this handle may use it. Not with `session`;
      * ttl_s is for the sessions after it. */
     int64_t resume_lease;

@@ -54,6 +54,8 @@ struct tenure_lock_options {
      * same token, at once, without the place in between. It needs proof that nobody believes in it any more: the process that
      * stands in the key's value ran on this machine since its last boot, in this container, and is gone. Else, and when the
      * lock is not held by it any more, or somebody else resumes it as well, it queues like everybody else; the token tells.
+     * As the token is the same, what it was kept for does not tell the two processes apart: a request that the dead one had
+     * under way may still land behind the take-over, as one of this process's own might. Who cannot bear that does not resume.
      * The lease is the lock's session from then on, shared by all that resume it in this handle, and revoked when the last of
      * them is let go of. With `session` that one must be on this lease, and resume_lease may be 0. */
     int64_t resume_lease;

@@ -42,7 +42,8 @@ struct tenure_session_options {
     int own;   /* not 0: of its own in any case */
     int64_t
         resume_lease; /* take this lease over instead of having one granted (with the TTL that it has); 0 = none. The
-                             caller knows that nobody else believes in it: its process is gone, or has left it */
+                             caller knows that nobody else believes in it: its process is gone, or has left it. What
+                             that one had under way for the lease's keys may still land behind the take-over */
     /* Not 0: the program promises to call tenure_session_beat at least this often. When it does not, renewals stop, so that a
      * program that hangs loses what it holds at safe-until, for another one to take it; they go on with its next beat if
      * that comes before. The first beat is the grant's. A session of its own only. */

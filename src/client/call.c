@@ -421,6 +421,7 @@ static void doubt_endpoint(struct client *c, const struct client_call *call, con
 }
 
 static void wait_for_next(struct client *c, struct client_call *call);
+static void timeout_text(struct client *c, struct client_call *call);
 
 /* What is refused for its token is judged before anything else: it was not applied, and waits for the next token. */
 static bool token_was_refused(struct client *c, struct client_call *call)
@@ -436,6 +437,8 @@ static bool token_was_refused(struct client *c, struct client_call *call)
 static void call_refused(struct client *c, struct client_call *call, const struct stream_end *end)
 {
     struct client_verdict v = client_classify(end->status, end->text, call->is_write);
+    if (v.code == TENURE_ETOOLARGE && retry_request_too_large(end->text, call->request.len))
+        v.applied = TENURE_APPLIED_NO;
     trace_outcome(call, v.code, (int)end->status, v.applied);
     keep_status(call, end, v.code);
     call->refused_by = call->stream.conn->endpoint;
@@ -444,6 +447,8 @@ static void call_refused(struct client *c, struct client_call *call, const struc
     doubt_endpoint(c, call, end);
     if (!v.retry || call->endpoint != SIZE_MAX || has_begun(call) ||
         (!may_repeat(call) && v.applied != TENURE_APPLIED_NO)) {
+        if (v.code == TENURE_EUNAVAILABLE && c->now >= call->deadline)
+            timeout_text(c, call); /* the server has only seen it first that the time is over */
         call_fail(c, call, v.applied);
         return;
     }

@@ -358,6 +358,8 @@ bool login_refused(struct client *c, uint64_t number, enum etcd_error e);
 
 /* An answer's name in etcd's list; also finds it in Go's form "rpc error: code = X desc = TEXT". */
 enum etcd_error retry_etcd_error(bytes text);
+/* Whether the text says that a request of so many bytes was more than a server takes: refused before anybody looked at it. */
+bool retry_request_too_large(bytes text, size_t len);
 /* Whether the endpoint itself cannot serve: another one may. */
 bool retry_elsewhere(enum grpc_status status, bytes text);
 

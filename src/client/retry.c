@@ -4,6 +4,8 @@
  * texts that nobody knows. "Not applied" is claimed where the server judges before it proposes the write, or where applying
  * it failed as a whole. What a server says after it has proposed (stopped, timed out, cancelled) is "maybe".
  */
+#include <stdio.h>
+
 #include "client/internal.h"
 
 struct verdict_row {
@@ -176,6 +178,15 @@ struct client_verdict client_classify(enum grpc_status status, bytes text, bool 
         return (struct client_verdict){0, is_write ? TENURE_APPLIED_YES : TENURE_APPLIED_NO, false};
     const struct verdict_row *row = find_row(status, text);
     return (struct client_verdict){row->code, is_write ? row->applied : TENURE_APPLIED_NO, row->retry};
+}
+
+/* "grpc: received message larger than max (N vs. M)" is said of a request by the server, and of an answer by whoever was to receive
+ * it, when the write has long been done. N tells: no answer that is refused here is as small as a request can be. */
+bool retry_request_too_large(bytes text, size_t len)
+{
+    char wanted[80];
+    snprintf(wanted, sizeof wanted, "grpc: received message larger than max (%zu vs. ", len);
+    return bytes_has_prefix(bare_text(text), bytes_str(wanted));
 }
 
 bool retry_elsewhere(enum grpc_status status, bytes text)

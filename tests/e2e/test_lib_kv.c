@@ -441,10 +441,24 @@ static void a_started_transaction_does_not_need_its_builder_any_more(void **stat
     tenure_close(k.handle);
 }
 
+/* More than gRPC itself lets a server take: it was refused before anybody looked at it, and is known not to have been applied. */
+static void what_is_too_large_to_be_received_was_not_applied(void **state)
+{
+    tenure_client *c = open_on(*state);
+    struct tenure_error err = {0};
+    struct tenure_bytes value = large_value('x', 4 << 20);
+    assert_int_equal(tenure_put(c, S("large"), value, NULL, NULL, &err), TENURE_ETOOLARGE);
+    assert_int_equal(err.applied, TENURE_APPLIED_NO);
+    assert_null(get(c, "large"));
+    free((void *)value.data);
+    tenure_close(c);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_value_that_was_put_is_got),
+        cmocka_unit_test(what_is_too_large_to_be_received_was_not_applied),
         cmocka_unit_test(a_key_that_is_not_there_is_success_without_keys),
         cmocka_unit_test(ranges_are_limited_sorted_and_counted),
         cmocka_unit_test(deleting_answers_what_was_there),

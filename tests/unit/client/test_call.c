@@ -44,6 +44,75 @@ static void a_thousand_calls_in_flight_are_each_answered_once(void **state)
     assert_int_equal(mock_applied(&w, "v"), 1000);
 }
 
+static void refused_as_too_large(size_t named, size_t sent, enum tenure_applied applied)
+{
+    struct told t;
+    char text[80], value[256];
+    snprintf(text, sizeof text, "grpc: received message larger than max (%zu vs. 100)", named);
+    memset(value, 'x', sizeof value);
+    value[sent] = 0;
+    struct mock_rule *rule = mock_on(&w, "/Put", 1, MOCK_ANSWER);
+    rule->status = GRPC_RESOURCE_EXHAUSTED;
+    rule->text = text;
+    put(&t, "k", value);
+    assert_true(world_until(&w, &t.done, 4000));
+    assert_int_equal(t.code, TENURE_ETOOLARGE);
+    assert_int_equal(t.error.applied, applied);
+    mock_clear(&w);
+}
+
+static void a_request_that_is_too_large_for_the_server_was_not_applied(void **state)
+{
+    (void)state;
+    refused_as_too_large(3 + 2 + 120, 120, TENURE_APPLIED_NO); /* the key's field, and the value's head */
+    refused_as_too_large(3 + 2 + 121, 120, TENURE_APPLIED_MAYBE);
+    refused_as_too_large(3 + 2 + 12, 120, TENURE_APPLIED_MAYBE);
+}
+
+/* What the client is given next at `from` comes to it at `to`: it was kept busy in between. */
+static struct {
+    tn_ms from, to;
+    int enters, at;
+} stall;
+
+static void on_enter(void *user)
+{
+    (void)user;
+    if (w.now == stall.from && ++stall.enters == stall.at)
+        w.now = stall.to;
+}
+
+static int answered_at(int64_t ms)
+{
+    struct told t;
+    struct client_call_options opt = {.timeout_ms = 100};
+    warm_up();
+    w.endpoints[0].latency_ms = 20;
+    struct mock_rule *rule = mock_on(&w, "/Put", 1, MOCK_ANSWER);
+    rule->status = GRPC_UNAVAILABLE;
+    rule->text = "etcdserver: request timed out";
+    stall.from = w.now + 40;
+    stall.to = w.now + ms;
+    stall.enters = 0;
+    stall.at = 3; /* a turn's beginning and end, then what has arrived */
+    w.enter = on_enter;
+    put_opt(&t, "k", "v", &opt);
+    assert_true(world_until(&w, &t.done, 4000));
+    w.enter = NULL;
+    assert_int_equal(t.error.applied, TENURE_APPLIED_MAYBE);
+    assert_int_equal(t.at, stall.to);
+    return t.code;
+}
+
+/* The server was given the same deadline, and may be the first to see it pass. */
+static void a_servers_word_that_time_is_over_is_a_timeout_when_it_is(void **state)
+{
+    (void)state;
+    assert_int_equal(answered_at(99), TENURE_EUNAVAILABLE);
+    assert_int_equal(answered_at(100), TENURE_ETIMEOUT);
+    assert_int_equal(answered_at(120), TENURE_ETIMEOUT);
+}
+
 static void on_grant(void *user, const struct client_result *r)
 {
     struct told *t = user;
@@ -846,6 +915,8 @@ int main(void)
         CASE_1(what_was_provably_not_applied_is_sent_as_it_was),
         CASE_1(a_put_and_a_get_are_answered),
         CASE_1(every_call_carries_hasleader_and_its_deadline),
+        CASE_1(a_request_that_is_too_large_for_the_server_was_not_applied),
+        CASE_1(a_servers_word_that_time_is_over_is_a_timeout_when_it_is),
         CASE_1(a_thousand_calls_in_flight_are_each_answered_once),
         CASE_1(the_calls_on_leases_are_answered),
         CASE_1(deletes_compactions_and_members_are_answered),
