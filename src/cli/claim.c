@@ -101,6 +101,8 @@ bool claim_open(struct claim *c, const char *command, const struct global_option
     c->ask_until_ms = o->timeout_ms < 0 ? INT64_MAX : io_clock() + o->timeout_ms;
     c->call_timeout_ms = g->call_timeout_ms > 0 ? g->call_timeout_ms : CALL_TIMEOUT_MS;
     c->answer_until_ms = io_clock() + c->call_timeout_ms;
+    if (!connect_prepare(command, g))
+        return false;
     connect_options(g, &options);
     options.purpose = o->purpose;
     if (name_split(o->name, o->whole_key, &c->prefix, &c->name))

@@ -45,6 +45,7 @@ struct global_options {
     int64_t call_timeout_ms;                        /* 0 = the library's default */
     bool verbose;
     bool no_autostart;
+    bool starts_server; /* the command's */
     bool help;
 };
 

@@ -93,6 +93,10 @@ bool follow_open(struct follow *f, const struct follow_options *o)
     *f = (struct follow){.o = *o, .pause_ms = PAUSE_FIRST_MS, .until_ms = INT64_MAX};
     if (o->timeout_ms >= 0)
         f->until_ms = io_clock() + o->timeout_ms;
+    if (!connect_prepare("config", o->g)) {
+        f->code = EXIT_FAILED;
+        return false;
+    }
     connect_options(o->g, &options);
     f->client = tenure_open_poll(o->g->endpoints, &options, &err);
     if (f->client && open_view(f, &err))

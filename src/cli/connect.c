@@ -55,10 +55,19 @@ void connect_options(const struct global_options *g, struct tenure_options *ret)
         ret->log = log_line;
 }
 
+bool connect_prepare(const char *command, const struct global_options *g)
+{
+    char who[64];
+    snprintf(who, sizeof who, "tenure %s", command);
+    return autostart(who, g, g->starts_server);
+}
+
 tenure_client *connect_open(const char *command, const struct global_options *g)
 {
     struct tenure_options o;
     struct tenure_error err = {0};
+    if (!connect_prepare(command, g))
+        return NULL;
     connect_options(g, &o);
     tenure_client *c = tenure_open(g->endpoints, &o, &err);
     if (!c)

@@ -6,6 +6,9 @@
 
 #include "cli/command.h"
 
+/* Before a handle is opened: finds out which server is meant where nothing is configured, and starts one where the command does
+ * that (autostart.h). False after having said why not. */
+bool connect_prepare(const char *command, const struct global_options *g);
 /* A blocking handle by the global options; NULL after having said why. */
 tenure_client *connect_open(const char *command, const struct global_options *g);
 /* The library's options for g, with logging to stderr when verbose. */

@@ -8,7 +8,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "cli/autostart.h"
 #include "cli/commands.h"
 #include "cli/context.h"
 #include "cli/credentials.h"
@@ -132,8 +131,7 @@ static bool ask_password(const char *who, const struct command *c, struct global
 static bool find_servers(const char *who, const struct command *c, struct global_options *g)
 {
     return c->no_globals || c->no_servers ||
-           (context_apply(who, g) && autostart(who, g, c->starts_server) && credentials_find(who, g) &&
-            ask_password(who, c, g));
+           (context_apply(who, g) && credentials_find(who, g) && ask_password(who, c, g));
 }
 
 static int run(const struct command *c, int argc, char **argv)
@@ -152,6 +150,7 @@ static int run(const struct command *c, int argc, char **argv)
         help_command(stdout, c);
         return EXIT_OK;
     }
+    g.starts_server = c->starts_server;
     if (!find_servers(who, c, &g))
         return c->stop_at_words ? EXIT_LOCK_FAILED : EXIT_USAGE;
     return c->run(c, &g, words, argv + 1);

@@ -11,6 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "cli/autostart.h"
 #include "cli/connect.h"
 #include "cli/enforce.h"
 #include "cli/group.h"
@@ -63,6 +64,7 @@ static void give_back(void *user, int64_t lease, int64_t until_ms)
     const struct run_options *o = user;
     struct tenure_options options;
     struct tenure_error err = {0};
+    autostart(o->claim.name, o->g, false); /* it may have been forked before there was a server */
     connect_options(o->g, &options);
     options.call_timeout_ms = until_ms - io_clock();
     options.close_timeout_ms = 1;

@@ -450,6 +450,8 @@ static bool open_handle(struct serving *s)
 {
     struct tenure_options o;
     struct tenure_error err = {0};
+    if (!connect_prepare("service", s->g))
+        return false;
     connect_options(s->g, &o);
     s->client = tenure_open_poll(s->g->endpoints, &o, &err);
     if (!s->client)
