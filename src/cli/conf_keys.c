@@ -179,7 +179,7 @@ static int write_all(const struct global_options *g, struct tenure_config_write 
 
 static int set_pairs(const struct global_options *g, int n, char **words)
 {
-    struct tenure_config_write writes[TENURE_CONFIG_WRITES_MAX] = {{NULL}};
+    struct tenure_config_write writes[TENURE_CONFIG_WRITES_MAX] = {{.key = NULL}};
     for (int i = 0; i < n; i++) {
         char *equals = strchr(words[i], '=');
         if (!equals || equals == words[i])
@@ -246,7 +246,7 @@ static int delete_one(const struct global_options *g, const char *key)
 
 int conf_delete(const struct global_options *g, int n, char **words)
 {
-    struct tenure_config_write writes[TENURE_CONFIG_WRITES_MAX] = {{NULL}};
+    struct tenure_config_write writes[TENURE_CONFIG_WRITES_MAX] = {{.key = NULL}};
     if (n > TENURE_CONFIG_WRITES_MAX)
         return conf_usage("delete: %d keys are more than one transaction takes (%d)", n, TENURE_CONFIG_WRITES_MAX);
     if (n > 1 && conf_opt.if_revision >= 0)
