@@ -50,9 +50,9 @@ static int check_key(tenure_stm_view *v, struct tenure_bytes key)
     struct tenure_error why;
     if (!v)
         return TENURE_EINVALID;
-    if (v->code || key.len > 0)
+    if (v->code || (key.len > 0 && key.data))
         return v->code;
-    error_set(&why, TENURE_EINVALID, "stm: the key is empty");
+    error_set(&why, TENURE_EINVALID, key.len > 0 ? "stm: the key is NULL" : "stm: the key is empty");
     return stick(v, why.code, &why);
 }
 
@@ -211,6 +211,11 @@ int tenure_stm_put(tenure_stm_view *v, struct tenure_bytes key, struct tenure_by
     int rc = whole_key(v, key, &whole);
     if (rc)
         return rc;
+    if (value.len > 0 && !value.data) {
+        struct tenure_error why;
+        error_set(&why, TENURE_EINVALID, "stm: the value is NULL");
+        return stick(v, why.code, &why);
+    }
     rc = stm_put(v->set, whole, result_bytes_in(value), lease);
     return rc ? stick_limit(v, rc) : 0;
 }

@@ -404,6 +404,30 @@ static void the_largest_values_go_through(void **state)
     tenure_close(c);
 }
 
+struct nothing {
+    struct tenure_bytes key, value;
+};
+
+static int puts_nothing(tenure_stm_view *v, void *arg)
+{
+    struct nothing *n = arg;
+    if (n->value.len == 0)
+        tenure_stm_get(v, n->key, NULL);
+    return tenure_stm_put(v, n->key, n->value, 0);
+}
+
+static void a_length_without_data_is_refused(void **state)
+{
+    struct nothing n[] = {{{NULL, 3}, {"", 0}}, {{NULL, 3}, {"x", 1}}, {S("nothing"), {NULL, 3}}};
+    tenure_client *c = open_on(*state);
+    for (size_t i = 0; i < sizeof n / sizeof *n; i++) {
+        struct tenure_error err = {0};
+        assert_int_equal(tenure_stm(c, NULL, puts_nothing, &n[i], &err), TENURE_EINVALID);
+        assert_int_equal(err.applied, TENURE_APPLIED_NO);
+    }
+    tenure_close(c);
+}
+
 static void what_has_no_meaning_is_refused(void **state)
 {
     struct tenure_error err = {0};
@@ -685,6 +709,7 @@ int main(void)
         cmocka_unit_test(marks_are_few_and_go_with_the_handle),
         cmocka_unit_test(a_close_ends_it),
         cmocka_unit_test(the_largest_values_go_through),
+        cmocka_unit_test(a_length_without_data_is_refused),
         cmocka_unit_test(what_has_no_meaning_is_refused),
         cmocka_unit_test(the_sum_stays_also_when_nobody_waits),
         cmocka_unit_test(a_programs_own_loop_runs_transactions),
