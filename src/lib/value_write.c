@@ -25,6 +25,7 @@ struct value_write {
     struct update *update;
     /* Of the last attempt: what was there, as far as it counts (its value is borrowed, and gone at the end), and what was to be there. */
     struct kv was;
+    tn_rev seen_at;
     int verdict;
     struct buf is;  /* the value that was there, kept where it is the answer */
     struct buf put; /* the program's value: its memory is its own */
@@ -51,7 +52,7 @@ static int ask_program(struct value_write *w, const struct kv *kv, bytes *ret, s
 {
     struct tenure_bytes shall = {0};
     tn_ms now = handle_clock(w->value->object.handle);
-    struct tenure_value_state *is = value_state_new(kv, kv->mod_revision, value_stale_ms(now, w->began));
+    struct tenure_value_state *is = value_state_new(kv, w->seen_at, value_stale_ms(now, w->began));
     if (!is)
         return error_set(err, TENURE_ENOMEM, "out of memory");
     int verdict = w->fn(is, &shall, w->arg);
@@ -89,15 +90,23 @@ static int decide(struct value_write *w, const struct kv *kv, bytes *ret, struct
     return rc ? rc : UPDATE_PUT;
 }
 
+/* Of a compare and set, whoever was faster, what is there instead belongs to the answer. */
+static bool tells_why(const struct value_write *w, int code)
+{
+    return code == TENURE_ECONFLICT && (w->kind == WRITE_CAS || (w->kind == WRITE_DELETE && w->mod_revision));
+}
+
 static int compute(void *owner, const struct kv *kv, bytes *ret_value, struct tenure_error *err)
 {
     struct ask *k = owner;
     struct value_write *w = k->req.write;
-    if (w->attempts++ == w->attempts_max)
-        return error_set(err, TENURE_ECONFLICT, "others were faster %lld times", (long long)w->attempts_max);
     w->was = *kv;
-    w->verdict = decide(w, kv, ret_value, err);
-    bool is_answer = w->verdict == UPDATE_LEAVE || w->verdict == TENURE_ECONFLICT;
+    w->seen_at = update_seen_at(w->update);
+    if (w->attempts++ == w->attempts_max)
+        w->verdict = error_set(err, TENURE_ECONFLICT, "others were faster %lld times", (long long)w->attempts_max);
+    else
+        w->verdict = decide(w, kv, ret_value, err);
+    bool is_answer = w->verdict == UPDATE_LEAVE || tells_why(w, w->verdict);
     if (is_answer && keep(&w->is, kv->value))
         return error_set(err, TENURE_ENOMEM, "out of memory");
     w->was.value = buf_bytes(&w->is);
@@ -138,8 +147,8 @@ static void answer(struct ask *k, const struct update_result *r, const struct te
     tenure_value *v = w->value;
     struct client_result end = {.code = r->code, .error = why};
     struct kv kv = now_there(w, r);
-    if (r->code == 0 || (r->code == TENURE_ECONFLICT && w->verdict == TENURE_ECONFLICT))
-        k->result = value_state_new(&kv, r->written ? r->revision : kv.mod_revision,
+    if (r->code == 0 || (tells_why(w, r->code) && w->verdict == TENURE_ECONFLICT))
+        k->result = value_state_new(&kv, r->written ? r->revision : w->seen_at,
                                     value_stale_ms(handle_clock(v->object.handle), w->began));
     if (r->written)
         learn(w, kv, r->revision);
@@ -179,7 +188,8 @@ static void on_updated(void *owner, const struct update_result *r)
 {
     struct ask *k = owner;
     struct tenure_error why = {0};
-    if (r->code == TENURE_ELOST && r->error->applied == TENURE_APPLIED_NO && begin_again(k))
+    bool is_marks = r->code == TENURE_ELOST && k->req.write->verdict != TENURE_ELOST; /* not the function's word */
+    if (is_marks && r->error->applied == TENURE_APPLIED_NO && begin_again(k))
         return;
     if (r->code) {
         why = *r->error;

@@ -11,6 +11,7 @@ struct update {
     struct client *client;
     struct marks *marks;
     tn_ms until;
+    tn_rev seen_at;
     unsigned tries;
     bool cancelled;
     struct op *read;
@@ -45,7 +46,7 @@ static void end_with(struct update *u, int code, const struct tenure_error *erro
     update_end(u, &(struct update_result){.code = code, .error = &own});
 }
 
-static void seen(struct update *u, const struct range_resp *r, tn_ms now);
+static void seen(struct update *u, const struct range_resp *r, tn_rev at, tn_ms now);
 
 static void on_committed(void *owner, const struct commit_result *r)
 {
@@ -61,7 +62,7 @@ static void on_committed(void *owner, const struct commit_result *r)
     else if (++u->tries >= UPDATE_TRIES_MAX)
         end_with(u, error_set(&err, TENURE_ECONFLICT, "others were faster %d times", UPDATE_TRIES_MAX), &err);
     else
-        seen(u, &r->others[0].range, client_now(u->client));
+        seen(u, &r->others[0].range, r->revision, client_now(u->client));
 }
 
 /* A key on a lease stays on it. */
@@ -80,9 +81,10 @@ static int commit(struct update *u, int verdict, bytes value, const struct kv *k
     return commit_start(&u->commit, u->client, u->marks, &req, &opt, on_committed, u, now, err);
 }
 
-static void seen(struct update *u, const struct range_resp *r, tn_ms now)
+static void seen(struct update *u, const struct range_resp *r, tn_rev at, tn_ms now)
 {
     struct tenure_error err = {0};
+    u->seen_at = at;
     struct kv kv = r->n_kvs ? r->kvs[0] : (struct kv){.key = key_of(u)};
     bytes value = {0};
     if (u->cancelled) {
@@ -104,7 +106,7 @@ static void on_read(void *owner, const struct client_result *r)
     if (r->code)
         end_with(u, r->code, r->error);
     else
-        seen(u, r->range, client_now(u->client));
+        seen(u, r->range, r->range->revision, client_now(u->client));
 }
 
 int update_start(struct update **slot, struct client *c, struct marks *m, bytes key, tn_ms until,
@@ -134,6 +136,11 @@ int update_start(struct update **slot, struct client *c, struct marks *m, bytes 
     u->slot = slot;
     *slot = u;
     return 0;
+}
+
+tn_rev update_seen_at(const struct update *u)
+{
+    return u->seen_at;
 }
 
 void update_cancel(struct update **slot, tn_ms now)

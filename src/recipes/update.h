@@ -29,6 +29,8 @@ struct update;
 enum { UPDATE_TRIES_MAX = 10000 };
 int update_start(struct update **slot, struct client *c, struct marks *m, bytes key, tn_ms until,
                  update_compute compute, update_done done, void *owner, tn_ms now, struct tenure_error *err) MUST_USE;
+/* Within compute: the revision of the store at which kv was so. */
+tn_rev update_seen_at(const struct update *u);
 /* done still comes, with TENURE_ECANCELLED, or what it had come to already. An empty slot: nothing. */
 void update_cancel(struct update **slot, tn_ms now);
 /* It ends soon, unseen; whether the last write was applied is not told. Empties the slot. */

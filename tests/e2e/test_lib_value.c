@@ -414,6 +414,98 @@ static void attempts_are_bounded(void **state)
     tenure_close(other);
 }
 
+static void *be_faster(void *user)
+{
+    struct rival *r = user;
+    tenure_put(r->c, S("faster"), S("theirs"), NULL, NULL, NULL);
+    return NULL;
+}
+
+/* Somebody else writes just before the commit is sent. */
+static void on_call(void *user, const struct tenure_call_event *e)
+{
+    struct rival *r = user;
+    pthread_t thread;
+    if (e->kind != TENURE_CALL_BEGIN || !strstr(e->method, "KV/Txn") || r->times++ > 0)
+        return;
+    assert_int_equal(pthread_create(&thread, NULL, be_faster, r), 0);
+    pthread_join(thread, NULL);
+}
+
+static void a_conflict_tells_what_is_there_also_on_the_last_attempt(void **state)
+{
+    struct tenure_error err = {0};
+    struct rival rival = {.c = open_on(*state)};
+    struct tenure_options options = {.size = sizeof options, .on_call = on_call, .on_call_user = &rival};
+    tenure_client *c = tenure_open(server_url(*state), &options, &err);
+    struct tenure_value_write_options o = {.size = sizeof o, .attempts_max = 1, .timeout_ms = 20000};
+    struct tenure_value_options unmarked = {.size = sizeof unmarked, .unmarked = true};
+    struct tenure_value_state *s = NULL;
+    tenure_value *v = value_open(c, "faster", &unmarked);
+    int64_t was = write_at(rival.c, "faster", "before");
+    assert_int_equal(tenure_value_cas(v, was, S("ours"), &o, &s, &err), TENURE_ECONFLICT);
+    assert_non_null(s);
+    assert_true(s->mod_revision > was);
+    holds(s, "theirs");
+    tenure_value_close(v);
+    tenure_close(c);
+    tenure_close(rival.c);
+}
+
+struct word {
+    int verdict, calls;
+    int64_t revision;
+};
+
+static int says(const struct tenure_value_state *is, struct tenure_bytes *shall, void *arg)
+{
+    struct word *w = arg;
+    (void)shall;
+    w->calls++;
+    w->revision = is->revision;
+    return w->verdict;
+}
+
+static void a_functions_code_ends_it_at_once(void **state)
+{
+    static const int codes[] = {TENURE_ELOST, TENURE_ECONFLICT, TENURE_EBUSY};
+    tenure_client *c = open_on(*state);
+    struct tenure_error err = {0};
+    tenure_value *v = value_open(c, "word", NULL);
+    for (size_t i = 0; i < sizeof codes / sizeof *codes; i++) {
+        struct word word = {.verdict = codes[i]};
+        struct tenure_value_state *s = NULL;
+        assert_int_equal(tenure_value_update(v, says, &word, NULL, &s, &err), codes[i]);
+        assert_int_equal(word.calls, 1);
+        assert_null(s); /* there is nothing to be freed */
+    }
+    tenure_value_close(v);
+    tenure_close(c);
+}
+
+/* Also of a key that is not there, which has no revision of its own. */
+static void each_state_has_the_revision_of_the_store(void **state)
+{
+    tenure_client *c = open_on(*state);
+    struct tenure_error err = {0};
+    struct tenure_value_state *s = NULL;
+    struct word word = {.verdict = TENURE_VALUE_LEAVE};
+    tenure_value *v = value_open(c, "nowhere", NULL);
+    int64_t at = write_at(c, "elsewhere", "x");
+    no_error(tenure_value_update(v, says, &word, NULL, &s, &err), &err);
+    assert_true(word.revision >= at);
+    assert_true(s->revision >= at);
+    holds(s, NULL);
+    no_error(tenure_value_delete(v, 0, NULL, &s, &err), &err);
+    assert_true(s->revision >= at);
+    holds(s, NULL);
+    assert_int_equal(tenure_value_cas(v, at, S("x"), NULL, &s, &err), TENURE_ECONFLICT);
+    assert_true(s->revision >= at);
+    holds(s, NULL);
+    tenure_value_close(v);
+    tenure_close(c);
+}
+
 static void a_key_on_a_lease_stays_on_it(void **state)
 {
     tenure_client *c = open_on(*state);
@@ -760,6 +852,9 @@ int main(void)
         cmocka_unit_test(updates_of_many_are_all_there_once),
         cmocka_unit_test(the_function_decides),
         cmocka_unit_test(attempts_are_bounded),
+        cmocka_unit_test(a_conflict_tells_what_is_there_also_on_the_last_attempt),
+        cmocka_unit_test(a_functions_code_ends_it_at_once),
+        cmocka_unit_test(each_state_has_the_revision_of_the_store),
         cmocka_unit_test(a_key_on_a_lease_stays_on_it),
         cmocka_unit_test(it_comes_back_over_a_restart),
         cmocka_unit_test(it_comes_back_over_a_compaction_that_it_missed),
