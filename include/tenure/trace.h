@@ -17,7 +17,7 @@
  * (elections, observers, presences, schedulers) makes its calls for nobody, as do sessions but for the grant with which
  * the first lock of a shared one begins it.
  *
- * Thread: the loop's, from within the library's work. The function must not call anything of this library on that handle
+ * Thread: the loop's, from within the library's work. The function must not call anything of this library, on no handle
  * (blocking and `_start` functions answer TENURE_EINVALID there), must not block, and should be as quick as one that writes a log
  * line: nothing else of the handle goes on meanwhile. What it is given is borrowed for the call, but for method, which is
  * static, and endpoint, which lives as long as the handle.
