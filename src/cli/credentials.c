@@ -86,10 +86,13 @@ static bool host_is(const char *url, size_t len, const char *machine)
 static bool fits(const struct global_options *g, const char *machine)
 {
     const char *url = g->endpoints ? g->endpoints : getenv("TENURE_ENDPOINTS");
+    const char *srv = getenv("TENURE_DISCOVERY_SRV");
     if (g->context && strcmp(g->context, machine) == 0)
         return true;
     if (g->discovery_srv && strcmp(g->discovery_srv, machine) == 0)
         return true;
+    if (!g->endpoints && (g->discovery_srv || ((!url || !*url) && srv && *srv)))
+        return !g->discovery_srv && strcmp(srv, machine) == 0; /* by DNS: not those of this machine */
     if (!url || !*url)
         url = "http://127.0.0.1:2379";
     for (size_t len; *url; url += len + (url[len] == ',')) {

@@ -58,7 +58,7 @@ struct serving {
     struct check check;
     int64_t fails;
     bool is_critical;
-    int64_t next_at; /* BOOTTIME: DRAINING: when the command is told; LEAVING: when it is killed; BEGINNING: patience */
+    int64_t next_at; /* BOOTTIME: DRAINING: when the command is told; LEAVING: when it is killed; SERVING: patience */
 };
 
 static void say(const struct serving *s, const char *text, const char *more)
@@ -136,6 +136,7 @@ static void begin_registration(struct serving *s)
     s->options.health = s->is_critical ? TENURE_HEALTH_CRITICAL : TENURE_HEALTH_PASSING;
     s->service = tenure_register_start(s->client, s->name, s->id, s->at, (int32_t)s->f->port, &s->options, &err);
     s->phase = SERVING;
+    s->next_at = io_clock() + (s->g->call_timeout_ms ? s->g->call_timeout_ms : REGISTER_WAIT_MS);
     if (s->service)
         return;
     end_by_itself(s, connect_failed("service", s->g, &err));
@@ -278,10 +279,15 @@ static void ask_check(struct serving *s)
 /* ---- the loop ---- */
 
 /* Without a command nothing is served while nobody can be asked; the caller, or its supervisor, is told instead. */
+static bool may_lose_patience(const struct serving *s)
+{
+    return !s->argv && !s->was_registered && s->service && s->options.conflict != TENURE_CONFLICT_WAIT &&
+           s->phase == SERVING;
+}
+
 static void lose_patience(struct serving *s)
 {
-    if (s->argv || s->was_registered || !s->service || s->options.conflict == TENURE_CONFLICT_WAIT ||
-        s->phase != SERVING || io_clock() < s->next_at)
+    if (!may_lose_patience(s) || io_clock() < s->next_at)
         return;
     struct tenure_error err = {.code = TENURE_EUNAVAILABLE, .kind = TENURE_KIND_UNAVAILABLE};
     snprintf(err.text, sizeof err.text, "%.60s/%.60s: no server answered in time", s->name, s->id);
@@ -305,7 +311,7 @@ static void step(struct serving *s)
 static int timeout_ms(const struct serving *s)
 {
     int64_t now = io_clock(), t = tenure_timeout_ms(s->client), at = check_due(&s->check);
-    if ((s->phase == DRAINING || (s->phase == SERVING && !s->argv && !s->was_registered)) && s->next_at < at)
+    if ((s->phase == DRAINING || may_lose_patience(s)) && s->next_at < at)
         at = s->next_at;
     if (s->phase == LEAVING)
         at = now + SWEEP_POLL_MS;
@@ -469,7 +475,6 @@ int service_run(const struct global_options *g, const struct service_flags *flag
     s.check.fd = -1;
     if (prepare(&s) && open_handle(&s)) {
         s.code = EXIT_OK;
-        s.next_at = io_clock() + (g->call_timeout_ms ? g->call_timeout_ms : REGISTER_WAIT_MS);
         if (!start_command(&s)) {
             s.code = EXIT_CANNOT_RUN;
             s.phase = DONE;

@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import sys
+import time
 
 from harness import *
 
@@ -193,6 +194,18 @@ def other_checks(world):
     equal(run.wait(PATIENCE_S), 143)
 
 
+def late(world):
+    """register is patient with a check that passes late: only from then on a server must have answered in time"""
+    world.server
+    good = world.path("late")
+    process = world.start("service", "register", "late", "--id", "x", "--address", "10.0.0.7", "--port", "8080", "--interval", "50ms",
+                          "--check", f"cmd:test -e {good}", "--call-timeout", "1s")
+    time.sleep(1.5)
+    Path(good).write_text("")
+    true(process.stdout.readline().startswith("late/x "), "registered")
+    ended(process, 0)
+
+
 def commands_end(world):
     """run answers the command's exit code, gives it its name, and ends it when the name is not to be had"""
     world.server
@@ -248,4 +261,4 @@ def refused(world):
         true(r.stderr.startswith("tenure service"), r.stderr)
 
 
-main([registered, conflicts, killed, picked, operated, checked, other_checks, commands_end, without_server, go_layout, refused])
+main([registered, conflicts, killed, picked, operated, checked, other_checks, late, commands_end, without_server, go_layout, refused])
