@@ -48,6 +48,7 @@ struct backend {
     struct db db;
     struct checkpoint checkpoint;
     struct ballast ballast;
+    unsigned ballast_next; /* not before so many commits is it looked at again whether it may grow */
     bool replayed;
 
     pthread_mutex_t conn; /* db, checkpoint's writer part, and these: */
@@ -111,6 +112,15 @@ static bool is_used(const struct backend *b)
            atomic_load_explicit(&b->in_use, memory_order_relaxed) >= LITTLE_LOG;
 }
 
+/* Under conn. Where there is no room for a larger one that is not tried again with each commit. */
+static bool ballast_is_due(struct backend *b)
+{
+    if (b->commits < b->ballast_next || !ballast_is_small(&b->ballast) || !is_used(b))
+        return false;
+    b->ballast_next = b->commits + CARE_EVERY;
+    return true;
+}
+
 /* Commits and notes what is to be done afterwards; the answer is whether anything is. */
 static bool run_batch(struct backend *b, const struct backend_batch *batch, struct backend_result *ret)
 {
@@ -127,7 +137,7 @@ static bool run_batch(struct backend *b, const struct backend_batch *batch, stru
         checkpoint_after_commit(&b->checkpoint);
         b->commits++;
         care = b->checkpoint.help_due || b->commits == b->config.wal_grow_after || b->commits % CARE_EVERY == 0 ||
-               batch->n_deletes != 0 || (ballast_is_small(&b->ballast) && is_used(b));
+               batch->n_deletes != 0 || ballast_is_due(b);
     } else if (ret->outcome == BACKEND_MAYBE_APPLIED && !b->broken) {
         break_off(b, &ret->error);
     }

@@ -108,6 +108,8 @@ static bool hold_up(struct server *s, tn_ms now)
     if (!core_batch_waits(s->core) || !core_expects_write(s->core))
         return false;
     int64_t us = io_clock_us(), most = s->commit_us < HOLD_UP_US_MAX ? s->commit_us : HOLD_UP_US_MAX;
+    if (most == 0) /* nothing was committed yet */
+        return false;
     if (!s->held_up_until_us)
         s->held_up_until_us = us + most;
     flush_urgent(s, now);
