@@ -80,8 +80,11 @@ static void begin_release(struct run *r)
     r->phase = RUN_RELEASING;
 }
 
+/* The guardian's command line is a copy of ours: a password is taken out of it before there is one. */
 static bool start_guardian(struct run *r)
 {
+    struct tenure_options taken;
+    connect_options(r->o->g, &taken);
     struct guardian_options o = {.who = r->who, .page = r->page, .revoke = give_back, .user = (void *)r->o};
     if (r->n_guardians++ < GUARDIANS_MAX && guardian_start(&r->guardian, &o))
         return true;
@@ -278,6 +281,7 @@ static void print_held(const struct run *r)
         printf("%s\ntoken %" PRId64 "\n", key, r->claim.token);
     }
     fflush(stdout);
+    clearerr(stdout); /* it is held also when nobody reads that */
 }
 
 /* Whether to queue again: the session was lost in the queue (this program was stopped), or the server is away meanwhile. */

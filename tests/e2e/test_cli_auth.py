@@ -112,6 +112,13 @@ def hidden_passwords(world):
     true("alice" in words and "s3cret" not in words, words)
     held.terminate()
     equal(held.wait(PATIENCE_S), 0)
+    held = world.start("lock", "x", "--user", "alice:s3cret", "--", "sh", "-c", "echo; exec sleep 1000")
+    held.stdout.readline()
+    children = read(f"/proc/{held.pid}/task/{held.pid}/children").split()
+    true(len(children) == 2, children)  # the guardian and the command
+    true(not any("s3cret" in read(f"/proc/{p}/cmdline") for p in children), "the guardian's as well")
+    held.terminate()
+    equal(held.wait(PATIENCE_S), 128 + 15)
 
 
 def no_password_and_no_terminal(world):
