@@ -107,6 +107,13 @@ static bool dress(int fd, const char *path, mode_t mode)
     return fchmod(fd, mode == ATOMIC_FILE_KEEP_MODE ? DEFAULT_MODE & ~mask : mode) == 0;
 }
 
+/* A device, a pipe or a folder is nothing that a file may take the place of. */
+static bool is_replaceable(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) < 0 || S_ISREG(st.st_mode);
+}
+
 int atomic_file_begin(struct atomic_file *f, const char *path, mode_t mode, bytes data, struct tenure_error *err)
 {
     *f = (struct atomic_file){.path = resolve(path), .fd = -1};
@@ -114,6 +121,10 @@ int atomic_file_begin(struct atomic_file *f, const char *path, mode_t mode, byte
     if (!f->temp) {
         atomic_file_fini(f);
         return error_set(err, TENURE_ENOMEM, "%s: out of memory", path);
+    }
+    if (!is_replaceable(f->path)) {
+        atomic_file_fini(f);
+        return error_set(err, TENURE_EINVALID, "%s: it is no regular file, and stays as it is", path);
     }
     sweep(f->path);
     f->fd = mkostemp(f->temp, O_CLOEXEC);

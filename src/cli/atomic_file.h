@@ -20,7 +20,8 @@ struct atomic_file {
 };
 
 /* Writes data beside path. mode: ATOMIC_FILE_KEEP_MODE = as the old one has it, 0644 less the umask where there is none.
- * TENURE_EDENIED, TENURE_ENOSPACE, TENURE_EIO, …; nothing is left behind then. */
+ * TENURE_EINVALID: what is there is a device, a pipe or a folder. TENURE_EDENIED, TENURE_ENOSPACE, TENURE_EIO, …; nothing is left
+ * behind then. */
 int atomic_file_begin(struct atomic_file *f, const char *path, mode_t mode, bytes data, struct tenure_error *err)
     MUST_USE;
 /* The new one takes the place of the old one. */

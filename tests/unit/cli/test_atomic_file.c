@@ -141,12 +141,34 @@ static void a_folder_that_is_not_there_is_named(void **state)
     atomic_file_fini(&(struct atomic_file){0});
 }
 
-static void a_folder_in_its_place_stays(void **state)
+static void what_is_no_file_stays(void **state)
+{
+    struct atomic_file f;
+    struct stat st;
+    (void)state;
+    assert_int_equal(mkdir(path, 0755), 0);
+    assert_int_equal(atomic_file_begin(&f, path, ATOMIC_FILE_KEEP_MODE, bytes_str("x"), &err), TENURE_EINVALID);
+    assert_non_null(strstr(err.text, path));
+    atomic_file_fini(&f);
+    assert_int_equal(files(), 1);
+    rmdir(path);
+    assert_int_equal(mkfifo(path, 0600), 0); /* as a device, which only root can make */
+    assert_int_equal(symlink("out", in_folder("link")), 0);
+    assert_int_equal(atomic_file_begin(&f, path, ATOMIC_FILE_KEEP_MODE, bytes_str("x"), &err), TENURE_EINVALID);
+    atomic_file_fini(&f);
+    assert_int_equal(atomic_file_begin(&f, in_folder("link"), 0600, bytes_str("x"), &err), TENURE_EINVALID);
+    atomic_file_fini(&f);
+    assert_int_equal(stat(path, &st), 0);
+    assert_true(S_ISFIFO(st.st_mode));
+    assert_int_equal(files(), 2);
+}
+
+static void a_folder_that_comes_meanwhile_stays(void **state)
 {
     struct atomic_file f;
     (void)state;
-    assert_int_equal(mkdir(path, 0755), 0);
     assert_int_equal(atomic_file_begin(&f, path, ATOMIC_FILE_KEEP_MODE, bytes_str("x"), &err), 0);
+    assert_int_equal(mkdir(path, 0755), 0);
     assert_true(atomic_file_commit(&f, &err) < 0);
     atomic_file_fini(&f);
     assert_int_equal(files(), 1);
@@ -199,7 +221,8 @@ int main(void)
         TEST(what_a_link_leads_to_is_replaced),
         TEST(leftovers_are_removed_when_nobody_works_on_them),
         TEST(a_folder_that_is_not_there_is_named),
-        TEST(a_folder_in_its_place_stays),
+        TEST(what_is_no_file_stays),
+        TEST(a_folder_that_comes_meanwhile_stays),
         TEST(content_and_mode_are_compared),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
