@@ -51,6 +51,7 @@ static int serve(const struct server_config *config)
         return complain(&err);
     puts(server_ready_line(s, line, sizeof line));
     fflush(stdout);
+    clearerr(stdout); /* it serves also when nobody reads that */
     server_run(s);
     server_close(s);
     return EXIT_OK;

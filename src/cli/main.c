@@ -209,7 +209,8 @@ int main(int argc, char **argv)
     if (!c)
         return unknown_command(word);
     int code = run(c, argc - 1, argv + 1);
-    if (fflush(stdout) != 0 && code == EXIT_OK) {
+    bool unwritten = fflush(stdout) != 0 || ferror(stdout); /* now, or at any time before */
+    if (unwritten && code == EXIT_OK) {
         fprintf(stderr, "tenure %s: writing to standard output failed\n", c->name);
         return EXIT_FAILED;
     }

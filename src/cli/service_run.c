@@ -83,6 +83,7 @@ static void print_registered(const struct serving *s)
         printf("%s/%s %s\n", s->name, s->id, s->endpoint);
     }
     fflush(stdout);
+    clearerr(stdout); /* it is registered also when nobody reads that */
 }
 
 static void on_registered(tenure_service *t, void *user)

@@ -303,6 +303,10 @@ def broken_output(world):
     world.tenure("put", "a", "one", check=True)
     result = world.run(["sh", "-c", '"$0" get a >/dev/full', TENURE])
     true(result.returncode == 1 and "standard output" in result.stderr, f"{result.returncode}: {result.stderr!r}")
+    world.tenure("config", "set", "big", "x" * 100000, check=True)  # more than a buffer, written at once
+    for command in "config export --format json", "doctor":
+        result = world.run(["sh", "-c", f'"$0" {command} >/dev/full', TENURE])
+        true(result.returncode == 1 and "standard output" in result.stderr, f"{command}: {result.returncode}: {result.stderr!r}")
 
 
 def closed_descriptors(world):
