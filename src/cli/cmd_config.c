@@ -114,7 +114,7 @@ const struct command command_config = {
     .summary = "configuration of programs: in layers, with history, followed as it changes",
     .synopsis =
         "get | set | delete | edit | diff | history | rollback | watch | render | exec | export | import | seal | "
-        "unseal",
+        "unseal | schema",
     .description =
         "Keys are paths (billing/db-url), values are texts; etcd's clients find them at /config/KEY. Of the layers default,\n"
         "environment, service and instance the last one that has a key counts. Writes go into the layer default, or --layer.\n"

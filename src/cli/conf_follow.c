@@ -43,10 +43,23 @@ static void ended(struct follow *f, const struct tenure_error *err)
     f->code = conf_failed(f->o.g, err ? err : &none);
 }
 
+/* By a schema. Before the first state that is the end where it is waited for only so long, as the opening of the library fails. */
+static void refused(struct follow *f, const struct tenure_error *err)
+{
+    say(f->has_state ? "what there is now is refused, and it stays as it was" : "what there is now is refused",
+        err->text);
+    if (!f->has_state && f->until_ms != INT64_MAX)
+        f->code = EXIT_FAILED;
+}
+
 static void on_state(tenure_config *v, enum tenure_config_state state, const struct tenure_error *err, void *user)
 {
     struct follow *f = user;
     char age[64];
+    if (state != TENURE_CONFIG_ENDED && err && err->code) { /* the state is the one it had */
+        refused(f, err);
+        return;
+    }
     switch (state) {
     case TENURE_CONFIG_ENDED:
         ended(f, err);
@@ -58,15 +71,13 @@ static void on_state(tenure_config *v, enum tenure_config_state state, const str
         return;
     case TENURE_CONFIG_STALE:
         if (!f->was_stale)
-            say("the servers are not heard: it stays as it is", err ? err->text : NULL);
+            say("the servers are not heard: it stays as it is", NULL);
         f->was_stale = true;
         return;
     case TENURE_CONFIG_CURRENT:
         if (f->was_stale)
             say("the servers are heard again", NULL);
         f->was_stale = false;
-        if (err && err->code)
-            say("what there is now is refused, and it stays as it was", err->text);
         return;
     case TENURE_CONFIG_WAITING:
         return;

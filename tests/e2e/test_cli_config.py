@@ -256,6 +256,12 @@ def schemas(world):
     config(world, "schema", "m", "--remove", check=True)
     refused(config(world, "schema", "m"), 1)
     put(world, "m/port", "zero")
+    config(world, "schema", "m", path, check=True)
+    template(world, "t", "{{port}}")
+    refused(render(world, "t", "--once", "--prefix", "m", "--timeout", "1m"), 1, "m/port", "schema")
+    refused(config(world, "exec", "--prefix", "m", "--timeout", "1m", "--", "true"), 125, "m/port", "schema")
+    refused(config(world, "watch", "m", "--timeout", "1m"), 1, "m/port", "schema")
+    config(world, "schema", "m", "--remove", check=True)
 
 
 # --- render -----------------------------------------------------------------------------------------------------------
@@ -303,6 +309,11 @@ def checked(world):
     refused(render(world, "t", "--once", "--reload", "exit 7"), 1, "reload", "7")
     equal(read(world.path("out")), "good 2\n")
     equal([p.name for p in world.folder.glob(".out*")], [], "files left")
+    os.unlink(world.path("out"))
+    os.mkfifo(world.path("out"))
+    refused(render(world, "t", *args), 1, "no regular file")
+    true(stat.S_ISFIFO(os.stat(world.path("out")).st_mode), "it is the pipe that it was")
+    os.unlink(world.path("out"))
 
 
 def out_is(world, text):
