@@ -57,7 +57,8 @@ static void end_asking(struct check *c)
     c->answer = http_head_free(c->answer);
     if (c->command.pid && !c->has_ended) {
         group_signal(c->command.pid, SIGKILL);
-        waitpid(c->command.pid, NULL, WNOHANG); /* one that cannot die yet (a file system that hangs) is collected later */
+        waitpid(c->command.pid, NULL,
+                WNOHANG); /* one that cannot die yet (a file system that hangs) is collected later */
     }
     spawn_fini(&c->command);
     c->command = (struct spawn){.go_fd = -1, .error_fd = -1};

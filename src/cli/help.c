@@ -3,7 +3,8 @@
 
 #include <string.h>
 
-#define ABOUT "leader election and locks on the etcd v3 API, and a server of it"
+#define USAGE_WIDTH 120
+#define ABOUT       "leader election and locks on the etcd v3 API, and a server of it"
 
 /* What every command that talks to a server can answer, unless it names its own. */
 #define COMMON_EXITS                                                                                                   \
@@ -66,10 +67,30 @@ static bool has_common_exits(const struct command *c)
     return !c->stop_at_words && !c->no_globals;
 }
 
+/* "usage: tenure NAME A | B | …", broken behind a bar where it gets longer than a line. */
+static void usage_lines(FILE *to, const struct command *c)
+{
+    int indent = fprintf(to, "usage: tenure %s ", c->name);
+    size_t room = USAGE_WIDTH - (size_t)indent, used = 0;
+    for (const char *p = c->synopsis; *p;) {
+        const char *bar = strstr(p, " | ");
+        size_t len = bar ? (size_t)(bar - p) + 2 : strlen(p);
+        if (used > 0 && used + len > room) {
+            fprintf(to, "\n%*s", indent, "");
+            used = 0;
+        }
+        fprintf(to, "%s%.*s", used ? " " : "", (int)len, p);
+        used += len + 1;
+        p += len + (bar ? 1 : 0);
+    }
+    fputs("\n\n", to);
+}
+
 void help_command(FILE *to, const struct command *c)
 {
     struct global_options g;
-    fprintf(to, "tenure %s - %s\n\nusage: tenure %s %s\n\n", c->name, c->summary, c->name, c->synopsis);
+    fprintf(to, "tenure %s - %s\n\n", c->name, c->summary);
+    usage_lines(to, c);
     block(to, c->description, "");
     if (c->options) {
         fputs("\nOptions\n", to);
