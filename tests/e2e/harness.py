@@ -30,6 +30,7 @@ import time
 import traceback
 from pathlib import Path
 
+os.environ.setdefault("TENURE_NO_AUTOSTART", "1")  # such a server would outlive its test
 ROOT = Path(__file__).resolve().parents[2]
 TENURE = os.path.abspath(os.environ.get("TENURE", ROOT / "build" / "tenure"))
 PATIENCE_S = float(os.environ.get("E2E_PATIENCE", "20"))  # how long an event may take before a test gives up on it
