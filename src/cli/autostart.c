@@ -251,6 +251,10 @@ static bool start(const char *who, const struct auto_paths *p)
     int life[2] = {-1, -1}, notify = -1;
     bool ready = false;
     paths_make_parents(p->data);
+    int log = open(p->log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600); /* without it nobody would learn why */
+    if (log < 0)
+        return cannot(who, "log", p->log);
+    close(log);
     bool fits = snprintf(notify_path, sizeof notify_path, "%s.n", p->socket) < (int)sizeof notify_path;
     if (!fits)
         errno = ENAMETOOLONG;

@@ -1,14 +1,12 @@
 #include "cli/context.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
-#include "cli/options.h"
+#include "cli/atomic_file.h"
 #include "cli/paths.h"
 
 #define FILE_MAX_BYTES (1 << 20)
@@ -100,36 +98,21 @@ json_t *context_load(const char *who)
     return all || bad ? all : json_pack("{s:{}}", "contexts");
 }
 
-static bool write_file(const char *path, const char *text)
-{
-    size_t len = strlen(text);
-    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    if (fd < 0)
-        return false;
-    bool ok = write(fd, text, len) == (ssize_t)len && fsync(fd) == 0;
-    int error = ok ? 0 : errno;
-    close(fd);
-    errno = error;
-    return ok;
-}
-
 bool context_save(const char *who, const json_t *all)
 {
-    char path[4096], temporary[4200];
+    char path[4096];
+    struct atomic_file file;
+    struct tenure_error err = {0};
     if (!file_path(who, path, sizeof path))
         return false;
     char *text = json_dumps(all, JSON_INDENT(2) | JSON_SORT_KEYS);
     if (!text)
         return bad_file(who, path, "out of memory");
-    snprintf(temporary, sizeof temporary, "%s.%d", path, (int)getpid());
     paths_make_parents(path);
-    bool ok = write_file(temporary, text) && rename(temporary, path) == 0;
+    bool ok = atomic_file_begin(&file, path, 0600, bytes_str(text), &err) == 0 && atomic_file_commit(&file, &err) == 0;
+    atomic_file_fini(&file);
     free(text);
-    if (ok)
-        return true;
-    int error = errno;
-    unlink(temporary);
-    return bad_file(who, path, strerror(error));
+    return ok || bad_file(who, path, err.text);
 }
 
 bool context_name_is_good(const char *name)

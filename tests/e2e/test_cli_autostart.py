@@ -139,6 +139,11 @@ def says_why_it_cannot(w):
     equal(got.returncode, 125, "exit code")
     true(f"{home.auto}/log" in got.stderr and f"{home.auto}/data" in got.stderr, f"log and reason: {got.stderr}")
     equal(home.servers(), [], "servers")
+    os.remove(f"{home.auto}/log")
+    os.mkdir(f"{home.auto}/log")
+    got = home.tenure("lock", "a", "--", "true")
+    equal(got.returncode, 125, "exit code")
+    true(f"{home.auto}/log: Is a directory" in got.stderr and "try:" in got.stderr, f"a log that cannot be: {got.stderr}")
 
 
 def stops_when_unused(w):

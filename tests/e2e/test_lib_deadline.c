@@ -3,6 +3,7 @@
 #include "lib.h"
 
 #include <poll.h>
+#include <semaphore.h>
 #include <unistd.h>
 
 #define TIMEOUT_MS 700
@@ -180,29 +181,35 @@ static void a_close_with_held_locks_and_a_dead_server_is_bounded(void **state)
     server_resume(s);
 }
 
+struct busy {
+    atomic_int flag; /* it has begun */
+    sem_t go;        /* it may end */
+};
+
 static void on_busy(void *user, int64_t revision)
 {
     (void)revision;
-    atomic_int *flag = user;
-    atomic_store(flag, 1);
-    while (atomic_load(flag) != 2)
-        usleep(1000);
+    struct busy *b = user;
+    atomic_store(&b->flag, 1);
+    while (sem_wait(&b->go) < 0)
+        ;
 }
 
 static void a_callback_that_keeps_the_loop_busy_does_not_keep_callers(void **state)
 {
     tenure_client *c = open_on(*state);
     struct tenure_error err = {0};
-    atomic_int flag = 0;
-    struct tenure_watch_options w = {.size = sizeof w, .on_created = on_busy, .user = &flag};
+    struct busy busy = {.flag = 0};
+    struct tenure_watch_options w = {.size = sizeof w, .on_created = on_busy, .user = &busy};
+    assert_int_equal(sem_init(&busy.go, 0, 0), 0);
     struct tenure_put_options p = {.size = sizeof p, .timeout_ms = 200};
     tenure_watch *watch = tenure_watch_start(c, S("busy"), &w, &err);
-    await_flag(&flag);
+    await_flag(&busy.flag);
     int64_t begun = test_now();
     assert_int_equal(tenure_put(c, S("busy/a"), S("x"), &p, NULL, &err), TENURE_ETIMEOUT);
     took_at_most(begun, 200);
     assert_int_equal(err.applied, TENURE_APPLIED_NO); /* the loop never took it, and never will */
-    atomic_store(&flag, 2);
+    sem_post(&busy.go);
     tenure_watch_stop(watch);
     assert_int_equal(tenure_get(c, S("busy/a"), NULL, NULL, &err), 0);
     struct tenure_get_result *r = NULL;
