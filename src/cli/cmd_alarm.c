@@ -59,7 +59,7 @@ static int run(const struct command *self, const struct global_options *g, int a
     }
     tenure_client *c = connect_open(self->name, g);
     if (!c)
-        return EXIT_USAGE;
+        return connect_code();
     int code =
         tenure_alarm_list(c, g->call_timeout_ms, &raised, &err) < 0 ? connect_failed(self->name, g, &err) : EXIT_OK;
     if (code == EXIT_OK && ends)

@@ -113,7 +113,7 @@ static int act(const struct command *self, const struct global_options *g, const
     if (!a->name || n - 1 < a->words_min || n - 1 > a->words_max)
         return expected(part, actions);
     tenure_client *c = connect_open(self->name, g);
-    int code = c ? a->run(c, g, words + 1) : EXIT_USAGE;
+    int code = c ? a->run(c, g, words + 1) : connect_code();
     tenure_close(c);
     return code;
 }

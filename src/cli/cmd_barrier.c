@@ -32,7 +32,13 @@ typedef int barrier_action(tenure_client *c, const struct global_options *g, con
 
 static int failed(const struct global_options *g, const struct tenure_error *err)
 {
-    int code = connect_failed("barrier", g, err);
+    return connect_failed("barrier", g, err);
+}
+
+/* Of what waits no longer than --timeout. */
+static int wait_failed(const struct global_options *g, const struct tenure_error *err)
+{
+    int code = failed(g, err);
     return err->code == TENURE_ETIMEOUT || err->code == TENURE_EBUSY ? EXIT_LOCK_TIMEOUT : code;
 }
 
@@ -61,7 +67,7 @@ static int wait_at_latch(tenure_client *c, const struct global_options *g, const
 {
     struct tenure_error err = {0};
     struct tenure_barrier_options o = waiting();
-    return tenure_latch_wait(c, name, &o, &err) < 0 ? failed(g, &err) : EXIT_OK;
+    return tenure_latch_wait(c, name, &o, &err) < 0 ? wait_failed(g, &err) : EXIT_OK;
 }
 
 static int wait_for(tenure_client *c, const struct global_options *g, const char *name)
@@ -70,7 +76,7 @@ static int wait_for(tenure_client *c, const struct global_options *g, const char
     struct tenure_barrier_options o = waiting();
     if (opt.count)
         return wait_at_latch(c, g, name);
-    return tenure_barrier_wait(c, name, &o, &err) < 0 ? failed(g, &err) : EXIT_OK;
+    return tenure_barrier_wait(c, name, &o, &err) < 0 ? wait_failed(g, &err) : EXIT_OK;
 }
 
 static void print(const struct global_options *g, const char *name, const struct tenure_latch_state *s)
@@ -129,7 +135,7 @@ static int run(const struct command *self, const struct global_options *g, int a
         if (strcmp(argv[0], actions[i].name) != 0)
             continue;
         tenure_client *c = connect_open(self->name, g);
-        int code = c ? actions[i].action(c, g, argv[1]) : EXIT_USAGE;
+        int code = c ? actions[i].action(c, g, argv[1]) : connect_code();
         tenure_close(c);
         return code;
     }

@@ -38,7 +38,7 @@ static int run(const struct command *self, const struct global_options *g, int a
     }
     tenure_client *c = connect_open(self->name, g);
     if (!c)
-        return EXIT_USAGE;
+        return connect_code();
     int code = tenure_compact(c, revision, physical, g->call_timeout_ms, &err) < 0 ? connect_failed(self->name, g, &err)
                                                                                    : EXIT_OK;
     if (code == EXIT_OK && output_is_json(g)) {

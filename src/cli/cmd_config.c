@@ -91,6 +91,12 @@ static const struct {
     {"render", 1, INT32_MAX, conf_render, "render TEMPLATE:OUT[:MODE]..."},
 };
 
+/* Codes below 125 may be those of the program that exec runs. */
+static int code_of_usage(conf_run *action)
+{
+    return action == conf_exec ? EXIT_LOCK_FAILED : EXIT_USAGE;
+}
+
 static int run(const struct command *self, const struct global_options *g, int argc, char **argv)
 {
     (void)self;
@@ -98,7 +104,7 @@ static int run(const struct command *self, const struct global_options *g, int a
         if (strcmp(argv[0], actions[i].name) != 0)
             continue;
         if (argc - 1 < actions[i].least || argc - 1 > actions[i].most)
-            return conf_usage("expected %s", actions[i].synopsis);
+            return conf_usage("expected %s", actions[i].synopsis), code_of_usage(actions[i].run);
         return actions[i].run(g, argc - 1, argv + 1);
     }
     fprintf(stderr, "tenure config: expected");
@@ -167,4 +173,5 @@ const struct command command_config = {
     .options = options,
     .run = run,
     .starts_server = true,
+    .runs = "exec",
 };

@@ -169,7 +169,7 @@ static int run(const struct command *self, const struct global_options *g, int a
             return usage(words < a->words_min ? "expected a NAME behind " : "too many words behind ", name);
         json_t *all = context_load(who);
         if (!all)
-            return EXIT_FAILED;
+            return EXIT_USAGE; /* a file that is wrong */
         int code = a->run(g, all, words, argv + 1);
         json_decref(all);
         return code;

@@ -78,7 +78,7 @@ static int run(const struct command *self, const struct global_options *g, int a
                 return EXIT_USAGE;
         tenure_client *c = connect_open(self->name, g);
         if (!c)
-            return EXIT_USAGE;
+            return connect_code();
         int code = actions[i].action(c, argv[1], n, &value, &err) < 0 ? connect_failed(self->name, g, &err) : EXIT_OK;
         if (code == EXIT_OK)
             print(g, argv[1], value);

@@ -50,7 +50,7 @@ static int run(const struct command *self, const struct global_options *g, int a
     }
     tenure_client *c = connect_open(self->name, g);
     if (!c)
-        return EXIT_USAGE;
+        return connect_code();
     for (size_t i = 0; i < tenure_endpoints(c) && code == EXIT_OK; i++) {
         struct tenure_error err = {0};
         struct defragmented d = {.endpoint = tenure_endpoint(c, i), .before = size_of(c, i, g)};

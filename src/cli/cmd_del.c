@@ -51,7 +51,7 @@ static int run(const struct command *self, const struct global_options *g, int a
     }
     tenure_client *c = connect_open(self->name, g);
     if (!c)
-        return EXIT_USAGE;
+        return connect_code();
     struct tenure_delete_options o = {
         .size = sizeof o, .prefix = opt.prefix, .from_key = opt.from_key, .prev_kv = opt.prev_kv};
     if (argc > 1)

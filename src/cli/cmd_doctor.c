@@ -63,12 +63,12 @@ static int run(const struct command *self, const struct global_options *g, int a
     if (argc > 0) {
         fprintf(stderr, "tenure doctor: takes no words; name servers by --endpoints\n");
         json_decref(out.findings);
-        return EXIT_USAGE;
+        return connect_code();
     }
     d.client = connect_open(self->name, g);
     if (!d.client) {
         json_decref(out.findings);
-        return EXIT_USAGE;
+        return connect_code();
     }
     doctor_clock(&d);
     doctor_certificates(&d);

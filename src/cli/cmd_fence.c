@@ -71,7 +71,7 @@ static int generate(const struct global_options *g, char **argv)
         opt.lease = (int64_t)strtoull(lease, NULL, 16);
     tenure_client *c = connect_open("fence", g);
     if (!c)
-        return EXIT_USAGE;
+        return connect_code();
     int code = tenure_fence_generate(c, argv[1], key, token, opt.lease, uuid, &err) < 0
                    ? connect_failed("fence", g, &err)
                    : EXIT_OK;
@@ -92,7 +92,7 @@ static int validate(const struct global_options *g, char **argv)
     struct tenure_error err = {0};
     tenure_client *c = connect_open("fence", g);
     if (!c)
-        return EXIT_USAGE;
+        return connect_code();
     int code = tenure_fence_validate(c, argv[1], argv[2], &err) < 0 ? connect_failed("fence", g, &err) : EXIT_OK;
     tenure_close(c);
     return code;

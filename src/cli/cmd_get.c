@@ -102,7 +102,7 @@ static int run(const struct command *self, const struct global_options *g, int a
         return EXIT_USAGE;
     tenure_client *c = connect_open(self->name, g);
     if (!c)
-        return EXIT_USAGE;
+        return connect_code();
     int code = tenure_get(c, tenure_str(argv[0]), &o, &r, &err) < 0 ? connect_failed(self->name, g, &err) : EXIT_OK;
     if (code == EXIT_OK && output_is_json(g))
         print_json(r);

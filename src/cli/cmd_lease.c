@@ -199,7 +199,7 @@ static int run(const struct command *self, const struct global_options *g, int a
         if (strcmp(argv[0], actions[i].name) != 0 || argc != actions[i].words)
             continue;
         tenure_client *c = connect_open(self->name, g);
-        int code = c ? actions[i].action(c, g, argv[1]) : EXIT_USAGE;
+        int code = c ? actions[i].action(c, g, argv[1]) : connect_code();
         tenure_close(c);
         return code;
     }

@@ -191,7 +191,7 @@ static int run(const struct command *self, const struct global_options *g, int a
         int rc = c ? actions[i].call(c, g, id, &r, &err) : 1;
         if (rc == 0)
             print(g, r);
-        int code = rc < 0 ? connect_failed(self->name, g, &err) : rc > 0 ? EXIT_USAGE : EXIT_OK;
+        int code = rc < 0 ? connect_failed(self->name, g, &err) : rc == 0 ? EXIT_OK : c ? EXIT_USAGE : connect_code();
         tenure_member_list_free(r);
         tenure_close(c);
         return code;

@@ -59,7 +59,7 @@ static int run(const struct command *self, const struct global_options *g, int a
     else if (wants_value && !(value.data = input = input_all(self->name, &value.len)))
         return EXIT_FAILED;
     tenure_client *c = connect_open(self->name, g);
-    int code = EXIT_USAGE;
+    int code = connect_code();
     if (c) {
         struct tenure_put_options o = {.size = sizeof o,
                                        .lease = opt.lease,

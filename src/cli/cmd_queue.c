@@ -166,7 +166,7 @@ static int act(const struct global_options *g, const char *name, queue_action *a
     struct tenure_queue_options o = {.size = sizeof o, .kind = kind, .length_max = opt.length_max};
     tenure_client *c = connect_open("queue", g);
     if (!c)
-        return EXIT_USAGE;
+        return connect_code();
     tenure_queue *q = tenure_queue_open(c, name, &o, &err);
     int code = q ? action(q, g, value) : connect_failed("queue", g, &err);
     tenure_queue_close(q);

@@ -65,7 +65,7 @@ static int edit_one(const struct global_options *g, const char *name, const char
 {
     struct tenure_error err = {0};
     tenure_client *c = connect_open("service", g);
-    int code = !c ? EXIT_USAGE : tenure_instance_edit(c, name, id, e, &err) < 0 ? failed(g, &err) : EXIT_OK;
+    int code = !c ? connect_code() : tenure_instance_edit(c, name, id, e, &err) < 0 ? failed(g, &err) : EXIT_OK;
     if (code == EXIT_OK && opt.wait)
         code = service_await_gone(c, g, &opt, name, id);
     tenure_close(c);
@@ -103,7 +103,7 @@ static int deregister(const struct global_options *g, const char *name, const ch
 {
     struct tenure_error err = {0};
     tenure_client *c = connect_open("service", g);
-    int code = !c ? EXIT_USAGE : tenure_deregister(c, opt.prefix, name, id, &err) < 0 ? failed(g, &err) : EXIT_OK;
+    int code = !c ? connect_code() : tenure_deregister(c, opt.prefix, name, id, &err) < 0 ? failed(g, &err) : EXIT_OK;
     if (code == EXIT_OK && opt.wait)
         code = service_await_gone(c, g, &opt, name, id);
     tenure_close(c);
@@ -123,7 +123,9 @@ static int usage(void)
 
 static int run_command(const struct global_options *g, int argc, char **argv)
 {
-    return argc < 3 ? usage() : service_run(g, &opt, argv[1], argv + 2);
+    if (argc < 3)
+        return usage(), EXIT_LOCK_FAILED; /* lower ones may be the command's */
+    return service_run(g, &opt, argv[1], argv + 2);
 }
 
 static int run(const struct command *self, const struct global_options *g, int argc, char **argv)
@@ -193,4 +195,5 @@ const struct command command_service = {
     .run = run,
     .prints_templates = true,
     .starts_server = true,
+    .runs = "run",
 };

@@ -97,7 +97,7 @@ static int run(const struct command *self, const struct global_options *g, int a
     }
     tenure_client *c = connect_open(self->name, g);
     if (!c)
-        return EXIT_USAGE;
+        return connect_code();
     int code = EXIT_OK;
     json_t *all = output_is_json(g) ? json_object() : NULL, *list = json_array();
     for (size_t i = 0; i < tenure_endpoints(c); i++) {

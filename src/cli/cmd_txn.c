@@ -162,7 +162,7 @@ static int run(const struct command *self, const struct global_options *g, int a
     }
     tenure_client *c = connect_open(self->name, g);
     if (!c)
-        return EXIT_USAGE;
+        return connect_code();
     int code = EXIT_USAGE;
     tenure_txn *t = tenure_txn_new(c);
     if (t && read_parts(t)) {

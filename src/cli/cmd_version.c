@@ -45,6 +45,10 @@ static int run_help(const struct command *self, const struct global_options *g, 
 {
     (void)self, (void)g;
     const struct command *c = argc > 0 ? command_find(argv[0]) : NULL;
+    if (argc > 0 && strcmp(argv[0], "exits") == 0) {
+        help_exits(stdout);
+        return EXIT_OK;
+    }
     if (argc > 0 && !c) {
         fprintf(stderr, "tenure help: '%s' is not a command\ntry: tenure help\n", argv[0]);
         return EXIT_USAGE;
@@ -62,8 +66,8 @@ const struct command command_help = {
     .name = "help",
     .group = "Servers",
     .summary = "list the commands, or explain one",
-    .synopsis = "[COMMAND]",
-    .description = "The same as `tenure COMMAND --help`.",
+    .synopsis = "[COMMAND | exits]",
+    .description = "The same as `tenure COMMAND --help`; exits: the table of exit codes.",
     .options = help_options,
     .run = run_help,
 };

@@ -109,7 +109,7 @@ static int run(const struct command *self, const struct global_options *g, int a
     wait_init(&w.wait);
     tenure_client *c = connect_open(self->name, g);
     if (!c)
-        return EXIT_USAGE;
+        return connect_code();
     struct tenure_watch_options o = {
         .size = sizeof o,
         .prefix = opt.prefix,

@@ -69,6 +69,7 @@ struct command {
     bool no_servers;       /* takes the global options, and talks to nobody */
     bool no_globals;       /* takes neither --endpoints nor --output */
     bool stop_at_words;    /* options end at the first word: what follows belongs to a child command */
+    const char *runs; /* the action that runs a child command; NULL = none, or (stop_at_words) the command itself */
 };
 
 extern const struct command *const commands[]; /* NULL-terminated */

@@ -44,6 +44,13 @@ char *conf_prefix(const char *typed);
 
 /* Says what failed and what to do next; answers the exit code. */
 int conf_failed(const struct global_options *g, const struct tenure_error *err);
+/* The same of what was well asked for (conf_writes_check): TENURE_EINVALID is a schema's no then, EXIT_FAILED. */
+int conf_refused(const struct global_options *g, const struct tenure_error *err);
+/* Whether the library will take these changes: keys, layers. The exit code, having said what is wrong. */
+int conf_writes_check(const struct global_options *g, const struct conf_place *p,
+                      const struct tenure_config_write *writes, size_t n);
+/* Whether the file with the keys of sealed values can be used, where there is one. The exit code, having said what is wrong. */
+int conf_key_file_check(const struct global_options *g, const struct tenure_config_options *o);
 /* "tenure config: text", and where to read on; answers EXIT_USAGE. */
 int conf_usage(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 

@@ -8,6 +8,8 @@
 #include "cli/conf.h"
 #include "cli/connect.h"
 #include "cli/output.h"
+#include "lib/config_seal.h"
+#include "lib/config_write.h"
 
 int conf_usage(const char *fmt, ...)
 {
@@ -20,8 +22,19 @@ int conf_usage(const char *fmt, ...)
     return EXIT_USAGE;
 }
 
+/* One that is loaded when it is needed. */
+static bool is_library_missing(const struct tenure_error *err)
+{
+    return err->code == TENURE_EUNAVAILABLE &&
+           (strstr(err->text, "libsodium") || strstr(err->text, "libyaml") || strstr(err->text, "libtenure-schema"));
+}
+
 int conf_failed(const struct global_options *g, const struct tenure_error *err)
 {
+    if (is_library_missing(err)) { /* no server has to do with it */
+        fprintf(stderr, "tenure config: %s\n", connect_text("config", err));
+        return EXIT_FAILED;
+    }
     int code = connect_failed("config", g, err);
     if (err->code == TENURE_ECONFLICT)
         fprintf(stderr, "try: tenure config get KEY --all-layers, and then again with its revision\n");
@@ -30,6 +43,51 @@ int conf_failed(const struct global_options *g, const struct tenure_error *err)
     else if (err->code == TENURE_EDENIED && strstr(err->text, "seal"))
         fprintf(stderr, "try: name the file with the key by --key-file or TENURE_CONFIG_KEY_FILE\n");
     return code;
+}
+
+int conf_refused(const struct global_options *g, const struct tenure_error *err)
+{
+    int code = conf_failed(g, err);
+    return code == EXIT_USAGE ? EXIT_FAILED : code;
+}
+
+/* ---- before anybody is asked ---- */
+
+int conf_writes_check(const struct global_options *g, const struct conf_place *p,
+                      const struct tenure_config_write *writes, size_t n)
+{
+    struct tenure_error err = {0};
+    struct config_place place;
+    const char *path;
+    int rc = config_place_init(&place, &p->o, &err);
+    rc = rc ? rc : config_writes_check(writes, n, &err);
+    for (size_t i = 0; rc == 0 && i < n; i++)
+        rc = config_place_key(&place, writes[i].layer, writes[i].key, &path, &err);
+    config_place_fini(&place);
+    return rc ? conf_failed(g, &err) : EXIT_OK;
+}
+
+int conf_key_file_check(const struct global_options *g, const struct tenure_config_options *o)
+{
+    struct tenure_error err = {0};
+    struct config_seal *seal = NULL;
+    int rc = config_seal_load(o->key_file, &seal, &err);
+    config_seal_close(seal);
+    if (rc == 0)
+        return EXIT_OK;
+    int code = conf_failed(g, &err);
+    return is_library_missing(&err) || err.code == TENURE_ENOMEM ? code : EXIT_USAGE;
+}
+
+static bool place_is_good(const struct global_options *g, const struct conf_place *p)
+{
+    struct tenure_error err = {0};
+    struct config_place place;
+    int rc = config_place_init(&place, &p->o, &err);
+    config_place_fini(&place);
+    if (rc)
+        conf_failed(g, &err);
+    return rc == 0;
 }
 
 /* ---- places ---- */
@@ -107,7 +165,7 @@ bool conf_place_of(struct conf_place *p, const char *word, const struct global_o
                                    .history = f->history,
                                    .cache_file = f->cache_file}};
     word = word ? word : f->layer;
-    if (word && !take_layer(p, word)) {
+    if ((word && !take_layer(p, word)) || !place_is_good(g, p)) {
         conf_place_fini(p);
         return false;
     }
@@ -145,9 +203,12 @@ int conf_read(tenure_client *c, const struct global_options *g, const char *keys
               struct tenure_config_list **ret)
 {
     struct tenure_error err = {0};
+    int good = conf_key_file_check(g, &p->o);
+    if (good != EXIT_OK)
+        return good;
     tenure_client *own = c ? NULL : connect_open("config", g);
     if (!c && !own)
-        return EXIT_USAGE;
+        return connect_code();
     int rc = tenure_config_read(c ? c : own, keys, &p->o, ret, &err);
     int code = rc < 0 ? conf_failed(g, &err) : EXIT_OK;
     tenure_close(own);

@@ -97,7 +97,7 @@ static int kept(const struct edit *e, int code)
             "tenure config: the edited file is kept: %s\n"
             "try: tenure config diff now %s --prefix '%s', and then tenure config import %s --prefix '%s'\n",
             e->path, e->path, e->keys, e->path, e->keys);
-    return code == EXIT_OK ? EXIT_FAILED : code;
+    return code == EXIT_OK || code == EXIT_USAGE ? EXIT_FAILED : code; /* the command line was right */
 }
 
 static int apply(struct edit *e, const struct tenure_config_differences *d)
@@ -118,7 +118,6 @@ static int apply(struct edit *e, const struct tenure_config_differences *d)
         code = connect_failed("config", e->g, &err);
         if (err.code == TENURE_ECONFLICT)
             fprintf(stderr, "tenure config: somebody else changed it meanwhile: nothing was written\n");
-        code = code == EXIT_USAGE ? EXIT_FAILED : code; /* the command line was right */
     } else {
         conf_print_changes(e->g, d);
         conf_print_revision(e->g, revision);
@@ -187,7 +186,7 @@ int conf_edit(const struct global_options *g, int n, char **words)
     e.place.o.layers = 1u << e.place.layer;
     e.keys = conf_prefix(n ? words[0] : conf_opt.prefix);
     e.client = connect_open("config", g);
-    int code = e.client ? edit(&e) : EXIT_USAGE;
+    int code = e.client ? edit(&e) : connect_code();
     tenure_close(e.client);
     conf_raw_fini(&e.before);
     conf_place_fini(&e.place);

@@ -79,32 +79,40 @@ static int read_file(const char *path, struct buf *ret, struct tenure_error *err
     return rc < 0 ? error_set(err, rc, "%s: larger than %zu bytes", path, TEMPLATE_BYTES_MAX) : 0;
 }
 
+struct filling {
+    struct conf_files *f;
+    size_t i;
+};
+
 /* Beside the template that names it, unless it is a path of its own. */
 static int load_partial(void *user, const char *name, struct buf *ret, struct tenure_error *err)
 {
-    const struct conf_file *file = user;
-    const char *slash = strrchr(file->from, '/');
+    const struct filling *of = user;
+    const char *from = of->f->all[of->i].from, *slash = strrchr(from, '/');
     char path[4096];
-    int n = *name == '/' || !slash
-                ? snprintf(path, sizeof path, "%s", name)
-                : snprintf(path, sizeof path, "%.*s/%s", (int)(slash - file->from), file->from, name);
-    if (n >= (int)sizeof path)
-        return error_set(err, TENURE_EINVALID, "%s: too long a name", name);
-    return read_file(path, ret, err);
+    int n = *name == '/' || !slash ? snprintf(path, sizeof path, "%s", name)
+                                   : snprintf(path, sizeof path, "%.*s/%s", (int)(slash - from), from, name);
+    int rc =
+        n < (int)sizeof path ? read_file(path, ret, err) : error_set(err, TENURE_EINVALID, "%s: too long a name", name);
+    of->f->is_wrong = of->f->is_wrong || rc < 0;
+    return rc;
 }
 
-static int fill(const struct conf_files *f, size_t i, json_t *data, struct buf *out, struct tenure_error *err)
+static int fill(struct conf_files *f, size_t i, json_t *data, struct buf *out, struct tenure_error *err)
 {
     struct buf text;
-    struct template_options o = {
-        .name = f->all[i].from, .escape = f->escape, .load = load_partial, .user = (void *)&f->all[i]};
+    struct filling of = {f, i};
+    struct template_options o = {.name = f->all[i].from, .escape = f->escape, .load = load_partial, .user = &of};
     buf_init(&text);
     buf_init(out);
     text.len_max = TEMPLATE_BYTES_MAX;
     out->len_max = OUTPUT_BYTES_MAX;
     int rc = read_file(f->all[i].from, &text, err);
-    if (rc == 0)
+    f->is_wrong = f->is_wrong || rc < 0;
+    if (rc == 0) {
         rc = template_render(buf_bytes(&text), data, &o, out, err);
+        f->is_wrong = f->is_wrong || rc == TENURE_EINVALID;
+    }
     buf_fini(&text);
     return rc;
 }

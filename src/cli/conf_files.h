@@ -25,6 +25,7 @@ struct conf_files {
     const char *keys; /* what is in front of the keys that templates name */
     const struct signals *signals;
     int interrupted; /* the signal that a check or reload was interrupted by */
+    bool is_wrong;   /* a template is missing or no template, which no change of the configuration mends */
 };
 
 enum conf_files_result {

@@ -104,15 +104,17 @@ bool follow_open(struct follow *f, const struct follow_options *o)
     *f = (struct follow){.o = *o, .pause_ms = PAUSE_FIRST_MS, .until_ms = INT64_MAX};
     if (o->timeout_ms >= 0)
         f->until_ms = io_clock() + o->timeout_ms;
+    if ((f->code = conf_key_file_check(o->g, &o->place->o)) != EXIT_OK)
+        return false;
     if (!connect_prepare("config", o->g)) {
-        f->code = EXIT_FAILED;
+        f->code = connect_code();
         return false;
     }
     connect_options(o->g, &options);
     f->client = tenure_open_poll(o->g->endpoints, &options, &err);
     if (f->client && open_view(f, &err))
         return true;
-    f->code = conf_failed(o->g, &err);
+    f->code = f->client ? conf_failed(o->g, &err) : connect_refused("config", o->g, &err);
     return false;
 }
 

@@ -92,7 +92,7 @@ int conf_history(const struct global_options *g, int n, char **words)
     if (!conf_place_of(&p, NULL, g))
         return EXIT_USAGE;
     tenure_client *c = connect_open("config", g);
-    int code = c ? EXIT_OK : EXIT_USAGE;
+    int code = c ? EXIT_OK : connect_code();
     if (c && tenure_config_history(c, words[0], p.layer, &p.o, &h, &err) < 0)
         code = conf_failed(g, &err);
     if (h)
@@ -114,11 +114,13 @@ int conf_rollback(const struct global_options *g, int n, char **words)
         return conf_usage("rollback: '%s': expected the number of a version, as history shows it", words[1]);
     if (!conf_place_of(&p, NULL, g))
         return EXIT_USAGE;
-    tenure_client *c = connect_open("config", g);
-    int code = c ? EXIT_OK : EXIT_USAGE;
+    int code = conf_writes_check(g, &p, &(struct tenure_config_write){.key = words[0], .layer = p.layer}, 1);
+    tenure_client *c = code == EXIT_OK ? connect_open("config", g) : NULL;
+    if (code == EXIT_OK && !c)
+        code = connect_code();
     int64_t if_revision = conf_opt.if_revision < 0 ? 0 : conf_opt.if_revision == 0 ? -1 : conf_opt.if_revision;
     if (c && tenure_config_rollback(c, words[0], p.layer, version, if_revision, &p.o, &revision, &err) < 0) {
-        code = conf_failed(g, &err);
+        code = conf_refused(g, &err);
         if (err.code == TENURE_ENOTFOUND)
             fprintf(stderr, "try: tenure config history %s\n", words[0]);
     } else if (c) {

@@ -16,10 +16,10 @@ static int print_file(const struct global_options *g, const struct tenure_config
     struct tenure_error err = {0};
     char *text = NULL;
     if (tenure_config_format(list, keys, (enum tenure_config_format)format, &text, &err) < 0) {
-        int code = conf_failed(g, &err);
+        int code = conf_refused(g, &err);
         if (strstr(err.text, "below") || strstr(err.text, "name"))
             fprintf(stderr, "try: --flat, or another --format\n");
-        return code == EXIT_USAGE ? EXIT_FAILED : code;
+        return code;
     }
     fputs(text, stdout);
     free(text);
@@ -60,7 +60,7 @@ static int write_in_parts(tenure_client *c, const struct global_options *g, cons
     for (size_t at = 0; at < n; at += TENURE_CONFIG_WRITES_MAX) {
         size_t part = n - at < TENURE_CONFIG_WRITES_MAX ? n - at : TENURE_CONFIG_WRITES_MAX;
         if (tenure_config_apply(c, writes + at, part, &p->o, &revision, &err) < 0) {
-            int code = conf_failed(g, &err);
+            int code = conf_refused(g, &err);
             if (n > TENURE_CONFIG_WRITES_MAX)
                 fprintf(stderr, "tenure config: %zu of %zu keys are written; import it again for the rest\n", at, n);
             return code;
@@ -127,7 +127,7 @@ int conf_import(const struct global_options *g, int n, char **words)
     if (c)
         code = import_list(c, g, &p, keys, file);
     else if (code == EXIT_OK)
-        code = EXIT_USAGE;
+        code = connect_code();
     tenure_close(c);
     tenure_config_list_free(file);
     conf_place_fini(&p);
@@ -198,7 +198,7 @@ int conf_diff(const struct global_options *g, int n, char **words)
     (void)n;
     tenure_client *c = connect_open("config", g);
     if (!c)
-        return EXIT_USAGE;
+        return connect_code();
     char *keys = conf_prefix(conf_opt.prefix);
     int code = diff(c, g, words, keys);
     tenure_close(c);

@@ -127,12 +127,14 @@ static int apply(const struct global_options *g, const struct tenure_config_writ
 {
     struct tenure_error err = {0};
     int64_t revision = 0;
+    int code = conf_writes_check(g, p, writes, n);
+    if (code != EXIT_OK)
+        return code;
     tenure_client *c = connect_open("config", g);
     if (!c)
-        return EXIT_USAGE;
-    int code = EXIT_OK;
+        return connect_code();
     if (tenure_config_apply(c, writes, n, &p->o, &revision, &err) < 0)
-        code = conf_failed(g, &err);
+        code = conf_refused(g, &err);
     else
         conf_print_revision(g, revision);
     tenure_close(c);
@@ -146,6 +148,9 @@ static int seal_all(const struct global_options *g, struct tenure_config_write *
     const char *file = conf_opt.key_file ? conf_opt.key_file : getenv("TENURE_CONFIG_KEY_FILE");
     if (!file || !*file)
         return conf_usage("--seal: name the file with the key by --key-file or TENURE_CONFIG_KEY_FILE");
+    int code = conf_key_file_check(g, &(struct tenure_config_options){.key_file = file});
+    if (code != EXIT_OK)
+        return code;
     for (size_t i = 0; i < n; i++) {
         size_t len = writes[i].value_len ? writes[i].value_len : strlen(writes[i].value);
         if (tenure_config_seal(file, writes[i].key, writes[i].value, len, &sealed[i], &err) < 0)
@@ -233,10 +238,12 @@ static int delete_one(const struct global_options *g, const char *key)
     int64_t revision = 0;
     if (!conf_place_of(&p, NULL, g))
         return EXIT_USAGE;
-    tenure_client *c = connect_open("config", g);
-    int code = c ? EXIT_OK : EXIT_USAGE;
+    int code = conf_writes_check(g, &p, &(struct tenure_config_write){.key = key, .layer = p.layer}, 1);
+    tenure_client *c = code == EXIT_OK ? connect_open("config", g) : NULL;
+    if (code == EXIT_OK && !c)
+        code = connect_code();
     if (c && tenure_config_delete(c, key, p.layer, wanted_revision(), &p.o, &revision, &err) < 0)
-        code = conf_failed(g, &err);
+        code = conf_refused(g, &err);
     else if (c)
         conf_print_revision(g, revision);
     tenure_close(c);

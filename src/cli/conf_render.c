@@ -97,6 +97,7 @@ static void render(struct rendering *r)
         return;
     }
     r->had_first = true;
+    r->files.is_wrong = false;
     if (conf_opt.dry) {
         r->code = conf_files_print(&r->files, list) ? EXIT_OK : EXIT_FAILED;
     } else {
@@ -107,6 +108,8 @@ static void render(struct rendering *r)
             told(r, r->files.interrupted);
     }
     tenure_config_list_free(list);
+    if (r->code == EXIT_FAILED && r->files.is_wrong)
+        r->code = EXIT_USAGE;
     r->is_over = r->is_over || conf_opt.once || conf_opt.dry;
 }
 

@@ -5,6 +5,7 @@
 
 #include "cli/conf_text.h"
 #include "cli/connect.h"
+#include "lib/config_schema_valid.h"
 
 static int show(tenure_client *c, const struct global_options *g, const char *keys, const struct conf_place *p)
 {
@@ -42,8 +43,20 @@ static int store(tenure_client *c, const struct global_options *g, const char *k
     struct tenure_error err = {0};
     if (tenure_config_schema_set(c, keys, schema, &p->o, &err) == 0)
         return EXIT_OK;
-    int code = conf_failed(g, &err);
-    return code == EXIT_USAGE ? EXIT_FAILED : code;
+    return conf_failed(g, &err);
+}
+
+/* A file that is wrong, which is said before anybody is asked. */
+static bool is_schema(const char *path, const char *schema)
+{
+    struct tenure_error err = {0};
+    json_t *j = NULL;
+    int rc = config_schema_read(bytes_str(schema), &j, &err);
+    rc = rc ? rc : config_schema_valid(j, &err);
+    json_decref(j);
+    if (rc)
+        fprintf(stderr, "tenure config: %s: %s\n", path, connect_text("config", &err));
+    return rc == 0;
 }
 
 static int act(tenure_client *c, const struct global_options *g, const char *keys, const struct conf_place *p,
@@ -53,7 +66,11 @@ static int act(tenure_client *c, const struct global_options *g, const char *key
     if (!path)
         return conf_opt.remove ? store(c, g, keys, p, NULL) : show(c, g, keys, p);
     if (!(schema = conf_file_text(path)))
-        return EXIT_FAILED;
+        return EXIT_USAGE; /* a file that is wrong */
+    if (!is_schema(path, schema)) {
+        free(schema);
+        return EXIT_USAGE;
+    }
     int code = conf_opt.dry ? try(c, g, keys, p, schema) : store(c, g, keys, p, schema);
     free(schema);
     return code;
@@ -68,7 +85,7 @@ int conf_schema(const struct global_options *g, int n, char **words)
         return EXIT_USAGE;
     char *keys = conf_prefix(words[0]);
     tenure_client *c = connect_open("config", g);
-    int code = c ? act(c, g, keys, &p, n > 1 ? words[1] : NULL) : EXIT_USAGE;
+    int code = c ? act(c, g, keys, &p, n > 1 ? words[1] : NULL) : connect_code();
     tenure_close(c);
     conf_place_fini(&p);
     free(keys);

@@ -4,8 +4,11 @@
 #include <string.h>
 
 #include "cli/conf_text.h"
+#include "cli/connect.h"
 #include "cli/input.h"
 #include "cli/output.h"
+
+#define SEALED "sealed:v1:"
 
 static const char *key_file(void)
 {
@@ -54,11 +57,13 @@ int conf_seal(const struct global_options *g, int n, char **words)
         return new_key(g, file);
     if (n == 0 || conf_opt.new_key)
         return conf_usage("seal: expected KEY [VALUE], or --new-key alone");
+    int code = conf_key_file_check(g, &(struct tenure_config_options){.key_file = file});
+    if (code != EXIT_OK)
+        return code;
     if (n == 1 && !(input = input_all("config", &len)))
         return EXIT_FAILED;
     if (n > 1)
         len = strlen(words[1]);
-    int code = EXIT_OK;
     if (tenure_config_seal(file, words[0], n > 1 ? words[1] : input, len, &sealed, &err) < 0)
         code = conf_failed(g, &err);
     else
@@ -68,13 +73,23 @@ int conf_seal(const struct global_options *g, int n, char **words)
     return code;
 }
 
+static bool is_sealed(const char *value)
+{
+    return strncmp(value, SEALED, strlen(SEALED)) == 0;
+}
+
 static int print_unsealed(const struct global_options *g, const char *file, const char *key, const char *sealed)
 {
     struct tenure_error err = {0};
     char *value = NULL;
     size_t len;
-    if (tenure_config_unseal(file, key, sealed, &value, &len, &err) < 0)
-        return conf_failed(g, &err);
+    if (tenure_config_unseal(file, key, sealed, &value, &len, &err) < 0) {
+        int code = connect_failed("config", g, &err);
+        if (err.code == TENURE_EDENIED)
+            fprintf(stderr,
+                    "try: --key-file FILE with the key that it was sealed with, and the name it was sealed for\n");
+        return code == EXIT_USAGE ? EXIT_FAILED : code; /* damaged */
+    }
     int code = print_text(g, key, value, len);
     free(value);
     return code;
@@ -90,7 +105,10 @@ static int unseal_stored(const struct global_options *g, const char *file, const
     char *copy = strdup(file); /* reading as it is stored takes the environment's away */
     int code = copy ? conf_read_raw(NULL, g, key, &p, &raw) : EXIT_FAILED;
     const struct tenure_config_entry *e = code == EXIT_OK ? tenure_config_find(&raw.list, key) : NULL;
-    if (e) {
+    if (e && !is_sealed(e->value)) {
+        fprintf(stderr, "tenure config: the value of %s is not sealed\ntry: tenure config get %s\n", key, key);
+        code = EXIT_FAILED;
+    } else if (e) {
         code = print_unsealed(g, copy, key, e->value);
     } else if (code == EXIT_OK) {
         fprintf(stderr, "tenure config: there is no %s\n", key);
@@ -107,5 +125,10 @@ int conf_unseal(const struct global_options *g, int n, char **words)
     const char *file = key_file();
     if (!file)
         return EXIT_USAGE;
+    int code = conf_key_file_check(g, &(struct tenure_config_options){.key_file = file});
+    if (code != EXIT_OK)
+        return code;
+    if (n > 1 && !is_sealed(words[1]))
+        return conf_usage("unseal: what is given for %s is not sealed: it does not begin with " SEALED, words[0]);
     return n > 1 ? print_unsealed(g, file, words[0], words[1]) : unseal_stored(g, file, words[0]);
 }

@@ -82,14 +82,15 @@ int conf_read_file(const struct global_options *g, const char *path, const char 
     size_t len;
     char *text = read_all(path, &len);
     if (!text)
-        return EXIT_FAILED;
+        return EXIT_USAGE; /* a file that is wrong */
     int rc = tenure_config_parse(text, len, keys, (enum tenure_config_format)format, ret, &err);
     free(text);
     if (rc == 0)
         return EXIT_OK;
-    error_wrap(&err, "%s", path);
-    int code = conf_failed(g, &err);
-    return code == EXIT_USAGE ? EXIT_FAILED : code; /* the command line was right */
+    if (err.code != TENURE_EINVALID)
+        return conf_failed(g, &err);
+    fprintf(stderr, "tenure config: %s: %s\n", path, connect_text("config", &err));
+    return EXIT_USAGE;
 }
 
 /* ---- what is stored ---- */

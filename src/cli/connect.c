@@ -55,10 +55,25 @@ void connect_options(const struct global_options *g, struct tenure_options *ret)
         ret->log = log_line;
 }
 
+static int open_code = EXIT_USAGE;
+
+int connect_code(void)
+{
+    return open_code;
+}
+
+int connect_refused(const char *command, const struct global_options *g, const struct tenure_error *err)
+{
+    int code = connect_failed(command, g, err);
+    open_code = code == EXIT_UNAVAILABLE || err->kind == TENURE_KIND_RESOURCE ? code : EXIT_USAGE;
+    return open_code;
+}
+
 bool connect_prepare(const char *command, const struct global_options *g)
 {
     char who[64];
     snprintf(who, sizeof who, "tenure %s", command);
+    open_code = EXIT_UNAVAILABLE;
     return autostart(who, g, g->starts_server);
 }
 
@@ -71,19 +86,28 @@ tenure_client *connect_open(const char *command, const struct global_options *g)
     connect_options(g, &o);
     tenure_client *c = tenure_open(g->endpoints, &o, &err);
     if (!c)
-        connect_failed(command, g, &err);
+        connect_refused(command, g, &err);
     return c;
+}
+
+/* The library names itself as the command does: once is enough. */
+const char *connect_text(const char *command, const struct tenure_error *err)
+{
+    size_t n = strlen(command);
+    if (!err->text[0])
+        return tenure_error_string(err->code);
+    return strncmp(err->text, command, n) == 0 && strncmp(err->text + n, ": ", 2) == 0 ? err->text + n + 2 : err->text;
 }
 
 int connect_failed(const char *command, const struct global_options *g, const struct tenure_error *err)
 {
-    fprintf(stderr, "tenure %s: %s\n", command, err->text[0] ? err->text : tenure_error_string(err->code));
+    fprintf(stderr, "tenure %s: %s\n", command, connect_text(command, err));
     if (err->applied == TENURE_APPLIED_MAYBE)
         fprintf(stderr, "it may or may not have been applied: read before you repeat it\n");
     const char *endpoints = g->endpoints ? g->endpoints : getenv("TENURE_ENDPOINTS");
     switch (err->kind) {
     case TENURE_KIND_USAGE:
-        return EXIT_USAGE;
+        return err->grpc_status ? EXIT_FAILED : EXIT_USAGE; /* a server's word, or our own */
     case TENURE_KIND_UNAVAILABLE:
     case TENURE_KIND_TIMEOUT:
         if ((!endpoints || !endpoints[0]) && autostart_hint())

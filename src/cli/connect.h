@@ -11,10 +11,19 @@
 bool connect_prepare(const char *command, const struct global_options *g);
 /* A blocking handle by the global options; NULL after having said why. */
 tenure_client *connect_open(const char *command, const struct global_options *g);
+/* The exit code for the connect_prepare or connect_open that failed last: no server could be started (EXIT_UNAVAILABLE), or what
+ * says where they are, and as whom, is wrong (EXIT_USAGE). */
+int connect_code(void);
+/* Says why the library opened no handle; answers connect_code(). */
+int connect_refused(const char *command, const struct global_options *g, const struct tenure_error *err);
 /* The library's options for g, with logging to stderr when verbose. */
 void connect_options(const struct global_options *g, struct tenure_options *ret);
 
-/* "tenure NAME: text", with a hint where one helps; answers the exit code for the error's kind. */
+/* "tenure NAME: text", with a hint where one helps; answers the exit code: EXIT_UNAVAILABLE when no server answered, EXIT_USAGE when
+ * the library refused the call before one was asked, else EXIT_FAILED. */
 int connect_failed(const char *command, const struct global_options *g, const struct tenure_error *err);
+
+/* What the error says, without the command's name in front, which the library's words may begin with too. Borrows. */
+const char *connect_text(const char *command, const struct tenure_error *err);
 
 #endif

@@ -3,15 +3,10 @@
 
 #include <string.h>
 
+#include "cli/exits.h"
+
 #define USAGE_WIDTH 120
 #define ABOUT       "leader election and locks on the etcd v3 API, and a server of it"
-
-/* What every command that talks to a server can answer, unless it names its own. */
-#define COMMON_EXITS                                                                                                   \
-    "0  done\n"                                                                                                        \
-    "1  the server, or the state of things, said no\n"                                                                 \
-    "2  wrong usage\n"                                                                                                 \
-    "3  no server answered in time\n"
 
 static void option_left(char *out, size_t size, const struct option_spec *o)
 {
@@ -67,6 +62,19 @@ static bool has_common_exits(const struct command *c)
     return !c->stop_at_words && !c->no_globals;
 }
 
+static void common_exits(FILE *to)
+{
+    for (const struct exit_row *r = exit_rows; r < exit_rows + EXITS_COMMON; r++)
+        fprintf(to, "  %s  %s\n", r->code, r->text);
+}
+
+void help_exits(FILE *to)
+{
+    fputs("What the commands exit with, unless their own help says otherwise:\n\n", to);
+    for (const struct exit_row *r = exit_rows; r->code; r++)
+        fprintf(to, "  %-7s  %s\n", r->code, r->text);
+}
+
 /* "usage: tenure NAME A | B | …", broken behind a bar where it gets longer than a line. */
 static void usage_lines(FILE *to, const struct command *c)
 {
@@ -101,7 +109,7 @@ void help_command(FILE *to, const struct command *c)
         option_lines(to, global_option_table(&g));
     fputs("\nExit codes\n", to);
     if (has_common_exits(c))
-        block(to, COMMON_EXITS, "  ");
+        common_exits(to);
     if (c->exits)
         block(to, c->exits, "  ");
     if (c->examples) {
@@ -181,6 +189,17 @@ static void roff_options(FILE *to, const struct option_spec *t)
     }
 }
 
+static void roff_common_exits(FILE *to)
+{
+    fputs(".nf\n", to);
+    for (const struct exit_row *r = exit_rows; r < exit_rows + EXITS_COMMON; r++) {
+        fprintf(to, "%s  ", r->code);
+        roff(to, r->text, strlen(r->text));
+        fputc('\n', to);
+    }
+    fputs(".fi\n", to);
+}
+
 static void man_overview(FILE *to)
 {
     fputs(".TH TENURE 1 \"\" \"tenure " TENURE_VERSION "\" \"User commands\"\n.SH NAME\ntenure \\- " ABOUT
@@ -192,6 +211,12 @@ static void man_overview(FILE *to)
     fputs(
         ".SH ENVIRONMENT\n.TP\nTENURE_ENDPOINTS\nServers to talk to, comma-separated; default http://127.0.0.1:2379.\n",
         to);
+    fputs(".SH EXIT STATUS\n", to);
+    for (const struct exit_row *r = exit_rows; r->code; r++) {
+        fprintf(to, ".TP\n%s\n", r->code);
+        roff(to, r->text, strlen(r->text));
+        fputc('\n', to);
+    }
 }
 
 void help_man(FILE *to, const struct command *c)
@@ -214,7 +239,7 @@ void help_man(FILE *to, const struct command *c)
         roff_options(to, global_option_table(&g));
     fputs(".SH EXIT STATUS\n", to);
     if (has_common_exits(c))
-        roff_example(to, COMMON_EXITS);
+        roff_common_exits(to);
     if (c->exits)
         roff_example(to, c->exits);
     if (c->examples) {

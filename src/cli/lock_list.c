@@ -142,10 +142,10 @@ int lock_list_print(const char *command, const struct global_options *g, const c
     struct tenure_lock_list *r = NULL;
     char *prefix;
     const char *last;
-    int code = EXIT_LOCK_FAILED;
     tenure_client *c = name_split(name, whole_key, &prefix, &last) ? connect_open(command, g) : NULL;
+    int code = connect_code();
     if (c && tenure_lock_list(c, last, prefix, &r, &err) < 0) {
-        connect_failed(command, g, &err);
+        code = connect_failed(command, g, &err);
     } else if (c) {
         code = EXIT_OK;
         if (output_is_json(g))
@@ -236,10 +236,10 @@ int election_list_print(const char *command, const struct global_options *g, con
     struct tenure_election_list *r = NULL;
     char *prefix;
     const char *last;
-    int code = EXIT_LOCK_FAILED;
     tenure_client *c = name_split(name, whole_key, &prefix, &last) ? connect_open(command, g) : NULL;
+    int code = connect_code();
     if (c && tenure_election_list(c, last, prefix, &r, &err) < 0) {
-        connect_failed(command, g, &err);
+        code = connect_failed(command, g, &err);
     } else if (c) {
         code = EXIT_OK;
         if (output_is_json(g))

@@ -134,6 +134,14 @@ static bool find_servers(const char *who, const struct command *c, struct global
            (context_apply(who, g) && credentials_find(who, g) && ask_password(who, c, g));
 }
 
+/* Where a child's code is passed on, lower ones may be the child's. */
+static int usage_code(const struct command *c, const struct option_spec *own, const struct option_spec *global,
+                      int argc, char **argv)
+{
+    const char *word = c->runs ? options_first_word(own, global, argc, argv) : NULL;
+    return c->stop_at_words || (word && strcmp(word, c->runs) == 0) ? EXIT_LOCK_FAILED : EXIT_USAGE;
+}
+
 static int run(const struct command *c, int argc, char **argv)
 {
     struct global_options g = {.output = "text"};
@@ -142,17 +150,18 @@ static int run(const struct command *c, int argc, char **argv)
     snprintf(who, sizeof who, "tenure %s", c->name);
     if (c->run_raw)
         return c->run_raw(argc, argv);
-    if (!options_parse(who, c->options ? c->options() : NULL, global_option_table(&g), c->stop_at_words, argc - 1,
-                       argv + 1, &words) ||
+    const struct option_spec *own = c->options ? c->options() : NULL, *global = global_option_table(&g);
+    int wrong = usage_code(c, own, global, argc - 1, argv + 1);
+    if (!options_parse(who, own, global, c->stop_at_words, argc - 1, argv + 1, &words) ||
         !output_known(who, c, g.output))
-        return c->stop_at_words ? EXIT_LOCK_FAILED : EXIT_USAGE;
+        return wrong;
     if (g.help) {
         help_command(stdout, c);
         return EXIT_OK;
     }
     g.starts_server = c->starts_server;
     if (!find_servers(who, c, &g))
-        return c->stop_at_words ? EXIT_LOCK_FAILED : EXIT_USAGE;
+        return wrong;
     return c->run(c, &g, words, argv + 1);
 }
 

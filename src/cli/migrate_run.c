@@ -276,15 +276,14 @@ static int work(struct migrate *m)
 int migrate_run(const struct migrate_options *o, const struct global_options *g)
 {
     struct migrate m = {.o = o, .g = g};
-    int code = EXIT_USAGE;
+    int code;
     wait_init(&m.wait);
     m.calls = connect_open("migrate", g);
     m.changes = m.calls ? connect_open("migrate", g) : NULL;
     m.source = (struct migrate_source){.client = m.calls, .wait = &m.wait, .deadline_ms = INT64_MAX};
     if (o->timeout_ms > 0)
         m.source.deadline_ms = io_clock() + o->timeout_ms;
-    if (m.changes)
-        code = work(&m);
+    code = m.changes ? work(&m) : connect_code();
     if (m.has_feed)
         migrate_feed_close(&m.feed);
     if (m.has_target)

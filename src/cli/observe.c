@@ -9,6 +9,8 @@
 #include "cli/output.h"
 #include "cli/wait.h"
 
+#define TIMED_OUT (-1) /* no exit code */
+
 struct observing {
     const struct global_options *g;
     const char *name;
@@ -61,8 +63,7 @@ static void on_end(tenure_observer *observer, int code, const struct tenure_erro
 {
     struct observing *o = user;
     (void)observer, (void)code;
-    connect_failed("elect", o->g, err);
-    wait_end(&o->wait, EXIT_LOCK_FAILED);
+    wait_end(&o->wait, connect_failed("elect", o->g, err));
 }
 
 int observe(const struct global_options *g, const char *name, bool whole_key, bool once)
@@ -71,19 +72,19 @@ int observe(const struct global_options *g, const char *name, bool whole_key, bo
     struct observing o = {.g = g, .name = name, .once = once};
     char *prefix;
     const char *last;
-    int code = EXIT_LOCK_FAILED;
     wait_init(&o.wait);
     tenure_client *c = name_split(name, whole_key, &prefix, &last) ? connect_open("elect", g) : NULL;
+    int code = connect_code();
     struct tenure_observer_options options = {
         .size = sizeof options, .prefix = prefix, .on_leader = on_leader, .on_end = on_end, .user = &o};
     tenure_observer *observer = c ? tenure_observer_start(c, last, &options, &err) : NULL;
     if (observer)
-        code = wait_run(&o.wait, once ? (g->call_timeout_ms ? g->call_timeout_ms : 5000) : -1, EXIT_UNAVAILABLE, NULL);
+        code = wait_run(&o.wait, once ? (g->call_timeout_ms ? g->call_timeout_ms : 5000) : -1, TIMED_OUT, NULL);
     else if (c)
-        connect_failed("elect", g, &err);
-    if (observer && code == EXIT_UNAVAILABLE) {
+        code = connect_failed("elect", g, &err);
+    if (code == TIMED_OUT) {
         fprintf(stderr, "tenure elect: no server answered in time\n");
-        code = EXIT_LOCK_FAILED;
+        code = EXIT_UNAVAILABLE;
     }
     tenure_observer_stop(observer);
     tenure_close(c);

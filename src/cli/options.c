@@ -182,3 +182,28 @@ bool options_parse(const char *who, const struct option_spec *own, const struct 
     *ret_argc = words;
     return true;
 }
+
+static bool takes_next(const struct option_spec *own, const struct option_spec *global, const char *arg)
+{
+    const struct option_spec *o;
+    if (arg[1] == '-') {
+        o = find_long(own, arg + 2, strlen(arg + 2));
+        o = o ? o : find_long(global, arg + 2, strlen(arg + 2));
+    } else {
+        o = find_letter(own, arg[1]);
+        o = o ? o : find_letter(global, arg[1]);
+        if (arg[2])
+            return false;
+    }
+    return o && o->kind != OPTION_FLAG;
+}
+
+const char *options_first_word(const struct option_spec *own, const struct option_spec *global, int argc, char **argv)
+{
+    for (int i = 0; i < argc && strcmp(argv[i], "--") != 0; i++) {
+        if (argv[i][0] != '-' || argv[i][1] == 0)
+            return argv[i];
+        i += takes_next(own, global, argv[i]);
+    }
+    return NULL;
+}

@@ -10,6 +10,9 @@
 bool options_parse(const char *who, const struct option_spec *own, const struct option_spec *global, bool stop_at_words,
                    int argc, char **argv, int *ret_argc);
 
+/* The first word that is neither an option nor the value of one, as options_parse would find it; NULL. */
+const char *options_first_word(const struct option_spec *own, const struct option_spec *global, int argc, char **argv);
+
 /* "1.5", "500ms", "30s", "5m", "1h" in milliseconds; false when text is none of these or out of range. */
 bool duration_parse(const char *text, int64_t *ret_ms);
 

@@ -457,8 +457,10 @@ static bool open_handle(struct serving *s)
 {
     struct tenure_options o;
     struct tenure_error err = {0};
-    if (!connect_prepare("service", s->g))
+    if (!connect_prepare("service", s->g)) {
+        s->code = s->argv ? s->code : connect_code();
         return false;
+    }
     connect_options(s->g, &o);
     s->client = tenure_open_poll(s->g->endpoints, &o, &err);
     if (!s->client)
@@ -469,7 +471,8 @@ static bool open_handle(struct serving *s)
 int service_run(const struct global_options *g, const struct service_flags *flags, const char *name, char **argv)
 {
     struct service_flags f = *flags;
-    struct serving s = {.g = g, .f = &f, .name = name, .argv = argv, .code = EXIT_USAGE, .signals.fd = -1};
+    struct serving s = {.g = g, .f = &f, .name = name, .argv = argv, .signals.fd = -1};
+    s.code = argv ? EXIT_LOCK_FAILED : EXIT_USAGE; /* lower ones may be the command's */
     f.fails = f.fails ? f.fails : 3;
     s.child = (struct spawn){.go_fd = -1, .error_fd = -1};
     s.check.at_ms = INT64_MAX;

@@ -197,7 +197,7 @@ static int list_one(tenure_client *c, const struct global_options *g, const stru
 int service_list(const struct global_options *g, const struct service_flags *f, const char *name)
 {
     tenure_client *c = connect_open("service", g);
-    int code = !c ? EXIT_USAGE : name ? list_one(c, g, f, name) : list_names(c, g, f);
+    int code = !c ? connect_code() : name ? list_one(c, g, f, name) : list_names(c, g, f);
     tenure_close(c);
     return code;
 }
@@ -284,7 +284,7 @@ int service_watch(const struct global_options *g, const struct service_flags *f,
                                             .user = &w};
     wait_init(&w.wait);
     tenure_client *c = connect_open("service", g);
-    int code = c ? watch_until_told(c, &w, name, &o) : EXIT_USAGE;
+    int code = c ? watch_until_told(c, &w, name, &o) : connect_code();
     tenure_close(c);
     return code;
 }
@@ -415,7 +415,7 @@ int service_pick(const struct global_options *g, const struct service_flags *f, 
     if (f->policy && !policy_of(f->policy, &o.policy))
         return EXIT_USAGE;
     tenure_client *c = connect_open("service", g);
-    int code = c ? pick(c, g, f, &o, name) : EXIT_USAGE;
+    int code = c ? pick(c, g, f, &o, name) : connect_code();
     tenure_close(c);
     return code;
 }

@@ -4,7 +4,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -70,6 +72,14 @@ static int map_file(struct snapshot_file *f, const char *path, struct tenure_err
     if (rc)
         error_wrap(err, "%s", path);
     return rc;
+}
+
+bool snapshot_file_is_there(const char *path)
+{
+    bool there = access(path, R_OK) == 0;
+    if (!there)
+        fprintf(stderr, "tenure snapshot: %s: %s\n", path, strerror(errno));
+    return there;
 }
 
 int snapshot_file_open(struct snapshot_file *ret, const char *path, bool checked, struct tenure_error *err)

@@ -12,6 +12,8 @@ struct snapshot_file {
     struct bolt_file bolt;
 };
 
+/* Whether it can be read at all; false after having said why not. */
+bool snapshot_file_is_there(const char *path);
 /* check_sum: the sum must be there and right; without, a file as it lies in etcd's data directory is fine too. */
 int snapshot_file_open(struct snapshot_file *ret, const char *path, bool check_sum, struct tenure_error *err) MUST_USE;
 void snapshot_file_close(struct snapshot_file *f);

@@ -297,7 +297,7 @@ int snapshot_restore(const struct snapshot_options *o, const struct global_optio
 {
     struct tenure_error err = {0};
     struct snapshot_summary summary;
-    if (!options_fit(o))
+    if (!options_fit(o) || !snapshot_file_is_there(path))
         return EXIT_USAGE;
     struct snapshot_into into = {
         .dir = o->data_dir,

@@ -213,7 +213,7 @@ int snapshot_save(const struct snapshot_options *o, const struct global_options 
     (void)o;
     tenure_client *c = connect_open("snapshot", g);
     if (!c)
-        return EXIT_USAGE;
+        return connect_code();
     int rc = part_open(&p, path);
     if (rc == 0)
         rc = fetch(&p, c, 0);

@@ -86,6 +86,8 @@ int snapshot_show_status(const struct snapshot_options *o, const struct global_o
     struct snapshot_status s;
     struct tenure_error err = {0};
     (void)o;
+    if (!snapshot_file_is_there(path))
+        return EXIT_USAGE;
     int rc = snapshot_file_open(&f, path, false, &err);
     if (rc < 0)
         return connect_failed("snapshot", g, &err);

@@ -12,11 +12,12 @@
 #include <jansson.h>
 
 #include "lib/config_read.h"
+#include "lib/config_schema_valid.h"
 #include "lib/config_text.h"
 
 #define LIBRARY "libtenure-schema.so.0"
 
-enum { DEPTH_MAX = 64, SCHEMA_BYTES_MAX = 1024 * 1024 };
+enum { DEPTH_MAX = 64 };
 
 /* ---- the library ---- */
 
@@ -142,38 +143,6 @@ static void forget_required(json_t *schema, int depth)
     forget_required(json_object_get(schema, "additionalProperties"), depth + 1);
 }
 
-static int check_is_known(const json_t *schema, struct tenure_error *err)
-{
-    static const char *const later[] = {"const", "if", "contains", "propertyNames", "$defs", "dependentRequired"};
-    const char *draft = json_string_value(json_object_get(schema, "$schema"));
-    if (draft && !strstr(draft, "draft-04") && !strstr(draft, "//json-schema.org/schema#"))
-        return error_set(err, TENURE_EINVALID, "config: the schema is of %.100s; draft 4 is what can be checked",
-                         draft);
-    for (size_t i = 0; i < ARRAY_LEN(later); i++)
-        if (json_object_get(schema, later[i]))
-            return error_set(err, TENURE_EINVALID, "config: \"%s\" in the schema is of a later draft than 4", later[i]);
-    return 0;
-}
-
-static int read_schema(bytes text, json_t **ret, struct tenure_error *err)
-{
-    json_error_t why;
-    if (text.len > SCHEMA_BYTES_MAX)
-        return error_set(err, TENURE_ELIMIT, "config: a schema of more than 1 MiB");
-    json_t *j = json_loadb((const char *)text.data, text.len, JSON_REJECT_DUPLICATES, &why);
-    if (!json_is_object(j)) {
-        json_decref(j);
-        return error_set(err, TENURE_EINVALID, "config: it is no JSON Schema: line %d: %.120s", why.line,
-                         j ? "not an object" : why.text);
-    }
-    int rc = check_is_known(j, err);
-    if (rc)
-        json_decref(j);
-    else
-        *ret = j;
-    return rc;
-}
-
 /* ---- the document ---- */
 
 static json_t *value_of(const struct tenure_config_entry *e, const json_t *schema)
@@ -268,7 +237,7 @@ int config_schema_check(const struct tenure_config_list *list, const struct conf
     pthread_once(&the.once, load);
     if (!the.check)
         return error_set(err, TENURE_EUNAVAILABLE, "a JSON Schema needs " LIBRARY ": %.150s", the.why);
-    int rc = read_schema(of->text, &schema, err);
+    int rc = config_schema_read(of->text, &schema, err);
     if (rc == 0 && of->is_partial)
         forget_required(schema, 0);
     rc = rc ? rc : document_of(list, of->keys, schema, &document, err);
@@ -276,6 +245,13 @@ int config_schema_check(const struct tenure_config_list *list, const struct conf
     json_decref(schema);
     json_decref(document);
     return rc;
+}
+
+/* *ret is to be released in any case. */
+static int read_valid(const char *schema, json_t **ret, struct tenure_error *err)
+{
+    int rc = config_schema_read(bytes_str(schema), ret, err);
+    return rc ? rc : config_schema_valid(*ret, err);
 }
 
 static int check_keys(const char *keys, struct tenure_error *err)
@@ -293,7 +269,10 @@ int tenure_config_check(const struct tenure_config_list *list, const char *keys,
     err = err ? err : &own;
     if (!list || !schema)
         return error_set(err, TENURE_EINVALID, "config: the list or the schema is NULL");
+    json_t *j = NULL;
     int rc = check_keys(keys, err);
+    rc = rc ? rc : read_valid(schema, &j, err);
+    json_decref(j);
     return rc ? rc : config_schema_check(list, &(struct config_schema){.keys = keys, .text = bytes_str(schema)}, err);
 }
 
@@ -326,7 +305,7 @@ int tenure_config_schema_set(tenure_client *c, const char *keys, const char *sch
     err = err ? err : &own;
     int rc = config_enter(c, "config", options, &o, &place, err);
     rc = rc ? rc : check_keys(keys, err);
-    rc = rc || !schema ? rc : read_schema(bytes_str(schema), &j, err);
+    rc = rc || !schema ? rc : read_valid(schema, &j, err);
     json_decref(j);
     const char *path = rc ? NULL : arena_printf(&place.arena, "%s%s", place.schemas, keys);
     if (rc == 0 && !path)

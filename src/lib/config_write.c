@@ -333,7 +333,7 @@ static bool same_place(const struct tenure_config_write *a, const struct tenure_
     return a->layer == b->layer && strcmp(a->key, b->key) == 0;
 }
 
-static int check_writes(const struct tenure_config_write *writes, size_t n, struct tenure_error *err)
+int config_writes_check(const struct tenure_config_write *writes, size_t n, struct tenure_error *err)
 {
     if (n > TENURE_CONFIG_WRITES_MAX)
         return error_set(err, TENURE_ELIMIT, "config: %zu changes; one transaction takes %d", n,
@@ -400,7 +400,7 @@ int tenure_config_apply(tenure_client *c, const struct tenure_config_write *writ
     err = err ? err : &own;
     int rc = writes || n == 0 ? config_enter(c, "config", options, &o, &place, err)
                               : error_set(err, TENURE_EINVALID, "config: the changes are NULL");
-    rc = rc ? rc : check_writes(writes, n, err);
+    rc = rc ? rc : config_writes_check(writes, n, err);
     rc = rc ? rc : config_write(c, writes, n, &place, &o, ret_revision, err);
     config_place_fini(&place);
     return rc;
@@ -439,7 +439,7 @@ int tenure_config_delete(tenure_client *c, const char *key, enum tenure_config_l
     struct tenure_config_write w = {.key = key, .layer = layer, .if_revision = if_revision};
     err = err ? err : &own;
     int rc = config_enter(c, "config", options, &o, &place, err);
-    rc = rc ? rc : check_writes(&w, 1, err);
+    rc = rc ? rc : config_writes_check(&w, 1, err);
     rc = rc ? rc : must_be_there(c, key, layer, &place, o.timeout_ms, err);
     rc = rc ? rc : config_write(c, &w, 1, &place, &o, ret_revision, err);
     config_place_fini(&place);

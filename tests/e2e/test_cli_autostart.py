@@ -126,7 +126,7 @@ def refuses_a_trap(w):
                            env=home.env)
     true("serving" in false_server.stdout.readline(), "the false server is ready")
     got = home.tenure("put", "secret", "1")
-    equal(got.returncode, 2, "exit code")
+    equal(got.returncode, 3, "exit code")
     true(os.path.dirname(home.socket) in got.stderr and "0700" in got.stderr, f"names the folder: {got.stderr}")
 
 

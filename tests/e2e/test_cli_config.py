@@ -168,7 +168,7 @@ def imported(world):
     config(world, "import", "-", "--format", "json", "--prefix", "i", "--delete-missing", input='{"c": 4}', check=True)
     equal(config(world, "get", "--prefix", "i", check=True).stdout, "i/c=4\n")
     Path(path).write_text("a: [\n")
-    refused(config(world, "import", path, "--prefix", "i"), 1, "i.yaml")
+    refused(config(world, "import", path, "--prefix", "i"), 2, "i.yaml")
     many = {f"k{n:03}": n for n in range(150)}
     config(world, "import", "-", "--format", "json", "--prefix", "many", input=json.dumps(many), check=True)
     equal(len(config(world, "get", "--prefix", "many", check=True).stdout.splitlines()), 150)
@@ -233,7 +233,7 @@ def sealed(world):
     true("sealed:v1:" in config(world, "export", "s", "--key-file", key, check=True).stdout, "exported as it is stored")
     true('"pw": "secret"' in config(world, "export", "s", "--unseal", "--key-file", key, check=True).stdout, "opened when asked")
     os.chmod(key, 0o644)
-    refused(config(world, "get", "s/pw", "--key-file", key), 1)
+    refused(config(world, "get", "s/pw", "--key-file", key), 2, "chmod 600")
 
 
 def schemas(world):

@@ -113,11 +113,11 @@ def in_time_or_not(world):
 
 
 def no_server(world):
-    """no server: 125, nothing runs, and the message names the endpoint"""
+    """no server: 125 and nothing runs; 3 where nothing would"""
     env = {**os.environ, "TENURE_ENDPOINTS": f"http://127.0.0.1:{free_port()}"}
-    for args in (("e", "touch", world.path("ran")), ("--observe", "--once", "e")):
+    for args, code in ((("e", "touch", world.path("ran")), 125), (("--observe", "--once", "e"), 3), (("--list", "e"), 3)):
         result = world.run([TENURE, "elect", "--call-timeout", "0.5", *args], env=env)
-        equal(result.returncode, 125, f"exit code of {args}")
+        equal(result.returncode, code, f"exit code of {args}")
     true(not os.path.exists(world.path("ran")), "nothing ran")
 
 

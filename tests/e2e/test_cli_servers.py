@@ -59,7 +59,7 @@ def transactions_that_are_none(world):
     empty = txn(world, "\n\n\n")
     equal((empty.returncode, empty.stdout), (0, "SUCCESS\n"))
     twice = txn(world, "\nput a 1\nput a 2\n")
-    true(twice.returncode == 2 and "duplicate key" in twice.stderr, twice.stderr)
+    true(twice.returncode == 1 and "duplicate key" in twice.stderr, twice.stderr)
 
 
 # --- upkeep -----------------------------------------------------------------------------------------------------------

@@ -252,7 +252,7 @@ def go_layout(world):
 
 def refused(world):
     """words that have no meaning are refused with 2, and say what was expected"""
-    for words in [["nothing"], ["register"], ["pick"], ["drain", "a"], ["run", "a"], ["register", "a"],
+    for words in [["nothing"], ["register"], ["pick"], ["drain", "a"], ["register", "a"],
                   ["register", "a", "--port", "70000"], ["register", "a", "--port", "1", "--check", "purple"],
                   ["register", "a", "--port", "1", "--meta", "x"], ["register", "a", "--port", "1", "--conflict", "x"],
                   ["pick", "a", "--policy", "x"], ["edit", "a", "b"], ["list", "-o", "{x}"], ["list", "a/b"]]:

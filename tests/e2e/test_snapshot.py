@@ -165,7 +165,7 @@ def refusals(w):
     refused(whole[:-32])
     refused(whole[:8192], "--skip-hash-check")
     refused(b"", "--skip-hash-check")
-    equal(w.tenure("snapshot", "restore", w.path("nothing.db"), "--data-dir", w.path("new")).returncode, 1)
+    equal(w.tenure("snapshot", "restore", w.path("nothing.db"), "--data-dir", w.path("new")).returncode, 2)
     os.makedirs(w.path("old/inside"))
     equal(w.tenure("snapshot", "restore", w.path("s.db"), "--data-dir", w.path("old")).returncode, 1)
     equal(w.tenure("snapshot", "restore", w.path("s.db"), "--data-dir", w.path("x"), "--bump-revision", "5").returncode, 2)
