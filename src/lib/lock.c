@@ -54,6 +54,8 @@ void lib_lock_stop(tenure_lock *l, tn_ms now)
     } else if (l->state == HELD) {
         l->state = RELEASING;
         lock_release(l->engine, now);
+        if (l->o.delay_ms == 0) /* else the revoke, when it is carried out first, looks like a loss */
+            lib_session_unuse_soon(&l->on);
     }
     settle(l);
 }

@@ -230,7 +230,7 @@ static bool is_usable(const struct lib_session *s)
 
 int lib_session_join(struct lib_session *s, struct lib_session_user *u, struct tenure_error *err)
 {
-    if (s->ended || s->closing || !is_usable(s))
+    if (s->ended || s->closing || s->leaving || !is_usable(s))
         return error_set(err, TENURE_ELOST, "the session has ended");
     use(s, u);
     return 0;
@@ -241,7 +241,7 @@ struct lib_session *lib_session_find(tenure_client *c, int64_t lease)
     LIST_FOREACH(it, &c->timed)
     {
         struct object *o = LIST_ENTRY(it, struct object, in_timed);
-        if (o->type != &session_type || session_of(o)->ended || session_of(o)->closing)
+        if (o->type != &session_type || session_of(o)->ended || session_of(o)->closing || session_of(o)->leaving)
             continue;
         if (session_lease_drawn(session_of(o)->engine) == lease && is_usable(session_of(o)))
             return session_of(o);
@@ -264,6 +264,11 @@ int lib_session_use(tenure_client *c, int64_t ttl_s, struct lib_session_user *u,
     return 0;
 }
 
+static bool may_be_used_again(const struct lib_session *s)
+{
+    return s->is_shared && s->object.handle->shared == s && s->object.handle->state == HANDLE_OPEN;
+}
+
 void lib_session_unuse(struct lib_session_user *u)
 {
     struct lib_session *s = u->session;
@@ -272,9 +277,21 @@ void lib_session_unuse(struct lib_session_user *u)
     u->session = NULL;
     list_remove(&u->in_session);
     object_changed(&s->object);
-    bool may_be_used_again = s->is_shared && s->object.handle->shared == s && s->object.handle->state == HANDLE_OPEN;
-    if (!may_be_used_again)
+    if (!may_be_used_again(s))
         close_unused(s);
+}
+
+/* Nobody may join it from now on. */
+void lib_session_unuse_soon(struct lib_session_user *u)
+{
+    struct lib_session *s = u->session;
+    bool is_last = s && s->users.next == &u->in_session && s->users.prev == &u->in_session;
+    if (!is_last || s->ended || s->closing || may_be_used_again(s))
+        return;
+    s->leaving = true;
+    if (s->object.handle->shared == s)
+        s->object.handle->shared = NULL;
+    session_close_soon(s->engine, handle_now(s->object.handle));
 }
 
 /* ---- for the test kit ---- */

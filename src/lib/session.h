@@ -25,6 +25,7 @@ struct lib_session {
     bool is_shared;
     bool ended; /* lost, failed or closed: the engine calls no more */
     bool closing;
+    bool leaving;    /* its revoke is under way, closing comes at once */
     int end_code;    /* of the loss, or of the close */
     tn_ms beat_seen; /* the last beat that the engine was told of */
     /* any thread */
@@ -51,6 +52,9 @@ void lib_session_end(struct lib_session *s, bool leave, tn_ms now);
 /* The program lives. Any thread, while s has a user. */
 void lib_session_beat(struct lib_session *s);
 void lib_session_unuse(struct lib_session_user *u); /* nothing when it is on none */
+/* u is about to leave it, when the answer to what was just sent is there. A session that then has no purpose sends its revoke
+ * along. */
+void lib_session_unuse_soon(struct lib_session_user *u);
 /* Tells other threads how long it is safe; the turn does it too. */
 void lib_session_publish(struct lib_session *s);
 

@@ -629,10 +629,15 @@ int session_open(struct client *c, const struct session_options *opt, const stru
 
 /* ---- closing ---- */
 
+/* Before session_close too: see session_close_soon. */
 static void on_revoked(void *owner, const struct client_result *r)
 {
     struct session *s = owner;
-    closed(s, r->etcd == ETCD_LEASE_NOT_FOUND ? 0 : r->code);
+    int code = r->etcd == ETCD_LEASE_NOT_FOUND ? 0 : r->code;
+    s->revoking = false;
+    s->lease_is_gone = code == 0;
+    if (s->state == SESSION_CLOSING)
+        closed(s, code);
     session_flush(s);
 }
 
@@ -640,8 +645,8 @@ static void revoke(struct session *s, tn_ms now)
 {
     struct tenure_error err;
     struct lease_revoke_req req = {.id = s->lease};
-    s->revoking = true;
-    if (op_lease_revoke(&s->op, s->client, &req, NULL, on_revoked, s, now, &err))
+    s->revoking = op_lease_revoke(&s->op, s->client, &req, NULL, on_revoked, s, now, &err) == 0;
+    if (!s->revoking && s->state == SESSION_CLOSING)
         closed(s, err.code);
 }
 
@@ -664,6 +669,14 @@ static void close_started(struct session *s, tn_ms now)
         closed(s, 0);
 }
 
+void session_close_soon(struct session *s, tn_ms now)
+{
+    if (s->state != SESSION_ALIVE || s->revoking)
+        return;
+    stop_keepalive(s, now);
+    revoke(s, now);
+}
+
 void session_close(struct session *s, tn_ms now)
 {
     if (s->state == SESSION_CLOSING || s->state == SESSION_CLOSED)
@@ -676,7 +689,7 @@ void session_close(struct session *s, tn_ms now)
         close_started(s, now);
     else if (s->lease_is_gone)
         closed(s, 0);
-    else
+    else if (!s->revoking)
         revoke(s, now);
     if (was_lost)
         return;
@@ -727,7 +740,7 @@ struct session *session_free(struct session *s)
     drop_objects(s);
     if (s->state == SESSION_CLOSING && !s->revoking && !s->resumed)
         revoke_unseen(s, now); /* the start was cut off, and its end, which would tell, is not waited for */
-    if (s->state == SESSION_CLOSING)
+    if (s->state == SESSION_CLOSING || s->revoking)
         op_forget(&s->op); /* the revoke, if it is that, does its work unseen */
     else
         op_drop(&s->op, now);

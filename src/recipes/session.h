@@ -56,6 +56,10 @@ int session_open(struct client *c, const struct session_options *opt, const stru
                  tn_ms now, struct session **ret, struct tenure_error *err) MUST_USE;
 /* Revokes the lease (bounded by the client's call timeout), then on_closed. Idempotent. */
 void session_close(struct session *s, tn_ms now);
+/* It will be closed as soon as what was asked of the server a moment ago is answered: the revoke is sent now, behind that,
+ * for both to be one write of a server that makes one of them. The session stays what it is, but is not renewed any
+ * more; session_close, and its on_closed, still have to come. Nothing when it is not alive. */
+void session_close_soon(struct session *s, tn_ms now);
 /* Ends it without revoking: the lease, and every key on it, stays until its TTL is over, or for one who resumes it. The
  * objects are told that it was closed; on_closed with 0. One that is starting, of a lease of its own, is closed. Idempotent. */
 void session_leave(struct session *s, tn_ms now);

@@ -197,6 +197,77 @@ static void closing_revokes_the_lease(void **state)
     assert_int_equal(fake_leases(), 0);
 }
 
+static void a_close_that_is_foreseen_revokes_along_with_what_was_sent(void **state)
+{
+    (void)state;
+    story("A opens 10");
+    story("wait 5");
+    unsigned requests = fake_requests();
+    session_close_soon(a(), fake_now());
+    session_close_soon(a(), fake_now()); /* once more: nothing */
+    assert_true(session_valid(a(), fake_now()));
+    story("A closes");
+    story("wait 5");
+    assert_string_equal(story_take(), "[ 1002] A is alive, TTL 10\n[ 1007] A is closed\n");
+    assert_int_equal(fake_requests(), requests + 1);
+    assert_int_equal(fake_leases(), 0);
+}
+
+static void a_foreseen_close_that_comes_late_has_nothing_to_do(void **state)
+{
+    (void)state;
+    story("A opens 10");
+    story("wait 5");
+    session_close_soon(a(), fake_now());
+    story("wait 5");
+    unsigned requests = fake_requests();
+    assert_int_equal(session_state(a()), SESSION_ALIVE);
+    assert_int_equal(fake_leases(), 0);
+    story("A closes");
+    story("wait 1");
+    assert_string_equal(story_take(), "[ 1002] A is alive, TTL 10\n[ 1010] A is closed\n");
+    assert_int_equal(fake_requests(), requests);
+}
+
+static void a_foreseen_close_that_was_not_answered_revokes_again(void **state)
+{
+    (void)state;
+    story("A opens 10");
+    story("wait 5");
+    story("cut A");
+    session_close_soon(a(), fake_now());
+    story("wait 5500");
+    assert_int_equal(session_state(a()), SESSION_ALIVE);
+    assert_int_equal(fake_leases(), 1);
+    story("restore A");
+    story("A closes");
+    story("wait 500");
+    assert_int_equal(session_state(a()), SESSION_CLOSED);
+    assert_int_equal(fake_leases(), 0);
+}
+
+static void a_foreseen_close_that_does_not_come_is_a_loss_in_time(void **state)
+{
+    (void)state;
+    story("A opens 10");
+    story("wait 5");
+    story("cut A");
+    session_close_soon(a(), fake_now());
+    story("wait 10000");
+    assert_int_equal(session_state(a()), SESSION_LOST);
+}
+
+static void freed_with_a_foreseen_close_leaves_no_lease(void **state)
+{
+    (void)state;
+    story("A opens 10");
+    story("wait 5");
+    session_close_soon(a(), fake_now());
+    story("A drops");
+    story("wait 5");
+    assert_int_equal(fake_leases(), 0);
+}
+
 static void closing_while_it_starts_revokes_what_was_granted(void **state)
 {
     (void)state;
@@ -540,6 +611,11 @@ int main(void)
         TEST(a_start_that_failed_revokes_what_may_have_been_granted),
         TEST(a_start_that_is_refused_now_and_then_goes_on),
         TEST(closing_revokes_the_lease),
+        TEST(a_close_that_is_foreseen_revokes_along_with_what_was_sent),
+        TEST(a_foreseen_close_that_comes_late_has_nothing_to_do),
+        TEST(a_foreseen_close_that_was_not_answered_revokes_again),
+        TEST(a_foreseen_close_that_does_not_come_is_a_loss_in_time),
+        TEST(freed_with_a_foreseen_close_leaves_no_lease),
         TEST(closing_while_it_starts_revokes_what_was_granted),
         TEST(closing_before_anything_was_sent_is_done_at_once),
         TEST(freed_while_it_closes_from_its_start_leaves_no_lease),
