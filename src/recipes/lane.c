@@ -231,10 +231,14 @@ static void try_later(struct lane *lane, tn_ms now)
     session_set_timer(&lane->object, at < lane->give_up_at ? at : lane->give_up_at);
 }
 
-/* Of a session that starts it is not gone, but not there yet. */
+/* Of a session that starts it is not gone, but not there yet. One that revokes it has undone the place so. */
 static void no_lease(struct lane *lane, tn_ms now)
 {
     struct tenure_error why;
+    if (session_leaving(lane->object.session)) {
+        settled(lane, now);
+        return;
+    }
     if (session_state(lane->object.session) == SESSION_STARTING) {
         try_later(lane, now);
         return;

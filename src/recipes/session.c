@@ -44,6 +44,7 @@ struct session {
     struct op *op;      /* the grant or the one renewal of the start, then the revoke */
     bool maybe_granted; /* a grant whose answer was lost may have landed or land */
     bool doubtful;      /* see session_began_in_doubt */
+    bool leaving;       /* see session_close_soon */
     bool revoking;
     bool lease_is_gone; /* the server said so: nothing to revoke */
     tn_ms start_until;
@@ -673,6 +674,7 @@ void session_close_soon(struct session *s, tn_ms now)
 {
     if (s->state != SESSION_ALIVE || s->revoking)
         return;
+    s->leaving = true;
     stop_keepalive(s, now);
     revoke(s, now);
 }
@@ -762,6 +764,11 @@ enum session_state session_state(const struct session *s)
 tn_lease session_lease(const struct session *s)
 {
     return s->granted ? s->lease : 0;
+}
+
+bool session_leaving(const struct session *s)
+{
+    return s->leaving;
 }
 
 bool session_began_in_doubt(const struct session *s)

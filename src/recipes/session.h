@@ -60,6 +60,7 @@ void session_close(struct session *s, tn_ms now);
  * for both to be one write of a server that makes one of them. The session stays what it is, but is not renewed any
  * more; session_close, and its on_closed, still have to come. Nothing when it is not alive. */
 void session_close_soon(struct session *s, tn_ms now);
+bool session_leaving(const struct session *s); /* it was alive, and session_close_soon called */
 /* Ends it without revoking: the lease, and every key on it, stays until its TTL is over, or for one who resumes it. The
  * objects are told that it was closed; on_closed with 0. One that is starting, of a lease of its own, is closed. Idempotent. */
 void session_leave(struct session *s, tn_ms now);
