@@ -27,6 +27,12 @@ static bool parse_revision(const char *text, int64_t *ret)
     return end != text && *end == 0 && errno == 0 && *ret > 0;
 }
 
+static const struct output_form form = {
+    .columns =
+        (const struct output_column[]){{.path = "compact_revision", .heading = "COMPACTED", .kind = OUTPUT_NUMBER},
+                                       {0}},
+};
+
 static int run(const struct command *self, const struct global_options *g, int argc, char **argv)
 {
     struct tenure_error err = {0};
@@ -41,10 +47,10 @@ static int run(const struct command *self, const struct global_options *g, int a
         return connect_code();
     int code = tenure_compact(c, revision, physical, g->call_timeout_ms, &err) < 0 ? connect_failed(self->name, g, &err)
                                                                                    : EXIT_OK;
-    if (code == EXIT_OK && output_is_json(g)) {
+    if (code == EXIT_OK && !output_is_text(g)) {
         json_t *o = json_object();
         json_object_set_new(o, "compact_revision", json_integer(revision));
-        output_json(o);
+        output_print(g, &form, o);
     } else if (code == EXIT_OK) {
         printf("compacted revision %" PRId64 "\n", revision);
     }

@@ -5,6 +5,7 @@
 
 #include "cli/commands.h"
 #include "cli/help.h"
+#include "cli/output.h"
 
 #define WORDS_MAX 512
 
@@ -133,7 +134,7 @@ static void bash(void)
           "        fi\n"
           "    elif [[ $valued ]]; then\n"
           "        case $prev in\n"
-          "        --output|-o) COMPREPLY=($(compgen -W 'text json' -- \"$cur\")) ;;\n"
+          "        --output|-o) COMPREPLY=($(compgen -W '" OUTPUT_FORMATS "' -- \"$cur\")) ;;\n"
           "        *) COMPREPLY=($(compgen -f -- \"$cur\")) ;;\n"
           "        esac\n"
           "    elif [[ $cur == -* ]]; then\n"
@@ -158,7 +159,7 @@ static void bash(void)
 
 static void zsh_option(const struct option_spec *o, void *user)
 {
-    static const char *const completers[] = {" ", "_files", "_files -/", "(text json)"};
+    static const char *const completers[] = {" ", "_files", "_files -/", "(" OUTPUT_FORMATS ")"};
     (void)user;
     if (o->letter)
         printf(" \\\n        '(-%c --%s)'{-%c,--%s}'[", o->letter, o->name, o->letter, o->name);
@@ -236,7 +237,7 @@ static void zsh(void)
 static void fish_option(const struct option_spec *o, void *user)
 {
     static const char *const completers[] = {" -x", " -r -F", " -x -a '(__fish_complete_directories)'",
-                                             " -x -a 'text json'"};
+                                             " -x -a '" OUTPUT_FORMATS "'"};
     const struct command *c = user;
     fputs("complete -c tenure", stdout);
     if (c)

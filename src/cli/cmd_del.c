@@ -21,9 +21,20 @@ static const struct option_spec *options(void)
     return table;
 }
 
+/* With --prev-kv what was deleted, a line each. */
+static const struct output_form keys_form = {
+    .lists = {"prev_kvs"},
+    .columns = (const struct output_column[]){OUTPUT_KV_COLUMNS(""), {0}},
+};
+static const struct output_form count_form = {
+    .columns = (const struct output_column[]){{.path = "deleted", .heading = "DELETED", .kind = OUTPUT_NUMBER},
+                                              {.path = "revision", .heading = "REVISION", .kind = OUTPUT_NUMBER},
+                                              {0}},
+};
+
 static void print(const struct global_options *g, const struct tenure_delete_result *r)
 {
-    if (output_is_json(g)) {
+    if (!output_is_text(g)) {
         json_t *o = json_object();
         json_object_set_new(o, "revision", json_integer(r->revision));
         json_object_set_new(o, "deleted", json_integer(r->deleted));
@@ -33,7 +44,7 @@ static void print(const struct global_options *g, const struct tenure_delete_res
                 json_array_append_new(list, output_kv(&r->prev_kvs[i]));
             json_object_set_new(o, "prev_kvs", list);
         }
-        output_json(o);
+        output_print(g, opt.prev_kv ? &keys_form : &count_form, o);
         return;
     }
     printf("%" PRId64 "\n", r->deleted);

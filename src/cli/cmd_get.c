@@ -69,7 +69,18 @@ static bool fill(struct tenure_get_options *o, int argc, char **argv)
     return true;
 }
 
-static void print_json(const struct tenure_get_result *r)
+static const struct output_form keys_form = {
+    .lists = {"kvs"},
+    .columns = (const struct output_column[]){OUTPUT_KV_COLUMNS(""), {0}},
+};
+/* Of --count-only, which has no keys. */
+static const struct output_form count_form = {
+    .columns = (const struct output_column[]){{.path = "count", .heading = "COUNT", .kind = OUTPUT_NUMBER},
+                                              {.path = "revision", .heading = "REVISION", .kind = OUTPUT_NUMBER},
+                                              {0}},
+};
+
+static void print_document(const struct global_options *g, const struct tenure_get_result *r)
 {
     json_t *o = json_object(), *list = json_array();
     json_object_set_new(o, "revision", json_integer(r->revision));
@@ -78,7 +89,7 @@ static void print_json(const struct tenure_get_result *r)
     for (size_t i = 0; i < r->n_kvs; i++)
         json_array_append_new(list, output_kv(&r->kvs[i]));
     json_object_set_new(o, "kvs", list);
-    output_json(o);
+    output_print(g, opt.count_only ? &count_form : &keys_form, o);
 }
 
 static void print_text(const struct tenure_get_result *r)
@@ -104,10 +115,10 @@ static int run(const struct command *self, const struct global_options *g, int a
     if (!c)
         return connect_code();
     int code = tenure_get(c, tenure_str(argv[0]), &o, &r, &err) < 0 ? connect_failed(self->name, g, &err) : EXIT_OK;
-    if (code == EXIT_OK && output_is_json(g))
-        print_json(r);
-    else if (code == EXIT_OK)
+    if (code == EXIT_OK && output_is_text(g))
         print_text(r);
+    else if (code == EXIT_OK)
+        print_document(g, r);
     tenure_get_free(r);
     tenure_close(c);
     return code;

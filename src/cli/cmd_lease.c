@@ -41,13 +41,20 @@ static bool parse_id(const char *text, int64_t *ret)
     return false;
 }
 
+static const struct output_form ttl_form = {
+    .columns = (const struct output_column[]){{.path = "lease", .heading = "LEASE"},
+                                              {.path = "ttl", .heading = "TTL", .kind = OUTPUT_NUMBER},
+                                              {0}},
+};
+
+/* One of grant; of keepalive many. */
 static void print_ttl(const struct global_options *g, const char *verb, int64_t id, int64_t ttl_s)
 {
-    if (output_is_json(g)) {
+    if (!output_is_text(g)) {
         json_t *o = json_object();
         json_object_set_new(o, "lease", output_lease(id));
         json_object_set_new(o, "ttl", json_integer(ttl_s));
-        output_json(o);
+        output_event(g, &ttl_form, o);
     } else {
         printf("lease %016" PRIx64 " %s TTL(%" PRId64 "s)\n", (uint64_t)id, verb, ttl_s);
     }
@@ -76,8 +83,12 @@ static int revoke(tenure_client *c, const struct global_options *g, const char *
         return EXIT_USAGE;
     if (tenure_lease_revoke(c, id, &err) < 0)
         return connect_failed("lease", g, &err);
-    if (!output_is_json(g))
-        printf("lease %016" PRIx64 " revoked\n", (uint64_t)id);
+    char text[32];
+    snprintf(text, sizeof text, "%016" PRIx64, (uint64_t)id);
+    if (output_is_text(g))
+        printf("lease %s revoked\n", text);
+    else
+        output_done(g, "lease", text, "revoked");
     return EXIT_OK;
 }
 
@@ -119,9 +130,29 @@ static void append_key(json_t *list, struct tenure_bytes key)
     json_array_append_new(list, o);
 }
 
+/* Of {"key": …} each; what is no text is left to the other forms. */
+static void show_keys(const json_t *record, struct buf *to)
+{
+    size_t i;
+    json_t *item;
+    json_array_foreach(json_object_get(record, "keys"), i, item)
+    {
+        const char *key = json_string_value(json_object_get(item, "key"));
+        buf_printf(to, "%s%s", i ? "," : "", key ? key : "?");
+    }
+}
+
+static const struct output_form info_form = {
+    .columns = (const struct output_column[]){{.path = "lease", .heading = "LEASE"},
+                                              {.path = "ttl", .heading = "TTL", .kind = OUTPUT_NUMBER},
+                                              {.path = "granted_ttl", .heading = "GRANTED", .kind = OUTPUT_NUMBER},
+                                              {.path = "keys", .heading = "KEYS", .optional = true, .show = show_keys},
+                                              {0}},
+};
+
 static void print_info(const struct global_options *g, const struct tenure_lease_info *r)
 {
-    if (output_is_json(g)) {
+    if (!output_is_text(g)) {
         json_t *o = json_object();
         json_object_set_new(o, "lease", output_lease(r->id));
         json_object_set_new(o, "ttl", json_integer(r->ttl_s));
@@ -132,7 +163,7 @@ static void print_info(const struct global_options *g, const struct tenure_lease
                 append_key(list, r->keys[i]);
             json_object_set_new(o, "keys", list);
         }
-        output_json(o);
+        output_print(g, &info_form, o);
         return;
     }
     printf("lease %016" PRIx64 " granted with TTL(%" PRId64 "s), remaining(%" PRId64 "s)\n", (uint64_t)r->id,
@@ -161,6 +192,11 @@ static int ttl(tenure_client *c, const struct global_options *g, const char *wor
     return code;
 }
 
+static const struct output_form list_form = {
+    .lists = {"leases"},
+    .columns = (const struct output_column[]){{.path = "lease", .heading = "LEASE"}, {0}},
+};
+
 static int list(tenure_client *c, const struct global_options *g, const char *word)
 {
     struct tenure_error err = {0};
@@ -168,12 +204,12 @@ static int list(tenure_client *c, const struct global_options *g, const char *wo
     (void)word;
     if (tenure_lease_list(c, &r, &err) < 0)
         return connect_failed("lease", g, &err);
-    if (output_is_json(g)) {
+    if (!output_is_text(g)) {
         json_t *o = json_object(), *ids = json_array();
         for (size_t i = 0; i < r->n; i++)
             json_array_append_new(ids, output_lease(r->ids[i]));
         json_object_set_new(o, "leases", ids);
-        output_json(o);
+        output_print(g, &list_form, o);
     } else {
         for (size_t i = 0; i < r->n; i++)
             printf("%016" PRIx64 "\n", (uint64_t)r->ids[i]);

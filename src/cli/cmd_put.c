@@ -26,14 +26,20 @@ static const struct option_spec *options(void)
     return table;
 }
 
+static const struct output_form form = {
+    .columns = (const struct output_column[]){{.path = "revision", .heading = "REVISION", .kind = OUTPUT_NUMBER},
+                                              {.path = "prev_kv.value", .heading = "PREVIOUS", .optional = true},
+                                              {0}},
+};
+
 static void print(const struct global_options *g, const struct tenure_put_result *r)
 {
-    if (output_is_json(g)) {
+    if (!output_is_text(g)) {
         json_t *o = json_object();
         json_object_set_new(o, "revision", json_integer(r->revision));
         if (r->has_prev_kv)
             json_object_set_new(o, "prev_kv", output_kv(&r->prev_kv));
-        output_json(o);
+        output_print(g, &form, o);
         return;
     }
     puts("OK");

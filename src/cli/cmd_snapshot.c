@@ -52,7 +52,7 @@ const struct command command_snapshot = {
         "A snapshot is a file of etcd's: everything at one revision, with its history, leases, users and roles. Those of any\n"
         "etcd from 3.4 to 3.7 and ours are the same; `etcdutl snapshot restore` takes ours.\n\n"
         "save asks the first endpoint; FILE appears when it is whole. status prints hash, revision, keys that live, size and\n"
-        "storage version (-o table, -o json).\n\n"
+        "storage version.\n\n"
         "restore makes a new data directory, and leaves it only if a server could start from it. By default the revision\n"
         "goes on 2^40 later than the snapshot's and what was before counts as compacted, so that fencing tokens are greater\n"
         "than any that was given out since, and every watcher begins anew. --keep-revisions keeps each revision where it\n"
@@ -63,5 +63,4 @@ const struct command command_snapshot = {
                 "tenure snapshot save --data-dir /var/lib/tenure --seal --successor http://10.0.0.1:2379 move.db",
     .options = options,
     .run = run,
-    .prints_tables = true,
 };

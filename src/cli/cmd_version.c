@@ -7,14 +7,19 @@
 #include "cli/help.h"
 #include "cli/output.h"
 
+static const struct output_form form = {
+    .columns =
+        (const struct output_column[]){{.path = "tenure", .heading = "TENURE"}, {.path = "api", .heading = "API"}, {0}},
+};
+
 static int run_version(const struct command *self, const struct global_options *g, int argc, char **argv)
 {
     (void)self, (void)argc, (void)argv;
-    if (output_is_json(g)) {
+    if (!output_is_text(g)) {
         json_t *o = json_object();
         json_object_set_new(o, "tenure", json_string(tenure_version()));
         json_object_set_new(o, "api", json_string("3.7"));
-        output_json(o);
+        output_print(g, &form, o);
     } else {
         printf("tenure %s (etcd API 3.7)\n", tenure_version());
     }
@@ -25,7 +30,7 @@ const struct command command_version = {
     .name = "version",
     .group = "Servers",
     .summary = "say which version this is",
-    .synopsis = "[-o json]",
+    .synopsis = "[-o FORMAT]",
     .description = "Prints the version of this program and of the etcd API that it speaks.",
     .run = run_version,
 };

@@ -34,7 +34,15 @@ struct watching {
 
 enum { WATCH_AGAIN = -1 }; /* in place of an exit code */
 
-static void print_json(const struct tenure_event *e)
+static const struct output_form form = {
+    .columns = (const struct output_column[]){{.path = "type", .heading = "TYPE", .width = 6},
+                                              {.path = "revision", .heading = "REVISION", .kind = OUTPUT_NUMBER},
+                                              {.path = "kv.key", .heading = "KEY", .width = 24},
+                                              {.path = "kv.value", .heading = "VALUE"},
+                                              {0}},
+};
+
+static void print_event(const struct global_options *g, const struct tenure_event *e)
 {
     json_t *o = json_object();
     json_object_set_new(o, "type", json_string(e->type == TENURE_EVENT_PUT ? "PUT" : "DELETE"));
@@ -42,7 +50,7 @@ static void print_json(const struct tenure_event *e)
     json_object_set_new(o, "kv", output_kv(&e->kv));
     if (e->has_prev_kv)
         json_object_set_new(o, "prev_kv", output_kv(&e->prev_kv));
-    output_json(o);
+    output_event(g, &form, o);
 }
 
 static void print_text(const struct tenure_event *e)
@@ -60,10 +68,10 @@ static void on_events(void *user, int64_t revision, const struct tenure_event *e
     if (n > 0)
         w->next = events[n - 1].kv.mod_revision + 1;
     for (size_t i = 0; i < n && (opt.count <= 0 || w->seen < opt.count); i++, w->seen++) {
-        if (output_is_json(w->g))
-            print_json(&events[i]);
-        else
+        if (output_is_text(w->g))
             print_text(&events[i]);
+        else
+            print_event(w->g, &events[i]);
     }
     if (fflush(stdout) != 0)
         wait_end(&w->wait, EXIT_FAILED);
@@ -136,7 +144,7 @@ const struct command command_watch = {
     .summary = "print changes as they happen",
     .synopsis = "[OPTIONS] KEY [RANGE_END]",
     .description =
-        "Prints PUT or DELETE, the key and, for a put, the value, a line each; with -o json one object a line.\n"
+        "Prints PUT or DELETE, the key and, for a put, the value, a line each; with -o json or jsonl one object a line.\n"
         "Lost connections are taken up again behind the last change seen: none is missed, none comes twice. Runs until\n"
         "it is stopped by Ctrl-C or SIGTERM (exit code 0).",
     .examples = "tenure watch --prefix /config/billing/\n"

@@ -32,6 +32,8 @@ struct option_spec {
     void *target;
 };
 
+enum output_format { OUTPUT_TEXT, OUTPUT_JSON, OUTPUT_JSONL, OUTPUT_TABLE };
+
 /* What every command that talks to a server has been told, by option or environment. */
 struct global_options {
     const char *context;   /* NULL = the environment's, or none */
@@ -41,7 +43,8 @@ struct global_options {
     const char *ca_file, *cert_file, *key_file; /* NULL = the environment's */
     bool skip_verify;
     const char *discovery_srv, *discovery_srv_name; /* NULL = the environment's */
-    const char *output;                             /* "text" or "json" */
+    const char *output;                             /* as typed */
+    enum output_format format;                      /* which that is; text where it is a template */
     int64_t call_timeout_ms;                        /* 0 = the library's default */
     bool verbose;
     bool no_autostart;
@@ -63,7 +66,6 @@ struct command {
     int (*run)(const struct command *self, const struct global_options *g, int argc, char **argv);
     /* Or: parses everything itself (serve: etcd's flag names). */
     int (*run_raw)(int argc, char **argv);
-    bool prints_tables;    /* takes --output table */
     bool prints_templates; /* takes --output with a text that has {names} in it */
     bool starts_server;    /* where nothing is configured (autostart.h) */
     bool no_servers;       /* takes the global options, and talks to nobody */

@@ -13,6 +13,7 @@
 #include "cli/credentials.h"
 #include "cli/help.h"
 #include "cli/options.h"
+#include "cli/output.h"
 #include "cli/password.h"
 #include "cli/spawn.h"
 
@@ -78,7 +79,7 @@ const struct option_spec *global_option_table(struct global_options *g)
         {"cert", 0, OPTION_STRING, "FILE", "the own certificate, where servers want one (TENURE_CERT)", &g->cert_file},
         {"key", 0, OPTION_STRING, "FILE", "its key (TENURE_KEY)", &g->key_file},
         {"insecure-skip-tls-verify", 0, OPTION_FLAG, NULL, "take any certificate of a server", &g->skip_verify},
-        {"output", 'o', OPTION_STRING, "FORMAT", "text or json", &g->output},
+        {"output", 'o', OPTION_STRING, "FORMAT", "text, json, jsonl or table (docs/commands.md)", &g->output},
         {"call-timeout", 0, OPTION_DURATION, "TIME", "how long one call may take (default 5s)", &g->call_timeout_ms},
         {"no-autostart", 0, OPTION_FLAG, NULL, "start no server where nothing is configured (TENURE_NO_AUTOSTART)",
          &g->no_autostart},
@@ -107,12 +108,12 @@ static int unknown_command(const char *word)
     return EXIT_USAGE;
 }
 
-static bool output_known(const char *who, const struct command *c, const char *output)
+static bool take_output(const char *who, const struct command *c, struct global_options *g)
 {
-    if (strcmp(output, "text") == 0 || strcmp(output, "json") == 0 ||
-        (c->prints_tables && strcmp(output, "table") == 0) || (c->prints_templates && strchr(output, '{')))
+    if (output_format_of(g->output, &g->format) || (c->prints_templates && strchr(g->output, '{')))
         return true;
-    fprintf(stderr, "%s: option --output: '%s' is neither text nor json\n", who, output);
+    fprintf(stderr, "%s: option --output: '%s' is none of text, json, jsonl, table%s\ntry: %s --help\n", who, g->output,
+            c->prints_templates ? ", or a text with {names} in it" : "", who);
     return false;
 }
 
@@ -152,8 +153,7 @@ static int run(const struct command *c, int argc, char **argv)
         return c->run_raw(argc, argv);
     const struct option_spec *own = c->options ? c->options() : NULL, *global = global_option_table(&g);
     int wrong = usage_code(c, own, global, argc - 1, argv + 1);
-    if (!options_parse(who, own, global, c->stop_at_words, argc - 1, argv + 1, &words) ||
-        !output_known(who, c, g.output))
+    if (!options_parse(who, own, global, c->stop_at_words, argc - 1, argv + 1, &words) || !take_output(who, c, &g))
         return wrong;
     if (g.help) {
         help_command(stdout, c);

@@ -1,9 +1,28 @@
-/* Printing of results. JSON is built by jansson; out of memory ends the program, as nothing was promised yet. */
 #include "cli/output.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
+
+bool output_format_of(const char *name, enum output_format *ret)
+{
+    static const char *const names[] = {
+        [OUTPUT_TEXT] = "text", [OUTPUT_JSON] = "json", [OUTPUT_JSONL] = "jsonl", [OUTPUT_TABLE] = "table"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        if (strcmp(names[i], name) == 0) {
+            *ret = (enum output_format)i;
+            return true;
+        }
+    }
+    return false;
+}
+
+bool output_has_colours(void)
+{
+    const char *none = getenv("NO_COLOR"), *term = getenv("TERM");
+    return isatty(STDOUT_FILENO) && !(none && *none) && term && strcmp(term, "dumb") != 0;
+}
 
 static json_t *need(json_t *j)
 {
