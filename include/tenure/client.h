@@ -35,6 +35,13 @@ extern "C" {
 typedef struct tenure_client tenure_client;
 struct tenure_call_event;
 
+/* Whether calls have a server. */
+enum tenure_connection {
+    TENURE_CONNECTION_NONE = 0, /* nothing was tried yet */
+    TENURE_CONNECTION_UP = 1,   /* one answers */
+    TENURE_CONNECTION_DOWN = 2  /* it was lost, or none can be reached; what has work to do goes on trying */
+};
+
 struct tenure_options {
     size_t size;
     int64_t call_timeout_ms;    /* deadline of a call that names none; 0 = 5,000 */
@@ -89,6 +96,12 @@ struct tenure_options {
     /* Told of the begin and the end of each call and each attempt of one: see trace.h, also for what it may do. NULL = nobody. */
     void (*on_call)(void *user, const struct tenure_call_event *event);
     void *on_call_user;
+    /* The health of the connection: calls have a server now, or another one (UP again), or none any more. endpoint: which, NULL when
+     * DOWN; why: what the endpoints failed with, "" when UP. Both borrowed for the call. An idle handle that lost its connection stays
+     * DOWN until something is asked of it; one with a lease, a watch or an object connects again by itself. Each state once, on
+     * the loop's thread; not during a close. What is held is not lost with a connection: sessions tell that. NULL = nobody. */
+    void (*on_connection)(void *user, enum tenure_connection state, const char *endpoint, const char *why);
+    void *on_connection_user;
 };
 
 /* Opens a blocking handle. endpoints: comma-separated "http://host:port", "host:port", "unix:///path", with TLS

@@ -78,6 +78,15 @@ bool tenure_election_leads(const tenure_election *e);
  * TENURE_ECANCELLED (by the thread's scope); TENURE_ENOTHELD, or why, when it has ended. It goes on campaigning in each case. Blocking handles, any thread but the
  * loop's; not while it is being stopped. */
 int tenure_election_await(tenure_election *e, int64_t wait_ms, struct tenure_error *err);
+/* Campaigns, and whenever it leads runs work(e, token, arg) on the caller's thread; it must return soon when tenure_election_leads
+ * says no. When leadership was lost while it ran it campaigns again, and work is run again with a greater token; when work returns
+ * while it leads it is done: resigns, and answers what work did (err is filled only when that value is negative and names a
+ * TENURE_E… code). Else an error: TENURE_ECANCELLED (by the thread's scope, which is how such a program is ended while it waits),
+ * TENURE_ETIMEOUT (o->wait_ms, for the first time), TENURE_ENOTHELD, or why, when it has ended (o->once: after the first loss). The
+ * callbacks in o come too. Blocking handles, any thread but the loop's. */
+int tenure_with_leadership(tenure_client *c, const char *name, const struct tenure_election_options *o,
+                           int (*work)(tenure_election *e, tenure_token token, void *arg), void *arg,
+                           struct tenure_error *err);
 /* What tells whether it leads, for which token, until when, and by which key. No I/O; any thread. */
 tenure_token tenure_election_token(const tenure_election *e);   /* of the current or last leadership; 0 = none yet */
 int64_t tenure_election_remaining_ms(const tenure_election *e); /* until safe-until; <= 0 = does not lead */

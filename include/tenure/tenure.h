@@ -26,6 +26,7 @@
 #include <tenure/maintenance.h>
 #include <tenure/multilock.h>
 #include <tenure/namespace.h>
+#include <tenure/node.h>
 #include <tenure/picker.h>
 #include <tenure/place.h>
 #include <tenure/queue.h>

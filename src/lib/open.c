@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "io/address.h"
+#include "lib/connection.h"
 #include "lib/discover.h"
 #include "lib/handle.h"
 #include "lib/post.h"
@@ -240,6 +241,8 @@ static int build(tenure_client *c, struct uv_loop_s *uv, const char *endpoints, 
         rc = driver_start(c, err);
     if (rc == 0 && o.discovery_srv && !c->kit)
         rc = lib_srv_start(c, &o, err);
+    if (rc == 0 && o.on_connection)
+        rc = lib_connection_start(c, o.on_connection, o.on_connection_user, err);
     if (rc == 0 && o.discover_ms > 0)
         rc = lib_discover_start(c, o.discover_ms, err);
     if (rc == 0 && c->kind == HANDLE_BLOCKING)

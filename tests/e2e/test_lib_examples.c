@@ -252,6 +252,23 @@ static void the_example_of_a_scheduler_runs_three_times(void **state)
     ends_well(&e);
 }
 
+static void the_example_of_a_node_does_six_things(void **state)
+{
+    struct tenure_error err = {0};
+    tenure_client *c = open_on(*state);
+    no_error(tenure_config_set(c, "shop/limit", "20", TENURE_CONFIG_DEFAULT, 0, NULL, NULL, &err), &err);
+    struct example e = start(*state, "node");
+    says(&e, "configured: 20 at a time");
+    says(&e, "discovered: shop-1 at 10.0.0.7:8080");
+    says(&e, "locked: paid order-7 under token ");
+    says(&e, "led: with token ");
+    ends_well(&e);
+    struct tenure_instances *all = tenure_discover(c, "shop", NULL, &err);
+    assert_int_equal(all->n, 0);
+    tenure_instances_free(all);
+    tenure_close(c);
+}
+
 static void the_example_of_an_election_leads_until_it_is_told_to_stop(void **state)
 {
     struct example e = start(*state, "election");
@@ -279,6 +296,7 @@ int main(void)
         cmocka_unit_test(the_example_of_configuration_reads_and_follows),
         cmocka_unit_test(the_example_of_the_registry_finds_the_nearest),
         cmocka_unit_test(the_example_of_the_test_kit_passes_its_own_tests),
+        cmocka_unit_test(the_example_of_a_node_does_six_things),
         cmocka_unit_test(the_example_of_keys_finishes_its_job),
         cmocka_unit_test(the_example_of_traces_tells_its_spans),
         cmocka_unit_test(the_tour_in_cplusplus_goes_round),

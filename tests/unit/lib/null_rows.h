@@ -260,6 +260,9 @@ ROW(tenure_lock_lease, IS(tenure_lock_lease(NULL) == 0))
 ROW(tenure_lock_remaining_ms, IS(tenure_lock_remaining_ms(NULL) == 0))
 ROW(tenure_unlock, IS(tenure_unlock(NULL, NULL) == 0))
 ROW(tenure_unlock_start, tenure_unlock_start(NULL))
+ROW(tenure_with_leadership, BAD(tenure_with_leadership(NULL, "x", NULL, on_lead, NULL, &err));
+    BAD(tenure_with_leadership(c, NULL, NULL, on_lead, NULL, &err));
+    BAD(tenure_with_leadership(c, "x", NULL, NULL, NULL, &err)))
 ROW(tenure_with_lock, BAD(tenure_with_lock(NULL, "x", NULL, on_work, NULL, &err));
     BAD(tenure_with_lock(c, NULL, NULL, on_work, NULL, &err)); BAD(tenure_with_lock(c, "x", NULL, NULL, NULL, &err)))
 ROW(tenure_lock_list, struct tenure_lock_list *r; BAD(tenure_lock_list(NULL, "x", NULL, &r, &err));
@@ -631,3 +634,17 @@ ROW(tenure_value_update_start, BAD(tenure_value_update_start(NULL, on_shall, NUL
 ROW(tenure_stm_start, NONE(tenure_stm_start(NULL, NULL, on_body, NULL, on_stm, NULL, &err));
     NONE(tenure_stm_start(c, NULL, NULL, NULL, on_stm, NULL, &err));
     NONE(tenure_stm_start(c, NULL, on_body, NULL, NULL, NULL, &err)))
+
+/* ---- node.h ---- */
+ROW(tenure_node_open, tenure_node_close(tenure_node_open("127.0.0.1:1", NULL, NULL)))
+ROW(tenure_node_adopt, NONE(tenure_node_adopt(NULL, NULL, &err)))
+ROW(tenure_node_client, IS(tenure_node_client(NULL) == NULL))
+ROW(tenure_node_connection, IS(tenure_node_connection(NULL) == TENURE_CONNECTION_NONE))
+ROW(tenure_node_close, tenure_node_close(NULL))
+ROW(tenure_node_lead, BAD(tenure_node_lead(NULL, "x", on_lead, NULL, &err)))
+ROW(tenure_node_campaign, NONE(tenure_node_campaign(NULL, "x", NULL, NULL, NULL, &err)))
+ROW(tenure_node_lock, BAD(tenure_node_lock(NULL, "x", 0, on_work, NULL, &err)))
+ROW(tenure_node_config, NONE(tenure_node_config(NULL, "x", NULL, NULL, &err)))
+ROW(tenure_node_register, NONE(tenure_node_register(NULL, "a", 1, &err)))
+ROW(tenure_node_discover, NONE(tenure_node_discover(NULL, "s", &err)))
+ROW(tenure_node_pick, NONE(tenure_node_pick(NULL, "s", &err)))

@@ -38,6 +38,11 @@ static size_t wait_for_none(const struct tenure_lock_list *before, void *user)
 }
 static const struct tenure_place_rule rule = {.size = sizeof rule, .wait_for = wait_for_none};
 
+static int on_lead(tenure_election *e, tenure_token token, void *arg)
+{
+    (void)e, (void)token, (void)arg;
+    return 0;
+}
 static int on_work(tenure_lock *lock, void *arg)
 {
     (void)lock, (void)arg;
