@@ -22,7 +22,7 @@ struct auth_action {
 
 extern const struct auth_action auth_user_actions[], auth_role_actions[]; /* NULL-named at the end */
 
-/* Says what was done, or prints {"NAME": …}: "user", "alice", "added". */
+/* Says what was done: "user", "alice", "added". */
 int auth_done(const struct global_options *g, int rc, const struct tenure_error *err, const char *what,
               const char *name, const char *verb);
 /* Prints names, a line each, or as {"what": […]}. */

@@ -51,6 +51,35 @@ static bool is_prefix_of(struct tenure_bytes key, struct tenure_bytes end)
     return key.len > 0 && key.len == end.len && memcmp(k, e, key.len - 1) == 0 && k[key.len - 1] + 1 == e[key.len - 1];
 }
 
+/* Of a permission: "/a", "/a*" (prefix), "/a..." (and behind), "/a .. /b". */
+static void show_keys(const json_t *record, struct buf *to)
+{
+    const json_t *k = json_object_get(record, "key"), *e = json_object_get(record, "range_end");
+    struct tenure_bytes key = {json_string_value(k), json_string_length(k)};
+    struct tenure_bytes end = {json_string_value(e), json_string_length(e)};
+    if (!k || !e)
+        buf_printf(to, "(not text)");
+    else if (is_zero(key) && is_zero(end))
+        buf_printf(to, "*");
+    else
+        buf_append(to, key.data, key.len);
+    if (!k || !e || is_zero(key) || end.len == 0)
+        return;
+    if (is_zero(end))
+        buf_printf(to, "...");
+    else if (is_prefix_of(key, end))
+        buf_printf(to, "*");
+    else
+        buf_printf(to, " .. %s", (const char *)end.data);
+}
+
+static const struct output_form form = {
+    .lists = {"permissions"},
+    .columns = (const struct output_column[]){{.path = "type", .heading = "TYPE"},
+                                              {.path = "key", .heading = "KEYS", .show = show_keys},
+                                              {0}},
+};
+
 static void print_text(const struct tenure_permission *p)
 {
     printf("%-9s  ", type_name(p->type));
@@ -73,7 +102,7 @@ static int get(tenure_client *c, const struct global_options *g, char **words)
     struct tenure_permissions *r = NULL;
     if (tenure_role_get(c, words[0], &r, &err) < 0)
         return connect_failed("auth", g, &err);
-    json_t *all = output_is_json(g) ? json_array() : NULL;
+    json_t *all = output_is_text(g) ? NULL : json_array();
     for (size_t i = 0; i < r->n; i++) {
         if (!all) {
             print_text(&r->permissions[i]);
@@ -85,7 +114,7 @@ static int get(tenure_client *c, const struct global_options *g, char **words)
         json_array_append_new(all, one);
     }
     if (all)
-        output_json(json_pack("{s:s,s:o}", "role", words[0], "permissions", all));
+        output_print(g, &form, json_pack("{s:s,s:o}", "role", words[0], "permissions", all));
     tenure_permissions_free(r);
     return EXIT_OK;
 }

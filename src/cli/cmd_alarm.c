@@ -23,14 +23,21 @@ static json_t *alarm_json(const struct tenure_alarm *a)
     return o;
 }
 
+static const struct output_form form = {
+    .lists = {"alarms"},
+    .columns = (const struct output_column[]){{.path = "member", .heading = "MEMBER"},
+                                              {.path = "alarm", .heading = "ALARM"},
+                                              {0}},
+};
+
 static void print(const struct global_options *g, const struct tenure_alarm *alarms, size_t n)
 {
-    if (output_is_json(g)) {
+    if (!output_is_text(g)) {
         json_t *o = json_object(), *list = json_array();
         for (size_t i = 0; i < n; i++)
             json_array_append_new(list, alarm_json(&alarms[i]));
         json_object_set_new(o, "alarms", list);
-        output_json(o);
+        output_print(g, &form, o);
         return;
     }
     for (size_t i = 0; i < n; i++)

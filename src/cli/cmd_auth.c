@@ -27,14 +27,23 @@ int auth_done(const struct global_options *g, int rc, const struct tenure_error 
 {
     if (rc < 0)
         return connect_failed("auth", g, err);
-    if (!output_is_json(g))
+    if (output_is_text(g))
         printf("%s %s %s\n", what, name, verb);
+    else if (strcmp(verb, "on") == 0 || strcmp(verb, "off") == 0)
+        output_done(g, what, verb, "switched");
+    else
+        output_done(g, what, name, verb);
     return EXIT_OK;
 }
 
 int auth_print_names(const struct global_options *g, const char *what, struct tenure_names *names)
 {
-    json_t *all = output_is_json(g) ? json_array() : NULL;
+    const struct output_form form = {
+        .lists = {what},
+        .columns =
+            (const struct output_column[]){{.path = "name", .heading = strcmp(what, "users") ? "ROLE" : "USER"}, {0}},
+    };
+    json_t *all = output_is_text(g) ? NULL : json_array();
     for (size_t i = 0; i < names->n; i++) {
         if (all)
             json_array_append_new(all, json_string(names->names[i]));
@@ -42,12 +51,19 @@ int auth_print_names(const struct global_options *g, const char *what, struct te
             puts(names->names[i]);
     }
     if (all)
-        output_json(json_pack("{s:o}", what, all));
+        output_print(g, &form, json_pack("{s:o}", what, all));
     tenure_names_free(names);
     return EXIT_OK;
 }
 
 /* ---- the switch ---- */
+
+static const struct output_form status_form = {
+    .columns =
+        (const struct output_column[]){{.path = "enabled", .heading = "ENABLED"},
+                                       {.path = "auth_revision", .heading = "AUTH REVISION", .kind = OUTPUT_NUMBER},
+                                       {0}},
+};
 
 static int status(tenure_client *c, const struct global_options *g, char **words)
 {
@@ -57,8 +73,9 @@ static int status(tenure_client *c, const struct global_options *g, char **words
     (void)words;
     if (tenure_auth_status(c, &enabled, &revision, &err) < 0)
         return connect_failed("auth", g, &err);
-    if (output_is_json(g))
-        output_json(json_pack("{s:b,s:I}", "enabled", enabled, "auth_revision", (json_int_t)revision));
+    if (!output_is_text(g))
+        output_print(g, &status_form,
+                     json_pack("{s:b,s:I}", "enabled", enabled, "auth_revision", (json_int_t)revision));
     else
         printf("authentication is %s, auth revision %" PRIu64 "\n", enabled ? "on" : "off", revision);
     return EXIT_OK;

@@ -79,15 +79,23 @@ static int wait_for(tenure_client *c, const struct global_options *g, const char
     return tenure_barrier_wait(c, name, &o, &err) < 0 ? wait_failed(g, &err) : EXIT_OK;
 }
 
+static const struct output_form form = {
+    .columns = (const struct output_column[]){{.path = "name", .heading = "NAME"},
+                                              {.path = "arrived", .heading = "ARRIVED", .kind = OUTPUT_NUMBER},
+                                              {.path = "count", .heading = "COUNT", .kind = OUTPUT_NUMBER},
+                                              {.path = "open", .heading = "OPEN"},
+                                              {0}},
+};
+
 static void print(const struct global_options *g, const char *name, const struct tenure_latch_state *s)
 {
-    if (output_is_json(g)) {
+    if (!output_is_text(g)) {
         json_t *o = json_object();
         output_set_bytes(o, "name", tenure_str(name));
         json_object_set_new(o, "arrived", json_integer(s->arrived));
         json_object_set_new(o, "count", json_integer(s->n));
         json_object_set_new(o, "open", json_boolean(s->open));
-        output_json(o);
+        output_print(g, &form, o);
     } else {
         printf("%" PRId64 " of %" PRId64 "%s\n", s->arrived, s->n, s->open ? ", open" : "");
     }

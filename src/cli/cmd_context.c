@@ -49,13 +49,54 @@ static const char *servers_of(const json_t *context)
     return *endpoints ? endpoints : word(context, "discovery-srv");
 }
 
+#define CONTEXT_COLUMNS                                                                                                \
+    {.path = "name", .heading = "NAME"}, {.path = "current", .heading = "IN USE", .optional = true},                   \
+        {.path = "endpoints", .heading = "SERVERS", .show = show_servers}, {.path = "user", .heading = "USER"},        \
+    {                                                                                                                  \
+        0                                                                                                              \
+    }
+
+static void show_servers(const json_t *record, struct buf *to)
+{
+    buf_printf(to, "%s", servers_of(record));
+}
+
+static const struct output_form list_form = {.lists = {"contexts"},
+                                             .columns = (const struct output_column[]){CONTEXT_COLUMNS}};
+static const struct output_form one_form = {.columns = (const struct output_column[]){CONTEXT_COLUMNS}};
+
+/* One as a record of its own, with its name inside. */
+static json_t *record_of(const char *name, json_t *context)
+{
+    json_t *o = json_pack("{s:s}", "name", name);
+    json_object_update(o, context);
+    return o;
+}
+
+static json_t *records_of(json_t *all)
+{
+    const char *name;
+    json_t *context, *list = json_array();
+    json_object_foreach(contexts_of(all), name, context)
+    {
+        json_t *o = record_of(name, context);
+        json_object_set_new(o, "current", json_boolean(strcmp(name, current_of(all)) == 0));
+        json_array_append_new(list, o);
+    }
+    return json_pack("{s:o}", "contexts", list);
+}
+
 static int list(const struct global_options *g, json_t *all, int argc, char **argv)
 {
     const char *name;
     json_t *context;
     (void)argc, (void)argv;
-    if (output_is_json(g)) {
+    if (g->format == OUTPUT_JSON) {
         output_json(json_pack("{s:s,s:O}", "current", current_of(all), "contexts", contexts_of(all)));
+        return EXIT_OK;
+    }
+    if (!output_is_text(g)) {
+        output_print(g, &list_form, records_of(all));
         return EXIT_OK;
     }
     json_object_foreach(contexts_of(all), name, context)
@@ -76,7 +117,11 @@ static int show(const struct global_options *g, json_t *all, int argc, char **ar
     json_t *context = find(all, name);
     if (!context)
         return EXIT_FAILED;
-    if (output_is_json(g)) {
+    if (g->format == OUTPUT_TABLE) {
+        output_print(g, &one_form, record_of(name, context));
+        return EXIT_OK;
+    }
+    if (!output_is_text(g)) {
         output_json(json_pack("{s:s,s:O}", "name", name, "context", context));
         return EXIT_OK;
     }

@@ -48,13 +48,19 @@ static bool number(const char *text, int64_t *ret)
     return false;
 }
 
+static const struct output_form form = {
+    .columns = (const struct output_column[]){{.path = "name", .heading = "NAME"},
+                                              {.path = "value", .heading = "VALUE", .kind = OUTPUT_NUMBER},
+                                              {0}},
+};
+
 static void print(const struct global_options *g, const char *name, int64_t value)
 {
-    if (output_is_json(g)) {
+    if (!output_is_text(g)) {
         json_t *o = json_object();
         output_set_bytes(o, "name", tenure_str(name));
         json_object_set_new(o, "value", json_integer(value));
-        output_json(o);
+        output_print(g, &form, o);
     } else {
         printf("%" PRId64 "\n", value);
     }

@@ -23,15 +23,24 @@ static int64_t size_of(tenure_client *c, size_t i, const struct global_options *
     return size;
 }
 
+static const struct output_form form = {
+    .columns =
+        (const struct output_column[]){{.path = "endpoint", .heading = "ENDPOINT"},
+                                       {.path = "db_size_before", .heading = "BEFORE", .kind = OUTPUT_SIZE, .width = 7},
+                                       {.path = "db_size", .heading = "SIZE", .kind = OUTPUT_SIZE, .width = 7},
+                                       {.path = "took_ms", .heading = "MS", .kind = OUTPUT_NUMBER, .width = 5},
+                                       {0}},
+};
+
 static void print(const struct global_options *g, const struct defragmented *d)
 {
-    if (output_is_json(g)) {
+    if (!output_is_text(g)) {
         json_t *o = json_object();
         json_object_set_new(o, "endpoint", json_string(d->endpoint));
         json_object_set_new(o, "db_size_before", json_integer(d->before));
         json_object_set_new(o, "db_size", json_integer(d->after));
         json_object_set_new(o, "took_ms", json_integer(d->took_ms));
-        output_json(o);
+        output_event(g, &form, o);
     } else {
         printf("%s  %.1f MB, was %.1f MB (%" PRId64 " ms)\n", d->endpoint, (double)d->after / 1e6,
                (double)d->before / 1e6, d->took_ms);

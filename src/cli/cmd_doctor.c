@@ -2,9 +2,7 @@
 #include <jansson.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "cli/commands.h"
 #include "cli/connect.h"
@@ -49,16 +47,19 @@ void doctor_found(struct doctor *d, enum doctor_level level, const char *about, 
     json_array_append_new(d->out->findings, o);
 }
 
-static bool wants_colour(void)
-{
-    const char *none = getenv("NO_COLOR"), *term = getenv("TERM");
-    return isatty(STDOUT_FILENO) && !(none && *none) && term && strcmp(term, "dumb") != 0;
-}
+static const struct output_form form = {
+    .lists = {"findings"},
+    .columns = (const struct output_column[]){{.path = "level", .heading = "LEVEL"},
+                                              {.path = "about", .heading = "ABOUT"},
+                                              {.path = "text", .heading = "FOUND"},
+                                              {.path = "advice", .heading = "TRY", .optional = true},
+                                              {0}},
+};
 
 static int run(const struct command *self, const struct global_options *g, int argc, char **argv)
 {
     (void)argv;
-    struct doctor_out out = {.findings = output_is_json(g) ? json_array() : NULL, .coloured = wants_colour()};
+    struct doctor_out out = {.findings = !output_is_text(g) ? json_array() : NULL, .coloured = output_has_colours()};
     struct doctor d = {.g = g, .out = &out};
     if (argc > 0) {
         fprintf(stderr, "tenure doctor: takes no words; name servers by --endpoints\n");
@@ -74,7 +75,7 @@ static int run(const struct command *self, const struct global_options *g, int a
     doctor_certificates(&d);
     doctor_servers(&d);
     if (out.findings)
-        output_json(json_pack("{s:s,s:o}", "worst", level_names[d.worst], "findings", out.findings));
+        output_print(g, &form, json_pack("{s:s,s:o}", "worst", level_names[d.worst], "findings", out.findings));
     tenure_close(d.client);
     return d.unavailable ? EXIT_UNAVAILABLE : d.worst == DOCTOR_BAD ? EXIT_FAILED : EXIT_OK;
 }

@@ -57,6 +57,12 @@ static bool read_token(int64_t *ret)
 
 /* ---- a UUID per leadership ---- */
 
+static const struct output_form form = {
+    .columns = (const struct output_column[]){{.path = "name", .heading = "NAME"},
+                                              {.path = "fencing_token", .heading = "FENCING TOKEN"},
+                                              {0}},
+};
+
 static int generate(const struct global_options *g, char **argv)
 {
     struct tenure_error err = {0};
@@ -75,11 +81,11 @@ static int generate(const struct global_options *g, char **argv)
     int code = tenure_fence_generate(c, argv[1], key, token, opt.lease, uuid, &err) < 0
                    ? connect_failed("fence", g, &err)
                    : EXIT_OK;
-    if (code == EXIT_OK && output_is_json(g)) {
+    if (code == EXIT_OK && !output_is_text(g)) {
         json_t *o = json_object();
         output_set_bytes(o, "name", tenure_str(argv[1]));
         json_object_set_new(o, "fencing_token", json_string(uuid));
-        output_json(o);
+        output_print(g, &form, o);
     } else if (code == EXIT_OK) {
         puts(uuid);
     }

@@ -145,9 +145,15 @@ static void print_member(const struct tenure_member *m)
     putchar('\n');
 }
 
+static const struct output_column columns[] = {
+    {.path = "member", .heading = "MEMBER"},       {.path = "name", .heading = "NAME"},
+    {.path = "learner", .heading = "LEARNER"},     {.path = "peer_urls", .heading = "PEERS"},
+    {.path = "client_urls", .heading = "CLIENTS"}, {0}};
+static const struct output_form form = {.lists = {"members"}, .columns = columns};
+
 static void print(const struct global_options *g, const struct tenure_member_list *r)
 {
-    if (output_is_json(g)) {
+    if (!output_is_text(g)) {
         char id[32];
         json_t *o = json_object(), *list = json_array();
         snprintf(id, sizeof id, "%" PRIx64, r->cluster_id);
@@ -159,7 +165,7 @@ static void print(const struct global_options *g, const struct tenure_member_lis
         for (size_t i = 0; i < r->n; i++)
             json_array_append_new(list, member_json(&r->members[i]));
         json_object_set_new(o, "members", list);
-        output_json(o);
+        output_print(g, &form, o);
         return;
     }
     if (r->added)

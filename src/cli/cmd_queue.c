@@ -34,6 +34,7 @@ static const struct option_spec *options(void)
     return table;
 }
 
+static const char *queue_name; /* as typed */
 typedef int queue_action(tenure_queue *q, const struct global_options *g, const char *value);
 
 static json_t *item_json(const struct tenure_queue_item *item, enum tenure_queue_kind kind)
@@ -53,11 +54,27 @@ static json_t *item_json(const struct tenure_queue_item *item, enum tenure_queue
     return o;
 }
 
+static const struct output_form item_form = {
+    .columns =
+        (const struct output_column[]){
+            {.path = "key", .heading = "KEY"},
+            {.path = "value", .heading = "VALUE"},
+            {.path = "priority", .heading = "PRIORITY", .kind = OUTPUT_NUMBER, .optional = true},
+            {.path = "due_ms", .heading = "DUE (MS)", .kind = OUTPUT_NUMBER, .optional = true},
+            {.path = "deliveries", .heading = "TIMES", .kind = OUTPUT_NUMBER, .optional = true},
+            {.path = "token", .heading = "TOKEN", .kind = OUTPUT_NUMBER, .optional = true},
+            {0}},
+};
+
+static const struct output_form length_form = {
+    .columns = (const struct output_column[]){{.path = "length", .heading = "LENGTH", .kind = OUTPUT_NUMBER}, {0}},
+};
+
 /* The item is gone from the queue: a word that cannot be printed is a failure that must be seen. */
 static int print_item(const struct global_options *g, const struct tenure_queue_item *item)
 {
-    if (output_is_json(g)) {
-        output_json(item_json(item, kind));
+    if (!output_is_text(g)) {
+        output_event(g, &item_form, item_json(item, kind));
     } else {
         fwrite(item->value.data, 1, item->value.len, stdout);
         putchar('\n');
@@ -79,8 +96,10 @@ static int put(tenure_queue *q, const struct global_options *g, const char *word
         .size = sizeof o, .priority = opt.priority, .delay_ms = opt.delay_ms, .timeout_ms = g->call_timeout_ms};
     int code = tenure_queue_put(q, value, &o, &err) < 0 ? connect_failed("queue", g, &err) : EXIT_OK;
     free(input);
-    if (code == EXIT_OK && !output_is_json(g))
+    if (code == EXIT_OK && output_is_text(g))
         puts("OK");
+    else if (code == EXIT_OK)
+        output_done(g, "queue", queue_name, "put");
     return code;
 }
 
@@ -120,10 +139,10 @@ static int length(tenure_queue *q, const struct global_options *g, const char *w
     (void)word;
     if (tenure_queue_length(q, &n, &err) < 0)
         return connect_failed("queue", g, &err);
-    if (output_is_json(g)) {
+    if (!output_is_text(g)) {
         json_t *o = json_object();
         json_object_set_new(o, "length", json_integer(n));
-        output_json(o);
+        output_print(g, &length_form, o);
     } else {
         printf("%" PRId64 "\n", n);
     }
@@ -165,6 +184,7 @@ static int act(const struct global_options *g, const char *name, queue_action *a
     struct tenure_error err = {0};
     struct tenure_queue_options o = {.size = sizeof o, .kind = kind, .length_max = opt.length_max};
     tenure_client *c = connect_open("queue", g);
+    queue_name = name;
     if (!c)
         return connect_code();
     tenure_queue *q = tenure_queue_open(c, name, &o, &err);

@@ -137,7 +137,8 @@ static int run(const struct command *self, const struct global_options *g, int a
     const char *action = argc > 0 ? argv[0] : "", *name = argc > 1 ? argv[1] : NULL;
     (void)self;
     if (strchr(g->output, '{') && strcmp(action, "pick") != 0) {
-        fprintf(stderr, "tenure service: option --output: '%s' is neither text nor json\n", g->output);
+        fprintf(stderr, "tenure service: option --output: '%s' is for pick; here text, json, jsonl or table\n",
+                g->output);
         return EXIT_USAGE;
     }
     if (strcmp(action, "run") == 0)

@@ -17,6 +17,42 @@ static const struct option_spec *options(void)
     return table;
 }
 
+/* "leader", "follower", "learner", or why it is not known. */
+static void show_role(const json_t *record, struct buf *to)
+{
+    if (json_object_get(record, "error"))
+        buf_printf(to, "down");
+    else if (json_is_true(json_object_get(record, "learner")))
+        buf_printf(to, "learner");
+    else
+        buf_printf(to, json_is_true(json_object_get(record, "leader")) ? "leader" : "follower");
+}
+
+static const struct output_form members_form = {
+    .lists = {"members"},
+    .columns = (const struct output_column[]){{.path = "member", .heading = "MEMBER"},
+                                              {.path = "name", .heading = "NAME"},
+                                              {.path = "learner", .heading = "LEARNER"},
+                                              {.path = "client_urls", .heading = "CLIENTS"},
+                                              {0}},
+};
+
+static const struct output_form form = {
+    .lists = {"endpoints"},
+    .columns = (const struct output_column[]){{.path = "endpoint", .heading = "ENDPOINT"},
+                                              {.path = "leader", .heading = "ROLE", .show = show_role},
+                                              {.path = "version", .heading = "VERSION"},
+                                              {.path = "revision", .heading = "REVISION", .kind = OUTPUT_NUMBER},
+                                              {.path = "db_size", .heading = "SIZE", .kind = OUTPUT_SIZE},
+                                              {.path = "raft_term", .heading = "TERM", .kind = OUTPUT_NUMBER},
+                                              {.path = "raft_index", .heading = "INDEX", .kind = OUTPUT_NUMBER},
+                                              {.path = "member", .heading = "MEMBER"},
+                                              {.path = "errors", .heading = "ALARMS", .optional = true},
+                                              {.path = "error", .heading = "ERROR", .optional = true},
+                                              {0}},
+    .next = &members_form,
+};
+
 static json_t *status_json(const char *endpoint, const struct tenure_status *s, const struct tenure_error *err)
 {
     char id[32];
@@ -99,7 +135,7 @@ static int run(const struct command *self, const struct global_options *g, int a
     if (!c)
         return connect_code();
     int code = EXIT_OK;
-    json_t *all = output_is_json(g) ? json_object() : NULL, *list = json_array();
+    json_t *all = !output_is_text(g) ? json_object() : NULL, *list = json_array();
     for (size_t i = 0; i < tenure_endpoints(c); i++) {
         struct tenure_error err = {0};
         struct tenure_status *s = NULL;
@@ -117,7 +153,7 @@ static int run(const struct command *self, const struct global_options *g, int a
     if (members && code == EXIT_OK)
         code = print_members(c, g, all);
     if (all)
-        output_json(all);
+        output_print(g, &form, all);
     tenure_close(c);
     return code;
 }

@@ -115,6 +115,58 @@ static json_t *op_json(const struct tenure_op_result *r)
     return o;
 }
 
+/* A table's rows: of each operation one for each key that it answered, or one. */
+static void add_rows(json_t *rows, const char *result, json_t *op)
+{
+    static const char *const lists[] = {"kvs", "prev_kvs"};
+    const json_t *previous = json_object_get(op, "prev_kv");
+    size_t begin = json_array_size(rows), k;
+    json_t *kv;
+    for (size_t i = 0; i < 2; i++)
+        json_array_foreach(json_object_get(op, lists[i]), k, kv) json_array_append(rows, kv);
+    if (previous)
+        json_array_append(rows, (json_t *)previous);
+    if (begin == json_array_size(rows))
+        json_array_append_new(rows, json_object());
+    for (size_t i = begin; i < json_array_size(rows); i++) {
+        json_t *row = json_array_get(rows, i);
+        json_object_set_new(row, "result", json_string(result));
+        json_object_set(row, "op", json_object_get(op, "op"));
+        json_object_set(
+            row, "count",
+            json_object_get(op, strcmp(json_string_value(json_object_get(op, "op")), "del") ? "count" : "deleted"));
+    }
+}
+
+static const struct output_form form = {
+    .columns = (const struct output_column[]){{.path = "succeeded", .heading = "SUCCEEDED"},
+                                              {.path = "revision", .heading = "REVISION", .kind = OUTPUT_NUMBER},
+                                              {0}},
+};
+
+static const struct output_form table_form = {
+    .lists = {"rows"},
+    .columns =
+        (const struct output_column[]){
+            {.path = "result", .heading = "RESULT"},
+            {.path = "op", .heading = "OP"},
+            {.path = "count", .heading = "COUNT", .kind = OUTPUT_NUMBER},
+            {.path = "key", .heading = "KEY", .optional = true},
+            {.path = "value", .heading = "VALUE", .optional = true},
+            {.path = "mod_revision", .heading = "MODIFIED", .kind = OUTPUT_NUMBER, .optional = true},
+            {0}},
+};
+
+static void print_table(const struct global_options *g, const char *result, const json_t *responses)
+{
+    json_t *rows = json_array(), *op;
+    size_t i;
+    json_array_foreach(responses, i, op) add_rows(rows, result, op);
+    if (json_array_size(rows) == 0)
+        json_array_append_new(rows, json_pack("{s:s}", "result", result));
+    output_print(g, &table_form, json_pack("{s:o}", "rows", rows));
+}
+
 static void op_text(const struct tenure_op_result *r)
 {
     putchar('\n');
@@ -135,14 +187,18 @@ static void op_text(const struct tenure_op_result *r)
 static void print(const struct global_options *g, const struct tenure_txn_result *r)
 {
     bool succeeded = r->outcome == TENURE_TXN_SUCCEEDED;
-    if (output_is_json(g)) {
+    if (!output_is_text(g)) {
         json_t *o = json_object(), *list = json_array();
         json_object_set_new(o, "succeeded", json_boolean(succeeded));
         json_object_set_new(o, "revision", json_integer(r->revision));
         for (size_t i = 0; i < r->n_ops; i++)
             json_array_append_new(list, op_json(&r->ops[i]));
         json_object_set_new(o, "responses", list);
-        output_json(o);
+        if (g->format == OUTPUT_TABLE)
+            print_table(g, succeeded ? "SUCCESS" : "FAILURE", list);
+        else
+            output_print(g, &form, json_incref(o));
+        json_decref(o);
         return;
     }
     puts(succeeded ? "SUCCESS" : "FAILURE");

@@ -217,10 +217,14 @@ int conf_read(tenure_client *c, const struct global_options *g, const char *keys
 
 /* ---- printing ---- */
 
+static const struct output_form revision_form = {
+    .columns = (const struct output_column[]){{.path = "revision", .heading = "REVISION", .kind = OUTPUT_NUMBER}, {0}},
+};
+
 void conf_print_revision(const struct global_options *g, int64_t revision)
 {
-    if (output_is_json(g))
-        output_json(json_pack("{s:I}", "revision", (json_int_t)revision));
+    if (!output_is_text(g))
+        output_print(g, &revision_form, json_pack("{s:I}", "revision", (json_int_t)revision));
     else
         printf("revision %" PRId64 "\n", revision);
 }

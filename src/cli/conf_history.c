@@ -67,9 +67,38 @@ static json_t *version_json(const struct tenure_config_version *v)
     return o;
 }
 
+/* The version with a star when it is the one there is now. */
+static void show_version(const json_t *record, struct buf *to)
+{
+    buf_printf(to, "%" JSON_INTEGER_FORMAT "%s", json_integer_value(json_object_get(record, "version")),
+               json_is_true(json_object_get(record, "current")) ? " *" : "");
+}
+
+static void show_value(const json_t *record, struct buf *to)
+{
+    const json_t *text = json_object_get(record, "value"), *other = json_object_get(record, "value_base64");
+    if (text)
+        buf_append(to, json_string_value(text), json_string_length(text));
+    else if (other)
+        buf_printf(to, "base64:%s", json_string_value(other));
+    else
+        buf_printf(to, "(deleted)");
+}
+
+static const struct output_form form = {
+    .lists = {"versions"},
+    .columns = (const struct output_column[]){{.path = "version", .heading = "NR", .show = show_version},
+                                              {.path = "at", .heading = "WRITTEN"},
+                                              {.path = "who", .heading = "BY"},
+                                              {.path = "revision", .heading = "REVISION", .kind = OUTPUT_NUMBER},
+                                              {.path = "value", .heading = "VALUE", .show = show_value},
+                                              {.path = "comment", .heading = "COMMENT", .optional = true},
+                                              {0}},
+};
+
 static void print_history(const struct global_options *g, const char *key, const struct tenure_config_versions *h)
 {
-    json_t *all = output_is_json(g) ? json_array() : NULL;
+    json_t *all = output_is_text(g) ? NULL : json_array();
     size_t n = conf_opt.count > 0 && (size_t)conf_opt.count < h->n ? (size_t)conf_opt.count : h->n;
     if (!all)
         printf("  %-5s  %-20s  %-16s  %-8s  %s\n", "NR", "WRITTEN", "BY", "REVISION", "VALUE");
@@ -80,7 +109,7 @@ static void print_history(const struct global_options *g, const char *key, const
             print_text(&h->versions[i]);
     }
     if (all)
-        output_json(json_pack("{s:s,s:o}", "key", key, "versions", all));
+        output_print(g, &form, json_pack("{s:s,s:o}", "key", key, "versions", all));
 }
 
 int conf_history(const struct global_options *g, int n, char **words)

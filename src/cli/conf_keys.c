@@ -28,6 +28,67 @@ static void print_layers(const struct tenure_config_entry *e)
     }
 }
 
+static const struct output_form entry_form = {
+    .columns = (const struct output_column[]){{.path = "key", .heading = "KEY"},
+                                              {.path = "value", .heading = "VALUE"},
+                                              {.path = "layer", .heading = "LAYER"},
+                                              {.path = "revision", .heading = "REVISION", .kind = OUTPUT_NUMBER},
+                                              {.path = "sealed", .heading = "SEALED", .optional = true},
+                                              {.path = "problem", .heading = "PROBLEM", .optional = true},
+                                              {0}},
+};
+
+static const struct output_form list_form = {
+    .lists = {"entries"},
+    .columns = (const struct output_column[]){{.path = "key", .heading = "KEY"},
+                                              {.path = "value", .heading = "VALUE"},
+                                              {.path = "layer", .heading = "LAYER"},
+                                              {.path = "revision", .heading = "REVISION", .kind = OUTPUT_NUMBER},
+                                              {.path = "sealed", .heading = "SEALED", .optional = true},
+                                              {.path = "problem", .heading = "PROBLEM", .optional = true},
+                                              {0}},
+};
+
+static const struct output_form layers_form = {
+    .lists = {"layers"},
+    .columns = (const struct output_column[]){{.path = "key", .heading = "KEY"},
+                                              {.path = "layer", .heading = "LAYER"},
+                                              {.path = "counts", .heading = "COUNTS"},
+                                              {.path = "value", .heading = "VALUE"},
+                                              {.path = "revision", .heading = "REVISION", .kind = OUTPUT_NUMBER},
+                                              {0}},
+};
+
+/* A table of layers: a row for each that an entry has, the one that counts last. */
+static json_t *layer_rows(const json_t *entries)
+{
+    json_t *rows = json_array(), *entry, *layer;
+    size_t i, k;
+    json_array_foreach(entries, i, entry)
+    {
+        const json_t *layers = json_object_get(entry, "layers");
+        json_array_foreach(layers, k, layer)
+        {
+            json_object_set(layer, "key", json_object_get(entry, "key"));
+            json_object_set_new(layer, "counts", json_boolean(k + 1 == json_array_size(layers)));
+            json_array_append(rows, layer);
+        }
+    }
+    return json_pack("{s:o}", "layers", rows);
+}
+
+static void print_entry(const struct global_options *g, const struct tenure_config_entry *e)
+{
+    json_t *o = conf_entry_json(e, conf_opt.all_layers);
+    if (g->format != OUTPUT_TABLE || !conf_opt.all_layers) {
+        output_print(g, &entry_form, o);
+        return;
+    }
+    json_t *one = json_pack("[o]", o);
+    output_print(g, &layers_form, layer_rows(one));
+    json_decref(one);
+}
+
 static int unusable(const struct tenure_config_entry *e)
 {
     fprintf(stderr, "tenure config: %s: %s\ntry: name the file with the key by --key-file or TENURE_CONFIG_KEY_FILE\n",
@@ -38,10 +99,10 @@ static int unusable(const struct tenure_config_entry *e)
 static int missing(const struct global_options *g, const struct conf_place *p, const char *key)
 {
     if (conf_opt.fallback) {
-        if (output_is_json(g))
-            output_json(json_pack("{s:s,s:s}", "key", key, "value", conf_opt.fallback));
-        else
+        if (output_is_text(g))
             puts(conf_opt.fallback);
+        else
+            output_print(g, &entry_form, json_pack("{s:s,s:s}", "key", key, "value", conf_opt.fallback));
         return EXIT_OK;
     }
     fprintf(stderr,
@@ -59,8 +120,8 @@ static int get_one(const struct global_options *g, const struct conf_place *p, c
     const struct tenure_config_entry *e = tenure_config_find(list, key);
     if (!e)
         code = missing(g, p, key);
-    else if (output_is_json(g))
-        output_json(conf_entry_json(e, conf_opt.all_layers));
+    else if (!output_is_text(g))
+        print_entry(g, e);
     else if (conf_opt.all_layers)
         print_layers(e);
     else if (e->problem)
@@ -73,7 +134,7 @@ static int get_one(const struct global_options *g, const struct conf_place *p, c
 
 static void print_list(const struct global_options *g, const struct tenure_config_list *list)
 {
-    json_t *all = output_is_json(g) ? json_array() : NULL;
+    json_t *all = output_is_text(g) ? NULL : json_array();
     for (size_t i = 0; i < list->n; i++) {
         const struct tenure_config_entry *e = &list->entries[i];
         if (all) {
@@ -86,8 +147,12 @@ static void print_list(const struct global_options *g, const struct tenure_confi
             print_bytes(e->value, e->value_len);
         }
     }
-    if (all)
-        output_json(json_pack("{s:I,s:o}", "revision", (json_int_t)list->revision, "entries", all));
+    if (all && g->format == OUTPUT_TABLE && conf_opt.all_layers) {
+        output_print(g, &layers_form, layer_rows(all));
+        json_decref(all);
+    } else if (all) {
+        output_print(g, &list_form, json_pack("{s:I,s:o}", "revision", (json_int_t)list->revision, "entries", all));
+    }
 }
 
 static int get_prefix(const struct global_options *g, const struct conf_place *p)

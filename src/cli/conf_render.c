@@ -65,12 +65,19 @@ static bool prepare(struct rendering *r, int n, char **words)
     return take_escape(&r->files) && conf_place_of(&r->place, NULL, r->g);
 }
 
+static const struct output_form form = {
+    .columns = (const struct output_column[]){{.path = "revision", .heading = "REVISION", .kind = OUTPUT_NUMBER},
+                                              {.path = "changed", .heading = "CHANGED"},
+                                              {0}},
+};
+
 static void report(const struct rendering *r, enum conf_files_result result)
 {
     if (result != CONF_FILES_CHANGED)
         return;
-    if (output_is_json(r->g))
-        output_json(
+    if (!output_is_text(r->g))
+        output_event(
+            r->g, &form,
             json_pack("{s:I,s:b}", "revision", (json_int_t)tenure_config_revision(r->follow.view), "changed", 1));
     else
         fprintf(stderr, "tenure config: rendered revision %lld\n", (long long)tenure_config_revision(r->follow.view));

@@ -19,13 +19,22 @@ static const char *key_file(void)
     return NULL;
 }
 
+static const struct output_form file_form = {
+    .columns = (const struct output_column[]){{.path = "key_file", .heading = "KEY FILE"}, {0}},
+};
+
+static const struct output_form value_form = {
+    .columns =
+        (const struct output_column[]){{.path = "key", .heading = "KEY"}, {.path = "value", .heading = "VALUE"}, {0}},
+};
+
 static int new_key(const struct global_options *g, const char *file)
 {
     struct tenure_error err = {0};
     if (tenure_config_key_new(file, &err) < 0)
         return conf_failed(g, &err);
-    if (output_is_json(g))
-        output_json(json_pack("{s:s}", "key_file", file));
+    if (!output_is_text(g))
+        output_print(g, &file_form, json_pack("{s:s}", "key_file", file));
     else
         printf("%s: a new key, for this user alone; who loses it loses what it has sealed\n", file);
     return EXIT_OK;
@@ -33,11 +42,11 @@ static int new_key(const struct global_options *g, const char *file)
 
 static int print_text(const struct global_options *g, const char *key, const char *value, size_t len)
 {
-    if (output_is_json(g)) {
+    if (!output_is_text(g)) {
         json_t *o = json_object();
         output_set_bytes(o, "key", tenure_str(key));
         conf_set_value(o, "value", value, len);
-        output_json(o);
+        output_print(g, &value_form, o);
     } else {
         fwrite(value, 1, len, stdout);
         putchar('\n');

@@ -150,9 +150,17 @@ static json_t *change_json(const struct tenure_config_change *c)
     return o;
 }
 
+static const struct output_form changes_form = {
+    .lists = {"changes"},
+    .columns = (const struct output_column[]){{.path = "key", .heading = "KEY"},
+                                              {.path = "was", .heading = "WAS"},
+                                              {.path = "now", .heading = "NOW"},
+                                              {0}},
+};
+
 void conf_print_changes(const struct global_options *g, const struct tenure_config_differences *d)
 {
-    json_t *all = output_is_json(g) ? json_array() : NULL;
+    json_t *all = output_is_text(g) ? NULL : json_array();
     for (size_t i = 0; i < d->n; i++) {
         if (all) {
             json_array_append_new(all, change_json(&d->changes[i]));
@@ -162,7 +170,7 @@ void conf_print_changes(const struct global_options *g, const struct tenure_conf
         print_side('+', d->changes[i].now);
     }
     if (all)
-        output_json(json_pack("{s:o}", "changes", all));
+        output_print(g, &changes_form, json_pack("{s:o}", "changes", all));
 }
 
 struct tenure_config_write *conf_writes_of(const struct tenure_config_differences *d, enum tenure_config_layer layer,

@@ -24,7 +24,23 @@ static void print_text(const struct tenure_config_change *c)
     putchar('\n');
 }
 
-static void print_json(int64_t revision, const struct tenure_config_change *c)
+static void show_change(const json_t *record, struct buf *to)
+{
+    bool gone = json_is_true(json_object_get(record, "deleted"));
+    bool was = json_object_get(record, "was") || json_object_get(record, "was_base64");
+    buf_printf(to, gone ? "deleted" : was ? "changed" : "new");
+}
+
+static const struct output_form form = {
+    .columns = (const struct output_column[]){{.path = "revision", .heading = "REVISION", .kind = OUTPUT_NUMBER},
+                                              {.path = "key", .heading = "CHANGE", .width = 7, .show = show_change},
+                                              {.path = "key", .heading = "KEY", .width = 24},
+                                              {.path = "layer", .heading = "LAYER", .width = 11},
+                                              {.path = "value", .heading = "VALUE"},
+                                              {0}},
+};
+
+static void print_document(const struct global_options *g, int64_t revision, const struct tenure_config_change *c)
 {
     json_t *o = json_object();
     json_object_set_new(o, "revision", json_integer(revision));
@@ -37,17 +53,17 @@ static void print_json(int64_t revision, const struct tenure_config_change *c)
     }
     if (c->was)
         conf_set_value(o, "was", c->was->value, c->was->value_len);
-    output_json(o);
+    output_event(g, &form, o);
 }
 
 static void on_change(int64_t revision, const struct tenure_config_change *changes, size_t n, void *user)
 {
     struct watching *w = user;
     for (size_t i = 0; i < n && !w->is_over; i++) {
-        if (output_is_json(w->g))
-            print_json(revision, &changes[i]);
-        else
+        if (output_is_text(w->g))
             print_text(&changes[i]);
+        else
+            print_document(w->g, revision, &changes[i]);
         w->is_over = conf_opt.count > 0 && ++w->seen >= conf_opt.count;
     }
     if (fflush(stdout) != 0)

@@ -40,7 +40,42 @@ static void set_who(json_t *entry, const char *key, int64_t token, int64_t lease
     output_set_bytes(entry, "purpose", tenure_str(purpose));
 }
 
-static void print_json(const char *name, const struct tenure_lock_list *r)
+/* A holder by its host, or by its lease where it says none. */
+static void show_holder(const json_t *record, struct buf *to)
+{
+    const char *host = json_string_value(json_object_get(record, "host"));
+    const char *lease = json_string_value(json_object_get(record, "lease"));
+    if (!json_is_true(json_object_get(record, "holds")))
+        buf_printf(to, "waiting");
+    else
+        buf_printf(to, "%s", host && *host ? host : lease ? lease : "");
+}
+
+/* What each asks for; a column only where somebody does not ask for the whole. */
+static void show_mode(const json_t *record, struct buf *to)
+{
+    const char *mode = json_string_value(json_object_get(record, "mode"));
+    if (mode && strcmp(mode, "permit") == 0)
+        buf_printf(to, "%" JSON_INTEGER_FORMAT " of %" JSON_INTEGER_FORMAT,
+                   json_integer_value(json_object_get(record, "weight")),
+                   json_integer_value(json_object_get(record, "limit")));
+    else if (mode)
+        buf_printf(to, "%s", mode);
+}
+
+static const struct output_form lock_form = {
+    .lists = {"entries"},
+    .columns = (const struct output_column[]){{.path = "holds", .heading = "HOLDER", .show = show_holder},
+                                              {.path = "host", .heading = "HOST"},
+                                              {.path = "pid", .heading = "PID", .kind = OUTPUT_POSITIVE},
+                                              {.path = "since_ms", .heading = "SINCE", .kind = OUTPUT_SINCE},
+                                              {.path = "token", .heading = "TOKEN", .kind = OUTPUT_NUMBER},
+                                              {.path = "mode", .heading = "MODE", .optional = true, .show = show_mode},
+                                              {.path = "purpose", .heading = "PURPOSE"},
+                                              {0}},
+};
+
+static void print(const struct global_options *g, const char *name, const struct tenure_lock_list *r)
 {
     json_t *o = json_object(), *list = json_array();
     output_set_bytes(o, "name", tenure_str(name));
@@ -54,7 +89,7 @@ static void print_json(const char *name, const struct tenure_lock_list *r)
         json_array_append_new(list, entry);
     }
     json_object_set_new(o, "entries", list);
-    output_json(o);
+    output_print(g, &lock_form, o);
 }
 
 /* How long ago; the wall clocks of two machines may disagree, so it is never shown as negative. */
@@ -80,62 +115,6 @@ const char *lock_list_printable(const char *text, char *out)
     return out;
 }
 
-static int widest(int so_far, const char *text)
-{
-    int n = (int)strlen(text);
-    return n > so_far ? n : so_far;
-}
-
-static bool is_shared(const struct tenure_lock_list *r)
-{
-    for (size_t i = 0; i < r->n; i++)
-        if (r->shares[i].mode != TENURE_LOCK_WHOLE)
-            return true;
-    return false;
-}
-
-/* What each asks for; a column only where somebody does not ask for the whole. */
-static const char *mode_text(const struct tenure_lock_share *s, char *out, size_t size)
-{
-    if (s->mode == TENURE_LOCK_PERMIT)
-        snprintf(out, size, "%" PRId64 " of %" PRId64, s->weight, s->limit);
-    else
-        snprintf(out, size, "%s", s->mode == TENURE_LOCK_READ ? "read" : "whole");
-    return out;
-}
-
-static void print_text(const struct tenure_lock_list *r)
-{
-    bool shared = is_shared(r);
-    char mode[64];
-    char host[TEXT_MAX], purpose[TEXT_MAX], since[32], lease[32], pid[32];
-    int host_width = 7, token_width = 5;
-    for (size_t i = 0; i < r->n; i++) {
-        snprintf(pid, sizeof pid, "%" PRId64, r->entries[i].token);
-        token_width = widest(token_width, pid);
-        host_width = widest(host_width, lock_list_printable(r->entries[i].host, host));
-    }
-    for (size_t i = 0; i < r->n; i++)
-        if (r->shares[i].holds && !r->entries[i].host[0])
-            host_width = widest(host_width, "0123456789abcdef");
-    printf("%-*s  %-*s  %-7s  %-9s  %-*s  %s%s\n", host_width, "HOLDER", host_width, "HOST", "PID", "SINCE",
-           token_width, "TOKEN", shared ? "MODE        " : "", "PURPOSE");
-    for (size_t i = 0; i < r->n; i++) {
-        const struct tenure_lock_entry *e = &r->entries[i];
-        snprintf(lease, sizeof lease, "%" PRIx64, (uint64_t)e->lease);
-        snprintf(pid, sizeof pid, e->pid ? "%" PRId64 : "-", e->pid);
-        printf("%-*s  %-*s  %-7s  %-9s  %-*" PRId64 "  ", host_width,
-               !r->shares[i].holds ? "waiting"
-               : e->host[0]        ? lock_list_printable(e->host, host)
-                                   : lease,
-               host_width, lock_list_printable(e->host, host), pid, lock_list_since(e->since_ms, since, sizeof since),
-               token_width, e->token);
-        if (shared)
-            printf("%-10s  ", mode_text(&r->shares[i], mode, sizeof mode));
-        puts(lock_list_printable(e->purpose, purpose));
-    }
-}
-
 int lock_list_print(const char *command, const struct global_options *g, const char *name, bool whole_key)
 {
     struct tenure_error err = {0};
@@ -148,10 +127,7 @@ int lock_list_print(const char *command, const struct global_options *g, const c
         code = connect_failed(command, g, &err);
     } else if (c) {
         code = EXIT_OK;
-        if (output_is_json(g))
-            print_json(name, r);
-        else
-            print_text(r);
+        print(g, name, r);
     }
     tenure_lock_list_free(r);
     tenure_close(c);
@@ -161,7 +137,27 @@ int lock_list_print(const char *command, const struct global_options *g, const c
 
 /* ---- elections ---- */
 
-static void print_election_json(const char *name, const struct tenure_election_list *r)
+static void show_state(const json_t *record, struct buf *to)
+{
+    buf_printf(to, json_is_true(json_object_get(record, "leads")) ? "leads" : "waiting");
+}
+
+static const struct output_form election_form = {
+    .lists = {"entries"},
+    .columns =
+        (const struct output_column[]){
+            {.path = "leads", .heading = "STATE", .show = show_state},
+            {.path = "proposal", .heading = "PROPOSAL"},
+            {.path = "host", .heading = "HOST"},
+            {.path = "pid", .heading = "PID", .kind = OUTPUT_POSITIVE},
+            {.path = "since_ms", .heading = "SINCE", .kind = OUTPUT_SINCE},
+            {.path = "token", .heading = "TOKEN", .kind = OUTPUT_NUMBER},
+            {.path = "preference", .heading = "PREFERENCE", .kind = OUTPUT_NUMBER, .optional = true},
+            {.path = "purpose", .heading = "PURPOSE"},
+            {0}},
+};
+
+static void print_election(const struct global_options *g, const char *name, const struct tenure_election_list *r)
 {
     json_t *o = json_object(), *list = json_array();
     output_set_bytes(o, "name", tenure_str(name));
@@ -176,58 +172,7 @@ static void print_election_json(const char *name, const struct tenure_election_l
         json_array_append_new(list, entry);
     }
     json_object_set_new(o, "entries", list);
-    output_json(o);
-}
-
-/* A proposal may hold anything; up to its first byte 0 it is shown. */
-static const char *proposal_text(const struct tenure_election_entry *e, char *out)
-{
-    return lock_list_printable(e->value.data, out); /* there is a 0 behind it */
-}
-
-struct widths {
-    int proposal, host, token, preference; /* the last 0 = no column: nobody states one */
-};
-
-static void print_candidate(const struct tenure_election_entry *e, bool leads, const struct widths *w)
-{
-    char proposal[TEXT_MAX], host[TEXT_MAX], purpose[TEXT_MAX], since[32], pid[32];
-    snprintf(pid, sizeof pid, e->pid ? "%" PRId64 : "-", e->pid);
-    printf("%-7s  %-*s  %-*s  %-7s  %-9s  %-*" PRId64 "  ", leads ? "leads" : "waiting", w->proposal,
-           proposal_text(e, proposal), w->host, lock_list_printable(e->host, host), pid,
-           lock_list_since(e->since_ms, since, sizeof since), w->token, e->token);
-    if (w->preference)
-        printf("%-*" PRId64 "  ", w->preference, e->preference);
-    puts(lock_list_printable(e->purpose, purpose));
-}
-
-static struct widths widths_of(const struct tenure_election_list *r)
-{
-    char text[TEXT_MAX];
-    struct widths w = {.proposal = 8, .host = 4, .token = 5};
-    for (size_t i = 0; i < r->n; i++) {
-        const struct tenure_election_entry *e = &r->entries[i];
-        w.proposal = widest(w.proposal, proposal_text(e, text));
-        w.host = widest(w.host, lock_list_printable(e->host, text));
-        snprintf(text, sizeof text, "%" PRId64, e->token);
-        w.token = widest(w.token, text);
-        snprintf(text, sizeof text, "%" PRId64, e->preference);
-        if (e->preference)
-            w.preference = widest(w.preference ? w.preference : (int)strlen("PREFERENCE"), text);
-    }
-    return w;
-}
-
-static void print_election(const struct tenure_election_list *r)
-{
-    struct widths w = widths_of(r);
-    printf("%-7s  %-*s  %-*s  %-7s  %-9s  %-*s  ", "STATE", w.proposal, "PROPOSAL", w.host, "HOST", "PID", "SINCE",
-           w.token, "TOKEN");
-    if (w.preference)
-        printf("%-*s  ", w.preference, "PREFERENCE");
-    puts("PURPOSE");
-    for (size_t i = 0; i < r->n; i++)
-        print_candidate(&r->entries[i], i == 0, &w);
+    output_print(g, &election_form, o);
 }
 
 int election_list_print(const char *command, const struct global_options *g, const char *name, bool whole_key)
@@ -242,10 +187,7 @@ int election_list_print(const char *command, const struct global_options *g, con
         code = connect_failed(command, g, &err);
     } else if (c) {
         code = EXIT_OK;
-        if (output_is_json(g))
-            print_election_json(name, r);
-        else
-            print_election(r);
+        print_election(g, name, r);
     }
     tenure_election_list_free(r);
     tenure_close(c);

@@ -50,6 +50,16 @@ void migrate_show_end(struct migrate *m)
     m->shown_at = 0;
 }
 
+static const struct output_form form = {
+    .columns = (const struct output_column[]){{.path = "event", .heading = "EVENT", .width = 8},
+                                              {.path = "revision", .heading = "REVISION", .kind = OUTPUT_NUMBER},
+                                              {.path = "finished", .heading = "FINISHED"},
+                                              {.path = "hash", .heading = "HASH", .kind = OUTPUT_NUMBER},
+                                              {.path = "leases", .heading = "LEASES", .kind = OUTPUT_NUMBER},
+                                              {.path = "data_dir", .heading = "DIRECTORY"},
+                                              {0}},
+};
+
 static void say_in_step(struct migrate *m)
 {
     int64_t revision = migrate_target_revision(&m->target);
@@ -57,11 +67,11 @@ static void say_in_step(struct migrate *m)
         return;
     m->told_in_step = true;
     migrate_show_end(m);
-    if (output_is_json(m->g)) {
+    if (!output_is_text(m->g)) {
         json_t *j = json_object();
         json_object_set_new(j, "event", json_string("in-step"));
         json_object_set_new(j, "revision", json_integer(revision));
-        output_json(j);
+        output_event(m->g, &form, j);
     } else {
         printf("in step at revision %" PRId64 "\n", revision);
     }
@@ -220,7 +230,7 @@ static int follow(struct migrate *m)
 static int say_result(struct migrate *m)
 {
     int64_t revision = migrate_target_revision(&m->target);
-    if (output_is_json(m->g)) {
+    if (!output_is_text(m->g)) {
         json_t *j = json_object();
         json_object_set_new(j, "event", json_string(m->finished ? "finished" : "stopped"));
         json_object_set_new(j, "data_dir", json_string(m->o->data_dir));
@@ -231,7 +241,7 @@ static int say_result(struct migrate *m)
             json_object_set_new(j, "leases", json_integer(m->leases));
             json_object_set_new(j, "source_closed", json_boolean(m->closed || m->was_closed));
         }
-        output_json(j);
+        output_event(m->g, &form, j);
     } else if (m->finished) {
         printf("%s is finished at revision %" PRId64 ": hash %" PRIu32 " on both sides, %" PRId64 " leases\n",
                m->o->data_dir, revision, m->hash, m->leases);

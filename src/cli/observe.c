@@ -18,7 +18,15 @@ struct observing {
     struct wait wait;
 };
 
-static void print_json(const struct observing *o, const struct tenure_kv *kv, int64_t revision)
+static const struct output_form form = {
+    .columns = (const struct output_column[]){{.path = "leads", .heading = "LEADS", .width = 5},
+                                              {.path = "proposal", .heading = "PROPOSAL", .width = 16},
+                                              {.path = "token", .heading = "TOKEN", .kind = OUTPUT_NUMBER, .width = 8},
+                                              {.path = "key", .heading = "KEY"},
+                                              {0}},
+};
+
+static void print_document(const struct observing *o, const struct tenure_kv *kv, int64_t revision)
 {
     json_t *j = json_object();
     output_set_bytes(j, "name", tenure_str(o->name));
@@ -30,7 +38,7 @@ static void print_json(const struct observing *o, const struct tenure_kv *kv, in
         json_object_set_new(j, "token", json_integer(kv->create_revision));
         json_object_set_new(j, "lease", output_lease(kv->lease));
     }
-    output_json(j);
+    output_event(o->g, &form, j);
 }
 
 static void print_text(const struct tenure_kv *kv)
@@ -49,10 +57,10 @@ static void on_leader(tenure_observer *observer, const struct tenure_kv *kv, int
     (void)observer;
     if (o->wait.done)
         return; /* the one that was asked for has been printed */
-    if (output_is_json(o->g))
-        print_json(o, kv, revision);
-    else
+    if (output_is_text(o->g))
         print_text(kv);
+    else
+        print_document(o, kv, revision);
     if (fflush(stdout) != 0)
         wait_end(&o->wait, EXIT_FAILED);
     else if (o->once)

@@ -30,10 +30,11 @@ static inline bool output_is_text(const struct global_options *g)
 /* ---- a form ---- */
 
 enum output_kind {
-    OUTPUT_WORD,   /* as it is; yes and no; of an array its items, between commas */
-    OUTPUT_NUMBER, /* at the right of its column */
-    OUTPUT_SIZE,   /* bytes, as "1.2 MB" */
-    OUTPUT_SINCE,  /* milliseconds of the wall clock, as how long ago that is; 0 = unknown */
+    OUTPUT_WORD,     /* as it is; yes and no; of an array its items, between commas */
+    OUTPUT_NUMBER,   /* at the right of its column */
+    OUTPUT_POSITIVE, /* likewise, where 0 is unknown or not said */
+    OUTPUT_SIZE,     /* bytes, as "1.2 MB" */
+    OUTPUT_SINCE,    /* milliseconds of the wall clock, as how long ago that is; 0 = unknown */
 };
 
 struct output_column {
@@ -41,7 +42,7 @@ struct output_column {
         *path; /* of the member in a record: "key", "kv.key"; bytes that are no text are found under "key_base64" */
     const char *heading;
     enum output_kind kind;
-    bool optional; /* only in tables where a record has it */
+    bool optional; /* only in tables where a record has it, and not as 0 */
     size_t width;  /* of streams: at least */
     /* Instead of the member itself; appends what the cell shows. NULL = the member. */
     void (*show)(const json_t *record, struct buf *to);

@@ -87,6 +87,8 @@ static void show(const struct output_column *c, const json_t *record, struct buf
 {
     char other[80];
     const json_t *v = json_is_object(record) ? member(record, c->path) : record;
+    if (c->kind == OUTPUT_POSITIVE && json_is_integer(v) && json_integer_value(v) == 0)
+        return;
     if (c->show) {
         c->show(record, to);
     } else if (json_is_integer(v) && c->kind == OUTPUT_SIZE) {
@@ -152,7 +154,8 @@ static void look_at(const json_t *record, void *user)
         buf_reset(&d->cell);
         if (d->all[i].optional)
             show(&d->all[i], record, &d->cell);
-        d->is_used[i] = d->is_used[i] || d->cell.len > 0;
+        bool is_nothing = d->cell.len == 0 || (d->cell.len == 1 && d->cell.data[0] == '0');
+        d->is_used[i] = d->is_used[i] || !is_nothing;
     }
 }
 
@@ -175,7 +178,8 @@ static void begin(struct drawing *d, const struct output_column *all, const bool
             d->columns[d->n++] = &all[i];
     table_init(&d->table, d->n);
     for (size_t i = 0; i < d->n; i++) {
-        d->table.right[i] = d->columns[i]->kind == OUTPUT_NUMBER || d->columns[i]->kind == OUTPUT_SIZE;
+        d->table.right[i] = d->columns[i]->kind == OUTPUT_NUMBER || d->columns[i]->kind == OUTPUT_POSITIVE ||
+                            d->columns[i]->kind == OUTPUT_SIZE;
         d->table.widths[i] = used ? 0 : d->columns[i]->width;
         table_add(&d->table, d->columns[i]->heading, strlen(d->columns[i]->heading));
     }

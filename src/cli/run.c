@@ -266,17 +266,25 @@ static void take_signals(struct run *r)
 
 /* ---- the way ---- */
 
+static const struct output_form held_form = {
+    .columns = (const struct output_column[]){{.path = "name", .heading = "NAME"},
+                                              {.path = "key", .heading = "KEY"},
+                                              {.path = "token", .heading = "TOKEN", .kind = OUTPUT_NUMBER},
+                                              {.path = "lease", .heading = "LEASE"},
+                                              {0}},
+};
+
 static void print_held(const struct run *r)
 {
     char key[KEY_BYTES_MAX];
     claim_key(&r->claim, key, sizeof key);
-    if (output_is_json(r->o->g)) {
+    if (!output_is_text(r->o->g)) {
         json_t *o = json_object();
         output_set_bytes(o, "name", tenure_str(r->o->claim.name));
         output_set_bytes(o, "key", tenure_str(key));
         json_object_set_new(o, "token", json_integer(r->claim.token));
         json_object_set_new(o, "lease", output_lease(claim_lease(&r->claim)));
-        output_json(o);
+        output_event(r->o->g, &held_form, o);
     } else {
         printf("%s\ntoken %" PRId64 "\n", key, r->claim.token);
     }

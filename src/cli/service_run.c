@@ -69,16 +69,23 @@ static void say(const struct serving *s, const char *text, const char *more)
 
 /* ---- the registration ---- */
 
+static const struct output_form form = {
+    .columns = (const struct output_column[]){{.path = "service", .heading = "SERVICE"},
+                                              {.path = "instance", .heading = "INSTANCE"},
+                                              {.path = "endpoint", .heading = "ENDPOINT"},
+                                              {0}},
+};
+
 static void print_registered(const struct serving *s)
 {
     if (s->argv)
         return; /* standard output is the command's */
-    if (output_is_json(s->g)) {
+    if (!output_is_text(s->g)) {
         json_t *o = json_object();
         json_object_set_new(o, "service", json_string(s->name));
         json_object_set_new(o, "instance", json_string(s->id));
         json_object_set_new(o, "endpoint", json_string(s->endpoint));
-        output_json(o);
+        output_event(s->g, &form, o);
     } else {
         printf("%s/%s %s\n", s->name, s->id, s->endpoint);
     }

@@ -76,70 +76,44 @@ static const char *cell(const char *text, char *out)
     return out;
 }
 
-static const char *tags_text(const struct tenure_instance *i, char *out)
-{
-    char joined[CELL_MAX] = "";
-    for (size_t k = 0, len = 0; k < i->n_tags && len < sizeof joined - 1; k++)
-        len += (size_t)snprintf(joined + len, sizeof joined - len, "%s%s", k ? "," : "", i->tags[k]);
-    return cell(joined, out);
-}
-
 /* ---- list ---- */
 
-enum { COLUMNS = 8 };
-struct row {
-    char cells[COLUMNS][CELL_MAX];
+static void show_endpoint(const json_t *record, struct buf *to)
+{
+    const char *error = json_string_value(json_object_get(record, "error"));
+    const char *endpoint = json_string_value(json_object_get(record, "endpoint"));
+    buf_printf(to, "%s", error ? error : endpoint ? endpoint : "");
+}
+
+#define INSTANCE_COLUMNS                                                                                               \
+    {.path = "service", .heading = "SERVICE"}, {.path = "instance", .heading = "INSTANCE"},                            \
+        {.path = "endpoint", .heading = "ENDPOINT", .show = show_endpoint}, {.path = "state", .heading = "STATE"},     \
+        {.path = "weight", .heading = "WEIGHT", .kind = OUTPUT_NUMBER}, {.path = "zone", .heading = "ZONE"},           \
+        {.path = "version", .heading = "VERSION"}, {.path = "tags", .heading = "TAGS"},                                \
+    {                                                                                                                  \
+        0                                                                                                              \
+    }
+
+static const struct output_form list_form = {.lists = {"instances"},
+                                             .columns = (const struct output_column[]){INSTANCE_COLUMNS}};
+static const struct output_form one_form = {.columns = (const struct output_column[]){INSTANCE_COLUMNS}};
+
+static const struct output_form names_form = {
+    .lists = {"services"},
+    .columns = (const struct output_column[]){{.path = "service", .heading = "SERVICE"},
+                                              {.path = "instances", .heading = "INSTANCES", .kind = OUTPUT_NUMBER},
+                                              {0}},
 };
 
-static void fill_row(struct row *r, const struct tenure_instance *i)
-{
-    char weight[16];
-    snprintf(weight, sizeof weight, "%" PRId32, i->weight);
-    cell(i->service, r->cells[0]);
-    cell(i->name, r->cells[1]);
-    cell(i->error ? i->error : i->endpoint, r->cells[2]);
-    cell(service_state(i), r->cells[3]);
-    cell(i->error ? "" : weight, r->cells[4]);
-    cell(i->zone, r->cells[5]);
-    cell(i->version, r->cells[6]);
-    tags_text(i, r->cells[7]);
-}
-
-static void print_rows(const struct row *rows, size_t n)
-{
-    size_t widths[COLUMNS] = {0};
-    for (size_t i = 0; i < n; i++)
-        for (size_t k = 0; k < COLUMNS; k++)
-            widths[k] = strlen(rows[i].cells[k]) > widths[k] ? strlen(rows[i].cells[k]) : widths[k];
-    for (size_t i = 0; i < n; i++)
-        for (size_t k = 0; k < COLUMNS; k++)
-            printf("%-*s%s", k + 1 < COLUMNS ? (int)widths[k] : 0, rows[i].cells[k], k + 1 < COLUMNS ? "  " : "\n");
-}
-
-static int print_table(const struct tenure_instances *all)
-{
-    static const char *const heads[COLUMNS] = {"SERVICE", "INSTANCE", "ENDPOINT", "STATE",
-                                               "WEIGHT",  "ZONE",     "VERSION",  "TAGS"};
-    struct row *rows = calloc(all->n + 1, sizeof *rows);
-    if (!rows)
-        return EXIT_FAILED;
-    for (size_t k = 0; k < COLUMNS; k++)
-        snprintf(rows[0].cells[k], CELL_MAX, "%s", heads[k]);
-    for (size_t i = 0; i < all->n; i++)
-        fill_row(&rows[i + 1], &all->instances[i]);
-    print_rows(rows, all->n + 1);
-    free(rows);
-    return EXIT_OK;
-}
-
-static void print_list_json(const struct tenure_instances *all)
+/* The table is the text as well. */
+static void print_list(const struct global_options *g, const struct tenure_instances *all)
 {
     json_t *o = json_object(), *list = json_array();
     for (size_t i = 0; i < all->n; i++)
         json_array_append_new(list, instance_json(&all->instances[i]));
     json_object_set_new(o, "revision", json_integer(all->revision));
     json_object_set_new(o, "instances", list);
-    output_json(o);
+    output_print(g, &list_form, o);
 }
 
 static struct tenure_instance_filter filter_of(const struct service_flags *f, bool with_zone)
@@ -160,18 +134,18 @@ static int list_names(tenure_client *c, const struct global_options *g, const st
     json_t *list = json_array();
     for (size_t i = 0; i < names->n; i++) {
         char name[CELL_MAX];
-        if (!output_is_json(g))
+        if (output_is_text(g))
             printf("%s  %zu\n", cell(names->services[i].name, name), names->services[i].instances);
         json_t *o = json_object();
         output_set_bytes(o, "service", tenure_str(names->services[i].name));
         json_object_set_new(o, "instances", json_integer((json_int_t)names->services[i].instances));
         json_array_append_new(list, o);
     }
-    if (output_is_json(g)) {
+    if (!output_is_text(g)) {
         json_t *o = json_object();
         json_object_set_new(o, "revision", json_integer(names->revision));
         json_object_set_new(o, "services", json_incref(list));
-        output_json(o);
+        output_print(g, &names_form, o);
     }
     json_decref(list);
     tenure_service_names_free(names);
@@ -183,15 +157,11 @@ static int list_one(tenure_client *c, const struct global_options *g, const stru
     struct tenure_error err = {0};
     struct tenure_discover_options o = {.size = sizeof o, .prefix = f->prefix, .filter = filter_of(f, true)};
     struct tenure_instances *all = tenure_discover(c, name, &o, &err);
-    int code = EXIT_OK;
     if (!all)
         return connect_failed("service", g, &err);
-    if (output_is_json(g))
-        print_list_json(all);
-    else
-        code = print_table(all);
+    print_list(g, all);
     tenure_instances_free(all);
-    return code;
+    return EXIT_OK;
 }
 
 int service_list(const struct global_options *g, const struct service_flags *f, const char *name)
@@ -213,15 +183,32 @@ struct watching {
     int64_t seen;
 };
 
+static void show_changed_endpoint(const json_t *record, struct buf *to)
+{
+    show_endpoint(json_object_get(record, "instance"), to);
+}
+
+static const struct output_form change_form = {
+    .columns =
+        (const struct output_column[]){
+            {.path = "change", .heading = "CHANGE", .width = 7},
+            {.path = "revision", .heading = "REVISION", .kind = OUTPUT_NUMBER},
+            {.path = "instance.service", .heading = "SERVICE", .width = 12},
+            {.path = "instance.instance", .heading = "INSTANCE", .width = 12},
+            {.path = "instance.endpoint", .heading = "ENDPOINT", .width = 20, .show = show_changed_endpoint},
+            {.path = "instance.state", .heading = "STATE"},
+            {0}},
+};
+
 static void print_line(const struct watching *w, const char *word, const struct tenure_instance *i, int64_t revision)
 {
     char service[CELL_MAX], name[CELL_MAX], endpoint[CELL_MAX];
-    if (output_is_json(w->g)) {
+    if (!output_is_text(w->g)) {
         json_t *o = json_object();
         json_object_set_new(o, "change", json_string(word));
         json_object_set_new(o, "revision", json_integer(revision));
         json_object_set_new(o, "instance", instance_json(i));
-        output_json(o);
+        output_event(w->g, &change_form, o);
     } else {
         printf("%-7s  %s/%s  %s  %s\n", word, cell(i->service, service), cell(i->name, name),
                cell(i->error ? i->error : i->endpoint, endpoint), service_state(i));
@@ -372,8 +359,8 @@ static void print_pick(const struct global_options *g, const struct tenure_insta
 {
     if (strchr(g->output, '{'))
         print_template(g->output, i);
-    else if (output_is_json(g))
-        output_json(instance_json(i));
+    else if (!output_is_text(g))
+        output_print(g, &one_form, instance_json(i));
     else
         puts(i->endpoint);
 }

@@ -235,16 +235,26 @@ static bool options_fit(const struct snapshot_options *o)
     return !wrong;
 }
 
+static const struct output_form form = {
+    .columns =
+        (const struct output_column[]){{.path = "data_dir", .heading = "DIRECTORY"},
+                                       {.path = "revision", .heading = "REVISION", .kind = OUTPUT_NUMBER},
+                                       {.path = "compact_revision", .heading = "COMPACTED", .kind = OUTPUT_NUMBER},
+                                       {.path = "key_revisions", .heading = "KEY REVISIONS", .kind = OUTPUT_NUMBER},
+                                       {.path = "leases", .heading = "LEASES", .kind = OUTPUT_NUMBER},
+                                       {0}},
+};
+
 static void say(const struct snapshot_summary *s, const struct snapshot_options *o, const struct global_options *g)
 {
-    if (output_is_json(g)) {
+    if (!output_is_text(g)) {
         json_t *j = json_object();
         json_object_set_new(j, "data_dir", json_string(o->data_dir));
         json_object_set_new(j, "revision", json_integer(s->revision));
         json_object_set_new(j, "compact_revision", json_integer(s->compacted));
         json_object_set_new(j, "key_revisions", json_integer(s->rows));
         json_object_set_new(j, "leases", json_integer(s->leases));
-        output_json(j);
+        output_print(g, &form, j);
         return;
     }
     printf("restored into %s: revision %" PRId64 ", compacted %" PRId64 ", %" PRId64 " revisions of keys, %" PRId64

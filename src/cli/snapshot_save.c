@@ -116,13 +116,19 @@ static void part_close(struct part *p)
     io_sha256_free(p->sum);
 }
 
+static const struct output_form form = {
+    .columns = (const struct output_column[]){{.path = "path", .heading = "PATH"},
+                                              {.path = "bytes", .heading = "SIZE", .kind = OUTPUT_SIZE},
+                                              {0}},
+};
+
 static int said(const struct part *p, const struct global_options *g)
 {
-    if (output_is_json(g)) {
+    if (!output_is_text(g)) {
         json_t *o = json_object();
         json_object_set_new(o, "path", json_string(p->path));
         json_object_set_new(o, "bytes", json_integer((json_int_t)p->size));
-        output_json(o);
+        output_print(g, &form, o);
     } else {
         printf("snapshot saved at %s (%" PRIu64 " bytes)\n", p->path, p->size);
     }
