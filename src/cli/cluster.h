@@ -1,0 +1,44 @@
+/* What the actions of `tenure cluster` share. */
+#ifndef CLI_CLUSTER_H
+#define CLI_CLUSTER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "cli/command.h"
+
+enum { CLUSTER_MEMBERS_MAX = 7, CLUSTER_PATH_MAX = 4096, CLUSTER_DIR_MAX = CLUSTER_PATH_MAX - 64 };
+
+/* ---- a cluster on this machine ---- */
+
+struct cluster_member {
+    char name[16];
+    int client_port, peer_port; /* on 127.0.0.1 */
+};
+
+/* Kept in DIR/cluster.json, so that the members find each other again. */
+struct cluster_layout {
+    char dir[CLUSTER_DIR_MAX];
+    size_t n;
+    struct cluster_member members[CLUSTER_MEMBERS_MAX];
+};
+
+/* Reads the folder's layout, or makes one of n members (0 = as many as there are, 3 of a new one) whose ports begin with `port` (0 =
+ * free ones), and the folder. False after having said why not, with the exit code in ret_code. */
+bool cluster_layout_open(struct cluster_layout *l, const char *dir, size_t n, int port, int *ret_code);
+/* Comma-separated addresses for clients. */
+void cluster_layout_endpoints(const struct cluster_layout *l, char *out, size_t size);
+/* The value of etcd's --initial-cluster. */
+void cluster_layout_peers(const struct cluster_layout *l, char *out, size_t size);
+
+/* ---- the actions ---- */
+
+struct cluster_options {
+    const char *data_dir, *etcd;
+    int64_t members, port;
+};
+
+int cluster_dev(const struct global_options *g, const struct cluster_options *o);
+int cluster_status(const struct global_options *g);
+
+#endif

@@ -1,0 +1,426 @@
+/* tenure cluster dev: a real etcd cluster on this machine, its members children of this program.
+ *
+ *   STARTING --a linearizable read is answered--> SERVING --told to end--> ENDING --all are gone--> DONE
+ *       \--a member cannot live, or time is over------------------------------/
+ *
+ * Happy path: one loop over the signals and the library's descriptor. Failure modes: a member that dies is started again, after
+ * a pause that grows; one that dies over and over before the cluster ever served ends it all, with the last words of its log. This
+ * program's death ends the members too (spawn.h), and what they have on disk is good for the next time. */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/backoff.h"
+#include "cli/cluster.h"
+#include "cli/connect.h"
+#include "cli/group.h"
+#include "cli/output.h"
+#include "cli/signals.h"
+#include "cli/spawn.h"
+#include "io/loop.h"
+
+#define START_MS       60000 /* until the cluster must serve */
+#define ASK_MS         2000
+#define ASK_AGAIN_MS   100
+#define KILL_AFTER_MS  10000
+#define RESTART_MIN_MS 200
+#define RESTART_MAX_MS 10000
+#define STEADY_MS      10000 /* who lived so long begins anew with his pauses */
+#define DEATHS_MAX     3     /* of one member, before the cluster ever served */
+#define LAST_WORDS     2000  /* bytes of a log that are shown */
+#define LINE_MAX_BYTES 8192
+
+enum dev_phase { DEV_STARTING, DEV_SERVING, DEV_ENDING, DEV_DONE };
+
+struct dev_member {
+    const struct cluster_member *at;
+    struct spawn child; /* pid 0 = it is to be started at start_at */
+    int64_t start_at, started_at;
+    struct backoff pause;
+    int deaths;
+};
+
+struct dev {
+    const struct global_options *g;
+    const char *etcd;
+    struct cluster_layout layout;
+    char endpoints[LINE_MAX_BYTES], peers[LINE_MAX_BYTES];
+    enum dev_phase phase;
+    int code;
+    struct dev_member members[CLUSTER_MEMBERS_MAX];
+    struct signals signals;
+    tenure_client *client;
+    bool is_asking, has_answer;
+    int64_t ask_at, serve_until, kill_at;
+};
+
+static void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
+static void say(const char *format, ...)
+{
+    va_list args;
+    fputs("tenure cluster: ", stderr);
+    va_start(args, format);
+    vfprintf(stderr, format, args);
+    va_end(args);
+    fputc('\n', stderr);
+}
+
+/* ---- the members ---- */
+
+static void path_of(const struct dev *d, const struct dev_member *m, const char *what, char *out, size_t size)
+{
+    snprintf(out, size, "%s/%s%s", d->layout.dir, m->at->name, what);
+}
+
+static void write_pid(const struct dev *d, const struct dev_member *m)
+{
+    char path[CLUSTER_PATH_MAX];
+    path_of(d, m, ".pid", path, sizeof path);
+    FILE *f = fopen(path, "we");
+    if (!f)
+        return; /* for people and tests; the cluster does without */
+    fprintf(f, "%d\n", (int)m->child.pid);
+    fclose(f);
+}
+
+/* etcd takes the peers' flags on its first start only; later ones are in its data. */
+static bool start_member(struct dev *d, struct dev_member *m)
+{
+    char data[CLUSTER_PATH_MAX], log[CLUSTER_PATH_MAX], client[64], peer[64];
+    static const struct spawn_variable none = {NULL, NULL};
+    path_of(d, m, "", data, sizeof data);
+    path_of(d, m, ".log", log, sizeof log);
+    snprintf(client, sizeof client, "http://127.0.0.1:%d", m->at->client_port);
+    snprintf(peer, sizeof peer, "http://127.0.0.1:%d", m->at->peer_port);
+    char *argv[] = {(char *)d->etcd,
+                    "--name",
+                    (char *)m->at->name,
+                    "--data-dir",
+                    data,
+                    "--listen-client-urls",
+                    client,
+                    "--advertise-client-urls",
+                    client,
+                    "--listen-peer-urls",
+                    peer,
+                    "--initial-advertise-peer-urls",
+                    peer,
+                    "--initial-cluster",
+                    d->peers,
+                    "--initial-cluster-token",
+                    "tenure-dev",
+                    "--logger",
+                    "zap",
+                    "--log-outputs",
+                    log,
+                    "--log-level",
+                    "info",
+                    NULL};
+    m->start_at = INT64_MAX;
+    m->started_at = io_clock();
+    if (!spawn_make(&m->child, argv, &none, &d->signals.before)) {
+        say("%s cannot be started: %s", m->at->name, strerror(errno));
+        return false;
+    }
+    spawn_go(&m->child);
+    write_pid(d, m);
+    return true;
+}
+
+/* The end of a member's log, on stderr. */
+static void show_last_words(const struct dev *d, const struct dev_member *m)
+{
+    char path[CLUSTER_PATH_MAX], text[LAST_WORDS + 1];
+    path_of(d, m, ".log", path, sizeof path);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return;
+    off_t size = lseek(fd, 0, SEEK_END), from = size > LAST_WORDS ? size - LAST_WORDS : 0;
+    ssize_t n = pread(fd, text, LAST_WORDS, from);
+    close(fd);
+    if (n <= 0)
+        return;
+    text[n] = 0;
+    const char *line = from > 0 ? strchr(text, '\n') : NULL;
+    fprintf(stderr, "--- the end of %s\n%s---\n", path, line ? line + 1 : text);
+}
+
+static void end_all(struct dev *d, int code)
+{
+    if (d->phase >= DEV_ENDING)
+        return;
+    d->phase = DEV_ENDING;
+    d->code = code;
+    d->kill_at = io_clock() + KILL_AFTER_MS;
+    for (size_t i = 0; i < d->layout.n; i++)
+        group_signal(d->members[i].child.pid, SIGTERM);
+}
+
+static void member_ended(struct dev *d, struct dev_member *m, int status)
+{
+    int why = spawn_error(&m->child);
+    char path[CLUSTER_PATH_MAX];
+    spawn_fini(&m->child);
+    path_of(d, m, ".pid", path, sizeof path);
+    unlink(path);
+    if (d->phase == DEV_ENDING)
+        return;
+    if (why) {
+        say("%s cannot be executed: %s", d->etcd, strerror(why));
+        end_all(d, EXIT_USAGE);
+        return;
+    }
+    int64_t now = io_clock();
+    if (now - m->started_at > STEADY_MS)
+        backoff_success(&m->pause);
+    struct rng rng;
+    rng_init(&rng, (uint64_t)now ^ (uint64_t)m->at->client_port);
+    m->start_at = now + backoff_failure(&m->pause, &rng);
+    m->deaths++;
+    say("%s ended by %s %d and is started again in %.1f s; its log is %s/%s.log", m->at->name,
+        WIFSIGNALED(status) ? "signal" : "code", WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status),
+        (double)(m->start_at - now) / 1000, d->layout.dir, m->at->name);
+    if (d->phase != DEV_STARTING || m->deaths < DEATHS_MAX)
+        return;
+    show_last_words(d, m);
+    say("%s cannot live: given up", m->at->name);
+    end_all(d, EXIT_FAILED);
+}
+
+static void look_at_members(struct dev *d)
+{
+    for (size_t i = 0; i < d->layout.n; i++) {
+        struct dev_member *m = &d->members[i];
+        int status;
+        if (m->child.pid && waitpid(m->child.pid, &status, WNOHANG) == m->child.pid)
+            member_ended(d, m, status);
+        if (!m->child.pid && d->phase < DEV_ENDING && io_clock() >= m->start_at && !start_member(d, m))
+            end_all(d, EXIT_FAILED);
+    }
+}
+
+/* ---- whether it serves ---- */
+
+static void on_answer(void *user, int code, struct tenure_get_result *r, const struct tenure_error *err)
+{
+    struct dev *d = user;
+    (void)err;
+    tenure_get_free(r);
+    d->is_asking = false;
+    d->has_answer = code == 0;
+    d->ask_at = io_clock() + ASK_AGAIN_MS;
+}
+
+static void ask(struct dev *d)
+{
+    struct tenure_get_options o = {.size = sizeof o, .timeout_ms = ASK_MS, .count_only = true};
+    struct tenure_error err = {0};
+    d->is_asking = tenure_get_start(d->client, tenure_str("/"), &o, on_answer, d, &err) == 0;
+    d->ask_at = io_clock() + ASK_AGAIN_MS;
+}
+
+static void tell(const struct dev *d)
+{
+    if (output_is_json(d->g)) {
+        json_t *o = json_object(), *list = json_array();
+        for (size_t i = 0; i < d->layout.n; i++) {
+            const struct dev_member *m = &d->members[i];
+            char url[64];
+            snprintf(url, sizeof url, "http://127.0.0.1:%d", m->at->client_port);
+            json_t *one = json_object();
+            json_object_set_new(one, "name", json_string(m->at->name));
+            json_object_set_new(one, "endpoint", json_string(url));
+            json_object_set_new(one, "pid", json_integer(m->child.pid));
+            json_array_append_new(list, one);
+        }
+        json_object_set_new(o, "endpoints", json_string(d->endpoints));
+        json_object_set_new(o, "members", list);
+        output_json(o);
+    } else {
+        printf("export TENURE_ENDPOINTS=%s\nexport ETCDCTL_ENDPOINTS=%s\n", d->endpoints, d->endpoints);
+    }
+    fflush(stdout);
+    clearerr(stdout); /* it serves also when nobody reads that */
+    say("%zu members serve, their data and logs are in %s; Ctrl-C ends them", d->layout.n, d->layout.dir);
+}
+
+static void look_at_service(struct dev *d)
+{
+    if (d->phase != DEV_STARTING)
+        return;
+    if (d->has_answer) {
+        d->phase = DEV_SERVING;
+        tell(d);
+    } else if (io_clock() >= d->serve_until) {
+        say("no read was answered within %d s", START_MS / 1000);
+        show_last_words(d, &d->members[0]);
+        end_all(d, EXIT_UNAVAILABLE);
+    } else if (!d->is_asking && io_clock() >= d->ask_at) {
+        ask(d);
+    }
+}
+
+/* ---- the loop ---- */
+
+static void take_signals(struct dev *d)
+{
+    for (int signal; (signal = signals_next(&d->signals));) {
+        if (!signals_is_end(signal))
+            continue;
+        if (d->phase == DEV_ENDING)
+            d->kill_at = 0; /* told twice */
+        end_all(d, EXIT_OK);
+    }
+}
+
+static void look_at_the_end(struct dev *d)
+{
+    size_t left = 0;
+    if (d->phase != DEV_ENDING)
+        return;
+    for (size_t i = 0; i < d->layout.n; i++) {
+        left += d->members[i].child.pid != 0;
+        if (io_clock() >= d->kill_at)
+            group_signal(d->members[i].child.pid, SIGKILL);
+    }
+    if (left == 0)
+        d->phase = DEV_DONE;
+}
+
+static int64_t earlier(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+static int wait_ms(const struct dev *d)
+{
+    int64_t at = INT64_MAX, now = io_clock();
+    int timeout = tenure_timeout_ms(d->client);
+    if (d->phase == DEV_ENDING)
+        at = now >= d->kill_at ? INT64_MAX : d->kill_at; /* then SIGCHLD is all that is waited for */
+    if (d->phase == DEV_STARTING)
+        at = earlier(d->serve_until, d->is_asking ? INT64_MAX : d->ask_at);
+    for (size_t i = 0; i < d->layout.n && d->phase < DEV_ENDING; i++)
+        if (!d->members[i].child.pid)
+            at = earlier(at, d->members[i].start_at);
+    if (timeout >= 0)
+        at = earlier(at, now + timeout);
+    if (at == INT64_MAX)
+        return -1;
+    return at <= now ? 0 : (int)earlier(at - now, 1000000);
+}
+
+static void turn(struct dev *d)
+{
+    tenure_turn(d->client);
+    take_signals(d);
+    look_at_members(d);
+    look_at_service(d);
+    look_at_the_end(d);
+}
+
+static void loop(struct dev *d)
+{
+    for (turn(d); d->phase != DEV_DONE; turn(d)) {
+        struct pollfd fds[] = {{.fd = d->signals.fd, .events = POLLIN}, {.fd = tenure_fd(d->client), .events = POLLIN}};
+        poll(fds, 2, wait_ms(d));
+    }
+}
+
+/* ---- beginning ---- */
+
+/* Who holds the lock on the file runs the cluster of this folder. -1 after having said why not. */
+static int lock_folder(const struct cluster_layout *l)
+{
+    char path[CLUSTER_PATH_MAX];
+    struct flock all = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    snprintf(path, sizeof path, "%s/lock", l->dir);
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (fd >= 0 && fcntl(fd, F_SETLK, &all) == 0)
+        return fd;
+    say("%s: %s", path,
+        errno == EACCES || errno == EAGAIN ? "this cluster is being run by another process" : strerror(errno));
+    if (fd >= 0)
+        close(fd);
+    return -1;
+}
+
+static bool find_etcd(struct dev *d, const char *name, char *path, size_t size)
+{
+    const char *search = getenv("PATH");
+    d->etcd = name;
+    if (strchr(name, '/')) {
+        if (access(name, X_OK) == 0)
+            return true;
+        say("--etcd %s: %s", name, strerror(errno));
+        return false;
+    }
+    char rest[LINE_MAX_BYTES], *save = NULL;
+    snprintf(rest, sizeof rest, "%s", search ? search : "/usr/local/bin:/usr/bin:/bin");
+    for (char *dir = strtok_r(rest, ":", &save); dir; dir = strtok_r(NULL, ":", &save)) {
+        if ((size_t)snprintf(path, size, "%s/%s", dir, name) >= size || access(path, X_OK) < 0)
+            continue;
+        d->etcd = path;
+        return true;
+    }
+    say("there is no %s on the PATH\ninstall it (Debian: apt install etcd-server), or name the file: --etcd FILE",
+        name);
+    return false;
+}
+
+static bool open_client(struct dev *d)
+{
+    struct tenure_options options;
+    struct tenure_error err = {0};
+    struct global_options plain = {.output = "text", .call_timeout_ms = ASK_MS}; /* its own members, no credentials */
+    connect_options(&plain, &options);
+    d->client = tenure_open_poll(d->endpoints, &options, &err);
+    if (!d->client)
+        say("%s", err.text);
+    return d->client != NULL;
+}
+
+static void serve(struct dev *d)
+{
+    for (size_t i = 0; i < d->layout.n; i++) {
+        d->members[i] = (struct dev_member){.at = &d->layout.members[i], .child = {.go_fd = -1, .error_fd = -1}};
+        backoff_init(&d->members[i].pause, RESTART_MIN_MS, RESTART_MAX_MS);
+    }
+    d->serve_until = io_clock() + START_MS;
+    loop(d);
+}
+
+int cluster_dev(const struct global_options *g, const struct cluster_options *o)
+{
+    static char etcd[CLUSTER_PATH_MAX];
+    struct dev d = {.g = g, .code = EXIT_FAILED, .signals.fd = -1};
+    if (!find_etcd(&d, o->etcd ? o->etcd : "etcd", etcd, sizeof etcd))
+        return EXIT_USAGE;
+    if (!cluster_layout_open(&d.layout, o->data_dir, (size_t)o->members, (int)o->port, &d.code))
+        return d.code;
+    int lock = lock_folder(&d.layout);
+    if (lock < 0)
+        return EXIT_FAILED;
+    cluster_layout_endpoints(&d.layout, d.endpoints, sizeof d.endpoints);
+    cluster_layout_peers(&d.layout, d.peers, sizeof d.peers);
+    if (signals_open(&d.signals)) {
+        if (open_client(&d))
+            serve(&d);
+        tenure_close(d.client);
+    } else {
+        say("signals: %s", strerror(errno));
+    }
+    for (size_t i = 0; i < d.layout.n; i++)
+        spawn_fini(&d.members[i].child);
+    signals_close(&d.signals);
+    close(lock);
+    return d.code;
+}
