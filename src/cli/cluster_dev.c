@@ -30,7 +30,7 @@
 #define START_MS       60000 /* until the cluster must serve */
 #define ASK_MS         2000
 #define ASK_AGAIN_MS   100
-#define KILL_AFTER_MS  10000
+#define KILL_AFTER_MS  3000 /* a leader looks for a successor for long, and there is none; what is on disk is good */
 #define RESTART_MIN_MS 200
 #define RESTART_MAX_MS 10000
 #define STEADY_MS      10000 /* who lived so long begins anew with his pauses */
@@ -227,25 +227,36 @@ static void ask(struct dev *d)
     d->ask_at = io_clock() + ASK_AGAIN_MS;
 }
 
+static json_t *members_json(const struct dev *d)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < d->layout.n; i++) {
+        const struct dev_member *m = &d->members[i];
+        char url[64];
+        snprintf(url, sizeof url, "http://127.0.0.1:%d", m->at->client_port);
+        json_t *o = json_object();
+        json_object_set_new(o, "name", json_string(m->at->name));
+        json_object_set_new(o, "endpoint", json_string(url));
+        json_object_set_new(o, "pid", json_integer(m->child.pid));
+        json_array_append_new(list, o);
+    }
+    return list;
+}
+
 static void tell(const struct dev *d)
 {
-    if (output_is_json(d->g)) {
-        json_t *o = json_object(), *list = json_array();
-        for (size_t i = 0; i < d->layout.n; i++) {
-            const struct dev_member *m = &d->members[i];
-            char url[64];
-            snprintf(url, sizeof url, "http://127.0.0.1:%d", m->at->client_port);
-            json_t *one = json_object();
-            json_object_set_new(one, "name", json_string(m->at->name));
-            json_object_set_new(one, "endpoint", json_string(url));
-            json_object_set_new(one, "pid", json_integer(m->child.pid));
-            json_array_append_new(list, one);
-        }
-        json_object_set_new(o, "endpoints", json_string(d->endpoints));
-        json_object_set_new(o, "members", list);
-        output_json(o);
-    } else {
+    static const struct output_column columns[] = {{.path = "name", .heading = "NAME"},
+                                                   {.path = "endpoint", .heading = "ENDPOINT"},
+                                                   {.path = "pid", .heading = "PID", .kind = OUTPUT_NUMBER},
+                                                   {0}};
+    static const struct output_form form = {.lists = {"members"}, .columns = columns};
+    if (output_is_text(d->g)) {
         printf("export TENURE_ENDPOINTS=%s\nexport ETCDCTL_ENDPOINTS=%s\n", d->endpoints, d->endpoints);
+    } else {
+        json_t *o = json_object();
+        json_object_set_new(o, "endpoints", json_string(d->endpoints));
+        json_object_set_new(o, "members", members_json(d));
+        output_print(d->g, &form, o);
     }
     fflush(stdout);
     clearerr(stdout); /* it serves also when nobody reads that */
@@ -380,7 +391,7 @@ static bool open_client(struct dev *d)
 {
     struct tenure_options options;
     struct tenure_error err = {0};
-    struct global_options plain = {.output = "text", .call_timeout_ms = ASK_MS}; /* its own members, no credentials */
+    struct global_options plain = {.call_timeout_ms = ASK_MS}; /* its own members, no credentials */
     connect_options(&plain, &options);
     d->client = tenure_open_poll(d->endpoints, &options, &err);
     if (!d->client)

@@ -125,23 +125,10 @@ static json_t *row_json(const struct table *t, const struct row *r)
     json_t *alarms = json_array();
     for (size_t i = 0; i < r->status->n_errors; i++)
         json_array_append_new(alarms, json_string(r->status->errors[i]));
-    json_object_set_new(o, "alarms", alarms);
+    if (r->status->n_errors)
+        json_object_set(o, "alarms", alarms);
+    json_decref(alarms);
     return o;
-}
-
-static void print_row(const struct table *t, const struct row *r)
-{
-    const char *where = r->has_endpoint ? r->member->client_urls[0] : "-";
-    if (!r->status) {
-        printf("%-12s %-9s %s  %s\n", r->member->name[0] ? r->member->name : "-", role(t, r), where, r->why.text);
-        return;
-    }
-    printf("%-12s %-9s %s  etcd %s, revision %" PRId64 ", %" PRIu64 " behind, %.1f MB (%.1f in use), %" PRId64 " ms\n",
-           r->member->name, role(t, r), where, r->status->version, r->status->revision,
-           t->newest - r->status->raft_index, (double)r->status->db_size / 1e6, (double)r->status->db_size_in_use / 1e6,
-           r->took_ms);
-    for (size_t i = 0; i < r->status->n_errors; i++)
-        printf("%-12s alarm: %s\n", "", r->status->errors[i]);
 }
 
 static bool has_quorum(const struct table *t)
@@ -159,14 +146,24 @@ static void print_sum(const struct table *t)
                t->leader ? "" : " and none knows a leader", t->voters_up < needed ? needed - t->voters_up : 0);
 }
 
+static const struct output_column columns[] = {
+    {.path = "name", .heading = "NAME"},
+    {.path = "role", .heading = "ROLE"},
+    {.path = "endpoint", .heading = "ENDPOINT"},
+    {.path = "version", .heading = "VERSION"},
+    {.path = "revision", .heading = "REVISION", .kind = OUTPUT_NUMBER},
+    {.path = "behind", .heading = "BEHIND", .kind = OUTPUT_NUMBER},
+    {.path = "db_size", .heading = "SIZE", .kind = OUTPUT_SIZE},
+    {.path = "db_size_in_use", .heading = "IN USE", .kind = OUTPUT_SIZE},
+    {.path = "answered_ms", .heading = "MS", .kind = OUTPUT_NUMBER},
+    {.path = "alarms", .heading = "ALARMS", .optional = true},
+    {.path = "error", .heading = "ERROR", .optional = true},
+    {0},
+};
+static const struct output_form form = {.lists = {"members"}, .columns = columns};
+
 static void print(const struct table *t, const struct global_options *g)
 {
-    if (!output_is_json(g)) {
-        for (size_t i = 0; i < t->list->n; i++)
-            print_row(t, &t->rows[i]);
-        print_sum(t);
-        return;
-    }
     char id[32];
     json_t *o = json_object(), *list = json_array();
     snprintf(id, sizeof id, "%" PRIx64, t->list->cluster_id);
@@ -177,7 +174,9 @@ static void print(const struct table *t, const struct global_options *g)
     json_object_set_new(o, "voters", json_integer((json_int_t)t->voters));
     json_object_set_new(o, "voters_up", json_integer((json_int_t)t->voters_up));
     json_object_set_new(o, "members", list);
-    output_json(o);
+    output_print(g, &form, o);
+    if (output_is_text(g))
+        print_sum(t);
 }
 
 int cluster_status(const struct global_options *g)

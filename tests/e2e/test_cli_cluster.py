@@ -1,0 +1,119 @@
+#!/usr/bin/env python3
+"""tenure cluster dev and status: real etcd members as its children, killed, stopped and started again."""
+
+import json
+
+from harness import *
+
+
+class Cluster:
+    """`tenure cluster dev` in a folder, up to the moment in which it says that it serves."""
+
+    def __init__(self, w, *args, folder="three"):
+        self.w, self.folder = w, Path(w.path(folder))
+        self.process = w.start("cluster", "dev", "--port", "0", "--data-dir", str(self.folder), "-o", "json", *args)
+        first = self.process.stdout.readline()
+        if not first:
+            raise Failure(f"it did not serve: {self.process.communicate(timeout=PATIENCE_S)[1]}")
+        told = json.loads(first)
+        self.endpoints, self.members = told["endpoints"], {m["name"]: m for m in told["members"]}
+        for m in told["members"]:
+            w.will_end(m["pid"])
+
+    def tenure(self, *args, **more):
+        return self.w.run([TENURE, *args], env=self.w.environment(TENURE_ENDPOINTS=self.endpoints), **more)
+
+    def pid(self, name):
+        text = read(self.folder / f"{name}.pid").strip()
+        return self.w.will_end(int(text)) if text else None
+
+    def status(self):
+        got = self.tenure("cluster", "status", "-o", "json")
+        return got.returncode, {m["name"]: m for m in json.loads(got.stdout)["members"]} if got.stdout else {}
+
+    def leader(self):
+        return next((name for name, m in self.status()[1].items() if m["role"] == "leader"), None)
+
+    def end(self):
+        self.process.terminate()
+        return self.process.wait(timeout=PATIENCE_S * 2)
+
+
+def serves_and_ends(w):
+    """three members serve a linearizable read when it says so; they end with it, and their data are there the next time"""
+    c = Cluster(w)
+    equal(sorted(c.members), ["m1", "m2", "m3"], "members")
+    code, status = c.status()
+    equal((code, sorted(m["role"] for m in status.values())), (0, ["follower", "follower", "leader"]), "status")
+    equal(c.tenure("put", "a", "1").stdout, "OK\n", "put")
+    pids = [c.pid(name) for name in c.members]
+    true(all(is_running(p) for p in pids), "they run")
+    equal(c.end(), 0, "exit code")
+    equal([p for p in pids if is_running(p)], [], "members left")
+    again = Cluster(w)
+    equal(again.endpoints, c.endpoints, "the same addresses")
+    equal(again.tenure("get", "a", "--print-value-only").stdout, "1\n", "get")
+    equal(again.tenure("lock", "x", "--", "echo", "held").stdout, "held\n", "lock")
+
+
+def a_killed_leader(w):
+    """a leader that is killed is started again, and another one leads meanwhile"""
+    c = Cluster(w)
+    c.tenure("put", "a", "1")
+    first = c.leader()
+    pid = c.pid(first)
+    os.kill(pid, signal.SIGKILL)
+    await_(lambda: c.pid(first) not in (None, pid) and c.status()[0] == 0, "all three serve again", PATIENCE_S * 2)
+    equal(c.tenure("get", "a", "--print-value-only").stdout, "1\n", "get")
+
+
+def without_a_quorum(w):
+    """with two of three stopped status still answers, says what is missing, and is 1"""
+    c = Cluster(w)
+    for name in ("m1", "m2"):
+        stop(c.pid(name))
+    got = c.tenure("cluster", "status", "--call-timeout", "1s")
+    equal(got.returncode, 1, f"exit code, {got.stdout}{got.stderr}")
+    true("1 of 3 voters answer" in got.stdout and "no quorum" in got.stdout, got.stdout)
+    for name in ("m1", "m2"):
+        os.kill(c.pid(name), signal.SIGCONT)
+    await_(lambda: c.status()[0] == 0, "all serve again", PATIENCE_S * 2)
+
+
+def its_own_death(w):
+    """killed, it takes its members along: nothing of it goes on"""
+    c = Cluster(w, "--members", "1", folder="one")
+    pid = c.pid("m1")
+    c.process.kill()
+    await_(lambda: not is_running(pid), "the member ends")
+
+
+def one_at_a_time(w):
+    """a folder's cluster is run once, with the members that it has"""
+    c = Cluster(w, "--members", "1", folder="one")
+    for args, words in ((("--port", "0"), "run by another process"), (("--members", "3"), "holds a cluster of 1 members")):
+        got = w.run([TENURE, "cluster", "dev", "--data-dir", str(c.folder), *args], env=w.environment())
+        true(got.returncode in (1, 2) and words in got.stderr, f"{args}: {got.returncode} {got.stderr}")
+
+
+def what_cannot_be(w):
+    """bad options, an etcd that is none and a port that is taken are named"""
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        s.listen()
+        taken = str(s.getsockname()[1])
+        for args, code, words in ((["--members", "2"], 2, "expected 1, 3, 5 or 7"), (["--port", "70000"], 2, "expected 0 to"),
+                                  (["--etcd", "/nowhere/etcd"], 2, "/nowhere/etcd: No such file"),
+                                  (["--etcd", "no-such-etcd"], 2, "no no-such-etcd on the PATH"),
+                                  (["--port", taken], 1, f"port {taken} of 127.0.0.1 cannot be had"),
+                                  (["--port", "0", "--etcd", "/bin/false", "--members", "1"], 1, "m1 cannot live")):
+            got = w.run([TENURE, "cluster", "dev", "--data-dir", w.path(f"d{len(words)}"), *args], env=w.environment())
+            true(got.returncode == code and words in got.stderr, f"{args}: {got.returncode} {got.stderr}")
+    Path(w.path("broken")).mkdir()
+    Path(w.path("broken/cluster.json")).write_text('{"members": [{"name": "a/b"}]}')
+    got = w.run([TENURE, "cluster", "dev", "--data-dir", w.path("broken")], env=w.environment())
+    equal(got.returncode, 2, f"exit code, {got.stderr}")
+    true("cluster.json: expected" in got.stderr, got.stderr)
+
+
+main([serves_and_ends, a_killed_leader, without_a_quorum, its_own_death, one_at_a_time, what_cannot_be])
