@@ -291,7 +291,7 @@ int tenure_config_check(const struct tenure_config_list *list, const char *keys,
 /* Values that the servers, and who reads their files, cannot read: sealed with XChaCha20-Poly1305 (libsodium, loaded when it is needed:
  * TENURE_EUNAVAILABLE) under a key from a file, together with the name of the configuration key: the text cannot be moved to
  * another key. The same key in another layer opens it too. A key file has one key a line, 64 hex digits; the first one seals, all of them
- * open; lines that are empty or begin with # are passed over. It must not be readable by others (TENURE_EDENIED). */
+ * open; lines that are empty or begin with # are passed over. It must be of this user or of root, and must not be readable by others (TENURE_EDENIED). */
 
 /* Makes a new key file, mode 0600. TENURE_EEXISTS: there is one; TENURE_EIO. */
 int tenure_config_key_new(const char *key_file, struct tenure_error *err);

@@ -47,7 +47,8 @@ static const struct option_spec *options(void)
         {"kill-after", 0, OPTION_DURATION, "TIME", "exec: from TERM to KILL when it is started anew (default 5s)",
          &O.kill_after_ms},
         {"splay", 0, OPTION_DURATION, "TIME", "exec: act on a change at random within so long", &O.splay_ms},
-        {"format", 0, OPTION_STRING, "KIND", "export, import, edit, diff: json, yaml (default) or dotenv", &O.format},
+        {"format", 0, OPTION_STRING, "KIND",
+         "json, yaml or dotenv (import, diff: what the file's name ends with; export, edit: yaml)", &O.format},
         {"flat", 0, OPTION_FLAG, NULL, "export, edit: whole keys, {\"db/url\": ...}", &O.flat},
         {"dry-run", 0, OPTION_FLAG, NULL, "import: print what would change; schema: say whether what there is fits",
          &O.dry},
@@ -142,7 +143,8 @@ const struct command command_config = {
         "exec -- COMMAND...        COMMAND with its configuration as environment, started anew when that changes\n"
         "export [PREFIX]           as a file of --format json, yaml or dotenv\n"
         "import FILE               writes what it has and the layer has not ('-': standard input)\n"
-        "seal KEY [VALUE]          the value sealed, as `set --seal` stores it; --new-key makes the key file\n"
+        "seal KEY [VALUE]          the value sealed, as `set --seal` stores it; --new-key makes the key file. Of both, a VALUE is\n"
+        "                          best not typed: without one it is asked for, - is standard input, @FILE a file\n"
         "schema PREFIX [FILE]      the JSON Schema of all keys below it: shown, or stored from FILE; later writes must fit it\n"
         "unseal KEY [SEALED]       the value opened, of what is stored or given\n"
         "\n"

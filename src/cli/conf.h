@@ -61,6 +61,10 @@ int conf_read(tenure_client *c, const struct global_options *g, const char *keys
 /* Prints {"revision": N} or nothing more than the revision: what all writes answer. */
 void conf_print_revision(const struct global_options *g, int64_t revision);
 
+/* Why an entry's value cannot be used. */
+void conf_say_problem(const struct tenure_config_entry *e);
+#define CONF_KEY_HINT "try: name the file with the key by --key-file or TENURE_CONFIG_KEY_FILE\n"
+
 /* {"key", "value", "layer", "revision", …}, with all layers of it if asked for. */
 json_t *conf_entry_json(const struct tenure_config_entry *e, bool with_layers);
 /* The value as JSON has it: bytes that are no text under "value_base64". */

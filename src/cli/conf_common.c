@@ -41,7 +41,7 @@ int conf_failed(const struct global_options *g, const struct tenure_error *err)
     else if (err->code == TENURE_ELIMIT)
         fprintf(stderr, "try: a longer prefix\n");
     else if (err->code == TENURE_EDENIED && strstr(err->text, "seal"))
-        fprintf(stderr, "try: name the file with the key by --key-file or TENURE_CONFIG_KEY_FILE\n");
+        fputs(CONF_KEY_HINT, stderr);
     return code;
 }
 
@@ -216,6 +216,15 @@ int conf_read(tenure_client *c, const struct global_options *g, const char *keys
 }
 
 /* ---- printing ---- */
+
+void conf_say_problem(const struct tenure_config_entry *e)
+{
+    const char *said = connect_bare("config", e->problem);
+    if (strstr(said, e->key))
+        fprintf(stderr, "tenure config: %s\n", said);
+    else
+        fprintf(stderr, "tenure config: %s: %s\n", e->key, said);
+}
 
 static const struct output_form revision_form = {
     .columns = (const struct output_column[]){{.path = "revision", .heading = "REVISION", .kind = OUTPUT_NUMBER}, {0}},

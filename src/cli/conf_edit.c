@@ -19,6 +19,7 @@ struct edit {
     char *keys;
     int format;
     char path[4096];
+    char *written; /* what is in the file before it is edited */
     struct conf_raw before;
 };
 
@@ -50,22 +51,24 @@ static const char *ending(const struct edit *e)
 
 static bool write_file(struct edit *e, const char *text)
 {
+    static const char remark[] = ". Saved and left, it is written in one transaction; lines that\n"
+                                 "# are taken out are deleted. Left as it is, nothing happens.\n";
     const char *dir = getenv("TMPDIR");
     snprintf(e->path, sizeof e->path, "%s/tenure-config-XXXXXX%s", dir && *dir ? dir : "/tmp", ending(e));
     int fd = mkostemps(e->path, (int)strlen(ending(e)), O_CLOEXEC); /* mode 0600 */
     FILE *f = fd >= 0 ? fdopen(fd, "w") : NULL;
-    if (f && !is_json(e))
-        fprintf(f,
-                "# Configuration below '%s', layer %s. Saved and left, it is written in one transaction; lines that\n"
-                "# are taken out are deleted. Left as it is, nothing happens.\n",
-                e->keys, tenure_config_layer_string(e->place.layer));
-    bool good = f && fputs(text, f) >= 0;
+    int n = is_json(e) ? asprintf(&e->written, "%s", text)
+                       : asprintf(&e->written, "# Configuration below '%s', layer %s%s%s", e->keys,
+                                  tenure_config_layer_string(e->place.layer), remark, text);
+    bool good = f && n >= 0 && fputs(e->written, f) >= 0;
     if (f)
         good = fclose(f) == 0 && good;
     else if (fd >= 0)
         close(fd);
     if (!good)
         fprintf(stderr, "tenure config: %s: %s\n", e->path, strerror(errno));
+    if (n < 0)
+        e->written = NULL;
     return good;
 }
 
@@ -85,11 +88,22 @@ static bool run_editor(struct edit *e)
     signal(SIGPIPE, SIG_IGN);
     if (status >= 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0)
         return true;
-    fprintf(stderr, "tenure config: the editor '%s' failed: nothing was written\n", editor);
+    bool found = status < 0 || !WIFEXITED(status) || (WEXITSTATUS(status) != 127 && WEXITSTATUS(status) != 126);
+    fprintf(stderr, "tenure config: the editor '%s' %s: nothing was written\n%s", editor,
+            found ? "failed" : "cannot be run", found ? "" : "try: name one by VISUAL or EDITOR\n");
     return false;
 }
 
 /* ---- back ---- */
+
+static bool is_as_written(const struct edit *e)
+{
+    size_t len;
+    char *text = access(e->path, F_OK) == 0 ? conf_file_text(e->path, &len) : NULL;
+    bool same = !text || (len == strlen(e->written) && memcmp(text, e->written, len) == 0);
+    free(text);
+    return same;
+}
 
 static int kept(const struct edit *e, int code)
 {
@@ -131,6 +145,10 @@ static int take_back(struct edit *e)
     struct tenure_config_list *after = NULL;
     struct tenure_config_differences *d = NULL;
     struct tenure_error err = {0};
+    if (access(e->path, F_OK) < 0) {
+        fprintf(stderr, "tenure config: the editor has left no file, %s is gone: nothing was written\n", e->path);
+        return EXIT_FAILED;
+    }
     int code = conf_read_file(e->g, e->path, e->keys, e->format, &after);
     if (code == EXIT_OK && after->n == 0 && e->before.list.n > 0) {
         fprintf(stderr, "tenure config: there is nothing left in it: nothing was written\n"
@@ -167,6 +185,8 @@ static int edit(struct edit *e)
     if (!written)
         return EXIT_FAILED;
     if (!run_editor(e)) {
+        if (!is_as_written(e)) /* it may have failed behind an hour of work */
+            return kept(e, EXIT_FAILED);
         unlink(e->path);
         return EXIT_FAILED;
     }
@@ -189,6 +209,7 @@ int conf_edit(const struct global_options *g, int n, char **words)
     int code = e.client ? edit(&e) : connect_code();
     tenure_close(e.client);
     conf_raw_fini(&e.before);
+    free(e.written);
     conf_place_fini(&e.place);
     free(e.keys);
     return code;

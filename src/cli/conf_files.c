@@ -2,11 +2,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "cli/conf.h"
 #include "cli/conf_tree.h"
 #include "cli/shell.h"
 
@@ -33,6 +35,29 @@ static bool cut_mode(char *text, mode_t *ret)
     return true;
 }
 
+/* The folder as it really is, and the name there; as typed where there is no such folder. False: too long. */
+static bool real_place(const char *path, char out[PATH_MAX])
+{
+    char folder[PATH_MAX];
+    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+    int n = slash ? snprintf(folder, sizeof folder, "%.*s", (int)(slash - path) + 1, path)
+                  : snprintf(folder, sizeof folder, ".");
+    if (n >= (int)sizeof folder || !realpath(folder, out))
+        return snprintf(out, PATH_MAX, "%s", path) < PATH_MAX;
+    size_t at = strlen(out);
+    return snprintf(out + at, PATH_MAX - at, "/%s", name) < (int)(PATH_MAX - at);
+}
+
+static bool is_taken(const struct conf_files *f, const char *path)
+{
+    char mine[PATH_MAX], theirs[PATH_MAX];
+    bool known = real_place(path, mine);
+    for (size_t i = 0; known && i < f->n; i++)
+        if (real_place(f->all[i].to, theirs) && strcmp(mine, theirs) == 0)
+            return true;
+    return false;
+}
+
 bool conf_files_add(struct conf_files *f, const char *text, const char **ret_why)
 {
     struct conf_file *file = &f->all[f->n];
@@ -50,6 +75,11 @@ bool conf_files_add(struct conf_files *f, const char *text, const char **ret_why
         return false;
     }
     file->to = colon + 1;
+    if (is_taken(f, file->to)) {
+        *ret_why = "another template is to become that file";
+        free(copy);
+        return false;
+    }
     f->n++;
     return true;
 }
@@ -123,7 +153,7 @@ static void say_problems(const struct tenure_config_list *list, const struct ten
     int shown = 0;
     for (size_t i = 0; i < list->n && err->code == TENURE_ENOTFOUND && shown < PROBLEMS_SHOWN; i++)
         if (list->entries[i].problem && ++shown)
-            fprintf(stderr, "tenure config: %s: %s\n", list->entries[i].key, list->entries[i].problem);
+            conf_say_problem(&list->entries[i]);
 }
 
 /* ---- commands ---- */
@@ -159,8 +189,8 @@ static bool run_line(struct conf_files *f, const char *what, const char *line, c
     if (code == SHELL_FAILED)
         fprintf(stderr, "tenure config: %s: %s\n", what, strerror(errno));
     else if (code == SHELL_TIMEOUT)
-        fprintf(stderr, "tenure config: %s: not over after %lld s, and killed\n", what,
-                (long long)f->command_timeout_ms / 1000);
+        fprintf(stderr, "tenure config: %s: not over after %g s, and killed\n", what,
+                (double)f->command_timeout_ms / 1000);
     else if (code == SHELL_INTERRUPTED)
         fprintf(stderr, "tenure config: %s: interrupted\n", what);
     else

@@ -35,7 +35,7 @@ static void ended(struct follow *f, const struct tenure_error *err)
     f->again_ms = io_clock() + f->pause_ms;
     if (f->has_state && f->o.again) {
         if (f->pause_ms == PAUSE_FIRST_MS)
-            say("it cannot be followed for now, and stays as it is", err ? err->text : NULL);
+            say("it cannot be followed for now, and stays as it is", err ? connect_text("config", err) : NULL);
         f->pause_ms = f->pause_ms * 2 < PAUSE_MAX_MS ? f->pause_ms * 2 : PAUSE_MAX_MS;
         return;
     }
@@ -47,7 +47,7 @@ static void ended(struct follow *f, const struct tenure_error *err)
 static void refused(struct follow *f, const struct tenure_error *err)
 {
     say(f->has_state ? "what there is now is refused, and it stays as it was" : "what there is now is refused",
-        err->text);
+        connect_text("config", err));
     if (!f->has_state && f->until_ms != INT64_MAX)
         f->code = EXIT_FAILED;
 }

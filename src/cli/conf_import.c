@@ -1,12 +1,13 @@
-/* tenure config export|import|diff. */
-#include <ctype.h>
-#include <inttypes.h>
+/* tenure config export|import. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "cli/conf_text.h"
 #include "cli/connect.h"
+
+#define PROBLEMS_SHOWN 5
+#define PART_BYTES     ((size_t)128 << 10) /* of values: they are sent twice, and escaped once */
 
 /* ---- export ---- */
 
@@ -26,6 +27,20 @@ static int print_file(const struct global_options *g, const struct tenure_config
     return EXIT_OK;
 }
 
+/* With what is sealed in it still the file would not be what was asked for. */
+static bool all_are_opened(const struct tenure_config_list *list)
+{
+    size_t shut = 0;
+    for (size_t i = 0; i < list->n; i++)
+        if (list->entries[i].problem && ++shut <= PROBLEMS_SHOWN)
+            conf_say_problem(&list->entries[i]);
+    if (shut > PROBLEMS_SHOWN)
+        fprintf(stderr, "tenure config: and %zu more\n", shut - PROBLEMS_SHOWN);
+    if (shut)
+        fputs(CONF_KEY_HINT, stderr);
+    return shut == 0;
+}
+
 int conf_export(const struct global_options *g, int n, char **words)
 {
     struct conf_place p;
@@ -40,6 +55,8 @@ int conf_export(const struct global_options *g, int n, char **words)
         return EXIT_USAGE;
     char *keys = conf_prefix(n ? words[0] : conf_opt.prefix);
     int code = conf_opt.unseal ? conf_read(NULL, g, keys, &p, &opened) : conf_read_raw(NULL, g, keys, &p, &raw);
+    if (code == EXIT_OK && opened && !all_are_opened(opened))
+        code = EXIT_FAILED;
     if (code == EXIT_OK)
         code = print_file(g, opened ? opened : &raw.list, keys, format);
     tenure_config_list_free(opened);
@@ -51,17 +68,27 @@ int conf_export(const struct global_options *g, int n, char **words)
 
 /* ---- import ---- */
 
-/* As few transactions as there may be; the first that fails ends it. */
+/* How many of them one transaction takes, at least one. */
+static size_t part_of(const struct tenure_config_write *writes, size_t n)
+{
+    size_t bytes = 0, part = 0;
+    while (part < n && part < TENURE_CONFIG_WRITES_MAX && (part == 0 || bytes + writes[part].value_len <= PART_BYTES))
+        bytes += writes[part++].value_len;
+    return part;
+}
+
+/* The first transaction that fails ends it. */
 static int write_in_parts(tenure_client *c, const struct global_options *g, const struct conf_place *p,
                           const struct tenure_config_write *writes, size_t n)
 {
     struct tenure_error err = {0};
     int64_t revision = 0;
-    for (size_t at = 0; at < n; at += TENURE_CONFIG_WRITES_MAX) {
-        size_t part = n - at < TENURE_CONFIG_WRITES_MAX ? n - at : TENURE_CONFIG_WRITES_MAX;
+    bool whole = part_of(writes, n) == n;
+    for (size_t at = 0, part; at < n; at += part) {
+        part = part_of(writes + at, n - at);
         if (tenure_config_apply(c, writes + at, part, &p->o, &revision, &err) < 0) {
             int code = conf_refused(g, &err);
-            if (n > TENURE_CONFIG_WRITES_MAX)
+            if (!whole)
                 fprintf(stderr, "tenure config: %zu of %zu keys are written; import it again for the rest\n", at, n);
             return code;
         }
@@ -69,7 +96,7 @@ static int write_in_parts(tenure_client *c, const struct global_options *g, cons
     if (n)
         conf_print_revision(g, revision);
     fprintf(stderr, "tenure config: %zu key%s changed%s\n", n, n == 1 ? "" : "s",
-            n > TENURE_CONFIG_WRITES_MAX ? ", in several transactions" : "");
+            whole ? "" : ", in several transactions");
     return EXIT_OK;
 }
 
@@ -131,77 +158,6 @@ int conf_import(const struct global_options *g, int n, char **words)
     tenure_close(c);
     tenure_config_list_free(file);
     conf_place_fini(&p);
-    free(keys);
-    return code;
-}
-
-/* ---- diff ---- */
-
-static bool is_number(const char *word)
-{
-    return *word && strspn(word, "0123456789") == strlen(word);
-}
-
-static bool is_layer(const char *word)
-{
-    static const char *const names[] = {"default", "env", "environment", "service", "instance"};
-    size_t len = strcspn(word, "=");
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
-        if (strlen(names[i]) == len && strncmp(names[i], word, len) == 0)
-            return true;
-    return false;
-}
-
-/* One side: "now", a revision, a layer, or a file. */
-static int read_side(tenure_client *c, const struct global_options *g, const char *word, const char *keys,
-                     struct conf_raw *raw)
-{
-    struct conf_place p;
-    bool number = is_number(word);
-    if (!number && strcmp(word, "now") != 0 && !is_layer(word)) {
-        int format = conf_format_of(word);
-        int code = format ? conf_read_file(g, word, keys, format, &raw->read) : EXIT_USAGE;
-        if (code == EXIT_OK)
-            raw->list = *raw->read;
-        return code;
-    }
-    if (!conf_place_of(&p, is_layer(word) ? word : NULL, g))
-        return EXIT_USAGE;
-    p.o.revision = number ? strtoll(word, NULL, 10) : 0;
-    int code = conf_read_raw(c, g, keys, &p, raw);
-    conf_place_fini(&p);
-    return code;
-}
-
-static int diff(tenure_client *c, const struct global_options *g, char **words, const char *keys)
-{
-    struct conf_raw from = {0}, to = {0};
-    struct tenure_error err = {0};
-    struct tenure_config_differences *d = NULL;
-    int code = read_side(c, g, words[0], keys, &from);
-    if (code == EXIT_OK)
-        code = read_side(c, g, words[1], keys, &to);
-    if (code == EXIT_OK && tenure_config_diff(&from.list, &to.list, &d, &err) < 0)
-        code = conf_failed(g, &err);
-    if (d) {
-        conf_print_changes(g, d);
-        code = conf_opt.exit_code && d->n ? EXIT_FAILED : EXIT_OK;
-    }
-    tenure_config_differences_free(d);
-    conf_raw_fini(&from);
-    conf_raw_fini(&to);
-    return code;
-}
-
-int conf_diff(const struct global_options *g, int n, char **words)
-{
-    (void)n;
-    tenure_client *c = connect_open("config", g);
-    if (!c)
-        return connect_code();
-    char *keys = conf_prefix(conf_opt.prefix);
-    int code = diff(c, g, words, keys);
-    tenure_close(c);
     free(keys);
     return code;
 }

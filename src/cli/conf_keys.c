@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "cli/conf.h"
+#include "cli/conf_secret.h"
 #include "cli/connect.h"
 #include "cli/input.h"
 #include "cli/output.h"
@@ -91,9 +92,20 @@ static void print_entry(const struct global_options *g, const struct tenure_conf
 
 static int unusable(const struct tenure_config_entry *e)
 {
-    fprintf(stderr, "tenure config: %s: %s\ntry: name the file with the key by --key-file or TENURE_CONFIG_KEY_FILE\n",
-            e->key, e->problem);
+    conf_say_problem(e);
+    fputs(CONF_KEY_HINT, stderr);
     return EXIT_FAILED;
+}
+
+/* How many keys lie below one that is none. */
+static size_t count_below(const struct global_options *g, const struct conf_place *p, const char *key)
+{
+    struct tenure_config_list *list = NULL;
+    char *keys = conf_prefix(key);
+    size_t n = conf_read(NULL, g, keys, p, &list) == EXIT_OK ? list->n : 0;
+    tenure_config_list_free(list);
+    free(keys);
+    return n;
 }
 
 static int missing(const struct global_options *g, const struct conf_place *p, const char *key)
@@ -105,9 +117,13 @@ static int missing(const struct global_options *g, const struct conf_place *p, c
             output_print(g, &entry_form, json_pack("{s:s,s:s}", "key", key, "value", conf_opt.fallback));
         return EXIT_OK;
     }
-    fprintf(stderr,
-            "tenure config: there is no %s%s%s\ntry: tenure config set %s VALUE, or get it with --default VALUE\n", key,
-            p->has_layer ? " in the layer " : "", p->has_layer ? tenure_config_layer_string(p->layer) : "", key);
+    size_t below = count_below(g, p, key);
+    fprintf(stderr, "tenure config: there is no %s%s%s", key, p->has_layer ? " in the layer " : "",
+            p->has_layer ? tenure_config_layer_string(p->layer) : "");
+    if (below)
+        fprintf(stderr, ", but %zu below it\ntry: tenure config get --prefix %s\n", below, key);
+    else
+        fprintf(stderr, "\ntry: tenure config set %s VALUE, or get it with --default VALUE\n", key);
     return EXIT_FAILED;
 }
 
@@ -172,6 +188,8 @@ int conf_get(const struct global_options *g, int n, char **words)
     struct conf_place p;
     if ((n == 1) == (conf_opt.prefix != NULL))
         return conf_usage("get: expected a KEY, or --prefix and no KEY");
+    if (n && words[0][0] && words[0][strlen(words[0]) - 1] == '/')
+        return conf_usage("get: '%s' is no key: what is below it shows get --prefix %s", words[0], words[0]);
     if (!conf_place_of(&p, NULL, g))
         return EXIT_USAGE;
     int code = n ? get_one(g, &p, words[0]) : get_prefix(g, &p);
@@ -206,7 +224,7 @@ static int apply(const struct global_options *g, const struct tenure_config_writ
     return code;
 }
 
-/* Each value in its place by a sealed one. */
+/* Each value in its place by a sealed one. A word of the command line is wiped there. */
 static int seal_all(const struct global_options *g, struct tenure_config_write *writes, size_t n, char **sealed)
 {
     struct tenure_error err = {0};
@@ -216,14 +234,15 @@ static int seal_all(const struct global_options *g, struct tenure_config_write *
     int code = conf_key_file_check(g, &(struct tenure_config_options){.key_file = file});
     if (code != EXIT_OK)
         return code;
-    for (size_t i = 0; i < n; i++) {
-        size_t len = writes[i].value_len ? writes[i].value_len : strlen(writes[i].value);
-        if (tenure_config_seal(file, writes[i].key, writes[i].value, len, &sealed[i], &err) < 0)
-            return conf_failed(g, &err);
+    for (size_t i = 0; code == EXIT_OK && i < n; i++) {
+        struct conf_secret secret;
+        code = conf_secret_take(writes[i].key, (char *)writes[i].value, &secret);
+        if (code == EXIT_OK && tenure_config_seal(file, writes[i].key, secret.text, secret.len, &sealed[i], &err) < 0)
+            code = conf_failed(g, &err);
+        conf_secret_fini(&secret);
         writes[i].value = sealed[i];
-        writes[i].value_len = 0;
     }
-    return EXIT_OK;
+    return code;
 }
 
 static int write_all(const struct global_options *g, struct tenure_config_write *writes, size_t n)
@@ -287,9 +306,9 @@ int conf_set(const struct global_options *g, int n, char **words)
         return set_pairs(g, n, words);
     if (n > 2)
         return conf_usage("set: expected KEY VALUE, or KEY=VALUE for several keys at once");
-    if (n == 1)
+    if (n == 1 && !conf_opt.seal)
         return set_input(g, words[0]);
-    struct tenure_config_write w = {.key = words[0], .value = words[1]};
+    struct tenure_config_write w = {.key = words[0], .value = words[1]}; /* NULL: to be asked for */
     return write_all(g, &w, 1);
 }
 

@@ -63,9 +63,10 @@ static int act(tenure_client *c, const struct global_options *g, const char *key
                const char *path)
 {
     char *schema;
+    size_t len;
     if (!path)
         return conf_opt.remove ? store(c, g, keys, p, NULL) : show(c, g, keys, p);
-    if (!(schema = conf_file_text(path)))
+    if (!(schema = conf_file_text(path, &len)))
         return EXIT_USAGE; /* a file that is wrong */
     if (!is_schema(path, schema)) {
         free(schema);

@@ -3,9 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/conf_secret.h"
 #include "cli/conf_text.h"
 #include "cli/connect.h"
-#include "cli/input.h"
 #include "cli/output.h"
 
 #define SEALED "sealed:v1:"
@@ -58,8 +58,8 @@ int conf_seal(const struct global_options *g, int n, char **words)
 {
     struct tenure_error err = {0};
     const char *file = key_file();
-    char *input = NULL, *sealed = NULL;
-    size_t len = 0;
+    struct conf_secret secret = {0};
+    char *sealed = NULL;
     if (!file)
         return EXIT_USAGE;
     if (conf_opt.new_key && n == 0)
@@ -69,16 +69,13 @@ int conf_seal(const struct global_options *g, int n, char **words)
     int code = conf_key_file_check(g, &(struct tenure_config_options){.key_file = file});
     if (code != EXIT_OK)
         return code;
-    if (n == 1 && !(input = input_all("config", &len)))
-        return EXIT_FAILED;
-    if (n > 1)
-        len = strlen(words[1]);
-    if (tenure_config_seal(file, words[0], n > 1 ? words[1] : input, len, &sealed, &err) < 0)
+    code = conf_secret_take(words[0], words[1], &secret);
+    if (code == EXIT_OK && tenure_config_seal(file, words[0], secret.text, secret.len, &sealed, &err) < 0)
         code = conf_failed(g, &err);
-    else
+    else if (code == EXIT_OK)
         code = print_text(g, words[0], sealed, strlen(sealed));
     free(sealed);
-    free(input);
+    conf_secret_fini(&secret);
     return code;
 }
 

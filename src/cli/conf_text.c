@@ -64,12 +64,11 @@ static char *read_all(const char *path, size_t *ret_len)
     return NULL;
 }
 
-char *conf_file_text(const char *path)
+char *conf_file_text(const char *path, size_t *ret_len)
 {
-    size_t len;
-    char *text = read_all(path, &len), *whole = text ? realloc(text, len + 1) : NULL;
+    char *text = read_all(path, ret_len), *whole = text ? realloc(text, *ret_len + 1) : NULL;
     if (whole)
-        whole[len] = 0;
+        whole[*ret_len] = 0;
     else
         free(text);
     return whole;

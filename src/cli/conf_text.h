@@ -7,8 +7,8 @@
 /* By --format, else by the end of the name (.json, .yaml, .yml, .env), else 0 after having said what is wrong. --flat: the flat form. */
 int conf_format_of(const char *path);
 
-/* All of a file ("-" = standard input), a 0 behind it, malloc'd; NULL after having said why. */
-char *conf_file_text(const char *path);
+/* All of a file ("-" = standard input), a 0 behind its *ret_len bytes, malloc'd; NULL after having said why. */
+char *conf_file_text(const char *path, size_t *ret_len);
 
 /* Reads the file ("-" = standard input). Answers the exit code, having said what failed. */
 int conf_read_file(const struct global_options *g, const char *path, const char *keys, int format,

@@ -90,13 +90,16 @@ tenure_client *connect_open(const char *command, const struct global_options *g)
     return c;
 }
 
+const char *connect_bare(const char *command, const char *text)
+{
+    size_t n = strlen(command);
+    return strncmp(text, command, n) == 0 && strncmp(text + n, ": ", 2) == 0 ? text + n + 2 : text;
+}
+
 /* The library names itself as the command does: once is enough. */
 const char *connect_text(const char *command, const struct tenure_error *err)
 {
-    size_t n = strlen(command);
-    if (!err->text[0])
-        return tenure_error_string(err->code);
-    return strncmp(err->text, command, n) == 0 && strncmp(err->text + n, ": ", 2) == 0 ? err->text + n + 2 : err->text;
+    return err->text[0] ? connect_bare(command, err->text) : tenure_error_string(err->code);
 }
 
 int connect_failed(const char *command, const struct global_options *g, const struct tenure_error *err)

@@ -25,5 +25,7 @@ int connect_failed(const char *command, const struct global_options *g, const st
 
 /* What the error says, without the command's name in front, which the library's words may begin with too. Borrows. */
 const char *connect_text(const char *command, const struct tenure_error *err);
+/* The same of any text. */
+const char *connect_bare(const char *command, const char *text);
 
 #endif

@@ -68,6 +68,8 @@ static int read_file(const char *file, int fd, char *text, struct tenure_error *
     if (!S_ISREG(st.st_mode) || (st.st_mode & 077))
         return error_set(err, TENURE_EDENIED, "%.120s: a key file must be a file of its owner's alone: chmod 600 it",
                          file);
+    if (st.st_uid != geteuid() && st.st_uid != 0) /* who could have put any key there */
+        return error_set(err, TENURE_EDENIED, "%.120s: the key file belongs to somebody else: chown it", file);
     while (len < FILE_MAX && ((n = read(fd, text + len, FILE_MAX - len)) > 0 || (n < 0 && errno == EINTR)))
         len += n > 0 ? (size_t)n : 0;
     if (n < 0)

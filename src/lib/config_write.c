@@ -261,6 +261,24 @@ static tenure_txn *transaction(struct writing *w)
     return t;
 }
 
+/* The servers' word names neither the key nor what they would take. */
+static int too_large(const struct writing *w, struct tenure_error *err)
+{
+    const struct job *most = w->jobs;
+    for (size_t i = 0; i < w->n; i++)
+        if (w->jobs[i].value.len > most->value.len)
+            most = &w->jobs[i];
+    int status = err->grpc_status;
+    int rc = error_set(
+        err, TENURE_ETOOLARGE,
+        "config: \"%.60s\" has %zu bytes%s: more than the servers take: %sa request of theirs is 1.5 MiB unless "
+        "they were told otherwise (--max-request-bytes)",
+        most->w->key, most->value.len, w->n > 1 ? ", the largest of several" : "",
+        w->history > 0 ? "it goes to them twice, once for its history, and " : "");
+    err->grpc_status = status;
+    return rc;
+}
+
 static const struct job *first_busy(const struct writing *w)
 {
     for (size_t i = 0; i < w->n; i++)
@@ -291,6 +309,8 @@ static int commit(struct writing *w, struct tenure_error *err)
         w->sent = sent;
         w->doubt = *err;
         rc = 1;
+    } else if (rc == TENURE_ETOOLARGE) {
+        rc = too_large(w, err);
     }
     tenure_txn_result_free(r);
     tenure_txn_free(t);

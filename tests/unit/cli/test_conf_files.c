@@ -78,9 +78,14 @@ static void names_have_a_template_a_place_and_perhaps_a_mode(void **state)
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
         assert_false(conf_files_add(&files, bad[i], &why));
     assert_int_equal(files.n, 2);
-    while (files.n < CONF_FILES_MAX)
-        assert_true(conf_files_add(&files, "a:b", &why));
-    assert_false(conf_files_add(&files, "a:b", &why));
+    assert_false(conf_files_add(&files, "c:./b", &why));
+    assert_string_equal(why, "another template is to become that file");
+    while (files.n < CONF_FILES_MAX) {
+        char text[32];
+        snprintf(text, sizeof text, "a:b%zu", files.n);
+        assert_true(conf_files_add(&files, text, &why));
+    }
+    assert_false(conf_files_add(&files, "a:c", &why));
     assert_string_equal(why, "too many");
 }
 
