@@ -63,6 +63,8 @@ static void each_isolation_level_has_the_guards_of_etcds(void **state)
         {TENURE_STM_REPEATABLE_READS, 2, 1, 1, "other"},
         {TENURE_STM_READ_COMMITTED, 1, 1, 1, "other"},
     };
+    if (server_is_cluster(*state))
+        skip(); /* another member may not have what was just written, and a serializable read of it costs a run */
     tenure_client *c = open_on(*state), *other = open_on(*state);
     struct story s;
     for (size_t i = 0; i < 4; i++) {

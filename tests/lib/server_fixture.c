@@ -22,15 +22,19 @@
 #include <time.h>
 #include <unistd.h>
 
-#define PATIENCE_MS 20000
+#define PATIENCE_MS     20000
+
+#define CLUSTER_MEMBERS 3
 
 struct server {
     bool is_etcd;
-    pid_t pid; /* 0 = not running */
+    bool is_cluster; /* of etcd's; pid is their parent, `tenure cluster dev` */
+    pid_t pid;       /* 0 = not running */
+    pid_t members[CLUSTER_MEMBERS];
     uint16_t port;
     char dir[64];
     char log[96];
-    char url[64];
+    char url[160];
     off_t log_start; /* of the present run */
 };
 
@@ -98,13 +102,23 @@ static void exec_etcd(const struct server *s)
            "--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer, "--initial-cluster", cluster, NULL);
 }
 
+static void exec_cluster(const struct server *s)
+{
+    char data[96];
+    const char *binary = getenv("TENURE");
+    snprintf(data, sizeof data, "%s/three", s->dir);
+    execlp(binary ? binary : "tenure", "tenure", "cluster", "dev", "--port", "0", "--data-dir", data, NULL);
+}
+
 static void child(const struct server *s)
 {
     int out = open(s->log, O_WRONLY | O_CREAT | O_APPEND, 0600);
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     dup2(out, STDOUT_FILENO);
     dup2(out, STDERR_FILENO);
-    if (s->is_etcd)
+    if (s->is_cluster)
+        exec_cluster(s);
+    else if (s->is_etcd)
         exec_etcd(s);
     else
         exec_tenure(s);
@@ -121,11 +135,36 @@ static const char *output(const struct server *s, char *buf, size_t size)
     return buf;
 }
 
+/* All of them have been started when it says that it serves. */
+static bool is_cluster_ready(struct server *s, const char *said)
+{
+    const char *url = strstr(said, "export TENURE_ENDPOINTS=");
+    size_t n = url ? strcspn(url += strlen("export TENURE_ENDPOINTS="), "\n") : 0;
+    if (!url || url[n] != '\n' || n >= sizeof s->url)
+        return false;
+    memcpy(s->url, url, n);
+    s->url[n] = 0;
+    for (int i = 0; i < CLUSTER_MEMBERS; i++) {
+        char path[128];
+        int pid = 0;
+        snprintf(path, sizeof path, "%s/three/m%d.pid", s->dir, i + 1);
+        FILE *f = fopen(path, "r");
+        if (f && fscanf(f, "%d", &pid) != 1)
+            pid = 0;
+        if (f)
+            fclose(f);
+        s->members[i] = pid;
+    }
+    return true;
+}
+
 static bool is_ready(struct server *s)
 {
     char buf[65536];
     const char *line;
     output(s, buf, sizeof buf);
+    if (s->is_cluster)
+        return is_cluster_ready(s, buf);
     if (s->is_etcd)
         return strstr(buf, "ready to serve client requests") != NULL;
     line = strstr(buf, "serving http://127.0.0.1:");
@@ -160,7 +199,8 @@ static bool run(struct server *s)
     if (s->pid == 0)
         child(s);
     bool settled = test_await(is_settled, s);
-    snprintf(s->url, sizeof s->url, "http://127.0.0.1:%u", s->port);
+    if (!s->is_cluster)
+        snprintf(s->url, sizeof s->url, "http://127.0.0.1:%u", s->port);
     if (settled && s->pid != 0)
         return true;
     show_output(s);
@@ -183,7 +223,8 @@ struct server *server_start(void)
     const char *which = getenv("TEST_SERVER");
     struct server *s = calloc(1, sizeof *s);
     assert_non_null(s);
-    s->is_etcd = which && strcmp(which, "etcd") == 0;
+    s->is_cluster = which && strcmp(which, "cluster") == 0;
+    s->is_etcd = s->is_cluster || (which && strcmp(which, "etcd") == 0);
     snprintf(s->dir, sizeof s->dir, "/tmp/tenure-test-XXXXXX");
     assert_non_null(mkdtemp(s->dir));
     snprintf(s->log, sizeof s->log, "%s/log", s->dir);
@@ -194,13 +235,22 @@ struct server *server_start(void)
     return s;
 }
 
+/* They are nobody's children by now: it is enough that they are gone soon, their ports are free then. */
+static void signal_members(const struct server *s, int signal)
+{
+    for (int i = 0; s->is_cluster && i < CLUSTER_MEMBERS; i++)
+        if (s->members[i] > 0)
+            kill(s->members[i], signal);
+}
+
 void server_kill(struct server *s)
 {
     if (s->pid == 0)
         return;
-    kill(s->pid, SIGKILL);
+    kill(s->pid, SIGKILL); /* of a cluster first, or it would start its members again */
     waitpid(s->pid, NULL, 0);
     s->pid = 0;
+    signal_members(s, SIGKILL);
     int fd = open(s->log, O_RDONLY | O_CLOEXEC);
     s->log_start = fd < 0 ? 0 : lseek(fd, 0, SEEK_END);
     if (fd >= 0)
@@ -220,10 +270,12 @@ void server_pause(struct server *s)
     assert_int_equal(kill(s->pid, SIGSTOP), 0);
     assert_int_equal(waitid(P_PID, (id_t)s->pid, &info, WSTOPPED | WEXITED | WNOWAIT), 0);
     assert_int_equal(info.si_code, CLD_STOPPED);
+    signal_members(s, SIGSTOP);
 }
 
 void server_resume(struct server *s)
 {
+    signal_members(s, SIGCONT);
     kill(s->pid, SIGCONT);
 }
 
@@ -267,4 +319,9 @@ const char *server_url(const struct server *s)
 bool server_is_etcd(const struct server *s)
 {
     return s->is_etcd;
+}
+
+bool server_is_cluster(const struct server *s)
+{
+    return s->is_cluster;
 }

@@ -1,7 +1,7 @@
-/* A server as a real process: `tenure serve`, or Debian's etcd. On a free port of 127.0.0.1, in a temporary folder of its own;
+/* A server as a real process: `tenure serve`, Debian's etcd, or three of those as a cluster. On a free port of 127.0.0.1, in a temporary folder of its own;
  * ended by its process id, also when the test program dies. Failures fail the cmocka test.
  *
- * Which one: TEST_SERVER=tenure (the default) or etcd in the environment; TENURE names our binary. The same test runs once
+ * Which one: TEST_SERVER=tenure (the default), etcd or cluster in the environment; TENURE names our binary. The same test runs once
  * on each (tests/e2e/meson.build).
  */
 #ifndef TESTS_LIB_SERVER_FIXTURE_H
@@ -18,8 +18,9 @@ struct server *server_start(void);
 /* Ends it by SIGKILL and removes its folder. NULL is fine. */
 void server_free(struct server *s);
 
-const char *server_url(const struct server *s); /* "http://127.0.0.1:PORT" */
+const char *server_url(const struct server *s); /* "http://127.0.0.1:PORT", of a cluster three with commas */
 bool server_is_etcd(const struct server *s);
+bool server_is_cluster(const struct server *s); /* of etcd's */
 /* SIGKILL; its data stay. */
 void server_kill(struct server *s);
 /* After server_kill: on the same port and data, ready. */
