@@ -5,29 +5,20 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "cli/autostart.h"
 #include "cli/connect.h"
-#include "cli/enforce.h"
 #include "cli/group.h"
-#include "cli/guardian.h"
+#include "cli/job.h"
 #include "cli/output.h"
-#include "cli/proc.h"
 #include "cli/signals.h"
-#include "cli/spawn.h"
 #include "cli/terminal.h"
 #include "io/loop.h"
 
-#define GUARDIANS_MAX     16   /* started one after the other; more deaths than this are not chance */
-#define LOST_GRACE_MAX_MS 1000 /* somebody else may hold the lock already: between TERM and KILL then */
-#define SWEEP_POLL_MS     10   /* how often a dying group is looked at */
-#define KEY_BYTES_MAX     4096
-#define LEASES_MAX        512 /* of thirty locks in one another; outer ones are cut off */
+#define SWEEP_POLL_MS 10 /* how often a dying group is looked at */
+#define KEY_BYTES_MAX 4096
 
 enum run_phase { RUN_CLAIMING, RUN_HOLDING, RUN_SWEEPING, RUN_RELEASING, RUN_DONE };
 
@@ -37,17 +28,11 @@ struct run {
     enum run_phase phase;
     int code;
     struct claim claim;
-    struct page *page; /* NULL when there is no command */
-    struct enforcer enforcer;
-    struct guardian guardian;
-    int n_guardians;
-    struct spawn child;
-    int status; /* of its first process, once that ended */
+    struct job_options job_options;
+    struct job job; /* not open when there is no command */
     struct terminal terminal;
     bool handed_over; /* the terminal was the command's at some time */
     struct signals signals;
-    bool was_ended; /* not by itself */
-    bool told_ending;
     bool interrupted; /* what ended the command, or the waiting, was a signal at our terminal */
 };
 
@@ -56,69 +41,26 @@ static void say(const struct run *r, const char *text, const char *more)
     fprintf(stderr, "%s: %s: %s%s%s\n", r->who, r->o->claim.name, text, more && *more ? ": " : "", more ? more : "");
 }
 
-/* ---- the guardian ---- */
-
-/* In the guardian: tenure is dead and its command gone, so the lock is given back at once instead of when the lease ends. */
-static void give_back(void *user, int64_t lease, int64_t until_ms)
-{
-    const struct run_options *o = user;
-    struct tenure_options options;
-    struct tenure_error err = {0};
-    autostart(o->claim.name, o->g, false); /* it may have been forked before there was a server */
-    connect_options(o->g, &options);
-    options.call_timeout_ms = until_ms - io_clock();
-    options.close_timeout_ms = 1;
-    tenure_client *c = tenure_open(o->g->endpoints, &options, &err);
-    if (c)
-        tenure_lease_revoke(c, lease, &err);
-    tenure_close(c);
-}
-
 static void begin_release(struct run *r)
 {
     claim_release(&r->claim);
     r->phase = RUN_RELEASING;
 }
 
-/* The guardian's command line is a copy of ours: a password is taken out of it before there is one. */
-static bool start_guardian(struct run *r)
-{
-    struct tenure_options taken;
-    connect_options(r->o->g, &taken);
-    struct guardian_options o = {.who = r->who, .page = r->page, .revoke = give_back, .user = (void *)r->o};
-    if (r->n_guardians++ < GUARDIANS_MAX && guardian_start(&r->guardian, &o))
-        return true;
-    say(r, "no guardian process can be started",
-        r->n_guardians > GUARDIANS_MAX ? "each one is killed" : strerror(errno));
-    return false;
-}
-
-/* Without a guardian nothing holds the promise while tenure is stopped, so the command does not run without one. */
 static void watch_guardian(struct run *r)
 {
-    struct pollfd fd = {.fd = r->guardian.fd, .events = POLLIN};
-    if (!r->guardian.pid || poll(&fd, 1, 0) <= 0 || !fd.revents)
-        return;
-    guardian_bury(&r->guardian);
-    if (r->phase > RUN_HOLDING || start_guardian(r))
+    if (r->phase > RUN_HOLDING || job_watch_guardian(&r->job))
         return;
     r->code = EXIT_LOCK_FAILED;
     if (r->phase == RUN_CLAIMING)
         begin_release(r);
-    else
-        enforce_end(&r->enforcer, io_clock() + r->page->grace_ms);
 }
 
 /* Read before the question, so that the sum is never later than the truth. */
 static void publish(struct run *r)
 {
-    int64_t now = io_clock();
-    int64_t remaining = claim_remaining_ms(&r->claim);
-    if (!r->page)
-        return;
-    atomic_store(&r->page->lease, claim_lease(&r->claim));
-    if (remaining > 0)
-        atomic_store(&r->page->safe_until_ms, now + remaining);
+    int64_t now = io_clock(), remaining = claim_remaining_ms(&r->claim);
+    job_publish(&r->job, claim_lease(&r->claim), remaining > 0 ? now + remaining : 0);
 }
 
 /* ---- the command ---- */
@@ -132,38 +74,26 @@ static void cannot_start(struct run *r, const char *what, int why)
 
 static void give_terminal(struct run *r)
 {
-    terminal_give(&r->terminal, r->child.pid);
+    terminal_give(&r->terminal, r->job.child.pid);
     r->handed_over = r->handed_over || r->terminal.given;
 }
 
-/* Everybody who could end the command knows of it before it runs, and it runs only while the lock is held. */
+/* It runs only while the lock is held. */
 static void start_command(struct run *r)
 {
-    char key[KEY_BYTES_MAX], token[32], lease[32], leases[LEASES_MAX];
-    const char *around = getenv(PROC_LEASES);
+    char key[KEY_BYTES_MAX], token[32];
     claim_key(&r->claim, key, sizeof key);
     snprintf(token, sizeof token, "%" PRId64, r->claim.token);
-    snprintf(lease, sizeof lease, "%016" PRIx64, (uint64_t)claim_lease(&r->claim));
-    snprintf(leases, sizeof leases, "%s%s%s", lease, around ? " " : "", around ? around : "");
-    atomic_store(&r->page->lease_of_command, claim_lease(&r->claim));
     const struct spawn_variable variables[] = {
-        {"TENURE_TOKEN", token}, {"TENURE_KEY", key},   {"TENURE_NAME", r->o->claim.name},
-        {"TENURE_LEASE", lease}, {PROC_LEASES, leases}, {NULL, NULL}};
-    if (!spawn_make(&r->child, r->o->argv, variables, &r->signals.before)) {
+        {"TENURE_TOKEN", token}, {"TENURE_KEY", key}, {"TENURE_NAME", r->o->claim.name}, {NULL, NULL}};
+    if (!job_make(&r->job, r->o->argv, variables, &r->signals.before, claim_lease(&r->claim))) {
         cannot_start(r, "the command cannot be started", errno);
         return;
     }
-    page_run(r->page, r->child.pid);
-    guardian_poke(&r->guardian);
     if (r->terminal.eager)
         give_terminal(r);
     r->phase = RUN_HOLDING;
-    if (page_may_run(r->page, claim_remaining_ms(&r->claim))) {
-        spawn_go(&r->child);
-    } else {
-        say(r, "lost before the command could run", NULL);
-        spawn_cancel(&r->child);
-    }
+    job_let_go(&r->job, claim_remaining_ms(&r->claim));
 }
 
 /* It stopped. Like a shell's job when it has the terminal; otherwise (kill -STOP) that is its own affair. */
@@ -172,7 +102,7 @@ static void child_stopped(struct run *r, int signal)
     bool by_terminal = signal == SIGTSTP || signal == SIGTTIN || signal == SIGTTOU;
     if (signal != SIGTSTP && by_terminal && terminal_is_ours(&r->terminal)) {
         give_terminal(r);
-        group_signal(r->child.pid, SIGCONT);
+        group_signal(r->job.child.pid, SIGCONT);
         return;
     }
     if (r->terminal.fd < 0 || (!by_terminal && !r->terminal.given))
@@ -182,48 +112,20 @@ static void child_stopped(struct run *r, int signal)
     signals_stop_self(given);
     if (given || r->terminal.eager)
         give_terminal(r); /* in vain when continued in the background */
-    group_signal(r->child.pid, SIGCONT);
+    group_signal(r->job.child.pid, SIGCONT);
 }
 
-/* What it comes to, from how its first process ended. why: the errno with which it could not be executed. */
-static int judge(const struct run *r, bool ended_itself, int why)
+static void look_at_command(struct run *r)
 {
-    if (why == ECANCELED)
-        return EXIT_LOCK_LOST;
-    if (!ended_itself)
-        return r->code == EXIT_LOCK_FAILED ? EXIT_LOCK_FAILED : EXIT_LOCK_LOST;
-    if (why)
-        say(r, r->o->argv[0], why == ENOENT ? "command not found" : strerror(why));
-    return WIFSIGNALED(r->status) ? 128 + WTERMSIG(r->status) : WEXITSTATUS(r->status);
-}
-
-/* Its first process ended: by itself, or because it was told to. Others of its group may still be there. */
-static void child_ended(struct run *r)
-{
-    pid_t pgid = r->child.pid;
-    bool ended_itself = page_sweep(r->page, io_clock() + r->page->grace_ms);
-    waitpid(pgid, &r->status, 0);
-    r->code = judge(r, ended_itself, spawn_error(&r->child));
-    r->was_ended = !ended_itself;
-    r->phase = RUN_SWEEPING;
-    if (group_alive(pgid))
-        group_signal(pgid, SIGTERM);
-}
-
-/* Also collects what the command's processes left behind: tenure is their reaper. */
-static void look_at_children(struct run *r)
-{
-    siginfo_t info = {0};
-    while (waitid(P_ALL, 0, &info, WEXITED | WSTOPPED | WNOHANG | WNOWAIT) == 0 && info.si_pid) {
-        pid_t pid = info.si_pid;
-        bool stopped = info.si_code == CLD_STOPPED, ours = pid == r->child.pid && r->phase == RUN_HOLDING;
-        if (ours && !stopped)
-            child_ended(r);
-        else
-            waitid(P_PID, (id_t)pid, &info, WEXITED | WSTOPPED | WNOHANG);
-        if (ours && stopped)
-            child_stopped(r, info.si_status);
-        info = (siginfo_t){0};
+    enum job_news news;
+    int signal;
+    while ((news = job_look(&r->job, r->phase == RUN_HOLDING, &signal)) != JOB_NOTHING) {
+        if (news == JOB_STOPPED) {
+            child_stopped(r, signal);
+        } else {
+            r->code = r->job.code;
+            r->phase = RUN_SWEEPING;
+        }
     }
 }
 
@@ -234,9 +136,9 @@ static void signal_to_command(struct run *r, int signal)
     if (signal == SIGCONT) { /* `fg`, after somebody stopped tenure itself */
         if (r->handed_over || r->terminal.eager)
             give_terminal(r);
-        group_signal(r->child.pid, SIGCONT);
+        group_signal(r->job.child.pid, SIGCONT);
     } else if (signal != SIGCHLD) {
-        group_signal(r->child.pid, signal);
+        group_signal(r->job.child.pid, signal);
     }
 }
 
@@ -257,7 +159,7 @@ static void take_signals(struct run *r)
 {
     int signal;
     while ((signal = signals_next(&r->signals))) {
-        if (r->child.pid && r->phase <= RUN_SWEEPING)
+        if (r->job.child.pid && r->phase <= RUN_SWEEPING)
             signal_to_command(r, signal);
         else
             signal_to_us(r, signal);
@@ -319,9 +221,8 @@ static void refused(struct run *r)
 
 static void lost(struct run *r)
 {
-    int64_t grace = r->page && r->page->grace_ms < LOST_GRACE_MAX_MS ? r->page->grace_ms : LOST_GRACE_MAX_MS;
-    if (r->page) {
-        enforce_end(&r->enforcer, io_clock() + grace);
+    if (r->job.page) {
+        job_lost(&r->job);
         return;
     }
     say(r, "lost", r->claim.why.text);
@@ -331,22 +232,15 @@ static void lost(struct run *r)
 
 static void tell_ending(struct run *r)
 {
-    int phase = r->page ? atomic_load(&r->page->phase) : PAGE_IDLE;
-    if (r->told_ending || (phase != PAGE_ENDING && phase != PAGE_KILLED) || r->code == EXIT_LOCK_FAILED)
-        return;
-    r->told_ending = true;
-    say(r, "lost, the command is told to end",
-        r->claim.state == CLAIM_LOST ? r->claim.why.text : "the lease could not be renewed in time");
+    job_tell_ending(&r->job, r->claim.state == CLAIM_LOST ? r->claim.why.text : NULL);
 }
 
 static void swept(struct run *r)
 {
-    if (r->was_ended)
-        enforce_rest(&r->enforcer);
-    page_gone(r->page);
+    job_swept(&r->job);
     terminal_take(&r->terminal);
-    r->interrupted = WIFSIGNALED(r->status) && terminal_is_ours(&r->terminal);
-    if (WIFSIGNALED(r->status))
+    r->interrupted = WIFSIGNALED(r->job.status) && terminal_is_ours(&r->terminal);
+    if (WIFSIGNALED(r->job.status))
         terminal_restore(&r->terminal);
     begin_release(r);
 }
@@ -373,7 +267,7 @@ static void step(struct run *r)
         return;
     case RUN_SWEEPING:
         tell_ending(r);
-        if (!group_alive(r->child.pid))
+        if (job_is_gone(&r->job))
             swept(r);
         return;
     case RUN_RELEASING:
@@ -405,7 +299,7 @@ static void turn(struct run *r)
     claim_turn(&r->claim);
     publish(r);
     take_signals(r); /* first: a SIGCHLD that is read here must still be looked after */
-    look_at_children(r);
+    look_at_command(r);
     watch_guardian(r);
     enum run_phase before;
     do {
@@ -417,11 +311,11 @@ static void turn(struct run *r)
 static void loop(struct run *r)
 {
     for (turn(r); r->phase != RUN_DONE; turn(r)) {
-        int64_t enforce_at = r->page ? enforce(&r->enforcer, io_clock()) : INT64_MAX;
+        int64_t enforce_at = job_enforce(&r->job, io_clock());
         struct pollfd fds[] = {
             {.fd = claim_fd(&r->claim), .events = POLLIN},
             {.fd = r->signals.fd, .events = POLLIN},
-            {.fd = r->guardian.pid ? r->guardian.fd : -1, .events = POLLIN},
+            {.fd = job_fd(&r->job), .events = POLLIN},
         };
         poll(fds, 3, timeout_ms(r, enforce_at));
     }
@@ -438,13 +332,9 @@ static bool prepare(struct run *r)
     terminal_open(&r->terminal);
     if (!r->o->argv)
         return true;
-    r->enforcer.page = r->page = page_new(r->o->grace_ms);
-    if (!r->page) {
-        say(r, "no memory", strerror(errno));
-        return false;
-    }
-    prctl(PR_SET_CHILD_SUBREAPER, 1);
-    return start_guardian(r);
+    r->job_options =
+        (struct job_options){.who = r->who, .name = r->o->claim.name, .g = r->o->g, .grace_ms = r->o->grace_ms};
+    return job_open(&r->job, &r->job_options);
 }
 
 /* Ctrl-C or Ctrl-\ at our terminal: the shell, and the script around us, tell by the way we die that all is to end. When the
@@ -459,7 +349,7 @@ static void die_alike(const struct run *r)
 
 int run_claimed(const struct run_options *o)
 {
-    struct run r = {.o = o, .code = EXIT_LOCK_FAILED, .signals.fd = -1, .terminal.fd = -1, .guardian.fd = -1};
+    struct run r = {.o = o, .code = EXIT_LOCK_FAILED, .signals.fd = -1, .terminal.fd = -1, .job.guardian.fd = -1};
     snprintf(r.who, sizeof r.who, "tenure %s", o->command);
     if (prepare(&r) && claim_open(&r.claim, o->command, o->g, &o->claim)) {
         r.code = EXIT_OK;
@@ -467,13 +357,9 @@ int run_claimed(const struct run_options *o)
         loop(&r);
         claim_close(&r.claim);
     }
-    if (r.page)
-        guardian_stop(&r.guardian, r.page);
-    enforce_fini(&r.enforcer);
-    spawn_fini(&r.child);
+    job_close(&r.job);
     terminal_close(&r.terminal);
     signals_close(&r.signals);
-    page_free(r.page);
     die_alike(&r);
     return r.code;
 }
