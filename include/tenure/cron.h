@@ -71,6 +71,10 @@ tenure_cron *tenure_cron_start(tenure_client *c, const char *name, const struct 
 int tenure_cron_done(tenure_cron *k, tenure_token token, int result, const char *text, struct tenure_error *err);
 /* True only while the run of that token is this process's alone. No I/O; any thread. */
 bool tenure_cron_held(const tenure_cron *k, tenure_token token);
+/* For how long that is so for sure, in milliseconds, unless the lease is renewed; <= 0: it is not so. No I/O; any thread. */
+int64_t tenure_cron_remaining_ms(const tenure_cron *k, tenure_token token);
+/* The lease under what this process runs; 0 while there is none. When it is revoked, the run is lost. No I/O; any thread. */
+int64_t tenure_cron_lease(const tenure_cron *k);
 /* No more runs; on_end follows unless it came before, and k is freed. Where a run is under way that is when tenure_cron_done was called
  * or the run was lost. On a blocking handle, from another thread than the loop's, waits for it, at most the call timeout. NULL
  * is fine. */

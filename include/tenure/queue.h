@@ -162,6 +162,13 @@ int tenure_queue_list_start(tenure_queue *q, tenure_queue_list_cb cb, void *user
 void tenure_queue_list_free(struct tenure_queue_list *r); /* NULL is fine */
 
 /* ---- what becomes of an item of a WORK queue ---- */
+/* The lease of the item's claim; 0 of an item that is not claimed. When it is revoked, the item is delivered again. No I/O; any
+ * thread. */
+int64_t tenure_queue_item_lease(const struct tenure_queue_item *item);
+/* For how many milliseconds the claim is this program's for sure, unless its lease is renewed; <= 0: it is not, and somebody else may
+ * have the item. Of a claim with a time of its own that of the take: tenure_queue_extend gives claim_ms from its call on. No I/O;
+ * any handle. */
+int64_t tenure_queue_remaining_ms(tenure_queue *q, const struct tenure_queue_item *item);
 /* Done: removes it for good. 0: this claim's acknowledgement, and no other, was the one. TENURE_ELOST: the claim had ended; the
  * item was or will be delivered again. TENURE_EUNAVAILABLE with err->applied = TENURE_APPLIED_MAYBE: the session of the marks was
  * lost in the middle of it, so the item is gone or will be delivered again. TENURE_EINVALID for an item that is not claimed. item stays the caller's to free.

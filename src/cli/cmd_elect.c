@@ -93,5 +93,5 @@ const struct command command_elect = {
     .options = options,
     .run = run,
     .starts_server = true,
-    .stop_at_words = true,
+    .stop_at_words = 1,
 };

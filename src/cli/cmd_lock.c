@@ -79,5 +79,5 @@ const struct command command_lock = {
     .options = options,
     .run = run,
     .starts_server = true,
-    .stop_at_words = true,
+    .stop_at_words = 1,
 };

@@ -59,5 +59,5 @@ const struct command command_rwlock = {
     .options = options,
     .run = run,
     .starts_server = true,
-    .stop_at_words = true,
+    .stop_at_words = 1,
 };

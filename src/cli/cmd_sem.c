@@ -70,5 +70,5 @@ const struct command command_sem = {
     .options = options,
     .run = run,
     .starts_server = true,
-    .stop_at_words = true,
+    .stop_at_words = 1,
 };

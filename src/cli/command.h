@@ -70,7 +70,8 @@ struct command {
     bool starts_server;    /* where nothing is configured (autostart.h) */
     bool no_servers;       /* takes the global options, and talks to nobody */
     bool no_globals;       /* takes neither --endpoints nor --output */
-    bool stop_at_words;    /* options end at the first word: what follows belongs to a child command */
+    /* Options end behind so many words: what follows belongs to a child command. 0: they may stand anywhere. */
+    int stop_at_words;
     const char *runs; /* the action that runs a child command; NULL = none, or (stop_at_words) the command itself */
 };
 

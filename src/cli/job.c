@@ -19,7 +19,6 @@
 #define GUARDIANS_MAX     16   /* started one after the other; more deaths than this are not chance */
 #define LOST_GRACE_MAX_MS 1000 /* somebody else may hold it already: between TERM and KILL then */
 #define LEASES_MAX        512  /* of thirty locks in one another; outer ones are cut off */
-#define VARIABLES_MAX     16
 
 static void say(const struct job *j, const char *text, const char *more)
 {
@@ -115,18 +114,20 @@ void job_close(struct job *j)
 /* ---- the command ---- */
 
 /* Everybody who could end the command knows of it before it runs. */
-bool job_make(struct job *j, char **argv, const struct spawn_variable *variables, const sigset_t *mask, int64_t lease)
+bool job_make(struct job *j, char **argv, const struct spawn_how *how, int64_t lease)
 {
     char hex[32], leases[LEASES_MAX];
     const char *around = getenv(PROC_LEASES);
-    struct spawn_variable all[VARIABLES_MAX] = {{"TENURE_LEASE", hex}, {PROC_LEASES, leases}};
-    for (size_t i = 2; variables->name && i < VARIABLES_MAX - 1; i++)
-        all[i] = *variables++;
+    struct spawn_variable all[JOB_VARIABLES_MAX + 1] = {{"TENURE_LEASE", hex}, {PROC_LEASES, leases}};
+    struct spawn_how with = *how;
+    with.variables = all;
+    for (size_t i = 0; how->variables[i].name && i + 2 < JOB_VARIABLES_MAX; i++)
+        all[i + 2] = how->variables[i];
     snprintf(hex, sizeof hex, "%016" PRIx64, (uint64_t)lease);
     snprintf(leases, sizeof leases, "%s%s%s", hex, around ? " " : "", around ? around : "");
     atomic_store(&j->page->lease_of_command, lease);
     j->command = argv[0];
-    if (!spawn_make(&j->child, argv, all, mask))
+    if (!spawn_make_as(&j->child, argv, &with))
         return false;
     page_run(j->page, j->child.pid);
     guardian_poke(&j->guardian);

@@ -52,8 +52,10 @@ bool job_watch_guardian(struct job *j);
 /* What is due by the clock; answers when to call again at the latest (INT64_MAX: when something changed). */
 int64_t job_enforce(struct job *j, int64_t now_ms);
 
-/* Makes the command; it does not run yet. See spawn.h; TENURE_LEASES is among the variables in any case. False: errno says why. */
-bool job_make(struct job *j, char **argv, const struct spawn_variable *variables, const sigset_t *mask, int64_t lease);
+/* Makes the command; it does not run yet. See spawn.h; TENURE_LEASE and TENURE_LEASES come to its variables, at most
+ * JOB_VARIABLES_MAX then. False: errno says why. */
+enum { JOB_VARIABLES_MAX = 15 };
+bool job_make(struct job *j, char **argv, const struct spawn_how *how, int64_t lease);
 /* It runs, or, when so little is left that it could not be ended in time, it never does: then it ends as one that was told to. */
 void job_let_go(struct job *j, int64_t remaining_ms);
 /* What it runs under is lost: TERM now, KILL soon. */

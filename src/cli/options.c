@@ -160,7 +160,7 @@ static bool take_letters(struct reading *r, const char *arg)
     return true;
 }
 
-bool options_parse(const char *who, const struct option_spec *own, const struct option_spec *global, bool stop_at_words,
+bool options_parse(const char *who, const struct option_spec *own, const struct option_spec *global, int stop_at_words,
                    int argc, char **argv, int *ret_argc)
 {
     struct reading r = {.who = who, .own = own, .global = global, .argc = argc, .argv = argv};
@@ -170,7 +170,7 @@ bool options_parse(const char *who, const struct option_spec *own, const struct 
         char *arg = argv[r.at];
         if (ended || arg[0] != '-' || arg[1] == 0) {
             argv[words++] = arg;
-            ended = ended || (stop_at_words && words > 1);
+            ended = ended || (stop_at_words && words > stop_at_words);
             continue;
         }
         if (strcmp(arg, "--") == 0)

@@ -5,9 +5,10 @@
 #include "cli/command.h"
 
 /* Reads argv (without the program and command name) by both tables (either may be NULL), writes targets, and moves what
- * is no option to the front of argv; *ret_argc counts it. stop_at_words: the first word ends the options. False after
+ * is no option to the front of argv; *ret_argc counts it. stop_at_words: so many words may stand between
+ * options, the next one ends them; 0 = any number. False after
  * having said on stderr what is wrong and what was expected; `who` begins that line ("tenure lock"). */
-bool options_parse(const char *who, const struct option_spec *own, const struct option_spec *global, bool stop_at_words,
+bool options_parse(const char *who, const struct option_spec *own, const struct option_spec *global, int stop_at_words,
                    int argc, char **argv, int *ret_argc);
 
 /* The first word that is neither an option nor the value of one, as options_parse would find it; NULL. */

@@ -86,7 +86,8 @@ static void start_command(struct run *r)
     snprintf(token, sizeof token, "%" PRId64, r->claim.token);
     const struct spawn_variable variables[] = {
         {"TENURE_TOKEN", token}, {"TENURE_KEY", key}, {"TENURE_NAME", r->o->claim.name}, {NULL, NULL}};
-    if (!job_make(&r->job, r->o->argv, variables, &r->signals.before, claim_lease(&r->claim))) {
+    const struct spawn_how how = {.variables = variables, .mask = &r->signals.before, .input = -1, .output = -1};
+    if (!job_make(&r->job, r->o->argv, &how, claim_lease(&r->claim))) {
         cannot_start(r, "the command cannot be started", errno);
         return;
     }

@@ -53,18 +53,25 @@ static _Noreturn void execute(int error_fd, char **argv, const struct spawn_vari
     fail(error_fd, errno);
 }
 
-static _Noreturn void child(int go_fd, int error_fd, char **argv, const struct spawn_variable *variables, bool pristine,
-                            const sigset_t *mask)
+static bool take_place_of(int fd, int standard)
+{
+    return fd < 0 || dup2(fd, standard) >= 0;
+}
+
+static _Noreturn void child(int go_fd, int error_fd, char **argv, const struct spawn_how *how)
 {
     char go;
     setpgid(0, 0);
     prctl(PR_SET_PDEATHSIG, SIGTERM); /* should tenure and its guardian both be killed */
     if (read(go_fd, &go, 1) != 1)
         fail(error_fd, ECANCELED);
+    if (!take_place_of(how->input, STDIN_FILENO) || !take_place_of(how->output, STDOUT_FILENO) ||
+        !take_place_of(how->output, STDERR_FILENO))
+        fail(error_fd, errno);
     if (!sigpipe_was_ignored)
         signal(SIGPIPE, SIG_DFL);
-    sigprocmask(SIG_SETMASK, mask, NULL);
-    execute(error_fd, argv, variables, pristine);
+    sigprocmask(SIG_SETMASK, how->mask, NULL);
+    execute(error_fd, argv, how->variables, how->pristine);
 }
 
 static void close_both(int fds[2])
@@ -81,6 +88,12 @@ bool spawn_make(struct spawn *s, char **argv, const struct spawn_variable *varia
 bool spawn_make_in(struct spawn *s, char **argv, const struct spawn_variable *variables, bool pristine,
                    const sigset_t *mask)
 {
+    struct spawn_how how = {.variables = variables, .pristine = pristine, .mask = mask, .input = -1, .output = -1};
+    return spawn_make_as(s, argv, &how);
+}
+
+bool spawn_make_as(struct spawn *s, char **argv, const struct spawn_how *how)
+{
     int go[2], error[2];
     *s = (struct spawn){.go_fd = -1, .error_fd = -1};
     if (pipe2(go, O_CLOEXEC) < 0)
@@ -92,7 +105,7 @@ bool spawn_make_in(struct spawn *s, char **argv, const struct spawn_variable *va
     pid_t pid = fork();
     if (pid == 0) {
         close(go[1]); /* else the end of tenure would not be seen */
-        child(go[0], error[1], argv, variables, pristine, mask);
+        child(go[0], error[1], argv, how);
     }
     close(go[0]);
     close(error[1]);

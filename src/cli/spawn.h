@@ -18,10 +18,17 @@ struct spawn_variable {
     const char *name, *value;
 };
 
-/* argv: NULL-terminated. variables: added to the environment, ended by a NULL name. mask: the signals that it starts with
- * blocked. False (errno says why) when it cannot be made. */
+struct spawn_how {
+    const struct spawn_variable *variables; /* added to the environment, ended by a NULL name */
+    bool pristine;        /* they are all of it (the command is still looked for in this program's PATH) */
+    const sigset_t *mask; /* the signals that it starts with blocked */
+    int input, output;    /* become its standard input, its standard output and error; -1 = this program's */
+};
+
+/* argv: NULL-terminated. False (errno says why) when it cannot be made. */
+bool spawn_make_as(struct spawn *s, char **argv, const struct spawn_how *how);
+/* With this program's input and outputs; the second with no other environment than that. */
 bool spawn_make(struct spawn *s, char **argv, const struct spawn_variable *variables, const sigset_t *mask);
-/* The same; pristine: the variables are all of its environment (argv[0] is still looked for in this program's PATH). */
 bool spawn_make_in(struct spawn *s, char **argv, const struct spawn_variable *variables, bool pristine,
                    const sigset_t *mask);
 void spawn_go(struct spawn *s);

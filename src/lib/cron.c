@@ -432,11 +432,23 @@ int tenure_cron_done(tenure_cron *k, tenure_token token, int result, const char 
     return d.code ? error_set(err, d.code, "cron: %s", tenure_error_string(d.code)) : 0;
 }
 
-bool tenure_cron_held(const tenure_cron *cron, tenure_token token)
+int64_t tenure_cron_remaining_ms(const tenure_cron *cron, tenure_token token)
 {
     tenure_cron *k = (tenure_cron *)cron;
-    return k && !handle_is_forked(k->object.handle) && token != 0 && atomic_load(&k->token) == token &&
-           handle_clock(k->object.handle) < atomic_load(&k->held_until);
+    if (!k || handle_is_forked(k->object.handle) || token == 0)
+        return 0;
+    tn_ms until = atomic_load(&k->held_until); /* before the token: a later run's must not count for this one */
+    return atomic_load(&k->token) == token ? until - handle_clock(k->object.handle) : 0;
+}
+
+bool tenure_cron_held(const tenure_cron *k, tenure_token token)
+{
+    return tenure_cron_remaining_ms(k, token) > 0;
+}
+
+int64_t tenure_cron_lease(const tenure_cron *k)
+{
+    return k ? atomic_load(&((tenure_cron *)k)->on.lease) : 0;
 }
 
 /* ---- stopping ---- */

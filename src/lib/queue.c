@@ -109,6 +109,11 @@ void tenure_queue_item_free(struct tenure_queue_item *item)
     free(item);
 }
 
+int64_t tenure_queue_item_lease(const struct tenure_queue_item *item)
+{
+    return item && item->token ? item_of(item)->lease : 0;
+}
+
 /* ---- the queue as an object ---- */
 
 static void queue_dealloc(tenure_queue *q)
@@ -327,6 +332,32 @@ QUEUE_TYPE(put_type, begin_put, put_ended, complete);
 QUEUE_TYPE(take_type, begin_take, take_ended, complete_take);
 QUEUE_TYPE(settle_type, begin_settle, settle_ended, complete);
 QUEUE_TYPE(length_type, begin_length, length_ended, complete_length);
+
+/* ---- how long a claim is safe ---- */
+
+struct remaining {
+    const tenure_queue *queue;
+    const struct item *item;
+    int64_t ms;
+};
+
+static void remaining_run(void *arg)
+{
+    struct remaining *r = arg;
+    const tenure_queue *q = r->queue;
+    tn_ms now = handle_clock(q->object.handle), until = r->item->safe_until;
+    if (!until && q->on.session && is_usable(q->on.session, now) && atomic_load(&q->on.lease) == r->item->lease)
+        until = session_safe_until(q->on.session->engine);
+    r->ms = until ? until - now : 0;
+}
+
+int64_t tenure_queue_remaining_ms(tenure_queue *q, const struct tenure_queue_item *item)
+{
+    if (!q || !item || !item->token || handle_is_forked(q->object.handle))
+        return 0;
+    struct remaining r = {.queue = q, .item = item_of(item)};
+    return handle_sync(q->object.handle, remaining_run, &r) ? r.ms : 0;
+}
 
 /* ---- opening and closing ---- */
 

@@ -38,6 +38,7 @@ struct cron {
 
     struct commit *commit;
     struct cron_run run;      /* being claimed, running, or ending */
+    int64_t began_ms;         /* Unix time, when it was claimed */
     struct cron_run lost_run; /* to be told */
     struct buf result;        /* of the run that has ended, when it is to be written */
     struct tenure_error why;
@@ -164,8 +165,9 @@ static bool words_fill(struct cron *k, const struct known *known, struct words *
     buf_append(&w->runs_end, "/run0", 5);
     name_of(k, "at", -1, &w->old);
     name_of(k, "at", kept, &w->until);
+    k->began_ms = wall_at(k, now);
     buf_printf(&w->value, "{\"state\":\"claimed\",\"attempt\":%" PRId64 ",\"began\":%" PRId64, k->run.attempt,
-               wall_at(k, now));
+               k->began_ms);
     if (k->who.len)
         buf_printf(&w->value, ",%.*s", (int)k->who.len, (const char *)k->who.data);
     buf_append(&w->value, "}", 1);
@@ -386,8 +388,10 @@ int cron_done(struct cron *k, bytes result, tn_ms now)
     if (k->state != CRON_RUNNING || k->tell_run)
         return 0;
     buf_reset(&k->result);
-    buf_printf(&k->result, "{\"state\":\"done\",\"attempt\":%" PRId64 ",\"ended\":%" PRId64 ",\"token\":%" PRId64,
-               k->run.attempt, wall_at(k, now), k->run.token);
+    buf_printf(&k->result,
+               "{\"state\":\"done\",\"attempt\":%" PRId64 ",\"began\":%" PRId64 ",\"ended\":%" PRId64
+               ",\"token\":%" PRId64,
+               k->run.attempt, k->began_ms, wall_at(k, now), k->run.token);
     if (k->who.len)
         buf_printf(&k->result, ",%.*s", (int)k->who.len, (const char *)k->who.data);
     if (result.len)

@@ -166,6 +166,8 @@ static void what_was_missed_is_run_and_what_is_lost_is_run_again(void **state)
     await_flag(&r.begun);
     tenure_token first = r.token;
     assert_true(tenure_cron_held(k, first));
+    assert_true(tenure_cron_remaining_ms(k, first) > 0 && tenure_cron_remaining_ms(k, first + 1) <= 0);
+    assert_true(tenure_cron_lease(k) != 0);
     no_error(tenure_cron_list(c, NULL, "yearly", &list, &err), &err);
     assert_int_equal(list->n, 2);
     assert_int_equal(list->entries[0].state, TENURE_CRON_RUNNING);
@@ -188,6 +190,7 @@ static void what_was_missed_is_run_and_what_is_lost_is_run_again(void **state)
     assert_int_equal(list->entries[0].state, TENURE_CRON_DONE);
     assert_int_equal(list->entries[0].result, 3);
     assert_int_equal(list->entries[0].attempt, 2);
+    assert_true(list->entries[0].began_ms > 0 && list->entries[0].began_ms <= list->entries[0].ended_ms);
     assert_string_equal(list->entries[0].text, "three \"things\"");
     tenure_cron_list_free(list);
     assert_null(get(c, key));

@@ -291,6 +291,9 @@ static void work_of_a_killed_worker_comes_again_and_is_buried_in_the_end(void **
         struct tenure_queue_item *item = take_item(q, 0);
         assert_int_equal(item->deliveries, 2);
         assert_true(item->token > 0);
+        assert_true(tenure_queue_item_lease(item) != 0);
+        int64_t left = tenure_queue_remaining_ms(q, item);
+        assert_true(left > 0 && left <= work.ttl_s * 1000);
         if (strcmp(item->value.data, "poison") == 0) {
             no_error(tenure_queue_nack(q, item, 0, &err), &err); /* as often as may be */
         } else {
@@ -318,6 +321,8 @@ static void a_claim_runs_out_unless_it_is_extended(void **state)
     struct tenure_queue_item *again = take_item(q, 0);
     assert_string_equal(again->value.data, "job");
     assert_int_equal(again->deliveries, 2);
+    assert_true(tenure_queue_remaining_ms(q, again) > 0);
+    assert_true(tenure_queue_remaining_ms(q, first) <= 0);
     assert_true(again->token > first->token);
     assert_int_equal(tenure_queue_extend(q, first, &err), TENURE_ELOST);
     assert_int_equal(tenure_queue_ack(q, first, &err), TENURE_ELOST);

@@ -47,7 +47,7 @@ static int reset(void **state)
 }
 
 /* Parses a line cut at spaces; what was said on stderr is in `complaint`. */
-static bool parse_as(const char *line, bool stop_at_words)
+static bool parse_as(const char *line, int stop_at_words)
 {
     int argc = 0, said[2];
     assert_true(strlen(line) < sizeof line_buffer);
@@ -73,7 +73,7 @@ static bool parse_as(const char *line, bool stop_at_words)
 
 static bool parse(const char *line)
 {
-    return parse_as(line, false);
+    return parse_as(line, 0);
 }
 
 static void values_are_taken_behind_a_space_an_equals_sign_or_a_letter(void **state)
@@ -122,6 +122,21 @@ static void words_and_options_mix_and_words_keep_their_order(void **state)
     assert_string_equal(opt.endpoints, "x");
 }
 
+static void options_may_stand_between_so_many_words(void **state)
+{
+    (void)state;
+    assert_true(parse_as("a --flag b --text=x c --endpoints=y", 2));
+    assert_int_equal(n_words, 4);
+    assert_string_equal(words[2], "c");
+    assert_string_equal(words[3], "--endpoints=y");
+    assert_string_equal(opt.text, "x");
+    assert_true(opt.flag);
+    assert_null(opt.endpoints);
+    assert_true(parse_as("a b --text=z -- --flag", 2));
+    assert_int_equal(n_words, 3);
+    assert_string_equal(words[2], "--flag");
+}
+
 static void two_dashes_end_the_options(void **state)
 {
     (void)state;
@@ -141,7 +156,7 @@ static void one_dash_is_a_word(void **state)
 static void what_follows_a_commands_first_word_is_the_commands_own(void **state)
 {
     (void)state;
-    assert_true(parse_as("name --flag ls -t --text", true));
+    assert_true(parse_as("name --flag ls -t --text", 1));
     assert_true(opt.flag);
     assert_null(opt.text);
     assert_int_equal(n_words, 4);
@@ -152,7 +167,7 @@ static void what_follows_a_commands_first_word_is_the_commands_own(void **state)
 static void two_dashes_between_name_and_command_are_dropped_once(void **state)
 {
     (void)state;
-    assert_true(parse_as("name -- sh -- x", true));
+    assert_true(parse_as("name -- sh -- x", 1));
     assert_int_equal(n_words, 4);
     assert_string_equal(words[1], "sh");
     assert_string_equal(words[2], "--");
@@ -228,6 +243,7 @@ int main(void)
         T(letters_of_flags_stand_together),
         T(a_flag_takes_true_or_false_and_nothing_else),
         T(words_and_options_mix_and_words_keep_their_order),
+        T(options_may_stand_between_so_many_words),
         T(two_dashes_end_the_options),
         T(one_dash_is_a_word),
         T(what_follows_a_commands_first_word_is_the_commands_own),

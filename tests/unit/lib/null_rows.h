@@ -363,6 +363,9 @@ ROW(tenure_queue_put, BAD(tenure_queue_put(NULL, key, NULL, &err)); BAD(tenure_q
 ROW(tenure_queue_put_start, BAD(tenure_queue_put_start(NULL, key, NULL, NULL, NULL, &err));
     BAD(tenure_queue_put_start(q, no_data, NULL, NULL, NULL, &err)))
 ROW(tenure_queue_item_free, tenure_queue_item_free(NULL))
+ROW(tenure_queue_item_lease, IS(tenure_queue_item_lease(NULL) == 0))
+ROW(tenure_queue_remaining_ms, IS(tenure_queue_remaining_ms(NULL, NULL) == 0);
+    IS(tenure_queue_remaining_ms(q, NULL) == 0))
 ROW(tenure_queue_take, struct tenure_queue_item *r; BAD(tenure_queue_take(NULL, -1, &r, &err));
     BAD(tenure_queue_take(q, -1, NULL, &err)))
 ROW(tenure_queue_take_start, NONE(tenure_queue_take_start(NULL, -1, on_item, NULL, &err));
@@ -488,6 +491,8 @@ ROW(tenure_cron_start, NONE(tenure_cron_start(NULL, "x", &hourly, &err));
     NONE(tenure_cron_start(c, "x", &hourly, &err)) /* without on_run */)
 ROW(tenure_cron_done, BAD(tenure_cron_done(NULL, 1, 0, NULL, &err)))
 ROW(tenure_cron_held, IS(!tenure_cron_held(NULL, 1)))
+ROW(tenure_cron_remaining_ms, IS(tenure_cron_remaining_ms(NULL, 1) == 0))
+ROW(tenure_cron_lease, IS(tenure_cron_lease(NULL) == 0))
 ROW(tenure_cron_stop, tenure_cron_stop(NULL))
 ROW(tenure_cron_list, struct tenure_cron_list *r; BAD(tenure_cron_list(NULL, NULL, "x", &r, &err));
     BAD(tenure_cron_list(c, NULL, NULL, &r, &err)); BAD(tenure_cron_list(c, NULL, "x", NULL, &err)))
