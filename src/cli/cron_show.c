@@ -6,7 +6,6 @@
 
 #include "cli/connect.h"
 #include "cli/cron.h"
-#include "cli/lock_list.h"
 #include "cli/output.h"
 
 #define ROOT      "/cron/"
@@ -54,27 +53,36 @@ static json_t *entry_json(const struct tenure_cron_entry *e)
     return o;
 }
 
-/* How long it took; "-" while it is not known. */
-static const char *took(const struct tenure_cron_entry *e, char *out, size_t size)
+/* "1.250s" */
+static void show_took(const json_t *record, struct buf *to)
 {
-    int64_t ms = e->ended_ms - e->began_ms;
-    if (!e->ended_ms || !e->began_ms || ms < 0)
-        return "-";
-    snprintf(out, size, "%" PRId64 ".%03ds", ms / 1000, (int)(ms % 1000));
-    return out;
+    int64_t began = json_integer_value(json_object_get(record, "began_ms"));
+    int64_t ended = json_integer_value(json_object_get(record, "ended_ms"));
+    if (began && ended >= began)
+        buf_printf(to, "%" PRId64 ".%03ds", (ended - began) / 1000, (int)((ended - began) % 1000));
 }
 
-static void print_entry(const struct tenure_cron_entry *e)
+#define RUN_COLUMNS                                                                                                    \
+    {.path = "time", .heading = "TIME"}, {.path = "state", .heading = "STATE"},                                        \
+        {.path = "result", .heading = "RESULT", .kind = OUTPUT_NUMBER},                                                \
+        {.path = "attempt", .heading = "ATTEMPT", .kind = OUTPUT_NUMBER},                                              \
+        {.path = "ended_ms", .heading = "TOOK", .show = show_took}, {.path = "host", .heading = "HOST"},               \
+        {.path = "pid", .heading = "PID", .kind = OUTPUT_POSITIVE}, {.path = "text", .heading = "TEXT"},               \
+    {                                                                                                                  \
+        0                                                                                                              \
+    }
+
+static const struct output_form runs_form = {.lists = {"runs"}, .columns = (const struct output_column[]){RUN_COLUMNS}};
+
+static json_t *runs_json(const char *name, const struct tenure_cron_list *r)
 {
-    char time[CRON_TIME_LEN + 1], result[24] = "-", pid[24] = "-", lasted[32];
-    char host[LOCK_LIST_TEXT_MAX], text[LOCK_LIST_TEXT_MAX];
-    if (e->state == TENURE_CRON_DONE)
-        snprintf(result, sizeof result, "%" PRId64, e->result);
-    if (e->pid)
-        snprintf(pid, sizeof pid, "%" PRId64, e->pid);
-    printf("%-20s  %-7s  %-6s  %-7" PRId64 "  %-9s  %-16s  %-7s  %s\n", cron_time(e->time, time), state_of(e), result,
-           e->attempt, took(e, lasted, sizeof lasted), lock_list_printable(e->host, host), pid,
-           lock_list_printable(e->text, text));
+    json_t *o = json_object(), *runs = json_array();
+    for (size_t i = 0; i < r->n; i++)
+        json_array_append_new(runs, entry_json(&r->entries[i]));
+    output_set_bytes(o, "name", tenure_str(name));
+    json_object_set_new(o, "revision", json_integer(r->revision));
+    json_object_set_new(o, "runs", runs);
+    return o;
 }
 
 int cron_show_runs(const struct global_options *g, const char *name)
@@ -85,20 +93,8 @@ int cron_show_runs(const struct global_options *g, const char *name)
     if (!c)
         return EXIT_USAGE;
     int code = tenure_cron_list(c, NULL, name, &r, &err) < 0 ? connect_failed("cron", g, &err) : EXIT_OK;
-    if (code == EXIT_OK && output_is_json(g)) {
-        json_t *o = json_object(), *runs = json_array();
-        for (size_t i = 0; i < r->n; i++)
-            json_array_append_new(runs, entry_json(&r->entries[i]));
-        output_set_bytes(o, "name", tenure_str(name));
-        json_object_set_new(o, "revision", json_integer(r->revision));
-        json_object_set_new(o, "runs", runs);
-        output_json(o);
-    } else if (code == EXIT_OK) {
-        printf("%-20s  %-7s  %-6s  %-7s  %-9s  %-16s  %-7s  %s\n", "TIME", "STATE", "RESULT", "ATTEMPT", "TOOK", "HOST",
-               "PID", "TEXT");
-        for (size_t i = 0; i < r->n; i++)
-            print_entry(&r->entries[i]);
-    }
+    if (code == EXIT_OK)
+        output_print(g, &runs_form, runs_json(name, r));
     tenure_cron_list_free(r);
     tenure_close(c);
     return code;
@@ -130,22 +126,21 @@ static char *next_name(tenure_client *c, char **from, int *ret_code, struct tenu
     return name;
 }
 
-static int show_job(tenure_client *c, const struct global_options *g, const char *name, json_t *jobs,
-                    struct tenure_error *err)
+static const struct output_form jobs_form = {
+    .lists = {"jobs"}, .columns = (const struct output_column[]){{.path = "name", .heading = "NAME"}, RUN_COLUMNS}};
+
+/* The last run, with the job's name. */
+static int add_job(tenure_client *c, const char *name, json_t *jobs, struct tenure_error *err)
 {
     struct tenure_cron_list *r = NULL;
     int rc = tenure_cron_list(c, NULL, name, &r, err);
-    if (rc == 0 && r->n && jobs) {
-        json_t *o = json_object();
+    if (rc == 0 && r->n) {
+        json_t *o = json_object(), *last = entry_json(&r->entries[0]);
         output_set_bytes(o, "name", tenure_str(name));
-        json_object_set_new(o, "last", entry_json(&r->entries[0]));
+        json_object_update(o, last);
+        json_decref(last);
         json_array_append_new(jobs, o);
-    } else if (rc == 0 && r->n) {
-        char text[LOCK_LIST_TEXT_MAX];
-        printf("%-24s  ", lock_list_printable(name, text));
-        print_entry(&r->entries[0]);
     }
-    (void)g;
     tenure_cron_list_free(r);
     return rc;
 }
@@ -154,24 +149,20 @@ int cron_show_all(const struct global_options *g)
 {
     struct tenure_error err = {0};
     tenure_client *c = connect_open("cron", g);
-    json_t *jobs = output_is_json(g) ? json_array() : NULL;
+    json_t *o = json_object(), *jobs = json_array();
     char *from = strdup(ROOT), *name;
     int rc = from ? 0 : TENURE_ENOMEM;
-    if (c && !jobs)
-        printf("%-24s  %-20s  %-7s  %-6s  %-7s  %-9s  %-16s  %-7s  %s\n", "NAME", "LAST", "STATE", "RESULT", "ATTEMPT",
-               "TOOK", "HOST", "PID", "TEXT");
+    json_object_set_new(o, "jobs", jobs);
     for (int i = 0; c && rc == 0 && i < NAMES_MAX && (name = next_name(c, &from, &rc, &err)); i++) {
         if (rc == 0)
-            rc = show_job(c, g, name, jobs, &err);
+            rc = add_job(c, name, jobs, &err);
         free(name);
     }
     int code = !c ? EXIT_USAGE : rc < 0 ? connect_failed("cron", g, &err) : EXIT_OK;
-    if (code == EXIT_OK && jobs) {
-        json_t *o = json_object();
-        json_object_set(o, "jobs", jobs);
-        output_json(o);
-    }
-    json_decref(jobs);
+    if (code == EXIT_OK)
+        output_print(g, &jobs_form, o);
+    else
+        json_decref(o);
     free(from);
     tenure_close(c);
     return code;
@@ -179,12 +170,29 @@ int cron_show_all(const struct global_options *g)
 
 /* ---- the times to come ---- */
 
+static const struct output_form times_form = {
+    .lists = {"times"}, .columns = (const struct output_column[]){{.path = "time", .heading = "TIME"}, {0}}};
+
+static int print_next(const struct global_options *g, json_t *times)
+{
+    if (output_is_text(g)) {
+        for (size_t i = 0; i < json_array_size(times); i++)
+            puts(json_string_value(json_array_get(times, i)));
+        json_decref(times);
+    } else {
+        json_t *o = json_object();
+        json_object_set_new(o, "times", times);
+        output_print(g, &times_form, o);
+    }
+    return EXIT_OK;
+}
+
 int cron_show_next(const struct global_options *g, const char *schedule, const char *utc_offset)
 {
     struct tenure_error err = {0};
     char text[CRON_TIME_LEN + 1];
     int64_t at = (int64_t)time(NULL);
-    json_t *times = output_is_json(g) ? json_array() : NULL;
+    json_t *times = json_array();
     for (int i = 0; i < NEXT; i++) {
         if (tenure_cron_next(schedule, utc_offset, at, &at, &err) < 0) {
             fprintf(stderr, "tenure cron: %s\n", err.text);
@@ -193,15 +201,7 @@ int cron_show_next(const struct global_options *g, const char *schedule, const c
         }
         if (at == 0)
             break;
-        if (times)
-            json_array_append_new(times, json_string(cron_time(at, text)));
-        else
-            puts(cron_time(at, text));
+        json_array_append_new(times, json_string(cron_time(at, text)));
     }
-    if (times) {
-        json_t *o = json_object();
-        json_object_set_new(o, "times", times);
-        output_json(o);
-    }
-    return EXIT_OK;
+    return print_next(g, times);
 }

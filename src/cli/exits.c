@@ -6,11 +6,12 @@ const struct exit_row exit_rows[] = {
     {"2", "the command line is wrong, or a file that it reads: missing, malformed, not to be trusted"},
     {"3", "no server answered in time, or none could be started"},
     {"4", "migrate stopped before the end that was asked for: run it again"},
-    {"121", "lock, rwlock, sem, elect: the lease was lost, and the command was ended; "
+    {"121", "lock, rwlock, sem, elect, cron, queue work: the lease was lost, and the command was ended; "
             "service: taken over; fence file: a smaller token"},
-    {"124", "lock, rwlock, sem, elect, barrier, queue, service, fence file: it did not come about within --timeout"},
+    {"124",
+     "lock, rwlock, sem, elect, cron, barrier, queue, service, fence file: it did not come about within --timeout"},
     {"125",
-     "lock, rwlock, sem, elect, fence file, config exec, service run: tenure's own failure, a wrong option included"},
+     "lock, rwlock, sem, elect, cron, queue work, fence file, config exec, service run: tenure's own failure, a wrong option included"},
     {"126", "the same: the command cannot be executed"},
     {"127", "the same: there is no such command"},
     {"128 + N", "the same: the command was ended by signal N"},

@@ -63,9 +63,9 @@ def once_with_its_code(world):
     equal(world.tenure("cron", "job", "@every 1s", "--once", "--", "sh", "-c", "kill -9 $$").returncode, 137)
     equal(runs(world, "job")[0]["text"], "killed by signal 9")
     listed = json.loads(world.tenure("cron", "list", "-o", "json", check=True).stdout)["jobs"]
-    equal([(job["name"], job["last"]["result"]) for job in listed], [("job", 137)])
+    equal([(job["name"], job["result"]) for job in listed], [("job", 137)])
     rows = world.tenure("cron", "list", check=True).stdout.splitlines()
-    equal(rows[0].split(), ["NAME", "LAST", "STATE", "RESULT", "ATTEMPT", "TOOK", "HOST", "PID", "TEXT"])
+    equal(rows[0].split(), ["NAME", "TIME", "STATE", "RESULT", "ATTEMPT", "TOOK", "HOST", "PID", "TEXT"])
     equal(rows[1].split()[:4:2], ["job", "failed"])
 
 
