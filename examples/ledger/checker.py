@@ -94,16 +94,17 @@ def check(system):
     sent, answered = read_clients(system.folder / "load.out")
     complaints = (check_answers(rows, sent, answered) + check_balances(rows, accounts) + check_tokens(rows)
                   + check_rules(rows, lambda revision: read_rules(system, revision)))
-    longest, leaderships = system.leaderless()
+    longest, served = system.leaderless()
     statuses = Counter(status for status, _ in answered.values())
     numbers = {
         "bookings": len(rows),
         "of them answered only when sent again": statuses["200"],
         "refused by the rules": statuses[REFUSED],
-        "leaderships": leaderships,
+        "leaderships": sum(len(i.led) for i in system.instances),
         "leaders that wrote": len({r["token"] for r in rows}),
-        "different rules in force": len({r["rules"] for r in rows}),
+        "revisions of the configuration that decided": len({r["rules"] for r in rows}),
         "zombie writes refused by the fence": system.postgres.refused(),
         "longest time without a leader": f"{longest / 1000:.1f} s",
+        "while the servers were there": f"{served / 1000:.1f} s",
     }
     return complaints, numbers

@@ -29,8 +29,9 @@
 #include <tenure/tenure.h>
 
 #define CLIENTS_MAX 64
-#define ATTEMPT_MS  4000
-#define PAUSE_MS    100 /* behind an attempt without an answer */
+#define HASTY_MS    4000  /* an attempt, of every other client */
+#define PATIENT_MS  25000 /* of the rest: they wait also for an instance that stands still for longer than its lease */
+#define PAUSE_MS    100   /* behind an attempt without an answer */
 #define ENDING_MS   60000
 #define ANSWER_MAX  4096
 #define ACCOUNTS    20
@@ -177,7 +178,7 @@ static void *client(void *arg)
     curl_easy_setopt(c->curl, CURLOPT_FOLLOWLOCATION, 1L);
     curl_easy_setopt(c->curl, CURLOPT_POSTREDIR, (long)CURL_REDIR_POST_ALL);
     curl_easy_setopt(c->curl, CURLOPT_MAXREDIRS, 3L);
-    curl_easy_setopt(c->curl, CURLOPT_TIMEOUT_MS, (long)ATTEMPT_MS);
+    curl_easy_setopt(c->curl, CURLOPT_TIMEOUT_MS, c->number % 2 ? (long)HASTY_MS : (long)PATIENT_MS);
     curl_easy_setopt(c->curl, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(c->curl, CURLOPT_NOPROXY, "*");
     curl_easy_setopt(c->curl, CURLOPT_WRITEFUNCTION, on_data);

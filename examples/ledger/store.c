@@ -29,7 +29,11 @@ static enum pg_outcome undo(struct pg *pg, enum pg_outcome why)
 static enum pg_outcome begin(struct pg *pg, int64_t until_ms, int64_t token)
 {
     struct number n = number(token);
+    bool is_old = pg->conn != NULL;
     enum pg_outcome outcome = pg_run(pg, until_ms, "BEGIN", 0, NULL, NULL);
+    if (outcome == PG_GONE &&
+        is_old) /* it went while nothing was done on it, so nothing was lost: once again, on a new one */
+        outcome = pg_run(pg, until_ms, "BEGIN", 0, NULL, NULL);
     if (outcome == PG_DONE)
         outcome = pg_run(pg, until_ms, "SELECT tenure_fence.admit('ledger', $1)", 1, (const char *[]){n.text}, NULL);
     return outcome;

@@ -257,6 +257,7 @@ class Instance:
         self.links = [system.network.link(m.port) for m in system.members]
         self.process, self.stopped, self.read, self.asked_to_end = None, False, 0, False
         self.led = []  # [token, from ms, until ms or None]
+        self.stood = (0, 0)  # from ms, until ms: the last time that it was stopped
 
     def start(self):
         s = self.system
@@ -272,7 +273,13 @@ class Instance:
         if number in (signal.SIGSTOP, signal.SIGCONT):
             self.stopped = number == signal.SIGSTOP
         if number in (signal.SIGSTOP, signal.SIGKILL):
-            self.leads_until(boottime_ms())
+            self.follow()
+        if number == signal.SIGSTOP:
+            self.stood = (boottime_ms(), 0)
+        elif number == signal.SIGCONT:
+            self.stood = (self.stood[0], boottime_ms())
+        elif number == signal.SIGKILL:
+            self.leads_until(self.stood[0] if self.stopped else boottime_ms())
         self.process.send_signal(number)
         if number == signal.SIGKILL:
             self.process.wait()
@@ -296,9 +303,11 @@ class Instance:
         self.read += len(new)
         for line in new.decode(errors="replace").splitlines():
             if gained := re.fullmatch(r"(\d+) leads with token (\d+)", line):
+                self.leads_until(int(gained[1]))
                 self.led.append([int(gained[2]), int(gained[1]), None])
             elif lost := re.match(r"(\d+) leads no more, ", line):
-                self.leads_until(int(lost[1]))
+                stood = self.stopped or int(lost[1]) < self.stood[1] + 1000  # it hears of it when it goes on
+                self.leads_until(self.stood[0] if stood else int(lost[1]))
 
     def status(self):
         """What it says of itself, or None."""
@@ -313,12 +322,12 @@ class Instance:
 
 
 class System:
-    def __init__(self, folder, build, engine="tenure", ttl=10, fence=True, clients=8, seed=1):
+    def __init__(self, folder, build, engine="tenure", ttl=10, fence=True, clients=8, seed=1, think="50ms"):
         self.folder, self.build, self.engine, self.ttl, self.fence = Path(folder), Path(build), engine, ttl, fence
-        self.clients, self.seed = clients, seed
+        self.clients, self.seed, self.think = clients, seed, think
         self.tenure = str(self.build / "tenure")
         self.network, self.postgres, self.members, self.instances, self.load = Network(), None, [], [], None
-        self.unexpected = []
+        self.unexpected, self.outages, self.counted = [], [], [0, 0]
 
     def program(self, name):
         return self.build / "examples" / "ledger" / name
@@ -329,7 +338,7 @@ class System:
         for m in self.members:
             m.start()
         await_(lambda: self.cli("get", "x").returncode == 0, "the servers answer")
-        self.set_rules({**RULES, "think": "50ms"})
+        self.set_rules({**RULES, "think": self.think})
         self.instances = [Instance(self, name) for name in INSTANCES]
         for i in self.instances:
             i.start()
@@ -363,9 +372,13 @@ class System:
         return max(leading, key=lambda i: i.led[-1][0], default=None)
 
     def booked(self):
-        """How many bookings the clients know of."""
+        """How many bookings the clients know of. Reads on where it was."""
         with open(self.folder / "load.out", "rb") as f:
-            return sum(line.startswith(b"done ") for line in f)
+            f.seek(self.counted[0])
+            new = f.read()
+        new = new[: new.rfind(b"\n") + 1]
+        self.counted = [self.counted[0] + len(new), self.counted[1] + sum(line.startswith(b"done ") for line in new.splitlines())]
+        return self.counted[1]
 
     def heal(self):
         """Everything runs, and is let run."""
@@ -393,7 +406,7 @@ class System:
         code = self.load.wait(PATIENCE_S * 2)
         if code != 0:
             wrong.append(f"clients that do not know what became of their bookings (exit code {code})")
-        wrong += self.registry_complaints()
+        wrong += self.registry_complaints() + self.rules_complaints()
         for i in self.instances:
             i.signal(signal.SIGTERM)
         for i in self.instances:
@@ -419,15 +432,38 @@ class System:
             return [f"in the registry: {self.registered()}, wanted {wanted}"]
         return []
 
-    def leaderless(self):
-        """The longest time without a leader, in ms; the number of leaderships."""
-        led = sorted((start, until, token) for i in self.instances for token, start, until in i.led)
-        longest, end = 0, None
-        for start, until, _ in led:
+    def rules_complaints(self):
+        """A change is heard of by all, live."""
+        try:
+            before = {i: (i.status() or {"rules": 0})["rules"] for i in self.instances}
+            await_(lambda: self.set_rules({**RULES, "fee-bp": "1"}) and self.set_rules({**RULES, "fee-bp": "2"}), "the servers answer")
+            await_(lambda: all((s := i.status()) and s["rules"] > before[i] for i in self.instances), "all have heard of the new rules", 15)
+        except Failure as why:
+            return [str(why)]
+        return []
+
+    def is_out(self, begins):
+        """The coordination as a whole is not there from now on, or is again."""
+        if len(self.members) > 1:
+            return
+        if begins:
+            self.outages.append([boottime_ms(), None])
+        else:
+            self.outages[-1][1] = boottime_ms()
+
+    def gaps(self):
+        """(from, to) of each time without a leader."""
+        end = None
+        for start, until in sorted((start, until) for i in self.instances for _, start, until in i.led):
             if end is not None and start > end:
-                longest = max(longest, start - end)
+                yield end, start
             end = max(end or 0, until or start)
-        return longest, len(led)
+
+    def leaderless(self):
+        """The longest time without a leader, in ms, and the longest while the servers were there."""
+        gaps = list(self.gaps())
+        served = [(a, b) for a, b in gaps if not any(a < (until or b) + 1000 and b > since - 1000 for since, until in self.outages)]
+        return [max((b - a for a, b in g), default=0) for g in (gaps, served)]
 
     def close(self):
         processes = [i.process for i in self.instances] + [self.load] + [m.process for m in self.members]
