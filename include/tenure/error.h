@@ -58,6 +58,7 @@ enum tenure_applied { TENURE_APPLIED_NO = 0, TENURE_APPLIED_YES = 1, TENURE_APPL
     X(LIMIT, -23, RESOURCE, "limit reached")                                                                           \
     X(UNIMPLEMENTED, -24, USAGE, "not implemented by the server")                                                      \
     X(FENCED, -25, LOST, "fenced: another holder came after this one")                                                 \
+    X(STALE, -26, UNAVAILABLE, "older than allowed")                                                                   \
     X(INTERNAL, -99, INTERNAL, "internal error")
 
 #define TENURE_ERROR_ENUM(name, code, kind, text) TENURE_E##name = (code),

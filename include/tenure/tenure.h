@@ -10,6 +10,7 @@
 
 #include <tenure/auth.h>
 #include <tenure/barrier.h>
+#include <tenure/cache.h>
 #include <tenure/client.h>
 #include <tenure/cluster.h>
 #include <tenure/config.h>

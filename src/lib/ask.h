@@ -85,6 +85,7 @@ struct ask {
             struct update *update;
         } number;
         struct value_read *read;
+        struct copy_read *copy;
         struct value_write *write;
         struct {
             tenure_election *election;

@@ -73,7 +73,7 @@ static void forget_changes(struct ranges *r)
 {
     for (size_t i = 0; i < r->n_old; i++) {
         r->bytes -= keyset_bytes(&r->old[i]->kv);
-        free(r->old[i]);
+        keyset_unref(r->old[i]);
     }
     r->n_changes = r->n_old = 0;
 }

@@ -344,6 +344,7 @@ int replica_start(struct client *c, const struct replica_options *o, const struc
         release(r);
         return rc;
     }
+    view_limit(r->view, o->keys_max, o->bytes_max);
     *ret = r;
     return 0;
 }

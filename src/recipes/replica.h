@@ -26,8 +26,10 @@
 struct replica;
 
 struct replica_options {
-    struct key_range range;   /* copied */
-    int64_t check_ms;         /* 0 = only when somebody waits */
+    struct key_range range; /* copied */
+    int64_t check_ms;       /* 0 = only when somebody waits */
+    size_t keys_max;        /* see view_limit */
+    size_t bytes_max;
     bool broken_from_receipt; /* tests only: a check counts from when its answer came */
 };
 

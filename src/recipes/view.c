@@ -1,4 +1,4 @@
-/* See view.h. Entries are one block each, sorted by key. What a change replaces is kept until the user has been told. */
+/* See view.h. What a change replaces is kept until the user has been told. */
 #include "recipes/view.h"
 
 #include <assert.h>
@@ -8,12 +8,7 @@
 #include "recipes/op.h"
 
 enum view_state { VIEW_LISTING, VIEW_RESTING, VIEW_WATCHING, VIEW_ENDED };
-enum { CAP_MIN = 16, AGAIN_MIN_MS = 50, AGAIN_MAX_MS = 2000 };
-
-struct entry {
-    struct kv kv;
-    uint8_t data[];
-};
+enum { AGAIN_MIN_MS = 50, AGAIN_MAX_MS = 2000 };
 
 struct view {
     struct client *client;
@@ -21,8 +16,8 @@ struct view {
     void *user;
     enum view_state state;
     bytes key, range_end; /* owned, one block with the view */
-    struct entry **entries;
-    size_t len, cap, bytes;
+    struct keyset keys;
+    size_t bytes, keys_max, bytes_max;
     tn_rev revision;
     bool listed;
     tn_ms listed_at;
@@ -33,64 +28,12 @@ struct view {
     struct rng rng;
 
     struct view_change *changes; /* of the revision being applied */
-    struct entry **old;          /* what they replaced, to be freed when they were told */
+    struct keyset_entry **old;   /* what they replaced, to be freed when they were told */
     size_t n_changes, n_old, cap_changes;
     bool busy, stop_later;
 };
 
-/* ---- entries ---- */
-
-static size_t entry_size(const struct kv *kv)
-{
-    return sizeof(struct entry) + kv->key.len + kv->value.len;
-}
-
-static struct entry *entry_new(const struct kv *kv)
-{
-    struct entry *e = malloc(entry_size(kv));
-    if (!e)
-        return NULL;
-    e->kv = *kv;
-    e->kv.key = bytes_of(e->data, kv->key.len);
-    e->kv.value = bytes_of(e->data + kv->key.len, kv->value.len);
-    if (kv->key.len)
-        memcpy(e->data, kv->key.data, kv->key.len);
-    if (kv->value.len)
-        memcpy(e->data + kv->key.len, kv->value.data, kv->value.len);
-    return e;
-}
-
-/* The first place that is not before key. */
-static size_t place_of(const struct view *v, bytes key)
-{
-    size_t low = 0, high = v->len;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (bytes_compare(v->entries[middle]->kv.key, key) < 0)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
-}
-
-static bool is_at(const struct view *v, size_t at, bytes key)
-{
-    return at < v->len && bytes_equal(v->entries[at]->kv.key, key);
-}
-
-static int make_room(struct view *v)
-{
-    if (v->len < v->cap)
-        return 0;
-    size_t cap = v->cap ? 2 * v->cap : CAP_MIN;
-    struct entry **entries = realloc(v->entries, cap * sizeof(struct entry *));
-    if (!entries)
-        return TENURE_ENOMEM;
-    v->entries = entries;
-    v->cap = cap;
-    return 0;
-}
+/* ---- changes ---- */
 
 static int room_for_changes(struct view *v, size_t n)
 {
@@ -99,7 +42,7 @@ static int room_for_changes(struct view *v, size_t n)
     struct view_change *changes = realloc(v->changes, n * sizeof *changes);
     if (changes)
         v->changes = changes;
-    struct entry **old = changes ? realloc(v->old, n * sizeof(struct entry *)) : NULL;
+    struct keyset_entry **old = changes ? realloc(v->old, n * sizeof(struct keyset_entry *)) : NULL;
     if (!old)
         return TENURE_ENOMEM;
     v->old = old;
@@ -107,9 +50,7 @@ static int room_for_changes(struct view *v, size_t n)
     return 0;
 }
 
-/* ---- changes ---- */
-
-static void note_change(struct view *v, const struct kv *now, struct entry *was)
+static void note_change(struct view *v, const struct kv *now, struct keyset_entry *was)
 {
     v->changes[v->n_changes++] = (struct view_change){now, was ? &was->kv : NULL};
     if (was)
@@ -119,36 +60,29 @@ static void note_change(struct view *v, const struct kv *now, struct entry *was)
 static void forget_changes(struct view *v)
 {
     for (size_t i = 0; i < v->n_old; i++) {
-        v->bytes -= entry_size(&v->old[i]->kv);
-        free(v->old[i]);
+        v->bytes -= keyset_bytes(&v->old[i]->kv);
+        keyset_unref(v->old[i]);
     }
     v->n_changes = v->n_old = 0;
 }
 
 static int put(struct view *v, const struct kv *kv)
 {
-    size_t at = place_of(v, kv->key);
-    bool same = is_at(v, at, kv->key);
-    if ((!same && v->len >= VIEW_KEYS_MAX) || entry_size(kv) > VIEW_BYTES_MAX - v->bytes)
+    size_t size = keyset_bytes(kv);
+    struct keyset_entry *was;
+    bool full = v->keys.len >= v->keys_max && !keyset_find(&v->keys, kv->key);
+    if (full || v->bytes > v->bytes_max || size > v->bytes_max - v->bytes)
         return TENURE_ELIMIT;
-    struct entry *e = make_room(v) ? NULL : entry_new(kv);
-    if (!e)
+    if (keyset_put(&v->keys, kv, &was))
         return TENURE_ENOMEM;
-    v->bytes += entry_size(kv);
-    note_change(v, &e->kv, same ? v->entries[at] : NULL);
-    if (!same) {
-        memmove(v->entries + at + 1, v->entries + at, (v->len - at) * sizeof(struct entry *));
-        v->len++;
-    }
-    v->entries[at] = e;
+    v->bytes += size;
+    note_change(v, keyset_find(&v->keys, kv->key), was);
     return 0;
 }
 
 static void delete_at(struct view *v, size_t at)
 {
-    note_change(v, NULL, v->entries[at]);
-    v->len--;
-    memmove(v->entries + at, v->entries + at + 1, (v->len - at) * sizeof(struct entry *));
+    note_change(v, NULL, keyset_take(&v->keys, at));
 }
 
 /* ---- telling ---- */
@@ -173,7 +107,10 @@ static void view_end(struct view *v, int code, const struct tenure_error *error)
 static void end_with(struct view *v, int code)
 {
     struct tenure_error why;
-    error_set(&why, code, "%s", code == TENURE_ELIMIT ? "too many keys, or too large ones" : tenure_error_string(code));
+    if (code == TENURE_ELIMIT)
+        error_set(&why, code, "too much to hold: more than %zu keys or %zu bytes", v->keys_max, v->bytes_max);
+    else
+        error_set(&why, code, "%s", tenure_error_string(code));
     view_end(v, code, &why);
 }
 
@@ -199,10 +136,10 @@ static int list(struct view *v, tn_ms now, struct tenure_error *err);
 
 static int apply(struct view *v, const struct event *e)
 {
-    size_t at = place_of(v, e->kv.key);
+    size_t at = keyset_place(&v->keys, e->kv.key);
     if (e->type == EVENT_PUT)
         return put(v, &e->kv);
-    if (is_at(v, at, e->kv.key))
+    if (keyset_is_at(&v->keys, at, e->kv.key))
         delete_at(v, at);
     return 0;
 }
@@ -274,15 +211,16 @@ static int watch(struct view *v, struct tenure_error *err)
 static int merge(struct view *v, const struct range_resp *r)
 {
     size_t at = 0;
-    int rc = room_for_changes(v, v->len + r->n_kvs);
+    const struct keyset *keys = &v->keys;
+    int rc = room_for_changes(v, keys->len + r->n_kvs);
     for (size_t i = 0; rc == 0 && i < r->n_kvs; i++, at++) {
         const struct kv *kv = &r->kvs[i];
-        while (at < v->len && bytes_compare(v->entries[at]->kv.key, kv->key) < 0)
+        while (at < keys->len && bytes_compare(keys->entries[at]->kv.key, kv->key) < 0)
             delete_at(v, at);
-        if (!is_at(v, at, kv->key) || v->entries[at]->kv.mod_revision != kv->mod_revision)
+        if (!keyset_is_at(keys, at, kv->key) || keys->entries[at]->kv.mod_revision != kv->mod_revision)
             rc = put(v, kv);
     }
-    while (rc == 0 && at < v->len)
+    while (rc == 0 && at < keys->len)
         delete_at(v, at);
     return rc;
 }
@@ -359,7 +297,7 @@ static size_t count_unknown(const struct view *v, const struct range_resp *r)
 /* Keys only go by a delete: so where there are as many as there must be, none has gone. */
 static int learn(struct view *v, const struct range_resp *r)
 {
-    bool gone = (uint64_t)r->count != v->len + count_unknown(v, r);
+    bool gone = (uint64_t)r->count != v->keys.len + count_unknown(v, r);
     if (gone && (v->range_end.len > 0 || r->count != 0))
         return VIEW_BEHIND;
     int rc = room_for_changes(v, r->n_kvs + 1);
@@ -400,6 +338,8 @@ int view_start(struct client *c, struct key_range range, const struct view_callb
     v->client = c;
     v->cb = *cb;
     v->user = user;
+    v->keys_max = VIEW_KEYS_MAX;
+    v->bytes_max = VIEW_BYTES_MAX;
     backoff_init(&v->backoff, AGAIN_MIN_MS, AGAIN_MAX_MS);
     rng_init(&v->rng, client_random(c));
     v->key = bytes_of(memory, range.key.len);
@@ -426,13 +366,17 @@ struct view *view_stop(struct view *v, tn_ms now)
     if (v->busy)
         return NULL;
     forget_changes(v);
-    for (size_t i = 0; i < v->len; i++)
-        free(v->entries[i]);
-    free(v->entries);
+    keyset_fini(&v->keys);
     free(v->changes);
     free(v->old);
     free(v);
     return NULL;
+}
+
+void view_limit(struct view *v, size_t keys_max, size_t bytes_max)
+{
+    v->keys_max = keys_max ? keys_max : VIEW_KEYS_MAX;
+    v->bytes_max = bytes_max ? bytes_max : VIEW_BYTES_MAX;
 }
 
 tn_rev view_revision(const struct view *v)
@@ -447,16 +391,15 @@ tn_ms view_listed_at(const struct view *v)
 
 size_t view_count(const struct view *v)
 {
-    return v->len;
+    return v->keys.len;
 }
 
 const struct kv *view_at(const struct view *v, size_t i)
 {
-    return &v->entries[i]->kv;
+    return &v->keys.entries[i]->kv;
 }
 
 const struct kv *view_find(const struct view *v, bytes key)
 {
-    size_t at = place_of(v, key);
-    return is_at(v, at, key) ? &v->entries[at]->kv : NULL;
+    return keyset_find(&v->keys, key);
 }

@@ -5,7 +5,7 @@
  *
  * A watch that ends by compaction, or because too many events wait, is replaced by a new list; what lies between is told as
  * the difference, so applying all changes to the first list always gives what the servers hold (W16). Lost connections are
- * the client's business. An end is: denied, closed, no memory, more than VIEW_KEYS_MAX keys or VIEW_BYTES_MAX bytes.
+ * the client's business. An end is: denied, closed, no memory, more keys or bytes than view_limit allows.
  *
  * Pure; thread: the client's. Callbacks come from client_deliver; each may stop the view. Its driver ticks it.
  */
@@ -13,11 +13,13 @@
 #define RECIPES_VIEW_H
 
 #include "client/client.h"
+#include "recipes/keyset.h"
 
 enum { VIEW_KEYS_MAX = 100000, VIEW_BYTES_MAX = 64 * 1024 * 1024 };
 
 struct view;
 
+/* Both are of entries of a keyset, which may be kept (keyset_ref). */
 struct view_change {
     const struct kv *now; /* NULL = deleted */
     const struct kv *was; /* NULL = new */
@@ -35,6 +37,10 @@ int view_start(struct client *c, struct key_range range, const struct view_callb
                struct view **ret, struct tenure_error *err) MUST_USE;
 /* No callback comes after it. NULL is fine; NULL. */
 struct view *view_stop(struct view *v, tn_ms now);
+
+/* At most so many keys, which take at most so many bytes with what they take besides; 0 = VIEW_KEYS_MAX, VIEW_BYTES_MAX. To be
+ * said before the first list has come. */
+void view_limit(struct view *v, size_t keys_max, size_t bytes_max);
 
 tn_ms view_deadline(const struct view *v); /* TN_MS_NEVER = none */
 void view_tick(struct view *v, tn_ms now); /* calls nobody back */

@@ -66,6 +66,13 @@ static void the_example_of_barriers_lets_all_through(void **state)
     ends_well(&e);
 }
 
+static void the_example_of_caches_reads_what_it_wrote(void **state)
+{
+    struct example e = start(*state, "cache");
+    assert_true(is_in("limit 10 at revision ", e.out)); /* when the change is told is not said */
+    ends_well(&e);
+}
+
 static void the_example_of_configuration_reads_and_follows(void **state)
 {
     struct example e = start(*state, "config");
@@ -293,6 +300,7 @@ int main(void)
         cmocka_unit_test(the_example_of_scopes_gives_up),
         cmocka_unit_test(the_example_of_barriers_lets_all_through),
         cmocka_unit_test(the_example_of_a_queue_does_its_work),
+        cmocka_unit_test(the_example_of_caches_reads_what_it_wrote),
         cmocka_unit_test(the_example_of_configuration_reads_and_follows),
         cmocka_unit_test(the_example_of_the_registry_finds_the_nearest),
         cmocka_unit_test(the_example_of_the_test_kit_passes_its_own_tests),

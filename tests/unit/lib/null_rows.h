@@ -611,6 +611,45 @@ ROW(tenure_config_parse, struct tenure_config_list *l;
     BAD(tenure_config_parse("{}", 2, NULL, TENURE_CONFIG_JSON, &l, &err));
     BAD(tenure_config_parse("{}", 2, "", TENURE_CONFIG_JSON, NULL, &err)))
 
+/* ---- cache.h ---- */
+ROW(tenure_cache_open, NONE(tenure_cache_open(NULL, key, NULL, &err)); NONE(tenure_cache_open(c, no_data, NULL, &err)))
+ROW(tenure_cache_fd, IS(tenure_cache_fd(NULL) == -1))
+ROW(tenure_cache_close, tenure_cache_close(NULL))
+ROW(tenure_cache_item_free, tenure_cache_item_free(NULL))
+ROW(tenure_cache_list_free, tenure_cache_list_free(NULL))
+ROW(tenure_cache_cached, struct tenure_cache_item *i; BAD(tenure_cache_cached(NULL, key, NULL, &i, &err));
+    BAD(tenure_cache_cached(cache, no_data, NULL, &i, &err)); BAD(tenure_cache_cached(cache, key, NULL, NULL, &err)))
+ROW(tenure_cache_cached_list, struct tenure_cache_list *l; BAD(tenure_cache_cached_list(NULL, key, NULL, &l, &err));
+    BAD(tenure_cache_cached_list(cache, no_data, NULL, &l, &err));
+    BAD(tenure_cache_cached_list(cache, key, NULL, NULL, &err)))
+ROW(tenure_cache_count, size_t count; BAD(tenure_cache_count(NULL, key, NULL, &count, &err));
+    BAD(tenure_cache_count(cache, no_data, NULL, &count, &err)); BAD(tenure_cache_count(cache, key, NULL, NULL, &err)))
+ROW(tenure_cache_get, struct tenure_cache_item *i; BAD(tenure_cache_get(NULL, key, NULL, &i, &err));
+    BAD(tenure_cache_get(cache, no_data, NULL, &i, &err)); BAD(tenure_cache_get(cache, key, NULL, NULL, &err)))
+ROW(tenure_cache_list, struct tenure_cache_list *l; BAD(tenure_cache_list(NULL, key, NULL, &l, &err));
+    BAD(tenure_cache_list(cache, no_data, NULL, &l, &err)); BAD(tenure_cache_list(cache, key, NULL, NULL, &err)))
+ROW(tenure_cache_wait, BAD(tenure_cache_wait(NULL, NULL, &err)))
+ROW(tenure_cache_get_start, BAD(tenure_cache_get_start(NULL, key, NULL, on_cached, NULL, &err));
+    BAD(tenure_cache_get_start(cache, no_data, NULL, on_cached, NULL, &err));
+    BAD(tenure_cache_get_start(cache, key, NULL, NULL, NULL, &err)))
+ROW(tenure_cache_list_start, BAD(tenure_cache_list_start(NULL, key, NULL, on_cached_list, NULL, &err));
+    BAD(tenure_cache_list_start(cache, no_data, NULL, on_cached_list, NULL, &err));
+    BAD(tenure_cache_list_start(cache, key, NULL, NULL, NULL, &err)))
+ROW(tenure_cache_wait_start, BAD(tenure_cache_wait_start(NULL, NULL, on_done, NULL, &err)))
+ROW(tenure_leaders_open, NONE(tenure_leaders_open(NULL, text, NULL, &err)))
+ROW(tenure_leaders_fd, IS(tenure_leaders_fd(NULL) == -1))
+ROW(tenure_leaders_close, tenure_leaders_close(NULL))
+ROW(tenure_leader_free, tenure_leader_free(NULL))
+ROW(tenure_leader_list_free, tenure_leader_list_free(NULL))
+ROW(tenure_leaders_cached, struct tenure_leader *l; BAD(tenure_leaders_cached(NULL, text, NULL, &l, &err));
+    BAD(tenure_leaders_cached(leads, NULL, NULL, NULL, &err)))
+ROW(tenure_leaders_cached_list, struct tenure_leader_list *l; BAD(tenure_leaders_cached_list(NULL, NULL, &l, &err));
+    BAD(tenure_leaders_cached_list(leads, NULL, NULL, &err)))
+ROW(tenure_leaders_get, struct tenure_leader *l; BAD(tenure_leaders_get(NULL, text, NULL, &l, &err));
+    BAD(tenure_leaders_get(leads, NULL, NULL, NULL, &err)))
+ROW(tenure_leaders_get_start, BAD(tenure_leaders_get_start(NULL, text, NULL, on_leader, NULL, &err));
+    BAD(tenure_leaders_get_start(leads, NULL, NULL, NULL, NULL, &err)))
+
 /* ---- value.h ---- */
 ROW(tenure_value_open, NONE(tenure_value_open(NULL, key, NULL, &err)); NONE(tenure_value_open(c, no_data, NULL, &err)))
 ROW(tenure_value_fd, IS(tenure_value_fd(NULL) == -1))

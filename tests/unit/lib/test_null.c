@@ -20,6 +20,8 @@
 static tenure_client *c;
 static tenure_queue *q;
 static tenure_value *shared;
+static tenure_cache *cache;
+static tenure_leaders *leads;
 static struct tenure_error err;
 static struct tenure_get_result *g;
 static int64_t n;
@@ -98,6 +100,9 @@ static void never(void)
 #define on_v3_leader   ((tenure_v3_leader_cb)never)
 #define on_stm         ((tenure_stm_cb)never)
 #define on_value       ((tenure_value_cb)never)
+#define on_cached      ((tenure_cache_item_cb)never)
+#define on_cached_list ((tenure_cache_list_cb)never)
+#define on_leader      ((tenure_leader_cb)never)
 
 /* ---- the words of the rows ---- */
 
@@ -160,6 +165,8 @@ static int open_handle(void **state)
         c, "work",
         &(struct tenure_queue_options){.size = sizeof(struct tenure_queue_options), .kind = TENURE_QUEUE_WORK}, NULL);
     shared = tenure_value_open(c, key, NULL, NULL);
+    cache = tenure_cache_open(c, key, NULL, NULL);
+    leads = tenure_leaders_open(c, "n", NULL, NULL);
     return c && q && shared ? 0 : -1;
 }
 
