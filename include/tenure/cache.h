@@ -10,6 +10,7 @@
  *
  *   tenure_cache        a key, or all keys that begin with a prefix, followed by one watch: an exact copy of one revision
  *   tenure_leaders      who leads an election, or all elections, followed by one watch
+ *   tenure_ttl_cache    keys as they are asked for, each kept for a time; no watch, and nothing of keys nobody asks for
  *
  * A copy that is followed begins with a linearizable read and goes on by a watch from that revision, over lost connections, restarts
  * and compactions; what was missed is told as the difference. Its revision only grows, whoever reads. stale_ms of what is read is
@@ -39,6 +40,7 @@ extern "C" {
 
 typedef struct tenure_cache tenure_cache;
 typedef struct tenure_leaders tenure_leaders;
+typedef struct tenure_ttl_cache tenure_ttl_cache;
 
 /* What a read needs. All that is said must hold; NULL, or nothing said: whatever there is, once there is something. */
 struct tenure_cache_need {
@@ -195,6 +197,33 @@ int tenure_leaders_get(tenure_leaders *l, const char *name, const struct tenure_
 typedef void (*tenure_leader_cb)(void *user, int code, struct tenure_leader *leader, const struct tenure_error *err);
 int tenure_leaders_get_start(tenure_leaders *l, const char *name, const struct tenure_cache_need *need,
                              tenure_leader_cb cb, void *user, struct tenure_error *err);
+
+/* ---- keys that are kept for a time ---- */
+
+struct tenure_ttl_cache_options {
+    size_t size;
+    int64_t ttl_ms; /* what was read from a server is given for so long from when it was asked for; 0 = 1,000 */
+    /* Over that, what was read longest ago is forgotten first. A value that is larger than bytes_max alone is given and not kept. 0 =
+     * 10,000; 64 MiB. Keys that are not there are kept as well. */
+    size_t keys_max, bytes_max;
+};
+/* Nothing is asked before the first read. NULL: TENURE_EINVALID, TENURE_ENOMEM, … */
+tenure_ttl_cache *tenure_ttl_cache_open(tenure_client *c, const struct tenure_ttl_cache_options *o,
+                                        struct tenure_error *err);
+/* As tenure_cache_close. */
+void tenure_ttl_cache_close(tenure_ttl_cache *k);
+/* From memory, as tenure_cache_cached. TENURE_EUNAVAILABLE: nothing that is young enough is there of this key. */
+int tenure_ttl_cache_cached(const tenure_ttl_cache *k, struct tenure_bytes key, const struct tenure_cache_need *need,
+                            struct tenure_cache_item **ret, struct tenure_error *err);
+/* From memory where that is what is needed, else from the servers: one read for all who wait for the same key. revision is the
+ * store's when it answered. Blocking handles; the other form any. */
+int tenure_ttl_cache_get(tenure_ttl_cache *k, struct tenure_bytes key, const struct tenure_cache_need *need,
+                         struct tenure_cache_item **ret, struct tenure_error *err);
+int tenure_ttl_cache_get_start(tenure_ttl_cache *k, struct tenure_bytes key, const struct tenure_cache_need *need,
+                               tenure_cache_item_cb cb, void *user, struct tenure_error *err);
+/* The next read of it asks the servers, and what is under way is not kept: for who has written it. Any thread where it is a blocking
+ * handle. */
+int tenure_ttl_cache_forget(tenure_ttl_cache *k, struct tenure_bytes key, struct tenure_error *err);
 
 #pragma GCC visibility pop
 

@@ -86,6 +86,7 @@ struct ask {
         } number;
         struct value_read *read;
         struct copy_read *copy;
+        struct ttl_read *ttl_read;
         struct value_write *write;
         struct {
             tenure_election *election;

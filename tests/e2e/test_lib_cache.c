@@ -272,6 +272,94 @@ static void keys_lie_below_namespaces(void **state)
     tenure_close(c);
 }
 
+/* ---- kept for a time ---- */
+
+static tenure_ttl_cache *keep(tenure_client *c, int64_t ttl_ms)
+{
+    struct tenure_error err = {0};
+    struct tenure_ttl_cache_options o = {.size = sizeof o, .ttl_ms = ttl_ms};
+    tenure_ttl_cache *k = tenure_ttl_cache_open(c, &o, &err);
+    if (!k)
+        fail_msg("%s", err.text);
+    return k;
+}
+
+static struct tenure_cache_item *kept(tenure_ttl_cache *k, const char *key, const struct tenure_cache_need *need)
+{
+    struct tenure_error err = {0};
+    struct tenure_cache_item *i = NULL;
+    no_error(tenure_ttl_cache_get(k, S(key), need, &i, &err), &err);
+    return i;
+}
+
+static void what_is_asked_for_is_kept_for_a_time(void **state)
+{
+    tenure_client *c = open_on(*state), *other = open_on(*state);
+    struct tenure_error err = {0};
+    struct tenure_cache_item *i = NULL;
+    tenure_ttl_cache *k = keep(c, 600000);
+    assert_int_equal(tenure_ttl_cache_cached(k, S("kept"), NULL, &i, &err), TENURE_EUNAVAILABLE);
+    put(other, "kept", "1");
+    holds(kept(k, "kept", NULL), "kept", "1");
+    holds(kept(k, "absent", NULL), "absent", NULL);
+    int64_t revision = write_at(other, "kept", "2");
+    holds(kept(k, "kept", NULL), "kept", "1");
+    no_error(tenure_ttl_cache_cached(k, S("kept"), NULL, &i, &err), &err);
+    holds(i, "kept", "1");
+    assert_int_equal(tenure_ttl_cache_cached(k, S("kept"), NEED(.min_revision = revision), &i, &err), TENURE_ESTALE);
+    holds(kept(k, "kept", NEED(.min_revision = revision)), "kept", "2");
+    put(other, "kept", "3");
+    holds(kept(k, "kept", NEED(.linearizable = true)), "kept", "3");
+    put(other, "kept", "4");
+    poll(NULL, 0, 5);
+    holds(kept(k, "kept", NEED(.max_stale_ms = 2)), "kept", "4");
+    put(other, "kept", "5");
+    no_error(tenure_ttl_cache_forget(k, S("kept"), &err), &err);
+    holds(kept(k, "kept", NULL), "kept", "5");
+    tenure_ttl_cache_close(k);
+    tenure_ttl_cache *brief = keep(c, 1);
+    holds(kept(brief, "kept", NULL), "kept", "5");
+    put(other, "kept", "6");
+    poll(NULL, 0, 5);
+    assert_int_equal(tenure_ttl_cache_cached(brief, S("kept"), NULL, &i, &err), TENURE_EUNAVAILABLE);
+    holds(kept(brief, "kept", NULL), "kept", "6");
+    tenure_close(c); /* with the cache on it */
+    tenure_close(other);
+}
+
+/* Of many threads that want one key one reads it. */
+struct crowd {
+    tenure_ttl_cache *k;
+    atomic_int wrong;
+};
+
+static void *want_one(void *user)
+{
+    struct crowd *crowd = user;
+    for (int i = 0; i < 200; i++) {
+        struct tenure_cache_item *is = NULL;
+        int rc = tenure_ttl_cache_get(crowd->k, S("crowd"), NEED(.max_stale_ms = i % 4 ? 0 : 1), &is, NULL);
+        atomic_fetch_add(&crowd->wrong, rc != 0 || strcmp(is->kv.value.data, "x") != 0);
+        tenure_cache_item_free(is);
+    }
+    return NULL;
+}
+
+static void many_threads_read_what_is_kept(void **state)
+{
+    tenure_client *c = open_on(*state);
+    struct crowd crowd = {.k = keep(c, 5)};
+    pthread_t threads[3];
+    put(c, "crowd", "x");
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, want_one, &crowd), 0);
+    for (int i = 0; i < 3; i++)
+        pthread_join(threads[i], NULL);
+    assert_int_equal(crowd.wrong, 0);
+    tenure_ttl_cache_close(crowd.k);
+    tenure_close(c);
+}
+
 /* ---- changes ---- */
 
 struct told {
@@ -542,6 +630,7 @@ static void a_handle_that_closes_ends_its_caches(void **state)
 
 struct flow {
     tenure_cache *k;
+    tenure_ttl_cache *ttl;
     struct ending first, second;
     atomic_int lists, waits;
     int code;
@@ -572,13 +661,15 @@ static void flow_begin(struct flow *f, tenure_client *c)
     no_error(tenure_cache_get_start(f->k, S("flow/a"), NULL, on_item, &f->first, &err), &err);
     no_error(tenure_cache_list_start(f->k, S(""), NEED(.max_stale_ms = 1000), on_list, f, &err), &err);
     no_error(tenure_cache_wait_start(f->k, NEED(.linearizable = true), on_wait, f, &err), &err);
+    f->ttl = keep(c, 0);
+    no_error(tenure_ttl_cache_get_start(f->ttl, S("flow/a"), NULL, on_item, &f->second, &err), &err);
     struct tenure_cache_item *none = NULL;
     assert_int_equal(tenure_cache_cached(f->k, S("flow/a"), NULL, &none, &err), TENURE_EUNAVAILABLE);
 }
 
 static bool flow_is_over(const struct flow *f)
 {
-    return f->first.done && f->lists && f->waits;
+    return f->first.done && f->second.done && f->lists && f->waits;
 }
 
 static void flow_end(struct flow *f)
@@ -586,7 +677,9 @@ static void flow_end(struct flow *f)
     assert_int_equal(f->first.code, 0);
     holds(f->first.item, "flow/a", "1");
     assert_int_equal(f->code, 0);
+    holds(f->second.item, "flow/a", "1");
     tenure_cache_close(f->k);
+    tenure_ttl_cache_close(f->ttl);
 }
 
 static void closed(void *user)
@@ -645,6 +738,8 @@ int main(void)
         cmocka_unit_test(a_snapshot_stays_what_it_is),
         cmocka_unit_test(other_threads_read_whole_revisions),
         cmocka_unit_test(keys_lie_below_namespaces),
+        cmocka_unit_test(what_is_asked_for_is_kept_for_a_time),
+        cmocka_unit_test(many_threads_read_what_is_kept),
         cmocka_unit_test(changes_are_told_and_show_at_the_descriptor),
         cmocka_unit_test(too_many_keys_end_it_clearly),
         cmocka_unit_test(a_bound_that_cannot_be_kept_is_not_served_by_an_old_copy),

@@ -649,6 +649,18 @@ ROW(tenure_leaders_get, struct tenure_leader *l; BAD(tenure_leaders_get(NULL, te
     BAD(tenure_leaders_get(leads, NULL, NULL, NULL, &err)))
 ROW(tenure_leaders_get_start, BAD(tenure_leaders_get_start(NULL, text, NULL, on_leader, NULL, &err));
     BAD(tenure_leaders_get_start(leads, NULL, NULL, NULL, NULL, &err)))
+ROW(tenure_ttl_cache_open, NONE(tenure_ttl_cache_open(NULL, NULL, &err)))
+ROW(tenure_ttl_cache_close, tenure_ttl_cache_close(NULL))
+ROW(tenure_ttl_cache_cached, struct tenure_cache_item *i; BAD(tenure_ttl_cache_cached(NULL, key, NULL, &i, &err));
+    BAD(tenure_ttl_cache_cached(ttl, no_data, NULL, &i, &err));
+    BAD(tenure_ttl_cache_cached(ttl, key, NULL, NULL, &err)))
+ROW(tenure_ttl_cache_get, struct tenure_cache_item *i; BAD(tenure_ttl_cache_get(NULL, key, NULL, &i, &err));
+    BAD(tenure_ttl_cache_get(ttl, no_data, NULL, &i, &err)); BAD(tenure_ttl_cache_get(ttl, key, NULL, NULL, &err)))
+ROW(tenure_ttl_cache_get_start, BAD(tenure_ttl_cache_get_start(NULL, key, NULL, on_cached, NULL, &err));
+    BAD(tenure_ttl_cache_get_start(ttl, no_data, NULL, on_cached, NULL, &err));
+    BAD(tenure_ttl_cache_get_start(ttl, key, NULL, NULL, NULL, &err)))
+ROW(tenure_ttl_cache_forget, BAD(tenure_ttl_cache_forget(NULL, key, &err));
+    BAD(tenure_ttl_cache_forget(ttl, no_data, &err)))
 
 /* ---- value.h ---- */
 ROW(tenure_value_open, NONE(tenure_value_open(NULL, key, NULL, &err)); NONE(tenure_value_open(c, no_data, NULL, &err)))

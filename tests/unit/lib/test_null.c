@@ -22,6 +22,7 @@ static tenure_queue *q;
 static tenure_value *shared;
 static tenure_cache *cache;
 static tenure_leaders *leads;
+static tenure_ttl_cache *ttl;
 static struct tenure_error err;
 static struct tenure_get_result *g;
 static int64_t n;
@@ -167,6 +168,7 @@ static int open_handle(void **state)
     shared = tenure_value_open(c, key, NULL, NULL);
     cache = tenure_cache_open(c, key, NULL, NULL);
     leads = tenure_leaders_open(c, "n", NULL, NULL);
+    ttl = tenure_ttl_cache_open(c, NULL, NULL);
     return c && q && shared ? 0 : -1;
 }
 
