@@ -224,7 +224,7 @@ static void what_was_forgotten_is_read_again(void **state)
 static void over_its_bounds_the_oldest_goes(void **state)
 {
     (void)state;
-    char key[8];
+    char key[16];
     start(3, 1000000);
     for (int i = 0; i < 6; i++) {
         snprintf(key, sizeof key, "k%d", i);
