@@ -46,7 +46,7 @@ class HostServer(Server):
         return self.where.command(
             ["etcd", "--name", f"m{self.where.number}", "--data-dir", data, "--listen-client-urls", url,
              "--advertise-client-urls", url, "--listen-peer-urls", own, "--initial-advertise-peer-urls", own,
-             "--initial-cluster", cluster])
+             "--initial-cluster", cluster, *self.options])
 
 
 def start_cluster(world, net, n):
