@@ -31,14 +31,24 @@ void cluster_layout_endpoints(const struct cluster_layout *l, char *out, size_t 
 /* The value of etcd's --initial-cluster. */
 void cluster_layout_peers(const struct cluster_layout *l, char *out, size_t size);
 
+#define CLUSTER_TOKEN "tenure-dev"
+
+/* Who holds this lock runs, or makes, the folder's cluster; it goes with the descriptor. -1 after having said why not. */
+int cluster_lock(const struct cluster_layout *l);
+/* A program of etcd's: the file that the option names, or else `name` on the PATH. False after having said what to do about it;
+ * install NULL = says nothing. */
+bool cluster_program(const char *option, const char *value, const char *name, const char *install, char *path,
+                     size_t size);
+
 /* ---- the actions ---- */
 
 struct cluster_options {
-    const char *data_dir, *etcd;
+    const char *data_dir, *etcd, *etcdutl;
     int64_t members, port;
 };
 
 int cluster_dev(const struct global_options *g, const struct cluster_options *o);
+int cluster_adopt(const struct global_options *g, const struct cluster_options *o, const char *from);
 int cluster_status(const struct global_options *g);
 
 #endif

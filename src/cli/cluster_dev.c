@@ -116,7 +116,7 @@ static bool start_member(struct dev *d, struct dev_member *m)
                     "--initial-cluster",
                     d->peers,
                     "--initial-cluster-token",
-                    "tenure-dev",
+                    CLUSTER_TOKEN,
                     "--logger",
                     "zap",
                     "--log-outputs",
@@ -348,45 +348,6 @@ static void loop(struct dev *d)
 
 /* ---- beginning ---- */
 
-/* Who holds the lock on the file runs the cluster of this folder. -1 after having said why not. */
-static int lock_folder(const struct cluster_layout *l)
-{
-    char path[CLUSTER_PATH_MAX];
-    struct flock all = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
-    snprintf(path, sizeof path, "%s/lock", l->dir);
-    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    if (fd >= 0 && fcntl(fd, F_SETLK, &all) == 0)
-        return fd;
-    say("%s: %s", path,
-        errno == EACCES || errno == EAGAIN ? "this cluster is being run by another process" : strerror(errno));
-    if (fd >= 0)
-        close(fd);
-    return -1;
-}
-
-static bool find_etcd(struct dev *d, const char *name, char *path, size_t size)
-{
-    const char *search = getenv("PATH");
-    d->etcd = name;
-    if (strchr(name, '/')) {
-        if (access(name, X_OK) == 0)
-            return true;
-        say("--etcd %s: %s", name, strerror(errno));
-        return false;
-    }
-    char rest[LINE_MAX_BYTES], *save = NULL;
-    snprintf(rest, sizeof rest, "%s", search ? search : "/usr/local/bin:/usr/bin:/bin");
-    for (char *dir = strtok_r(rest, ":", &save); dir; dir = strtok_r(NULL, ":", &save)) {
-        if ((size_t)snprintf(path, size, "%s/%s", dir, name) >= size || access(path, X_OK) < 0)
-            continue;
-        d->etcd = path;
-        return true;
-    }
-    say("there is no %s on the PATH\ninstall it (Debian: apt install etcd-server), or name the file: --etcd FILE",
-        name);
-    return false;
-}
-
 static bool open_client(struct dev *d)
 {
     struct tenure_options options;
@@ -413,11 +374,12 @@ int cluster_dev(const struct global_options *g, const struct cluster_options *o)
 {
     static char etcd[CLUSTER_PATH_MAX];
     struct dev d = {.g = g, .code = EXIT_FAILED, .signals.fd = -1};
-    if (!find_etcd(&d, o->etcd ? o->etcd : "etcd", etcd, sizeof etcd))
+    if (!cluster_program("--etcd", o->etcd, "etcd", "apt install etcd-server", etcd, sizeof etcd))
         return EXIT_USAGE;
+    d.etcd = etcd;
     if (!cluster_layout_open(&d.layout, o->data_dir, (size_t)o->members, (int)o->port, &d.code))
         return d.code;
-    int lock = lock_folder(&d.layout);
+    int lock = cluster_lock(&d.layout);
     if (lock < 0)
         return EXIT_FAILED;
     cluster_layout_endpoints(&d.layout, d.endpoints, sizeof d.endpoints);

@@ -2,6 +2,7 @@
  * one layout for good: members and their addresses are in etcd's own data. */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -194,6 +195,44 @@ bool cluster_layout_open(struct cluster_layout *l, const char *dir, size_t n, in
         return refuse(ret_code, EXIT_USAGE);
     }
     return true;
+}
+
+int cluster_lock(const struct cluster_layout *l)
+{
+    char path[CLUSTER_PATH_MAX];
+    struct flock all = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    snprintf(path, sizeof path, "%s/lock", l->dir);
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (fd >= 0 && fcntl(fd, F_SETLK, &all) == 0)
+        return fd;
+    fprintf(stderr, "tenure cluster: %s: %s\n", path,
+            errno == EACCES || errno == EAGAIN ? "this cluster is being run by another process" : strerror(errno));
+    if (fd >= 0)
+        close(fd);
+    return -1;
+}
+
+bool cluster_program(const char *option, const char *value, const char *name, const char *install, char *path,
+                     size_t size)
+{
+    const char *search = getenv("PATH");
+    char rest[8192], *save = NULL;
+    if (value && strchr(value, '/')) {
+        if (access(value, X_OK) == 0 && (size_t)snprintf(path, size, "%s", value) < size)
+            return true;
+        fprintf(stderr, "tenure cluster: %s %s: %s\n", option, value, strerror(errno));
+        return false;
+    }
+    name = value ? value : name;
+    snprintf(rest, sizeof rest, "%s", search ? search : "/usr/local/bin:/usr/bin:/bin");
+    for (char *dir = strtok_r(rest, ":", &save); dir; dir = strtok_r(NULL, ":", &save))
+        if ((size_t)snprintf(path, size, "%s/%s", dir, name) < size && access(path, X_OK) == 0)
+            return true;
+    if (install)
+        fprintf(stderr,
+                "tenure cluster: there is no %s on the PATH\ninstall it (Debian: %s), or name the file: %s FILE\n",
+                name, install, option);
+    return false;
 }
 
 void cluster_layout_endpoints(const struct cluster_layout *l, char *out, size_t size)

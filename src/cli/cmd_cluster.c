@@ -1,4 +1,4 @@
-/* tenure cluster dev|status. */
+/* tenure cluster dev|adopt|status. */
 #include <stdio.h>
 #include <string.h>
 
@@ -11,47 +11,54 @@ static struct cluster_options opt;
 static const struct option_spec *options(void)
 {
     static const struct option_spec table[] = {
-        {"members", 0, OPTION_INT, "N", "dev: how many, 1, 3, 5 or 7 (default 3)", &opt.members},
-        {"data-dir", 0, OPTION_STRING, "DIR", "dev: where their data, logs and addresses are kept", &opt.data_dir},
-        {"port", 0, OPTION_INT, "FIRST", "dev: two each from here on (default 2379); 0 = any that are free", &opt.port},
+        {"members", 0, OPTION_INT, "N", "dev, adopt: how many, 1, 3, 5 or 7 (default 3)", &opt.members},
+        {"data-dir", 0, OPTION_STRING, "DIR", "dev, adopt: where their data, logs and addresses are kept",
+         &opt.data_dir},
+        {"port", 0, OPTION_INT, "FIRST", "dev, adopt: two each from here on (default 2379); 0 = any that are free",
+         &opt.port},
         {"etcd", 0, OPTION_STRING, "FILE", "dev: the program (default: etcd on the PATH)", &opt.etcd},
+        {"etcdutl", 0, OPTION_STRING, "FILE",
+         "adopt: what restores a snapshot (default: etcdutl, or etcdctl, on the PATH)", &opt.etcdutl},
         {NULL, 0, 0, NULL, NULL, NULL},
     };
     opt = (struct cluster_options){.port = 2379};
     return table;
 }
 
-static int dev(const struct global_options *g)
+/* The options of a cluster on this machine. */
+static bool check(void)
 {
-    char place[CLUSTER_PATH_MAX];
+    static char place[CLUSTER_PATH_MAX];
     if (opt.members < 0 || opt.members > CLUSTER_MEMBERS_MAX || (opt.members && opt.members % 2 == 0)) {
         fprintf(stderr,
                 "tenure cluster: option --members: expected 1, 3, 5 or 7: an even one more bears no more losses\n");
-        return EXIT_USAGE;
+        return false;
     }
     if (opt.port < 0 || opt.port > 65535 - 2 * CLUSTER_MEMBERS_MAX) {
         fprintf(stderr, "tenure cluster: option --port: expected 0 to %d\n", 65535 - 2 * CLUSTER_MEMBERS_MAX);
-        return EXIT_USAGE;
+        return false;
     }
-    if (!opt.data_dir) {
-        if (!paths_state("cluster-dev", place, sizeof place)) {
-            fprintf(stderr, "tenure cluster: there is no folder for this user's data: give --data-dir DIR\n");
-            return EXIT_USAGE;
-        }
-        paths_make_parents(place);
-        opt.data_dir = place;
+    if (opt.data_dir)
+        return true;
+    if (!paths_state("cluster-dev", place, sizeof place)) {
+        fprintf(stderr, "tenure cluster: there is no folder for this user's data: give --data-dir DIR\n");
+        return false;
     }
-    return cluster_dev(g, &opt);
+    paths_make_parents(place);
+    opt.data_dir = place;
+    return true;
 }
 
 static int run(const struct command *self, const struct global_options *g, int argc, char **argv)
 {
     (void)self;
     if (argc == 1 && strcmp(argv[0], "dev") == 0)
-        return dev(g);
+        return check() ? cluster_dev(g, &opt) : EXIT_USAGE;
+    if (argc == 2 && strcmp(argv[0], "adopt") == 0)
+        return check() ? cluster_adopt(g, &opt, argv[1]) : EXIT_USAGE;
     if (argc == 1 && strcmp(argv[0], "status") == 0)
         return cluster_status(g);
-    fprintf(stderr, "tenure cluster: expected dev or status\ntry: tenure cluster --help\n");
+    fprintf(stderr, "tenure cluster: expected dev, adopt DIR or status\ntry: tenure cluster --help\n");
     return EXIT_USAGE;
 }
 
@@ -59,15 +66,19 @@ const struct command command_cluster = {
     .name = "cluster",
     .group = "Servers",
     .summary = "a real etcd cluster: run one here, look after one",
-    .synopsis = "dev [--members N] [--data-dir DIR] [--port FIRST] | status",
+    .synopsis = "dev [--members N] [--data-dir DIR] [--port FIRST] | adopt DIR [--members N] [--data-dir DIR] | status",
     .description =
         "dev runs a cluster of real etcd members on this machine, in the foreground, for development and for tests of what\n"
         "happens when one dies. It prints where they are, for `eval` or to be copied, once a linearizable read was answered.\n"
         "The members are its children: one that is killed is started again, and they end with it; the data stay for the next\n"
         "time. DIR/NAME.pid has a member's process, DIR/NAME.log what it says.\n\n"
+        "adopt turns the data directory of a `tenure serve` that was stopped into such a cluster: revisions, leases, users and\n"
+        "fencing tokens go on. The old directory is sealed first: `tenure serve` refuses it from then on and names the new\n"
+        "addresses. It can be run again when it was interrupted. dev, or etcd itself on each member's folder, starts it.\n\n"
         "status asks every member of the cluster, whichever of them are named, from one member's own memory, so that it\n"
         "answers without a quorum too. It is 0 when all voters answer, know a leader and have no alarm.",
     .examples = "tenure cluster dev --members 3 --data-dir /var/tmp/three\n"
+                "tenure cluster adopt /var/lib/tenure --data-dir /var/tmp/three\n"
                 "tenure cluster status --endpoints http://127.0.0.1:2379\n"
                 "kill -9 $(cat /var/tmp/three/m1.pid)",
     .options = options,

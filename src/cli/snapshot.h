@@ -11,6 +11,7 @@
 struct snapshot_options {
     const char *data_dir, *name, *successor;
     bool skip_hash_check, keep_revisions, mark_compacted, seal;
+    bool quiet;   /* says nothing of what went well */
     int64_t bump; /* -1 = not given */
 };
 

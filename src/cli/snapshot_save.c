@@ -317,5 +317,5 @@ int snapshot_save_offline(const struct snapshot_options *o, const struct global_
         rc = part_name(&p);
     int code = rc < 0 ? connect_failed("snapshot", g, &p.error) : EXIT_OK;
     part_close(&p);
-    return code == EXIT_OK ? said(&p, g) : code;
+    return code == EXIT_OK && !o->quiet ? said(&p, g) : code;
 }

@@ -116,4 +116,44 @@ def what_cannot_be(w):
     true("cluster.json: expected" in got.stderr, got.stderr)
 
 
-main([serves_and_ends, a_killed_leader, without_a_quorum, its_own_death, one_at_a_time, what_cannot_be])
+def from_one_machine(w):
+    """a directory of `tenure serve` becomes the members: history, leases and tokens go on, and the old one serves nobody any more"""
+    def token(run):
+        return int(run("lock", "x", "--", "sh", "-c", "echo $TENURE_TOKEN").stdout)
+
+    w.tenure("put", "a", "1", check=True)
+    w.tenure("put", "a", "2", check=True)
+    lease = w.tenure("lease", "grant", "600", check=True).stdout.split()[1]
+    before = token(w.tenure)
+    old = str(w.server.folder / "data")
+    w.server.stop()
+    where = ("--data-dir", w.path("three"), "--port", "0")
+    got = w.run([TENURE, "cluster", "adopt", old, *where], env=w.environment())
+    equal((got.returncode, got.stdout.startswith("3 members are in ")), (0, True), f"adopt: {got.stdout}{got.stderr}")
+    refused = w.run([TENURE, "serve", "--data-dir", old], env=w.environment())
+    true(refused.returncode != 0 and "sealed" in refused.stderr and "http://127.0.0.1:" in refused.stderr, refused.stderr)
+    again = w.run([TENURE, "cluster", "adopt", old, *where], env=w.environment())
+    equal(again.returncode, 0, f"a second time: {again.stderr}")
+    c = Cluster(w)
+    equal(c.tenure("get", "a", "--print-value-only").stdout, "2\n", "now")
+    equal(c.tenure("get", "a", "--print-value-only", "--rev", "2").stdout, "1\n", "then")
+    true(lease in c.tenure("lease", "list").stdout, "the lease is there")
+    true(token(c.tenure) > before, "tokens grow")
+
+
+def what_cannot_be_adopted(w):
+    """a folder that is none, a server that runs, a tool that fails: said, and nothing is sealed in vain"""
+    where = ("--data-dir", w.path("three"), "--port", "0")
+    running = str(w.server.folder / "data")
+    for args, code, words in ((["/nowhere"], 2, "/nowhere: No such file"), ([running], 1, "in use"),
+                              ([running, "--etcdutl", "/nowhere/etcdutl"], 2, "/nowhere/etcdutl: No such file")):
+        got = w.run([TENURE, "cluster", "adopt", *args, *where], env=w.environment())
+        true(got.returncode == code and words in got.stderr, f"{args}: {got.returncode} {got.stderr}")
+    equal(w.tenure("put", "a", "1").stdout, "OK\n", "the server goes on")
+    w.server.stop()
+    got = w.run([TENURE, "cluster", "adopt", running, "--etcdutl", "/bin/false", *where], env=w.environment())
+    true(got.returncode == 1 and "/bin/false failed" in got.stderr and "adopt.log" in got.stderr, got.stderr)
+    equal(w.run([TENURE, "cluster", "adopt", running, *where], env=w.environment()).returncode, 0, "then with the right one")
+
+
+main([from_one_machine, what_cannot_be_adopted, serves_and_ends, a_killed_leader, without_a_quorum, its_own_death, one_at_a_time, what_cannot_be])

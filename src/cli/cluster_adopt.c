@@ -1,0 +1,149 @@
+/* tenure cluster adopt: from one machine to a cluster, by a snapshot and the restore of etcd's own tools.
+ *
+ * Each step leaves what the next run goes on with: the old directory is sealed (it serves nobody any more, and names who does),
+ * its snapshot is a file that is named when it is whole, and a member's folder gets its name when it is restored. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "cli/cluster.h"
+#include "cli/output.h"
+#include "cli/snapshot.h"
+#include "cli/spawn.h"
+
+#define LINE_MAX_BYTES 8192
+#define WORDS_MAX      32
+
+struct adopt {
+    const struct global_options *g;
+    struct cluster_layout layout;
+    char endpoints[LINE_MAX_BYTES], peers[LINE_MAX_BYTES];
+    char snapshot[CLUSTER_PATH_MAX], tool[CLUSTER_PATH_MAX];
+};
+
+static bool exists(const char *path)
+{
+    return access(path, F_OK) == 0;
+}
+
+/* What it says goes to a file, which is named where it failed. */
+static bool run_tool(const struct adopt *a, char **words)
+{
+    char log[CLUSTER_PATH_MAX];
+    char *argv[WORDS_MAX] = {"sh", "-c", "exec \"$@\" >>\"$TENURE_LOG\" 2>&1", "sh"};
+    const struct spawn_variable env[] = {{"ETCDCTL_API", "3"}, {"TENURE_LOG", log}, {NULL, NULL}};
+    struct spawn child;
+    sigset_t mask;
+    int status = 0;
+    snprintf(log, sizeof log, "%s/adopt.log", a->layout.dir);
+    for (size_t i = 0; words[i]; i++)
+        argv[4 + i] = words[i];
+    sigprocmask(SIG_SETMASK, NULL, &mask);
+    if (!spawn_make(&child, argv, env, &mask)) {
+        fprintf(stderr, "tenure cluster: %s cannot be started: %s\n", words[0], strerror(errno));
+        return false;
+    }
+    spawn_go(&child);
+    while (waitpid(child.pid, &status, 0) < 0 && errno == EINTR)
+        ;
+    spawn_fini(&child);
+    if (status != 0)
+        fprintf(stderr, "tenure cluster: %s failed (code %d); what it said is in %s\n", words[0],
+                WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status), log);
+    return status == 0;
+}
+
+/* Restored beside its place: a folder that has the member's name is whole. */
+static bool restore(struct adopt *a, const struct cluster_member *m)
+{
+    char into[CLUSTER_PATH_MAX], unfinished[CLUSTER_PATH_MAX], peer[64];
+    snprintf(into, sizeof into, "%s/%s", a->layout.dir, m->name);
+    snprintf(unfinished, sizeof unfinished, "%s/%s.unfinished", a->layout.dir, m->name);
+    snprintf(peer, sizeof peer, "http://127.0.0.1:%d", m->peer_port);
+    if (exists(into))
+        return true;
+    if (exists(unfinished)) {
+        char *remove[] = {"rm", "-rf", "--", unfinished, NULL};
+        if (!run_tool(a, remove))
+            return false;
+    }
+    char *argv[] = {a->tool,
+                    "snapshot",
+                    "restore",
+                    a->snapshot,
+                    "--name",
+                    (char *)m->name,
+                    "--data-dir",
+                    unfinished,
+                    "--initial-cluster",
+                    a->peers,
+                    "--initial-cluster-token",
+                    CLUSTER_TOKEN,
+                    "--initial-advertise-peer-urls",
+                    peer,
+                    NULL};
+    if (!run_tool(a, argv))
+        return false;
+    if (rename(unfinished, into) == 0)
+        return true;
+    fprintf(stderr, "tenure cluster: %s: %s\n", into, strerror(errno));
+    return false;
+}
+
+/* Sealing comes first, inside: from then on the old directory gives out no revision. */
+static bool take_snapshot(struct adopt *a, const char *from)
+{
+    struct snapshot_options o = {.data_dir = from, .successor = a->endpoints, .seal = true, .quiet = true, .bump = -1};
+    if (exists(a->snapshot))
+        return true;
+    return snapshot_save_offline(&o, a->g, a->snapshot) == EXIT_OK;
+}
+
+static void tell(const struct adopt *a)
+{
+    if (!output_is_text(a->g)) {
+        output_done(a->g, "cluster", a->layout.dir, "adopted");
+        return;
+    }
+    printf("%zu members are in %s; start them: tenure cluster dev --data-dir %s\n", a->layout.n, a->layout.dir,
+           a->layout.dir);
+    printf("export TENURE_ENDPOINTS=%s\n", a->endpoints);
+}
+
+static bool find_tool(struct adopt *a, const struct cluster_options *o)
+{
+    if (!o->etcdutl && cluster_program("--etcdutl", NULL, "etcdutl", NULL, a->tool, sizeof a->tool))
+        return true;
+    return cluster_program("--etcdutl", o->etcdutl, "etcdctl", "apt install etcd-client", a->tool, sizeof a->tool);
+}
+
+int cluster_adopt(const struct global_options *g, const struct cluster_options *o, const char *from)
+{
+    struct adopt a = {.g = g};
+    int code = EXIT_FAILED;
+    if (!exists(from)) {
+        fprintf(stderr, "tenure cluster: adopt %s: %s\n", from, strerror(errno));
+        return EXIT_USAGE;
+    }
+    if (!find_tool(&a, o))
+        return EXIT_USAGE;
+    if (!cluster_layout_open(&a.layout, o->data_dir, (size_t)o->members, (int)o->port, &code))
+        return code;
+    int lock = cluster_lock(&a.layout);
+    if (lock < 0)
+        return EXIT_FAILED;
+    cluster_layout_endpoints(&a.layout, a.endpoints, sizeof a.endpoints);
+    cluster_layout_peers(&a.layout, a.peers, sizeof a.peers);
+    snprintf(a.snapshot, sizeof a.snapshot, "%s/adopted.db", a.layout.dir);
+    bool ok = take_snapshot(&a, from);
+    for (size_t i = 0; ok && i < a.layout.n; i++)
+        ok = restore(&a, &a.layout.members[i]);
+    if (ok)
+        tell(&a);
+    close(lock);
+    return ok ? EXIT_OK : EXIT_FAILED;
+}
