@@ -52,7 +52,7 @@ struct tenure_election_options {
     int64_t resume_lease;
     tenure_token resume_token;
     bool resume_is_sure; /* the caller knows that the earlier process is gone; no proof is asked for */
-    /* Higher is better; 0 = as good as those who say nothing: etcdctl, Go. A candidate whose turn it would be, and who sees a
+    /* Any number, also below 0. Higher is better; 0 = as good as those who say nothing: etcdctl, Go. A candidate whose turn it would be, and who sees a
      * strictly better one waiting, lets him pass and goes to the end of the queue; so when a leadership ends the best of those
      * who wait lead next, of equals the first. Who leads is NOT deposed by a better one who comes later; let it resign if it
      * should. Candidates of other programs' recipes let nobody pass. Of one who is better and dead it takes until its lease has

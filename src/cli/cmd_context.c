@@ -9,6 +9,17 @@
 
 static const char who[] = "tenure context";
 
+static bool none;
+
+static const struct option_spec *options(void)
+{
+    static const struct option_spec table[] = {
+        {"none", 0, OPTION_FLAG, NULL, "use: no context any more, as before the first one was used", &none},
+        {NULL, 0, 0, NULL, NULL, NULL},
+    };
+    return table;
+}
+
 static int usage(const char *problem, const char *what)
 {
     fprintf(stderr, "%s: %s%s\ntry: tenure context --help\n", who, problem, what);
@@ -150,6 +161,27 @@ static bool take_fields(json_t *context, const struct global_options *g)
     return any;
 }
 
+/* Each of a list, as the library takes them: http(s)://host:port, host:port, unix(s):///path. */
+static bool endpoints_are_good(const char *urls)
+{
+    static const char *const schemes[] = {"http://", "https://", "unix://", "unixs://"};
+    for (size_t len; *urls; urls += len + (urls[len] == ',')) {
+        len = strcspn(urls, ",");
+        const char *colon = memmem(urls, len, "://", 3);
+        size_t rest = colon ? (size_t)(urls + len - colon) - 3 : len;
+        bool known = !colon;
+        for (size_t i = 0; colon && i < sizeof schemes / sizeof *schemes; i++)
+            known = known || (strlen(schemes[i]) == (size_t)(colon + 3 - urls) &&
+                              strncmp(urls, schemes[i], strlen(schemes[i])) == 0);
+        if (known && rest > 0)
+            continue;
+        fprintf(stderr, "%s: option --endpoints: '%.*s': expected http(s)://host:port, host:port or unix(s):///path\n",
+                who, (int)(len < 200 ? len : 200), urls);
+        return false;
+    }
+    return true;
+}
+
 static int set(const struct global_options *g, json_t *all, int argc, char **argv)
 {
     (void)argc;
@@ -159,6 +191,8 @@ static int set(const struct global_options *g, json_t *all, int argc, char **arg
         return usage("a context holds no password: put it into the credential file (tenure help context)", "");
     if (g->password)
         return usage("a context holds no password: put it into the credential file (tenure help context)", "");
+    if (g->endpoints && !endpoints_are_good(g->endpoints))
+        return EXIT_USAGE;
     json_t *context = json_object_get(contexts_of(all), argv[0]);
     if (!context) {
         context = json_object();
@@ -173,10 +207,15 @@ static int set(const struct global_options *g, json_t *all, int argc, char **arg
 
 static int use(const struct global_options *g, json_t *all, int argc, char **argv)
 {
-    (void)g, (void)argc;
-    if (!find(all, argv[0]))
+    (void)g;
+    if ((argc == 1) == none)
+        return usage("use: expected a NAME, or --none and no name", "");
+    if (argc && !find(all, argv[0]))
         return EXIT_FAILED;
-    json_object_set_new(all, "current", json_string(argv[0]));
+    if (argc)
+        json_object_set_new(all, "current", json_string(argv[0]));
+    else
+        json_object_del(all, "current");
     return context_save(who, all) ? EXIT_OK : EXIT_FAILED;
 }
 
@@ -198,7 +237,7 @@ static const struct action {
     int words_min, words_max;
     int (*run)(const struct global_options *g, json_t *all, int argc, char **argv);
 } actions[] = {
-    {"list", 0, 0, list}, {"show", 0, 1, show}, {"set", 1, 1, set}, {"use", 1, 1, use}, {"delete", 1, 1, delete},
+    {"list", 0, 0, list}, {"show", 0, 1, show}, {"set", 1, 1, set}, {"use", 0, 1, use}, {"delete", 1, 1, delete},
 };
 
 static int run(const struct command *self, const struct global_options *g, int argc, char **argv)
@@ -226,7 +265,7 @@ const struct command command_context = {
     .name = "context",
     .group = "Servers",
     .summary = "clusters under names of your own",
-    .synopsis = "list | show [NAME] | set NAME OPTIONS | use NAME | delete NAME",
+    .synopsis = "list | show [NAME] | set NAME OPTIONS | use NAME | use --none | delete NAME",
     .description =
         "A context names servers and who asks there. set takes the options of every command (--endpoints,\n"
         "--discovery-srv, --user, --cacert, --cert, --key); what is not given stays, an empty word removes. use makes it the\n"
@@ -240,12 +279,14 @@ const struct command command_context = {
         "    machine etcd1.example.org:2379 login ci password s3cret\n"
         "    machine prod login root password \"with blanks\"\n"
         "\n"
-        "where machine is a host, a host and port, or a context's name. So no secret stands in a process list. For\n"
+        "where machine is a host, a host and port, or a context's name. The endpoints of one command are taken for one\n"
+        "cluster: the entry of the first machine that is among them goes to whichever is asked. So no secret stands in a process list. For\n"
         "root both files are in /etc/tenure.",
     .examples =
         "tenure context set prod --endpoints https://10.0.0.1:2379,https://10.0.0.2:2379 --user ci --cacert ca.pem\n"
         "tenure context use prod\n"
         "tenure lock --context prod nightly-backup -- ./backup",
+    .options = options,
     .run = run,
     .no_servers = true,
 };

@@ -14,7 +14,7 @@
 #define WORD_MAX       1024
 
 struct words {
-    const char *at;
+    const char *text, *at;
     char *word; /* WORD_MAX */
     bool bad;   /* an open quote, or a word that is too long */
 };
@@ -106,7 +106,8 @@ static bool fits(const struct global_options *g, const char *machine)
 /* ---- the file ---- */
 
 struct entry {
-    bool fits;
+    bool fits, begun, has_password;
+    int line; /* where it begins */
     char login[WORD_MAX], password[WORD_MAX];
 };
 
@@ -114,6 +115,26 @@ static bool wrong(const char *who, const char *path, const char *why)
 {
     fprintf(stderr, "%s: credentials in %s: %s\n", who, path, why);
     return false;
+}
+
+static int line_of(const struct words *w)
+{
+    int line = 1;
+    for (const char *p = w->text; p < w->at; p++)
+        line += *p == '\n';
+    return line;
+}
+
+static bool wrong_at(const char *who, const char *path, int line, const char *why)
+{
+    fprintf(stderr, "%s: credentials in %s: line %d: %s\n", who, path, line, why);
+    return false;
+}
+
+/* One without a password would be passed over, and nobody would know why who asks is not let in. */
+static bool is_whole(const char *who, const char *path, const struct entry *e)
+{
+    return !e->begun || e->has_password || wrong_at(who, path, e->line, "this entry has no password");
 }
 
 static bool entry_counts(const struct entry *e, const char *user)
@@ -126,27 +147,33 @@ static bool search(const char *who, const char *path, const char *text, const st
                    const char *user, struct entry *e)
 {
     char word[WORD_MAX];
-    struct words w = {.at = text, .word = word};
+    struct words w = {.text = text, .at = text, .word = word};
     *e = (struct entry){.fits = false};
     while (next(&w)) {
         bool machine = strcmp(word, "machine") == 0, begins = machine || strcmp(word, "default") == 0;
         bool login = strcmp(word, "login") == 0, password = strcmp(word, "password") == 0;
+        int line = line_of(&w);
+        if (begins && !is_whole(who, path, e))
+            return false;
         if (begins && entry_counts(e, user))
             return true;
         if (!begins && !login && !password)
-            return wrong(who, path, "expected machine, default, login or password");
+            return wrong_at(who, path, line, "expected machine, default, login or password");
         if (begins)
-            *e = (struct entry){.fits = !machine};
+            *e = (struct entry){.fits = !machine, .begun = true, .line = line};
         if ((machine || login || password) && !next(&w))
-            return wrong(who, path, "a word is missing at its end, not ended, or longer than 1,023 bytes");
+            return wrong_at(who, path, line, "a word is missing behind it, not ended, or longer than 1,023 bytes");
         if (machine)
             e->fits = fits(g, word);
         else if (login || password)
             memcpy(login ? e->login : e->password, word, strlen(word) + 1);
+        e->has_password = e->has_password || (password && word[0]);
     }
     explicit_bzero(word, sizeof word);
     if (w.bad || *w.at)
-        return wrong(who, path, "a word is not ended, or longer than 1,023 bytes");
+        return wrong_at(who, path, line_of(&w), "a word is not ended, or longer than 1,023 bytes");
+    if (!is_whole(who, path, e))
+        return false;
     e->fits = entry_counts(e, user);
     return true;
 }

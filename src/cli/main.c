@@ -21,7 +21,7 @@ const struct command *const commands[] = {
     &command_lock,    &command_rwlock,  &command_sem,
     &command_elect,   &command_fence,   &command_queue,
     &command_barrier, &command_counter, &command_cron,
-    &command_config,  &command_service, &command_get,
+    &command_service, &command_config,  &command_get,
     &command_put,     &command_del,     &command_txn,
     &command_watch,   &command_lease,   &command_compact,
     &command_serve,   &command_status,  &command_doctor,

@@ -331,26 +331,50 @@ static bool policy_of(const char *word, enum tenure_policy *ret)
     return false;
 }
 
-/* "{address}:{port}"; what is no name of a field stays as it is. */
+static const char *const field_names[] = {"{service}",  "{instance}", "{address}", "{port}",
+                                          "{endpoint}", "{zone}",     "{version}", "{weight}"};
+enum { FIELDS = sizeof field_names / sizeof field_names[0] };
+
+/* The field that a template has at t; FIELDS: none. */
+static size_t field_at(const char *t)
+{
+    size_t k = 0;
+    while (k < FIELDS && strncmp(t, field_names[k], strlen(field_names[k])) != 0)
+        k++;
+    return k;
+}
+
+/* Before anybody is asked. Braces that hold no word, as those of JSON, stay as they are. */
+static bool template_is_good(const char *t)
+{
+    for (; (t = strchr(t, '{')); t++) {
+        size_t len = strspn(t + 1, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-");
+        if (len == 0 || t[1 + len] != '}' || field_at(t) < FIELDS)
+            continue;
+        fprintf(stderr, "tenure service pick: option --output: there is no {%.*s}; there are", (int)len, t + 1);
+        for (size_t k = 0; k < FIELDS; k++)
+            fprintf(stderr, "%s %s", k ? "," : "", field_names[k]);
+        fputc('\n', stderr);
+        return false;
+    }
+    return true;
+}
+
+/* "{address}:{port}". */
 static void print_template(const char *t, const struct tenure_instance *i)
 {
     char port[16], weight[16];
     snprintf(port, sizeof port, "%" PRId32, i->port);
     snprintf(weight, sizeof weight, "%" PRId32, i->weight);
-    const struct {
-        const char *name, *text;
-    } fields[] = {{"{service}", i->service}, {"{instance}", i->name},     {"{address}", i->address},
-                  {"{port}", port},          {"{endpoint}", i->endpoint}, {"{zone}", i->zone},
-                  {"{version}", i->version}, {"{weight}", weight}};
+    const char *const texts[FIELDS] = {i->service,  i->name, i->address, port,
+                                       i->endpoint, i->zone, i->version, weight}; /* by field_names */
     while (*t) {
-        size_t k = 0, n = sizeof fields / sizeof fields[0];
-        while (k < n && strncmp(t, fields[k].name, strlen(fields[k].name)) != 0)
-            k++;
-        if (k < n)
-            fputs(fields[k].text, stdout);
+        size_t k = field_at(t);
+        if (k < FIELDS)
+            fputs(texts[k], stdout);
         else
             putchar(*t);
-        t += k < n ? strlen(fields[k].name) : 1;
+        t += k < FIELDS ? strlen(field_names[k]) : 1;
     }
     putchar('\n');
 }
@@ -399,7 +423,7 @@ int service_pick(const struct global_options *g, const struct service_flags *f, 
                                       .any_if_none = f->any};
     if (f->by)
         o.policy = TENURE_PICK_CONSISTENT;
-    if (f->policy && !policy_of(f->policy, &o.policy))
+    if ((f->policy && !policy_of(f->policy, &o.policy)) || (strchr(g->output, '{') && !template_is_good(g->output)))
         return EXIT_USAGE;
     tenure_client *c = connect_open("service", g);
     int code = c ? pick(c, g, f, &o, name) : connect_code();

@@ -100,14 +100,26 @@ bool instance_is_name(const char *name)
     return name && name[0] && strlen(name) <= NAME_MAX_LEN && !strchr(name, '/');
 }
 
+int instance_name_check(const char *what, const char *name, struct tenure_error *err)
+{
+    const char *fault = !name || !name[0]   ? "it is empty"
+                        : strchr(name, '/') ? "it has a slash"
+                                            : "it is longer than 4,096 bytes";
+    if (instance_is_name(name))
+        return 0;
+    return error_set(err, TENURE_EINVALID, "registry: the name of the %s, \"%.120s\", is none: %s", what,
+                     name ? name : "", fault);
+}
+
 char *instance_path(const char *prefix, const char *service, const char *instance, struct tenure_error *err)
 {
     prefix = prefix ? prefix : "/services/";
     bool all = service && !service[0] && !instance[0];
-    if ((!all && !instance_is_name(service)) || (instance[0] && !instance_is_name(instance)) ||
-        strlen(prefix) > NAME_MAX_LEN) {
-        error_set(err, TENURE_EINVALID, "registry: a name that is empty, has a slash or is longer than %d bytes",
-                  NAME_MAX_LEN);
+    if ((!all && instance_name_check("service", service, err)) ||
+        (instance[0] && instance_name_check("instance", instance, err)))
+        return NULL;
+    if (strlen(prefix) > NAME_MAX_LEN) {
+        error_set(err, TENURE_EINVALID, "registry: a prefix that is longer than %d bytes", NAME_MAX_LEN);
         return NULL;
     }
     size_t size = strlen(prefix) + strlen(service) + strlen(instance) + 2;

@@ -34,6 +34,8 @@ struct tenure_instances *instance_list(struct instance *const *all, size_t n, in
 
 /* A name without a slash, that is not empty nor too long. */
 bool instance_is_name(const char *name);
+/* The same; TENURE_EINVALID names it, as what it is ("service", "instance"), and its fault. */
+int instance_name_check(const char *what, const char *name, struct tenure_error *err) MUST_USE;
 /* "<prefix><service>/<instance>", malloc'd; prefix NULL = "/services/". service "" = all below the prefix, then instance is ""
  * as well. Or NULL with err filled. */
 char *instance_path(const char *prefix, const char *service, const char *instance, struct tenure_error *err) MUST_USE;

@@ -234,9 +234,11 @@ static int edit_once(tenure_client *c, const char *path, const struct tenure_ins
 static int edit(tenure_client *c, const char *prefix, const char *service, const char *name,
                 const struct tenure_instance_edit *e, struct tenure_error *err)
 {
-    int rc = 1;
-    if (!instance_is_name(name) || !instance_is_name(service))
-        return error_set(err, TENURE_EINVALID, "registry: a name that is empty, has a slash or is too long");
+    int rc = instance_name_check("service", service, err);
+    rc = rc ? rc : instance_name_check("instance", name, err);
+    if (rc)
+        return rc;
+    rc = 1;
     char *path = instance_path(prefix, service, name, err);
     for (int tries = 0; path && rc == 1 && tries < EDITS_MAX; tries++) {
         struct instance *was = look(c, path, service, name, err);

@@ -362,8 +362,10 @@ static tenure_service *start(tenure_client *c, bytes ns, const struct tenure_ins
 static int check_options(const char *service, const char *instance, const struct tenure_service_options *o,
                          struct tenure_error *err)
 {
-    if (!instance_is_name(service) || !instance_is_name(instance))
-        return error_set(err, TENURE_EINVALID, "registry: a name that is empty, has a slash or is too long");
+    int rc = instance_name_check("service", service, err);
+    rc = rc ? rc : instance_name_check("instance", instance, err);
+    if (rc)
+        return rc;
     if ((o->n_tags && !o->tags) || (o->n_meta && !o->meta))
         return error_set(err, TENURE_EINVALID, "registry: a number of tags or meta, and none there");
     return 0;

@@ -405,10 +405,8 @@ tenure_service_view *tenure_service_view_start(tenure_client *c, const char *ser
     err->code = 0;
     if (handle_enter(c, err) < 0 || options_take(&o, sizeof o, options, "service view", err) < 0)
         return NULL;
-    if (service && !instance_is_name(service)) {
-        error_set(err, TENURE_EINVALID, "service view: a name that is empty, has a slash or is too long");
+    if (service && instance_name_check("service", service, err))
         return NULL;
-    }
     return start(c, ns, service, &o, err);
 }
 

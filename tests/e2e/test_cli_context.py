@@ -39,6 +39,13 @@ def set_use_show(w):
     s.tenure("context", "set", "prod", "--user", "", "--cacert", "/ca.pem", check=True)
     equal(json.loads(s.tenure("context", "show", "prod", "-o", "json").stdout),
           {"name": "prod", "context": {"endpoints": NOWHERE, "cacert": "/ca.pem"}}, "prod")
+    s.tenure("context", "use", "--none", check=True)
+    shown = json.loads(s.tenure("context", "-o", "json").stdout)
+    equal((shown["current"], sorted(shown["contexts"])), ("", ["lab", "prod"]), "none is in use, and none is lost")
+    s.tenure("context", "use", "lab", check=True)
+    for good in ("https://a:1,b:2", "unix:///run/x.sock", "unixs:///run/x.sock", NOWHERE):
+        s.tenure("context", "set", "forms", "--endpoints", good, check=True)
+    s.tenure("context", "delete", "forms", check=True)
     s.tenure("context", "delete", "lab", check=True)
     equal(json.loads(s.tenure("context", "-o", "json").stdout)["current"], "", "current after its deletion")
     equal(os.stat(f"{s.config}/contexts.json").st_mode & 0o777, 0o600, "mode")
@@ -76,6 +83,12 @@ def bad_input(w):
         (("context", "set", "a", "--user", "x"), 2, "names no servers"),
         (("context", "set", "a", "--endpoints", NOWHERE, "--user", "x:secret"), 2, "credential file"),
         (("context", "set"), 2, "NAME"),
+        (("context", "set", "a", "--endpoints", "ftp://h:1"), 2, "ftp://h:1"),
+        (("context", "set", "a", "--endpoints", f"{NOWHERE},htps://h:1"), 2, "'htps://h:1'"),
+        (("context", "set", "a", "--endpoints", "http://"), 2, "host:port"),
+        (("context", "set", "a", "--endpoints", f"{NOWHERE},,"), 2, "host:port"),
+        (("context", "use"), 2, "--none"),
+        (("context", "use", "a", "--none"), 2, "--none"),
         (("context", "use", "a", "b"), 2, "too many"),
         (("context", "use", "none"), 1, "tenure context list"),
         (("context", "wrong"), 2, "expected list, show"),
@@ -129,7 +142,11 @@ def files_that_are_refused(w):
         ("machine", 0o600, "a word is missing"),
         ('machine a login "b', 0o600, "not ended"),
         ("machine " + "x" * 2000, 0o600, "1,023"),
-        ("hello", 0o600, "expected machine"),
+        ("hello", 0o600, "line 1: expected machine"),
+        ("machine a login b password c\n# d\nmachine d\n  login e\n", 0o600, "line 3: this entry has no password"),
+        ("machine a login b\nmachine d login e password f\n", 0o600, "line 1: this entry has no password"),
+        ('machine a login b password ""\n', 0o600, "line 1: this entry has no password"),
+        ("machine a login b password c\n\nmachine d pasword e", 0o600, "line 3: expected machine"),
     ):
         path = s.credentials(text, mode)
         got = s.tenure("put", "a", "1")

@@ -24,6 +24,9 @@ def overview(world):
     equal(result.returncode, 0)
     for name in ("serve", "get", "put", "del", "watch", "lease", "lock", "elect", "status", "version", "help"):
         true(name in command_names(), f"{name} is listed")
+    headings = re.findall(r"^([A-Z][a-z ]+)$", result.stdout, re.M)
+    equal(sorted(headings), sorted(set(headings)), "each heading stands once")
+    true("Recipes" in headings, headings)
     for flag in ("--help", "-h"):
         equal(tenure(flag).stdout, result.stdout)
     nothing = tenure()

@@ -106,7 +106,7 @@ def picked(world):
     world.tenure("put", "/services/pick/d", "no JSON", check=True)
     equal(world.tenure("service", "pick", "pick", "--zone", "eu").stdout, "a:1\n")
     equal(world.tenure("service", "pick", "pick", "--tag", "t").stdout, "b:2\n")
-    equal(world.tenure("service", "pick", "pick", "--tag", "t", "-o", "http://{address}:{port}/{x}").stdout, "http://b:2/{x}\n")
+    equal(world.tenure("service", "pick", "pick", "--tag", "t", "-o", "http://{address}:{port}/").stdout, "http://b:2/\n")
     equal(json.loads(world.tenure("service", "pick", "pick", "--zone", "eu", "-o", "json").stdout)["instance"], "a")
     equal(len({world.tenure("service", "pick", "pick", "--by", "user 1").stdout for _ in range(5)}), 1, "places of a text")
     for policy in ["round-robin", "random", "weighted", "least-used", "consistent"]:
@@ -261,4 +261,23 @@ def refused(world):
         true(r.stderr.startswith("tenure service"), r.stderr)
 
 
-main([registered, conflicts, killed, picked, operated, checked, other_checks, late, commands_end, without_server, go_layout, refused])
+def named(world):
+    """what is wrong is named: a field of --output that there is not, a name that is none"""
+    a = register(world, "svc", "a")
+    for template, field in (("{nope}", "{nope}"), ("{address}:{prot}", "{prot}")):
+        r = world.tenure("service", "pick", "svc", "-o", template)
+        equal((r.returncode, r.stdout), (2, ""), r.stderr)
+        true(f"no {field}" in r.stderr and "{address}" in r.stderr and "{weight}" in r.stderr, r.stderr)
+    equal(world.tenure("service", "pick", "svc", "-o", '{"host":"{instance}"} {} { x').stdout, '{"host":"a"} {} { x\n')
+    long = "x" * 5000
+    for words, name, fault in ((["list", "a/b"], "a/b", "slash"), (["pick", ""], '""', "empty"), (["drain", "svc", "x/y"], "x/y", "slash"),
+                               (["drain", "s/t", "x"], "s/t", "slash"), (["deregister", "svc", ""], '""', "empty"),
+                               (["list", long], "xxx", "4,096"), (["register", "a/b", "--port", "1"], "a/b", "slash"),
+                               (["register", "svc", "--id", "x/y", "--port", "1"], "x/y", "slash")):
+        r = world.tenure("service", *words)
+        equal(r.returncode, 2, f"exit code of {words}: {r.stderr}")
+        true(name in r.stderr and fault in r.stderr, f"{words}: {r.stderr}")
+    ended(a, 0)
+
+
+main([registered, conflicts, killed, picked, operated, checked, other_checks, late, commands_end, without_server, go_layout, refused, named])

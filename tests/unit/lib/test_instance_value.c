@@ -326,6 +326,28 @@ static void what_cannot_be_written_is_refused(void **state)
         assert_int_equal(instance_check(&i[k], &err), TENURE_EINVALID);
 }
 
+static void a_name_that_is_none_is_named(void **state)
+{
+    static const struct {
+        const char *name, *says;
+    } bad[] = {{"", "\"\", is none: it is empty"}, {NULL, "it is empty"}, {"a/b", "\"a/b\", is none: it has a slash"}};
+    struct tenure_error err = {0};
+    char name[4098];
+    (void)state;
+    assert_int_equal(instance_name_check("service", "a b", &err), 0);
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        assert_int_equal(instance_name_check("service", bad[i].name, &err), TENURE_EINVALID);
+        assert_non_null(strstr(err.text, "the name of the service"));
+        assert_non_null(strstr(err.text, bad[i].says));
+    }
+    memset(name, 'x', sizeof name - 1);
+    name[sizeof name - 1] = 0;
+    assert_int_equal(instance_name_check("instance", name, &err), TENURE_EINVALID);
+    assert_non_null(strstr(err.text, "longer than 4,096"));
+    name[4096] = 0;
+    assert_int_equal(instance_name_check("instance", name, &err), 0);
+}
+
 static void lists_share_what_they_hold(void **state)
 {
     (void)state;
@@ -358,6 +380,7 @@ int main(void)
         cmocka_unit_test(filters_want_all_they_name),
         cmocka_unit_test(keys_are_split_at_one_slash),
         cmocka_unit_test(what_cannot_be_written_is_refused),
+        cmocka_unit_test(a_name_that_is_none_is_named),
         cmocka_unit_test(lists_share_what_they_hold),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
