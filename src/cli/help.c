@@ -38,18 +38,32 @@ static void block(FILE *to, const char *text, const char *indent)
     }
 }
 
+static bool is_first_of_group(const struct command *const *c)
+{
+    for (const struct command *const *before = commands; before < c; before++)
+        if (strcmp((*before)->group, (*c)->group) == 0)
+            return false;
+    return true;
+}
+
+/* From its first command on. */
+static void group_lines(FILE *to, const struct command *const *c)
+{
+    const char *group = (*c)->group;
+    fprintf(to, "\n%s\n", group);
+    for (; *c; c++)
+        if (strcmp((*c)->group, group) == 0)
+            fprintf(to, "  %-10s  %s\n", (*c)->name, (*c)->summary);
+}
+
 void help_overview(FILE *to)
 {
     fputs("tenure - " ABOUT "\n\n"
           "usage: tenure COMMAND [OPTIONS] [ARGUMENTS]\n",
           to);
-    const char *group = "";
-    for (const struct command *const *c = commands; *c; c++) {
-        if (strcmp(group, (*c)->group) != 0)
-            fprintf(to, "\n%s\n", (*c)->group);
-        group = (*c)->group;
-        fprintf(to, "  %-10s  %s\n", (*c)->name, (*c)->summary);
-    }
+    for (const struct command *const *c = commands; *c; c++)
+        if (is_first_of_group(c))
+            group_lines(to, c);
     fputs("\nServers: --endpoints or TENURE_ENDPOINTS, comma-separated; default http://127.0.0.1:2379.\n"
           "Users: --user or TENURE_USER and TENURE_PASSWORD, or TENURE_AUTH_TOKEN.\n"
           "`tenure COMMAND --help` says more.\n",
