@@ -4,7 +4,7 @@ const struct exit_row exit_rows[] = {
     {"0", "done"},
     {"1", "the server, the state or a check said no: not found, a compare that failed, denied, no room"},
     {"2", "the command line is wrong, or a file that it reads: missing, malformed, not to be trusted"},
-    {"3", "no server answered in time, or none could be started"},
+    {"3", "no server answered in time, or none could be started; cache: the copy is older than is allowed"},
     {"4", "migrate stopped before the end that was asked for: run it again"},
     {"121", "lock, rwlock, sem, elect, cron, queue work: the lease was lost, and the command was ended; "
             "service: taken over; fence file: a smaller token"},

@@ -43,7 +43,7 @@ def command_lines(world):
         (2, "config set a=1 a=2", "twice"), (2, "config set a 1 --layer env", "environment"),
         (2, "config get a --layer env", "name"), (2, "config get a --instance x", "service"), (2, "config get a --root x", "slash"),
         (2, "config rollback a first", "'first'"), (2, "config render a", "TEMPLATE:OUT"),
-        (2, "service frob", "expected"), (2, "service register", "expected"), (2, "service list a/b/", "name"),
+        (2, "cache frob", "expected"), (2, "cache run", "PREFIX"), (2, "cache get", "KEY"), (2, "service frob", "expected"), (2, "service register", "expected"), (2, "service list a/b/", "name"),
         (2, "context set a", "--endpoints"), (2, "context frob", "expected"), (2, "serve x", ""), (2, "completion frob", ""),
         (2, "get a --context none", "none"),
         (125, "lock", "NAME"), (125, "lock --frob a -- true", "--frob"), (125, "elect --frob a -- true", "--frob"),
@@ -106,7 +106,7 @@ def state(world):
         (1, f"config render {fine}:{world.path('out')} --once --check false", "check"),
         (1, f"config render {template}:{world.path('out')} --dry", "not-there"),
         (1, "service pick none", "none"), (1, "service drain none x", ""), (1, "context use none", "none"),
-        (1, "context delete none", "none"), (1, "elect --observe --once none", ""),
+        (1, "context delete none", "none"), (1, "cache leader none", ""), (1, "elect --observe --once none", ""),
         (0, "elect --list none", ""), (0, "get none", ""), (0, "del none", ""), (0, "service list none", ""),
     ]
     all_hold(world, [row for row in rows if "auth user add " != row[1]])
@@ -136,7 +136,7 @@ def nobody(world):
         "counter get c", "barrier look b", "config get a", "config set a 1", "config delete a", "config export", "config history a",
         "config rollback a 1", "config diff 1 now", "config edit", f"config import {data}", f"config schema a {schema}",
         f"config render {fine}:{fine}.out --once", "config watch --timeout 200ms", "service list", "service pick a",
-        "service drain a b", "lock --list a", "elect --list a", f"snapshot save {fine}.snap", "fence generate x --token 1 --holder-key k",
+        "service drain a b", "lock --list a", "elect --list a", "cache leader a", f"cache get a --ask --file {fine}", f"cache run a --once --file {fine}.copy", f"snapshot save {fine}.snap", "fence generate x --token 1 --holder-key k",
     )] + [(125, args, "") for args in ("lock a -- true", "elect a -- true", "sem a -- true", "config exec --timeout 200ms -- true")]
     all_hold(world, [(code, " ".join([*args.split()[:1], *NOBODY, *args.split()[1:]]), says) for code, args, says in rows])
 
