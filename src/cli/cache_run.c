@@ -31,7 +31,7 @@ struct keeper {
     struct buf text;         /* behind its first line */
     int64_t as_of_ms;        /* that its first line says, on this boot's clock */
     int64_t next_write_ms;
-    bool is_changed, is_unheard;
+    bool is_changed, is_unheard, is_failing;
 };
 
 static int failed(const struct keeper *k, const struct tenure_error *err)
@@ -39,10 +39,13 @@ static int failed(const struct keeper *k, const struct tenure_error *err)
     return connect_failed("cache", k->g, err);
 }
 
-static int file_failed(const struct tenure_error *err)
+/* The first time is the end; later on the copy that there is stays, until a newer one can be written. */
+static int file_failed(struct keeper *k, const struct tenure_error *err)
 {
-    fprintf(stderr, "tenure cache: %s\n", err->text);
-    return EXIT_FAILED;
+    if (!k->is_failing)
+        fprintf(stderr, "tenure cache: %s\n", err->text);
+    k->is_failing = true;
+    return k->file.fd < 0 || k->f->once ? EXIT_FAILED : CODE_NONE;
 }
 
 /* ---- the file ---- */
@@ -102,12 +105,12 @@ static int write_file(struct keeper *k, const struct tenure_cache_list *const *l
     buf_fini(&whole);
     if (rc) {
         atomic_file_fini(&next);
-        return file_failed(&err);
+        return file_failed(k, &err);
     }
     atomic_file_fini(&k->file);
     k->file = next;
     k->as_of_ms = t.boot_ms;
-    k->is_changed = false;
+    k->is_changed = k->is_failing = false;
     if (is_first)
         say_kept(k, lists);
     return CODE_NONE;
@@ -125,7 +128,7 @@ static int stamp(struct keeper *k, int64_t stale_ms)
     ssize_t n = pwrite(k->file.fd, line, sizeof line, 0);
     if (n != (ssize_t)sizeof line) {
         error_errno(&err, n < 0 ? errno : ENOSPC, "%.150s", k->path);
-        return file_failed(&err);
+        return file_failed(k, &err);
     }
     k->as_of_ms = t.boot_ms;
     return CODE_NONE;

@@ -415,6 +415,7 @@ struct value_read {
     struct replica_wait wait;
 };
 
+/* What met the need may not be published: a list that was read again and found nothing changed. */
 static void on_waited(void *user, int code, const struct tenure_error *error)
 {
     struct ask *k = user;
@@ -422,6 +423,8 @@ static void on_waited(void *user, int code, const struct tenure_error *error)
     if (code) {
         why = *error;
         error_wrap(&why, "value");
+    } else {
+        publish_numbers(k->req.read->value);
     }
     value_left(k->req.read->value);
     ask_ended(k, &(struct client_result){.code = code, .error = &why});
