@@ -74,7 +74,7 @@ static void say_kept(const struct keeper *k, const struct tenure_cache_list *con
         revision = lists[i]->revision > revision ? lists[i]->revision : revision;
     }
     if (output_is_text(k->g)) {
-        printf("%zu keys at revision %" PRId64 " in %s\n", keys, revision, k->path);
+        printf("%zu key%s at revision %" PRId64 " in %s\n", keys, keys == 1 ? "" : "s", revision, k->path);
     } else {
         json_t *o = json_object();
         output_set_bytes(o, "file", tenure_str(k->path));

@@ -105,7 +105,7 @@ def a_copy_goes_on_over_restarts(w):
     k.process.wait()
     equal(k.read("get", "/r/a").stdout, "3\n", "what a killed one left")
     once = w.tenure("cache", "run", "/r/", "--once", "--file", k.file, check=True)
-    true(once.stdout.startswith("1 keys at revision "), f"--once: {once.stdout}")
+    true(once.stdout.startswith("1 key at revision "), f"--once: {once.stdout}")
     equal(k.read("list").returncode, 2, "all keys, of which it has some")
     nobody = w.run([TENURE, "cache", "run", "/r/", "--once", "--file", w.path("none"), "--call-timeout", "300ms"],
                    env=w.environment(TENURE_ENDPOINTS=NOWHERE))
