@@ -103,7 +103,10 @@ enum grpc_status {
     X(ELECTION_NOT_LEADER, UNKNOWN, "election: not leader")                                                            \
     X(OUT_OF_MEMORY, RESOURCE_EXHAUSTED, "tenure: out of memory")                                                      \
     X(WRITE_MAYBE, UNAVAILABLE, "tenure: the disk failed while committing, the write may or may not be applied")       \
-    X(READ_ONLY, UNAVAILABLE, "tenure: not applied, the disk failed and this server writes no more until restarted")
+    X(READ_ONLY, UNAVAILABLE, "tenure: not applied, the disk failed and this server writes no more until restarted")   \
+    X(SOURCE_GONE, UNAVAILABLE, "tenure: not done, the source of this replica does not answer")                        \
+    X(SOURCE_MAYBE, UNAVAILABLE, "tenure: the source of this replica was lost, the write may or may not be applied")   \
+    X(STALE, UNAVAILABLE, "tenure: not done, this replica's copy is older than it may be")
 
 #define ETCD_ERROR_ENUM(name, status, text) ETCD_##name,
 enum etcd_error { ETCD_OK = 0, ETCD_ERRORS(ETCD_ERROR_ENUM) ETCD_ERROR_COUNT };

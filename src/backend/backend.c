@@ -493,6 +493,11 @@ static int check_not_lost(const struct backend *b, struct tenure_error *err)
 /* What a migration has brought so far is no state to serve. */
 static int check_finished(const struct backend *b, struct tenure_error *err)
 {
+    if (!b->config.allow_replica && dir_has(&b->dir, BACKEND_REPLICA))
+        return error_set(
+            err, TENURE_ECONFLICT,
+            "data directory %s is the copy that a `tenure replica` keeps of another server: serve it by that",
+            b->config.dir);
     if (b->config.allow_unfinished || !dir_has(&b->dir, BACKEND_UNFINISHED))
         return 0;
     return error_set(err, TENURE_ECONFLICT,

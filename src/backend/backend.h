@@ -24,6 +24,8 @@ struct backend;
 
 /* A file in a directory that another server's data still go into; while it is there the directory opens only for who allows it. */
 #define BACKEND_UNFINISHED "migrating"
+/* A file in a directory that is the copy of another's data: nobody may write there but who follows that one. */
+#define BACKEND_REPLICA "replica"
 
 struct backend_config {
     const char *dir;         /* created with mode 0700 when absent */
@@ -34,6 +36,7 @@ struct backend_config {
     int64_t ballast_bytes;   /* 0 = 512 KiB; -1 = none; a log that is hardly used keeps less */
     bool allow_sealed;       /* a sealed directory may be opened: to be read */
     bool allow_unfinished;   /* and one that a migration into is not finished */
+    bool allow_replica;      /* and one that is a copy */
     bool no_sync;            /* tests only: synchronous=OFF, to show that the power-loss tests bite */
     struct log log;
     void (*on_done)(void *user); /* a batch ended; called on the writer thread: only wakes the loop */

@@ -32,7 +32,7 @@ const struct command *const commands[] = {
     &command_cluster,    &command_member,
     &command_alarm,      &command_defrag,
     &command_auth,       &command_snapshot,
-    &command_migrate,    &command_context,
+    &command_migrate,    &command_replica,    &command_context,
     &command_completion, &command_version,
     &command_help,       NULL,
 };

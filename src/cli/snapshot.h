@@ -30,6 +30,7 @@ struct snapshot_into {
     bool skip_hash_check;
     tn_rev bump;            /* 0 = every revision stays */
     const char *unfinished; /* NULL, or the text of BACKEND_UNFINISHED, which the directory gets */
+    const char *replica;    /* the same of BACKEND_REPLICA: leases that keys name need not be there then */
 };
 int snapshot_restore_into(const struct snapshot_into *o, const char *path, struct snapshot_summary *ret,
                           struct tenure_error *err);

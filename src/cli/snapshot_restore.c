@@ -55,8 +55,8 @@ static bool is_empty(const char *path)
 /* What a restore that was cut short has left: files of ours only. */
 static void remove_directory(const char *path)
 {
-    static const char *const names[] = {"tenure.db", "tenure.db-wal", "tenure.db.new", "tenure.db.new-wal",
-                                        "lock",      "leases",        "ballast",       BACKEND_UNFINISHED};
+    static const char *const names[] = {"tenure.db", "tenure.db-wal", "tenure.db.new",    "tenure.db.new-wal", "lock",
+                                        "leases",    "ballast",       BACKEND_UNFINISHED, BACKEND_REPLICA};
     char file[4096];
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         if (snprintf(file, sizeof file, "%s/%s", path, names[i]) < (int)sizeof file)
@@ -80,10 +80,10 @@ static int open_directory(struct restore *r, const char *dir)
     return 0;
 }
 
-static int write_unfinished(struct restore *r, const char *text)
+static int write_mark(struct restore *r, const char *name, const char *text)
 {
     char path[4096];
-    if (snprintf(path, sizeof path, "%s/%s", r->dir, BACKEND_UNFINISHED) >= (int)sizeof path)
+    if (snprintf(path, sizeof path, "%s/%s", r->dir, name) >= (int)sizeof path)
         return error_set(&r->error, TENURE_EINVALID, "%s: the name is too long", r->dir);
     int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     ssize_t len = (ssize_t)strlen(text);
@@ -185,10 +185,10 @@ static int on_record(void *user, const struct record *row)
     return store_replay(x->store, row, x->err);
 }
 
-static int read_back(struct restore *r)
+static int read_back(struct restore *r, bool is_copy)
 {
     struct reading x = {.err = &r->error};
-    struct store_config config = {.member_name = "default"};
+    struct store_config config = {.member_name = "default", .follows = is_copy};
     struct backend_config directory = {.dir = r->dir, .ballast_bytes = -1};
     struct rng seed;
     rng_init(&seed, 1);
@@ -279,9 +279,11 @@ static int restore_file(struct restore *r, const struct snapshot_into *o, const 
     rc = fill(r, &file.bolt, &options);
     snapshot_file_close(&file);
     if (rc == 0)
-        rc = read_back(r);
+        rc = read_back(r, o->replica != NULL);
     if (rc == 0 && o->unfinished)
-        rc = write_unfinished(r, o->unfinished);
+        rc = write_mark(r, BACKEND_UNFINISHED, o->unfinished);
+    if (rc == 0 && o->replica)
+        rc = write_mark(r, BACKEND_REPLICA, o->replica);
     if (rc == 0)
         rc = name_directory(r, o->dir);
     if (rc)

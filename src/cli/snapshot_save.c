@@ -306,7 +306,7 @@ int snapshot_save_offline(const struct snapshot_options *o, const struct global_
     struct part p;
     struct backend *b = NULL;
     struct backend_config config = {
-        .dir = o->data_dir, .allow_sealed = true, .allow_unfinished = true, .ballast_bytes = -1};
+        .dir = o->data_dir, .allow_sealed = true, .allow_unfinished = true, .allow_replica = true, .ballast_bytes = -1};
     int rc = part_open(&p, path);
     if (rc == 0)
         rc = seal_open(&config, &b, &p.error);

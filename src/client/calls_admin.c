@@ -22,6 +22,13 @@ static int version_answer(bytes in, struct arena *a, struct client_result *r)
     return decode_downgrade_resp(in, a, &r->header, &r->version);
 }
 
+static int text_answer(bytes in, struct arena *a, struct client_result *r)
+{
+    (void)a;
+    r->message = in;
+    return 0;
+}
+
 #define CLUSTER(name)     .path = "/etcdserverpb.Cluster/" name
 #define MAINTENANCE(name) .path = "/etcdserverpb.Maintenance/" name
 
@@ -37,6 +44,7 @@ static const struct call_kind kinds[] = {
     [CLIENT_HASH] = {MAINTENANCE("Hash"), .no_leader_needed = true, .decode = hash_answer},
     [CLIENT_HASH_KV] = {MAINTENANCE("HashKV"), .no_leader_needed = true, .decode = hash_kv_answer},
     [CLIENT_MOVE_LEADER] = {MAINTENANCE("MoveLeader"), .is_write = true, .decode = header_answer},
+    [CLIENT_REPLICA_STATUS] = {.path = "/tenure.Replica/Status", .no_leader_needed = true, .decode = text_answer},
     [CLIENT_DOWNGRADE] = {MAINTENANCE("Downgrade"), .is_write = true, .decode = version_answer},
 };
 
@@ -69,6 +77,7 @@ static void encode(const struct client_admin_req *r, struct buf *out)
         break;
     case CLIENT_DEFRAGMENT:
     case CLIENT_HASH:
+    case CLIENT_REPLICA_STATUS:
         encode_maintenance_empty_req(out);
         break;
     case CLIENT_HASH_KV:

@@ -137,6 +137,7 @@ struct client_result {
         const struct campaign_resp *campaign;
         const struct leader_resp *leader;
         bytes version;
+        bytes message; /* of client_forward, as it came */
     };
 };
 typedef void (*client_done_cb)(void *user, const struct client_result *r);
@@ -241,7 +242,8 @@ enum client_admin_kind {
     CLIENT_HASH,    /* answers hash */
     CLIENT_HASH_KV, /* answers hash_kv */
     CLIENT_MOVE_LEADER,
-    CLIENT_DOWNGRADE /* answers version */
+    CLIENT_REPLICA_STATUS, /* answers message: core's text */
+    CLIENT_DOWNGRADE       /* answers version */
 };
 struct client_admin_req {
     enum client_admin_kind kind;
@@ -288,6 +290,18 @@ typedef void (*client_leader_cb)(void *user, const struct leader_resp *leader);
 struct client_call *client_observe(struct client *c, bytes name, const struct client_call_options *opt,
                                    client_leader_cb on_leader, client_done_cb cb, void *user, tn_ms now,
                                    struct tenure_error *err) MUST_USE;
+
+/* ---- calls of others, sent on ---- */
+struct client_forward_req {
+    const char *service, *method; /* "etcdserverpb.KV", "Put" */
+    bytes message;                /* copied */
+};
+typedef void (*client_message_cb)(void *user, bytes message);
+/* Answers message; of methods that answer more than one, on_message gets each, and cb says how it ended. The error keeps the
+ * server's status and text. TENURE_EUNIMPLEMENTED: a method that cannot be sent on (Watch, Snapshot …). */
+struct client_call *client_forward(struct client *c, const struct client_forward_req *req,
+                                   const struct client_call_options *opt, client_message_cb on_message,
+                                   client_done_cb cb, void *user, tn_ms now, struct tenure_error *err) MUST_USE;
 
 void client_cancel(struct client *c, struct client_call *call, tn_ms now);
 

@@ -93,6 +93,9 @@ static const struct verdict_row rows[] = {
     {ETCD_OUT_OF_MEMORY, TENURE_EUNAVAILABLE, NO, true, false},
     {ETCD_WRITE_MAYBE, TENURE_EUNAVAILABLE, MAYBE, true, true},
     {ETCD_READ_ONLY, TENURE_EUNAVAILABLE, NO, true, true},
+    {ETCD_SOURCE_GONE, TENURE_EUNAVAILABLE, NO, true, true},
+    {ETCD_SOURCE_MAYBE, TENURE_EUNAVAILABLE, MAYBE, true, true},
+    {ETCD_STALE, TENURE_EUNAVAILABLE, NO, true, true},
 };
 _Static_assert(ARRAY_LEN(rows) == ETCD_ERROR_COUNT - 1, "every error of etcd has its row");
 

@@ -28,6 +28,7 @@ struct core_call *call_new(struct core_conn *conn, struct h2_stream *st, const s
     call->begun_at = conn->core->now;
     heap_node_init(&call->deadline);
     list_init(&call->held);
+    list_init(&call->forwards);
     list_init(&call->reply.link);
     list_init(&call->reply.in_call);
     list_push_back(&conn->calls, &call->in_conn);
@@ -52,6 +53,7 @@ static void call_settle(struct core_call *call)
     gate_drop_all(call);
     conn_unpark(call);
     login_forget(call);
+    source_forget(call);
     if (call->watch)
         watch_stream_free(call->watch);
     call->watch = NULL;
@@ -104,7 +106,7 @@ void call_finish(struct core_call *call, enum grpc_status status, const char *te
 static enum grpc_status status_of(const struct core_call *call, enum etcd_error e)
 {
     bool plain = e == ETCD_DEADLINE_EXCEEDED || e == ETCD_STOPPED || e == ETCD_OUT_OF_MEMORY || e == ETCD_WRITE_MAYBE ||
-                 e == ETCD_READ_ONLY;
+                 e == ETCD_READ_ONLY || e == ETCD_SOURCE_GONE || e == ETCD_SOURCE_MAYBE;
     return call->method->tells_text_alone && !plain ? GRPC_UNKNOWN : etcd_error_status(e);
 }
 

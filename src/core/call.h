@@ -20,6 +20,8 @@ struct core_method {
 void dispatch_request(struct core_conn *conn, struct h2_stream *st, const struct h2_request *req);
 void dispatch_message(struct core_call *call, bytes in, tn_ms now);
 void dispatch_half_close(struct core_call *call);
+/* Hands a message to the call's method, or to the source of a copy. The arena and out are empty. */
+void dispatch_run(struct core_call *call, bytes in, tn_ms now);
 /* The i-th method of all; NULL behind the last one. */
 const struct core_method *dispatch_method(size_t i);
 
@@ -60,9 +62,9 @@ bool call_may_wait(struct core_call *call) MUST_USE;
 
 /* ---- services ---- */
 extern const struct core_method kv_methods[], watch_methods[], lease_methods[], cluster_methods[],
-    maintenance_methods[], health_methods[], auth_methods[], lock_methods[], election_methods[];
+    maintenance_methods[], health_methods[], replica_methods[], auth_methods[], lock_methods[], election_methods[];
 extern const size_t kv_methods_len, watch_methods_len, lease_methods_len, cluster_methods_len, maintenance_methods_len,
-    health_methods_len, auth_methods_len, lock_methods_len, election_methods_len;
+    health_methods_len, auth_methods_len, replica_methods_len, lock_methods_len, election_methods_len;
 
 /* svc_hash.c */
 void maintenance_hash_kv(struct core_call *call, bytes in, tn_ms now);
@@ -78,6 +80,9 @@ void health_changed(struct core *c);
 void kv_range_stream(struct core_call *call, bytes in, tn_ms now);
 /* svc_snapshot.c: a method of Maintenance */
 void snapshot_message(struct core_call *call, bytes in, tn_ms now);
+
+/* source.c: whether the message was taken, to be sent on or to wait; else it is answered here. */
+bool source_takes(struct core_call *call, bytes in, tn_ms now) MUST_USE;
 
 /* svc_lease.c: one renewal, and its reply into the gate. Also for those whose first answer was undone. */
 void lease_renew(struct core_call *call, tn_lease id, tn_ms now);

@@ -279,7 +279,7 @@ static void run_parked(struct core_conn *conn, tn_ms now)
         conn->parked_bytes -= p->len;
         list_remove(&p->link);
         core_scratch(conn->core);
-        call->method->on_message(call, bytes_of(p->data, p->len), now);
+        dispatch_run(call, bytes_of(p->data, p->len), now);
         free(p);
     }
 }

@@ -45,7 +45,7 @@ int core_new(const struct core_config *config, struct core **ret)
     fill_defaults(&c->config);
     c->store = config->store;
     c->header = (struct response_header){
-        .cluster_id = store_cluster_id(c->store),
+        .cluster_id = config->source_cluster ? config->source_cluster : store_cluster_id(c->store),
         .member_id = store_member_id(c->store),
         .raft_term = CORE_RAFT_TERM,
     };
@@ -58,6 +58,7 @@ int core_new(const struct core_config *config, struct core **ret)
     list_init(&c->tasks);
     list_init(&c->defragment.waiting);
     waiters_init(c);
+    source_init(&c->source);
     heap_init(&c->deadlines);
     gate_init(&c->gate);
     compaction_init(&c->compaction);
@@ -134,6 +135,7 @@ void core_run(struct core *c, tn_ms now)
     expiry_run(c, now);
     deadline_run(c, now);
     compaction_run(c, now);
+    source_run(c, now);
     tokens_expire(&c->tokens, now);
     watch_auth_run(c, now);
     fanout_run(c, now);
@@ -163,6 +165,7 @@ tn_ms core_deadline(const struct core *c)
     at = sooner(at, snapshots_deadline(c));
     at = sooner(at, watch_auth_deadline(c));
     at = sooner(at, waiters_deadline(c));
+    at = sooner(at, source_deadline(c));
     return at > c->now ? at : c->now;
 }
 

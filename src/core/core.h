@@ -15,6 +15,8 @@
 #define CORE_CORE_H
 
 #include "api/cluster.h"
+#include "api/etcd_error.h"
+#include "api/watch.h"
 #include "backend/record.h"
 #include "base/arena.h"
 #include "base/buf.h"
@@ -78,6 +80,12 @@ struct core_config {
     void *user;
     const struct core_snapshots *snapshots; /* NULL: not offered. Borrowed; called with user */
 
+    const struct core_source *source; /* NULL: this is no copy of another's. Borrowed; called with source_user */
+    void *source_user;
+    uint64_t source_cluster;  /* its cluster id, which replies tell; 0 = the store's own */
+    int64_t staleness_ms_max; /* a copy that is older answers no serializable read by itself; 0 = however old */
+    bool forward_when_stale;  /* sends it on to the source; else it is refused */
+
     bool broken_skip_gate; /* tests only: replies leave before they are durable */
 
     /* ---- authentication; all take `user` ---- */
@@ -114,6 +122,45 @@ struct core_snapshots {
     int (*read)(void *user, void *handle, uint64_t offset, uint8_t *to, size_t len, struct tenure_error *err);
     void (*drop)(void *user, void *handle);
 };
+
+/* ---- a copy of another's keys ----
+ *
+ * With a source the store holds what another server has (store_config.follows), revision by revision, and nobody changes it but
+ * core_follow. Reads of keys and watches are answered here: serializable ones at once, the others behind the revision that the
+ * source has when it is asked; what writes, and what is not about keys, is sent on to the source, whose answer is the answer. */
+
+struct core_forward;
+
+struct core_source {
+    /* Sends a request on. Its end comes by core_forward_end, exactly once unless it is cancelled, and not before this has
+     * returned. timeout_ms: 0 = none. NULL: it cannot be sent; nothing was. */
+    void *(*forward)(void *user, const char *service, const char *method, bytes message, int64_t timeout_ms,
+                     struct core_forward *f);
+    void (*cancel)(void *user, void *handle);
+    /* Reads wait for a round (core_ask_begins) that begins from now on. */
+    void (*ask)(void *user);
+    /* How it stands, as lines "name=value": what /tenure.Replica/Status answers. */
+    void (*describe)(void *user, struct buf *out, tn_ms now);
+};
+
+/* One whole revision, as store_follow; TENURE_ELIMIT too while the disk takes nothing. */
+int core_follow(struct core *c, const struct event *events, size_t n, tn_ms now, struct tenure_error *err) MUST_USE;
+/* The source has compacted up to there, and the copy has that revision. Compacted already: nothing. False: try again later. */
+bool core_follow_compaction(struct core *c, tn_rev revision, tn_ms now) MUST_USE;
+
+/* A round to the source, for the revision that it has: one at a time. */
+void core_ask_begins(struct core *c);
+/* It had that one at some time after sent_at, when the question was sent. */
+void core_ask_answered(struct core *c, tn_rev revision, tn_ms sent_at, tn_ms now);
+/* It does not answer: those who wait for this round are told so. */
+void core_ask_failed(struct core *c, tn_ms now);
+/* How old the copy is at most, in milliseconds: it has all that the source had so long ago. -1 = not known. */
+int64_t core_staleness(const struct core *c, tn_ms now);
+
+/* A message of the answer, where there may be several. */
+void core_forward_message(struct core_forward *f, bytes message);
+/* The end; message: of a call that has one answer, when status is OK. f is gone. */
+void core_forward_end(struct core_forward *f, enum grpc_status status, const char *text, bytes message);
 
 int core_new(const struct core_config *config, struct core **ret) MUST_USE;
 /* Every connection must have been removed, and the driver has done with all passwords. NULL is fine; NULL. */

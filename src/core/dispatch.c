@@ -20,6 +20,7 @@ static const struct service services[] = {
     {auth_methods, &auth_methods_len},
     {lock_methods, &lock_methods_len},
     {election_methods, &election_methods_len},
+    {replica_methods, &replica_methods_len},
 };
 
 /* "/service/method". False: not of that form. */
@@ -222,6 +223,13 @@ void dispatch_request(struct core_conn *conn, struct h2_stream *st, const struct
         call_fail(call, ETCD_OUT_OF_MEMORY);
 }
 
+void dispatch_run(struct core_call *call, bytes in, tn_ms now)
+{
+    if (call->core->config.source && source_takes(call, in, now))
+        return;
+    call->method->on_message(call, in, now);
+}
+
 void dispatch_message(struct core_call *call, bytes in, tn_ms now)
 {
     const struct core_method *m = call->method;
@@ -236,7 +244,7 @@ void dispatch_message(struct core_call *call, bytes in, tn_ms now)
         return;
     }
     core_scratch(call->core);
-    m->on_message(call, in, now);
+    dispatch_run(call, in, now);
 }
 
 void dispatch_half_close(struct core_call *call)

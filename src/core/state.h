@@ -16,6 +16,7 @@
  *     watching.h  watch streams: svc_watch.c, fanout.c, progress.c
  *     auth.h      who makes a call and what that one may do
  *     token.h     simple tokens
+ *     source.c    a copy of another's keys: what is answered here, what is sent on
  *     login.c     passwords that are being hashed or checked, and what is done then
  *     svc_*.c     one service each
  */
@@ -112,6 +113,7 @@ struct core_call {
     size_t token_len;
     bool by_gateway;       /* then the certificate is not its own */
     struct waiter *waiter; /* waits for its turn */
+    struct list forwards;  /* sent on to the source, or waits for its revision (source.c) */
 };
 
 /* ---- connections (conn.c) ---- */
@@ -235,6 +237,21 @@ struct queue {
     tn_ms retry_at;
 };
 
+/* ---- a copy of another's keys (source.c) ---- */
+
+/* The source had that revision at some time after `at`. */
+struct proof {
+    tn_rev revision;
+    tn_ms at;
+};
+
+struct source {
+    struct list waiting;          /* reads, oldest first */
+    uint64_t round;               /* the newest one that was begun */
+    struct proof pending, newest; /* not reached by the copy yet; revision 0 = none */
+    tn_ms proved_at;              /* the copy has all that was there then; 0 = not known */
+};
+
 struct core {
     struct core_config config; /* with defaults filled in */
     struct store *store;
@@ -264,6 +281,7 @@ struct core {
     struct list tasks;    /* those that can go on */
     struct queue queue;
     struct defragment defragment;
+    struct source source;
     bool expiry_more;
     int64_t file_bytes, file_in_use;
 
@@ -338,6 +356,13 @@ void journal_fini(struct core *c);
 /* expiry.c */
 void expiry_run(struct core *c, tn_ms now);
 tn_ms expiry_deadline(const struct core *c);
+
+/* source.c */
+void source_init(struct source *s);
+void source_run(struct core *c, tn_ms now);
+tn_ms source_deadline(const struct core *c);
+/* The call ends. */
+void source_forget(struct core_call *call);
 
 /* svc_snapshot.c */
 void snapshots_init(struct snapshots *s);

@@ -133,7 +133,7 @@ static void lease_keepalive(struct core_call *call, bytes in, tn_ms now)
 
 void lease_stream_settle(struct core_call *call)
 {
-    if (call->half_closed && list_empty(&call->held))
+    if (call->half_closed && list_empty(&call->held) && list_empty(&call->forwards))
         call_finish(call, GRPC_OK, "");
 }
 

@@ -12,7 +12,7 @@
 #include "wire/grpc_timeout.h"
 
 #define JSON_TYPE "application/json"
-#define GRPC_TYPE "Grpc-Metadata-Content-Type: application/grpc\r\n" /* the answer's metadata, as etcd passes it on */
+#define GRPC_TYPE "Grpc-Metadata-Content-Type: application/grpc\r\n"
 
 /* ---- errors ---- */
 
@@ -241,7 +241,17 @@ void gateway_body_ended(struct http_conn *c)
 
 /* ---- the answer ---- */
 
-static void put_line(struct http_conn *c, bytes message)
+/* The answer's metadata, as etcd passes it on. */
+static const char *metadata_lines(const struct h2_stream *st, char *out, size_t size)
+{
+    int64_t ms;
+    if (!h2_told(st, &ms))
+        return GRPC_TYPE;
+    snprintf(out, size, GRPC_TYPE "Grpc-Metadata-Tenure-Staleness: %lld\r\n", (long long)ms);
+    return out;
+}
+
+static void put_line(struct http_conn *c, const struct h2_stream *st, bytes message)
 {
     struct buf *line = &c->http->scratch;
     buf_reset(line);
@@ -252,8 +262,9 @@ static void put_line(struct http_conn *c, bytes message)
         c->aborted = true;
         return;
     }
+    char more[128];
     if (!c->head_sent)
-        answer_begin(c, HTTP_STATUS_OK, JSON_TYPE, GRPC_TYPE);
+        answer_begin(c, HTTP_STATUS_OK, JSON_TYPE, metadata_lines(st, more, sizeof more));
     answer_part(c, buf_bytes(line));
 }
 
@@ -263,21 +274,22 @@ static void on_message(void *user, struct h2_stream *st, bytes message)
     if (st != c->stream || !c->answering)
         return;
     if (c->req.route->kind != ROUTE_UNARY) {
-        put_line(c, message);
+        put_line(c, st, message);
         return;
     }
     buf_reset(&c->reply);
     c->replied = transcode_to_json(c->req.route->response, message, &c->reply);
 }
 
-static void end_unary(struct http_conn *c, enum grpc_status status, bytes text)
+static void end_unary(struct http_conn *c, const struct h2_stream *st, enum grpc_status status, bytes text)
 {
+    char more[128];
     if (status != GRPC_OK)
         answer_status(c, status, text);
     else if (!c->replied)
         gateway_refuse(c, GRPC_INTERNAL, "no reply");
     else if (is_whole(c, &c->reply))
-        answer(c, HTTP_STATUS_OK, JSON_TYPE, GRPC_TYPE, buf_bytes(&c->reply));
+        answer(c, HTTP_STATUS_OK, JSON_TYPE, metadata_lines(st, more, sizeof more), buf_bytes(&c->reply));
     buf_fini(&c->reply);
 }
 
@@ -311,7 +323,7 @@ static void on_status(void *user, struct h2_stream *st, enum grpc_status status,
     if (!c->answering)
         return;
     if (c->req.route->kind == ROUTE_UNARY)
-        end_unary(c, status, text);
+        end_unary(c, st, status, text);
     else
         end_stream(c, status, text);
 }

@@ -202,6 +202,11 @@ void io_loop_close(struct io_loop *l, void (*on_closed)(void *user), void *user)
 
 /* ---- running ---- */
 
+struct uv_loop_s *io_loop_uv(struct io_loop *l)
+{
+    return l->uv;
+}
+
 void io_loop_run(struct io_loop *l)
 {
     uv_run(l->uv, UV_RUN_DEFAULT);

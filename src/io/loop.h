@@ -28,6 +28,9 @@ struct io_loop *io_loop_free(struct io_loop *l);
  * freed then. Everything made on l must have been closed. */
 void io_loop_close(struct io_loop *l, void (*on_closed)(void *user), void *user);
 
+/* What a guest on it is given. */
+struct uv_loop_s *io_loop_uv(struct io_loop *l);
+
 void io_loop_run(struct io_loop *l);             /* until io_loop_stop */
 void io_loop_step(struct io_loop *l, bool wait); /* one turn; wait: until something arrives */
 void io_loop_stop(struct io_loop *l);

@@ -66,6 +66,12 @@ static int version_convert(struct ask *k, const struct client_result *r)
     return k->result ? 0 : TENURE_ENOMEM;
 }
 
+static int text_convert(struct ask *k, const struct client_result *r)
+{
+    k->result = strndup((const char *)r->message.data, r->message.len);
+    return k->result ? 0 : TENURE_ENOMEM;
+}
+
 ASK_COMPLETE(status_complete, tenure_status_cb, struct tenure_status)
 ASK_COMPLETE(alarms_complete, tenure_alarm_list_cb, struct tenure_alarm_list)
 
@@ -117,6 +123,8 @@ static const struct ask_type types[] = {
     [CLIENT_ALARM_RAISE] = TYPE("alarm raise", writes, alarms_convert, alarms_complete),
     [CLIENT_ALARM_DISARM] = TYPE("alarm disarm", writes, alarms_convert, alarms_complete),
     [CLIENT_DEFRAGMENT] = {.what = "defragment", .begin = admin_begin, .complete = ask_complete_done},
+    [CLIENT_REPLICA_STATUS] =
+        {.what = "replica status", .answers = true, .begin = admin_begin, .convert = text_convert, .result_free = free},
     [CLIENT_HASH] = TYPE("hash", answers, hash_convert, hash_complete),
     [CLIENT_HASH_KV] = TYPE("hash of keys", answers, hash_kv_convert, hash_kv_complete),
     [CLIENT_MOVE_LEADER] = TYPE("move leader", writes, NULL, ask_complete_done),
@@ -242,6 +250,11 @@ int tenure_alarm_disarm(tenure_client *c, const struct tenure_alarm *alarm, int6
 int lib_alarm_raise(tenure_client *c, const struct tenure_alarm *alarm, int64_t timeout_ms, struct tenure_error *err)
 {
     return ask_finish(change_new(c, true, CLIENT_ALARM_RAISE, alarm, timeout_ms, err), NULL, err);
+}
+
+int lib_replica_status(tenure_client *c, size_t index, int64_t timeout_ms, char **ret, struct tenure_error *err)
+{
+    return ask_finish(admin_at(c, true, CLIENT_REPLICA_STATUS, index, timeout_ms, err), ret, err);
 }
 
 int tenure_alarm_disarm_start(tenure_client *c, const struct tenure_alarm *alarm, int64_t timeout_ms,

@@ -87,6 +87,7 @@ struct server {
     uint32_t conns_max;
     int64_t commit_us;        /* what a commit takes, smoothed */
     int64_t held_up_until_us; /* a batch waits for another write, at the latest until then; 0 = none does */
+    tn_ms hook_at;            /* when config.on_turn wants to be called again */
     bool in_turn;
     bool stopping;
     tn_ms drain_until;

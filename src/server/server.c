@@ -65,6 +65,7 @@ static int open_backend(struct server *s, struct tenure_error *err)
         return rc;
     struct backend_config config = {
         .dir = s->config.data_dir,
+        .allow_replica = s->config.source != NULL,
         .vfs = s->config.vfs,
         .log = s->log,
         .on_done = on_batch_done,
@@ -82,6 +83,7 @@ static int new_store(struct server *s, struct rng *seed, struct tenure_error *er
         .cluster_id = rng_u64(seed) | 1,
         .member_id = rng_u64(seed) | 1,
         .member_name = s->config.name ? s->config.name : "default",
+        .follows = s->config.source != NULL,
     };
     if (store_new(&config, seed, &s->store) < 0)
         return error_set(err, TENURE_ENOMEM, "store: out of memory");
@@ -263,6 +265,11 @@ static int open_core(struct server *s, const struct rng *seed, struct tenure_err
         .lease_store = on_lease_store,
         .lease_forget = on_lease_forget,
         .snapshots = &snapshot_driver,
+        .source = k->source,
+        .source_user = k->source_user,
+        .source_cluster = k->source_cluster,
+        .staleness_ms_max = k->staleness_ms_max,
+        .forward_when_stale = k->forward_when_stale,
         .user = s,
     };
     auth_configure(s, &config);
@@ -354,6 +361,32 @@ void server_run(struct server *s)
 {
     notify_ready(s);
     io_loop_run(s->loop);
+}
+
+const char *server_url(const struct server *s, size_t i)
+{
+    return s->urls[i];
+}
+
+struct core *server_core(struct server *s)
+{
+    return s->core;
+}
+
+struct store *server_store(struct server *s)
+{
+    return s->store;
+}
+
+struct io_loop *server_loop(struct server *s)
+{
+    return s->loop;
+}
+
+tn_ms server_enter(struct server *s)
+{
+    io_turn_request(s->loop);
+    return turn_begin(s);
 }
 
 void server_stop(struct server *s)

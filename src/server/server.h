@@ -18,6 +18,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "core/core.h"
 #include "io/tls.h"
 
 struct server;
@@ -51,11 +52,19 @@ struct server_config {
     size_t n_cors;
     const char *const *hosts; /* host names of requests by HTTP without TLS; none or "*" = all */
     size_t n_hosts;
+    /* A copy of another's keys (core.h); source NULL = none. on_turn: in each turn, behind the core's; it answers when it wants to be
+     * called again. */
+    const struct core_source *source;
+    void *source_user;
+    uint64_t source_cluster;
+    int64_t staleness_ms_max;
+    bool forward_when_stale;
+    tn_ms (*on_turn)(void *user, tn_ms now);
     int64_t stop_unused_ms; /* stops when there was neither a connection nor a lease for so long; 0 = never */
     bool listen_default;    /* nobody has named listen_urls: sockets that systemd hands over stand for them */
     /* SIGHUP, before the certificates are read again: open log files anew. May be NULL. */
     void (*on_reload)(void *user);
-    void *user;
+    void *user; /* of on_reload and on_turn */
     struct log log;
 };
 
@@ -68,6 +77,16 @@ const char *server_ready_line(const struct server *s, char *out, size_t size);
 void server_run(struct server *s);
 /* The same from another thread or a test. */
 void server_stop(struct server *s);
+
+/* ---- for who follows a source on the server's own loop ---- */
+/* The i-th address that is listened on, with its real port. */
+const char *server_url(const struct server *s, size_t i);
+struct core *server_core(struct server *s);
+struct store *server_store(struct server *s);
+struct io_loop *server_loop(struct server *s);
+/* The core is about to be touched from outside of the server's turn, which comes soon then. Answers the time. */
+tn_ms server_enter(struct server *s);
+
 struct server *server_close(struct server *s); /* NULL is fine, half open too; NULL */
 
 #endif

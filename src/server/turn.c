@@ -224,6 +224,8 @@ static void arm(struct server *s, tn_ms now)
         at = s->drain_until;
     if (s->unused.at < at && !s->stopping)
         at = s->unused.at;
+    if (s->config.on_turn && s->hook_at < at)
+        at = s->hook_at;
     if (at <= now)
         io_turn_request(s->loop);
     else
@@ -236,6 +238,8 @@ void turn_run(void *user, tn_ms now)
     turn_begin(s);
     take_outcome(s, now);
     core_run(s->core, now);
+    if (s->config.on_turn)
+        s->hook_at = s->config.on_turn(s->config.user, now);
     commit(s, now);
     make_room(s, now);
     look_after_defragment(s, now);

@@ -136,6 +136,8 @@ void store_key_bury(struct store *s, struct key *k);
 enum etcd_error write_put(struct store *s, const struct put_req *req, struct put_resp *ret) MUST_USE;
 enum etcd_error write_delete(struct store *s, const struct delete_req *req, struct arena *a, struct delete_resp *ret)
     MUST_USE;
+/* v becomes the newest version of the key, with all numbers that it has but its place. Takes v. */
+enum etcd_error write_version(struct store *s, struct key *k, bytes name, struct version *v) MUST_USE;
 /* One tombstone for k, whose newest version lives. */
 enum etcd_error write_tombstone(struct store *s, struct key *k) MUST_USE;
 /* Whether the put can be done at the planned state: lease and previous value exist where wanted. */
@@ -201,6 +203,11 @@ tn_rev hash_floor(const struct store *s);
 struct compaction *compaction_durable(const struct store *s);
 /* Plans a compaction up to rev. */
 enum etcd_error compaction_plan(struct store *s, tn_rev rev) MUST_USE;
+
+/* ---- replay.c ---- */
+
+/* Whether a row of a key can follow what the key's newest version (NULL = none) is. 0 or TENURE_ECORRUPT. */
+int row_check_key(const struct record *r, const struct version *before, struct tenure_error *err) MUST_USE;
 
 /* ---- auth_replay.c ---- */
 

@@ -121,7 +121,7 @@ static int row_check_tombstone(const struct record *r, const struct version *bef
     return 0;
 }
 
-static int row_check_key(const struct record *r, const struct version *before, struct tenure_error *err)
+int row_check_key(const struct record *r, const struct version *before, struct tenure_error *err)
 {
     if (r->key.len == 0)
         return corrupt(err, r, "has no key");
@@ -304,7 +304,7 @@ static int replay_row(struct store *s, const struct record *r, struct tenure_err
     bool tells_revision =
         of_fact || record_is_auth(r->kind) || r->kind == RECORD_LEASE_GRANT || r->kind == RECORD_LEASE_REVOKE;
     int rc = tells_revision ? replay_told_revision(s, r, err) : 0;
-    if (rc)
+    if (rc || (s->config.follows && tells_revision))
         return rc;
     switch (r->kind) {
     case RECORD_KV:
@@ -361,7 +361,7 @@ static int log_check_end(const struct store *s, struct tenure_error *err)
         return error_set(err, TENURE_ECORRUPT,
                          "the log lacks rows that only a compaction at %" PRId64 " may have dropped",
                          s->replay.excused_by);
-    if (s->replay.dangling > 0)
+    if (s->replay.dangling > 0 && !s->config.follows)
         return error_set(err, TENURE_ECORRUPT, "the log lacks the lease of %" PRId64 " keys", s->replay.dangling);
     return 0;
 }

@@ -40,6 +40,9 @@ struct store_config {
     uint64_t cluster_id, member_id; /* for an empty log; else the identity row wins */
     const char *member_name;
     bool broken_skip_gate; /* tests only: commands answer with seq 0, to show that the simulation finds it */
+    /* It holds the copy of another's history (store_follow): leases of keys are numbers, and rows of leases, users and alarms,
+     * which came with the first copy, stand in the log without meaning anything here. */
+    bool follows;
 };
 
 int store_new(const struct store_config *config, const struct rng *seed, struct store **ret) MUST_USE;
@@ -161,6 +164,11 @@ enum etcd_error store_set_peer_urls(struct store *s, const bytes *urls, size_t n
     MUST_USE;
 enum etcd_error store_peer_urls(const struct store *s, struct arena *a, bytes **ret, size_t *ret_n, tn_seq *seq)
     MUST_USE;
+
+/* One whole revision of the history that this store follows: its events in order, all with the next revision behind the planned
+ * one; everything they say becomes so, numbers included. 0; TENURE_ECORRUPT: they do not continue what is here (the text says how;
+ * nothing was changed); TENURE_ELIMIT: too much is planned and not durable; TENURE_ENOMEM. */
+int store_follow(struct store *s, const struct event *events, size_t n, struct tenure_error *err) MUST_USE;
 
 /* When the next lease expires; TN_MS_NEVER. */
 tn_ms store_lease_deadline(const struct store *s);

@@ -37,7 +37,7 @@ static void key_give_up(struct store *s, struct key *k)
         store_key_remove(s, k);
 }
 
-static enum etcd_error put_version(struct store *s, struct key *k, bytes name, struct version *v)
+enum etcd_error write_version(struct store *s, struct key *k, bytes name, struct version *v)
 {
     if (!k)
         k = store_key_add(s, name);
@@ -46,12 +46,17 @@ static enum etcd_error put_version(struct store *s, struct key *k, bytes name, s
         free(v);
         return ETCD_OUT_OF_MEMORY;
     }
-    struct version *before = key_newest(k);
+    version_plan(s, k, v);
+    return ETCD_OK;
+}
+
+static enum etcd_error put_version(struct store *s, struct key *k, bytes name, struct version *v)
+{
+    struct version *before = k ? key_newest(k) : NULL;
     bool create = !before || version_is_tombstone(before);
     v->create_revision = create ? command_revision(s) : before->create_revision;
     v->version = create ? 1 : before->version + 1;
-    version_plan(s, k, v);
-    return ETCD_OK;
+    return write_version(s, k, name, v);
 }
 
 enum etcd_error write_put(struct store *s, const struct put_req *req, struct put_resp *ret)

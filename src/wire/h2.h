@@ -111,6 +111,10 @@ struct h2_part {
 int h2_send_parts(struct h2_stream *st, const struct h2_part *parts, size_t n) MUST_USE;
 int h2_send_message(struct h2_stream *st, bytes message) MUST_USE; /* copies */
 
+/* Server: a number that goes along in front of the first message, as metadata; one a stream. name: a literal. */
+void h2_tell(struct h2_stream *st, const char *name, int64_t number);
+/* Client: whether the server has told that number in front of its answer. name: "tenure-staleness" is the one that is kept. */
+bool h2_told(const struct h2_stream *st, int64_t *ret);
 /* Server: ends the call, behind what is queued, with grpc-status and grpc-message (percent-encoded here). */
 int h2_finish(struct h2_stream *st, enum grpc_status status, const char *text) MUST_USE;
 /* Both: ends the call now (RST_STREAM CANCEL), dropping what is queued. on_close follows from h2_feed/h2_output. */

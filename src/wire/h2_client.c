@@ -149,7 +149,7 @@ static void peer_ended(struct h2_stream *st)
 
 struct answer {
     int http_status; /* 0 = trailers, which have none */
-    bytes grpc_status, grpc_message, content_type;
+    bytes grpc_status, grpc_message, content_type, staleness;
 };
 
 static int parse_http_status(bytes s)
@@ -173,6 +173,8 @@ static struct answer read_answer(const struct h2_headers *list)
             a.grpc_message = h.value;
         else if (H2_NAME_IS(h.name, "content-type"))
             a.content_type = h.value;
+        else if (H2_NAME_IS(h.name, "tenure-staleness"))
+            a.staleness = h.value;
     }
     return a;
 }
@@ -207,6 +209,22 @@ static bool is_grpc(const struct answer *a)
     return a->http_status == 200 && h2_is_grpc_type(a->content_type);
 }
 
+static void keep_told(struct h2_stream *st, bytes text)
+{
+    char number[24];
+    size_t len = text.len < sizeof number - 1 ? text.len : sizeof number - 1;
+    memcpy(number, text.data, len);
+    number[len] = 0;
+    st->told_name = "tenure-staleness";
+    st->told = strtoll(number, NULL, 10);
+}
+
+bool h2_told(const struct h2_stream *st, int64_t *ret)
+{
+    *ret = st->told;
+    return st->told_name != NULL;
+}
+
 void h2_client_response(struct h2_stream *st, bool end)
 {
     const struct h2_headers *list = &st->conn->headers;
@@ -219,6 +237,8 @@ void h2_client_response(struct h2_stream *st, bool end)
         return; /* more follows */
     bool first = !st->answered;
     st->answered = true;
+    if (a.staleness.len > 0)
+        keep_told(st, a.staleness);
     if (end && a.grpc_status.len)
         give_grpc_status(st, &a);
     else if (end || (first && !is_grpc(&a)))

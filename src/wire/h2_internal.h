@@ -48,6 +48,8 @@ struct h2_stream {
     /* server */
     enum grpc_status status; /* to be sent when ending */
     char *text;              /* percent-encoded; NULL = none; owned */
+    const char *told_name;   /* metadata of h2_tell; NULL = none */
+    int64_t told;
 
     /* client */
     bool written;   /* HEADERS went out */

@@ -37,14 +37,28 @@ static int submit_only_trailers(struct h2_conn *c, int32_t id, const char *http_
     return nghttp2_submit_response(c->session, id, nv, ARRAY_LEN(nv) - !text, NULL);
 }
 
+void h2_tell(struct h2_stream *st, const char *name, int64_t number)
+{
+    st->told_name = name;
+    st->told = number;
+}
+
 int h2_server_submit(struct h2_stream *st)
 {
-    const nghttp2_nv nv[] = {
+    char told[24];
+    nghttp2_nv nv[] = {
         H2_NV_STATIC(":status", "200"),
         H2_NV("content-type", GRPC_TYPE, sizeof GRPC_TYPE - 1, NGHTTP2_NV_FLAG_NO_COPY_VALUE),
+        {.flags = NGHTTP2_NV_FLAG_NO_INDEX},
     };
     nghttp2_data_provider from_queue = {.source = {.ptr = st}, .read_callback = h2_read_cb};
-    if (nghttp2_submit_response(st->conn->session, st->id, nv, ARRAY_LEN(nv), &from_queue))
+    if (st->told_name) {
+        nv[2].name = (uint8_t *)st->told_name;
+        nv[2].namelen = strlen(st->told_name);
+        nv[2].value = (uint8_t *)told;
+        nv[2].valuelen = (size_t)snprintf(told, sizeof told, "%lld", (long long)st->told);
+    }
+    if (nghttp2_submit_response(st->conn->session, st->id, nv, ARRAY_LEN(nv) - !st->told_name, &from_queue))
         return TENURE_ENOMEM;
     st->submitted = true;
     return 0;

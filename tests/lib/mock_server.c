@@ -137,17 +137,6 @@ static void conn_die(struct server_conn *conn)
 
 /* ---- the shared state ---- */
 
-static void push_event(struct world *w, enum event_type type, bytes key, bytes value)
-{
-    assert_true(w->n_events < MOCK_EVENTS_MAX);
-    w->events[w->n_events++] = (struct event){.type = type,
-                                              .kv = {.key = dup_bytes(key),
-                                                     .value = dup_bytes(value),
-                                                     .create_revision = w->revision,
-                                                     .mod_revision = w->revision,
-                                                     .version = 1}};
-}
-
 static const struct event *newest(const struct world *w, bytes key)
 {
     for (size_t i = w->n_events; i > 0; i--) {
@@ -155,6 +144,20 @@ static const struct event *newest(const struct world *w, bytes key)
             return w->events[i - 1].type == EVENT_PUT ? &w->events[i - 1] : NULL;
     }
     return NULL;
+}
+
+static void push_event(struct world *w, enum event_type type, bytes key, bytes value)
+{
+    const struct event *before = w->real_past ? newest(w, key) : NULL;
+    assert_true(w->n_events < MOCK_EVENTS_MAX);
+    struct kv kv = {.key = dup_bytes(key),
+                    .value = dup_bytes(value),
+                    .create_revision = before ? before->kv.create_revision : w->revision,
+                    .mod_revision = w->revision,
+                    .version = before ? before->kv.version + 1 : 1};
+    if (w->real_past && type == EVENT_DELETE)
+        kv.create_revision = kv.version = 0;
+    w->events[w->n_events++] = (struct event){.type = type, .kv = kv};
 }
 
 static size_t find_lease(const struct world *w, tn_lease id)
@@ -220,7 +223,7 @@ static void watch_create(struct server_stream *s, const struct watch_create_req 
     x->req.range.range_end = dup_bytes(req->range.range_end);
     s->watchers[s->n_watchers++] = x;
     send_watch_resp(s, &r);
-    if (req->start_revision > 0 && req->start_revision <= w->compacted) {
+    if (req->start_revision > 0 && req->start_revision < w->compacted + !w->real_past) {
         r.created = false;
         r.canceled = true;
         r.header.revision = 0;

@@ -113,9 +113,10 @@ struct world {
 
     size_t asked;      /* the endpoint that is answering */
     size_t chunks_max; /* of a RangeStream, then it fails with UNAVAILABLE; 0 = all */
-    bool fragment;     /* watch answers come in fragments of one event */
-    bool no_progress;  /* turns run */
-    tn_rev lag;        /* watches start with so many older events than asked for: a member that lags */
+    bool real_past;   /* versions and create revisions are right, and a watch may begin at the compaction, as in etcd */
+    bool fragment;    /* watch answers come in fragments of one event */
+    bool no_progress; /* turns run */
+    tn_rev lag;       /* watches start with so many older events than asked for: a member that lags */
 
     size_t turns;              /* client turns so far */
     void (*enter)(void *user); /* around each call of the client; may be NULL */

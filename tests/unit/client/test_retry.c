@@ -93,6 +93,9 @@ static const struct expected all[] = {
     {ETCD_OUT_OF_MEMORY, TENURE_EUNAVAILABLE, NO, true},
     {ETCD_WRITE_MAYBE, TENURE_EUNAVAILABLE, MAYBE, true},
     {ETCD_READ_ONLY, TENURE_EUNAVAILABLE, NO, true},
+    {ETCD_SOURCE_GONE, TENURE_EUNAVAILABLE, NO, true},
+    {ETCD_SOURCE_MAYBE, TENURE_EUNAVAILABLE, MAYBE, true},
+    {ETCD_STALE, TENURE_EUNAVAILABLE, NO, true},
 };
 
 static void check(enum grpc_status status, const char *text, int code, enum tenure_applied applied, bool retry)

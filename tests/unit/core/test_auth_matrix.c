@@ -100,6 +100,7 @@ static const struct row rows[] = {
     ROW(ELECTION("Observe"), "\x0a\x01k", ROOT_ONLY),
     ROW("/grpc.health.v1.Health/Check", "", FREE),
     ROW("/grpc.health.v1.Health/Watch", "", FREE),
+    ROW("/tenure.Replica/Status", "", FREE), /* of a replica, whose source has no authentication */
 };
 
 /* ---- one cell ---- */

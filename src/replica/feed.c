@@ -1,0 +1,195 @@
+/* The source's events, revision by revision into the store.
+ *
+ * The watch begins at the revision that is the newest here, not behind it: so a source that is compacted right there says so, and
+ * what it tells of that revision must be what is here, or its history is another one. From then on each revision must be the next.
+ *
+ * Failure: too much waits for the disk, or rows were undone: the watch ends and begins anew from what is here. The source has compacted
+ * what we miss: LOST. What does not fit: REFUSED.
+ */
+#include <inttypes.h>
+
+#include "replica/internal.h"
+
+enum { RETRY_MS = 50 };
+
+static void end_feed(struct follower *f, tn_ms now)
+{
+    f->feed.ended = true;
+    f->feed.retry_at = now + RETRY_MS;
+}
+
+/* ---- the revision that is here already ---- */
+
+static bool same(const struct kv *a, const struct kv *b)
+{
+    return a->mod_revision == b->mod_revision && a->create_revision == b->create_revision && a->version == b->version &&
+           a->lease == b->lease && bytes_equal(a->value, b->value);
+}
+
+/* Whether the event is what is here at its revision; what cannot be read any more, or not yet, counts as such. */
+static bool is_here(struct follower *f, const struct event *e)
+{
+    struct arena a;
+    struct range_resp resp;
+    struct range_req req = {.range = {.key = e->kv.key}, .revision = e->kv.mod_revision};
+    arena_init(&a, 0);
+    bool fits = true;
+    if (store_range(f->store, &req, &a, &resp) == ETCD_OK)
+        fits = e->type == EVENT_DELETE ? resp.n_kvs == 0 : resp.n_kvs == 1 && same(&resp.kvs[0], &e->kv);
+    arena_fini(&a);
+    return fits;
+}
+
+static void check_known(struct follower *f, const struct event *events, size_t n)
+{
+    struct tenure_error err;
+    for (size_t i = 0; i < n && !f->feed.checked; i++) {
+        if (is_here(f, &events[i]))
+            continue;
+        error_set(
+            &err, TENURE_ECONFLICT,
+            "revision %" PRId64
+            " of the source is another one than that of this copy: its history was restored or replaced; remove the "
+            "copy's directory to begin anew",
+            events[i].kv.mod_revision);
+        follower_fail(f, FOLLOWER_REFUSED, &err);
+        return;
+    }
+    f->feed.checked = true;
+}
+
+/* ---- what comes ---- */
+
+static size_t revision_len(const struct event *events, size_t n)
+{
+    size_t len = n ? 1 : 0;
+    while (len < n && events[len].kv.mod_revision == events[0].kv.mod_revision)
+        len++;
+    return len;
+}
+
+static void misfit(struct follower *f, const struct tenure_error *why)
+{
+    struct tenure_error err = *why;
+    error_wrap(&err, "the source's history does not continue this copy's");
+    follower_fail(f, FOLLOWER_REFUSED, &err);
+}
+
+/* What is missing was compacted in the moment in which the watch was resumed. */
+static void lose(struct follower *f, tn_rev told)
+{
+    struct tenure_error err;
+    error_set(&err, TENURE_ECOMPACTED, "the source tells revision %" PRId64 " and not %" PRId64, told, f->feed.next);
+    follower_fail(f, FOLLOWER_LOST, &err);
+}
+
+/* False: no more is taken now. */
+static bool take(struct follower *f, const struct event *events, size_t n, tn_ms now)
+{
+    struct tenure_error err = {0};
+    int rc = core_follow(f->core, events, n, now, &err);
+    if (rc == 0) {
+        f->feed.next++;
+        f->counts.revisions++;
+        f->counts.events += n;
+        return true;
+    }
+    if (rc == TENURE_ECORRUPT)
+        misfit(f, &err);
+    end_feed(f, now);
+    return false;
+}
+
+static void on_events(void *user, const struct client_watch_events *e)
+{
+    struct follower *f = user;
+    if (f->stopped || f->feed.ended || f->state != FOLLOWER_FOLLOWING)
+        return;
+    tn_ms now = f->config.enter(f->config.user);
+    bool goes_on = store_revision_planned(f->store) + 1 == f->feed.next;
+    if (!goes_on)
+        end_feed(f, now); /* rows were undone */
+    for (size_t at = 0, len; goes_on && at < e->n_events; at += len) {
+        const struct event *first = &e->events[at];
+        len = revision_len(first, e->n_events - at);
+        if (first->kv.mod_revision < f->feed.next)
+            check_known(f, first, len);
+        else if (first->kv.mod_revision > f->feed.next)
+            lose(f, first->kv.mod_revision);
+        else
+            goes_on = take(f, first, len, now);
+        goes_on = goes_on && f->state == FOLLOWER_FOLLOWING;
+    }
+    if (e->revision > f->newest && f->state == FOLLOWER_FOLLOWING)
+        f->newest = e->revision;
+}
+
+static void on_end(void *user, int code, tn_rev compact_revision, const struct tenure_error *error)
+{
+    struct follower *f = user;
+    struct tenure_error err;
+    if (f->stopped)
+        return;
+    tn_ms now = f->config.enter(f->config.user);
+    end_feed(f, now);
+    if (code == TENURE_ECOMPACTED) {
+        error_set(&err, TENURE_ECOMPACTED,
+                  "the source has compacted up to revision %" PRId64 ", and this copy has come to %" PRId64,
+                  compact_revision, store_revision_planned(f->store));
+        follower_fail(f, FOLLOWER_LOST, &err);
+    } else if (code != TENURE_ELIMIT) {
+        follower_note(f, error);
+    }
+}
+
+/* ---- the watch ---- */
+
+static void begin(struct follower *f, tn_ms now)
+{
+    static const struct client_watch_callbacks callbacks = {.on_events = on_events, .on_end = on_end};
+    static const uint8_t zero[1];
+    struct tenure_error err;
+    tn_rev newest = store_revision_planned(f->store);
+    struct watch_create_req req = {.range = {.key = bytes_of(zero, 1), .range_end = bytes_of(zero, 1)},
+                                   .start_revision = newest,
+                                   .fragment = true};
+    f->feed = (struct feed){.next = newest + 1};
+    f->feed.watch = client_watch_start(f->client, &req, &callbacks, f, now, &err);
+    f->counts.watches++;
+    if (!f->feed.watch)
+        f->feed.retry_at = now + RETRY_MS;
+    f->config.asked(f->config.user);
+}
+
+void feed_stop(struct follower *f, tn_ms now)
+{
+    if (f->feed.watch)
+        client_watch_stop(f->client, f->feed.watch, now);
+    f->feed.watch = NULL;
+}
+
+/* Until what was planned is on the disk: only then is it known what there is to go on from. */
+static bool may_begin(const struct follower *f, tn_ms now)
+{
+    return now >= f->feed.retry_at && store_revision(f->store) == store_revision_planned(f->store);
+}
+
+void feed_run(struct follower *f, tn_ms now)
+{
+    bool undone = f->feed.watch && store_revision_planned(f->store) + 1 != f->feed.next;
+    if (f->feed.watch && (f->feed.ended || undone)) {
+        tn_ms retry_at = f->feed.ended ? f->feed.retry_at : now + RETRY_MS;
+        feed_stop(f, now);
+        f->feed.retry_at = retry_at;
+    }
+    if (!f->feed.watch && may_begin(f, now))
+        begin(f, now);
+}
+
+tn_ms feed_deadline(const struct follower *f)
+{
+    if (f->feed.watch)
+        return f->feed.ended ? 0 : TN_MS_NEVER;
+    bool waits_for_disk = store_revision(f->store) != store_revision_planned(f->store);
+    return waits_for_disk ? TN_MS_NEVER : f->feed.retry_at;
+}

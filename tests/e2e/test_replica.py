@@ -1,0 +1,473 @@
+"""`tenure replica`: a copy that keeps revisions, of tenure serve, of etcd and of another replica."""
+
+import base64
+import http.client
+import json
+import random
+import threading
+
+from harness import *
+
+OPEN_TIMEOUT_S = 5
+
+
+def b64(text):
+    return base64.b64encode(text.encode()).decode()
+
+
+def text(b):
+    return base64.b64decode(b).decode()
+
+
+class Refused(Exception):
+    """The server answered with an error; `status` is gRPC's."""
+
+    def __init__(self, body):
+        self.status, self.text = body.get("code"), body.get("message", "")
+        super().__init__(f"{self.status}: {self.text}")
+
+
+class Gateway:
+    """A server's JSON gateway, over one connection that is made again when it is lost."""
+
+    def __init__(self, url):
+        self.address, self.connection, self.headers = url.split("//")[1], None, {}
+
+    def ask(self, path, request, timeout=OPEN_TIMEOUT_S):
+        try:
+            if not self.connection:
+                self.connection = http.client.HTTPConnection(self.address, timeout=timeout)
+            self.connection.request("POST", "/v3/" + path, json.dumps(request), {"Content-Type": "application/json"})
+            answer = self.connection.getresponse()
+            body = json.loads(answer.read())
+        except (OSError, http.client.HTTPException, ValueError):
+            self.close()
+            raise ConnectionError(self.address)
+        self.headers = answer.headers
+        if answer.status != 200:
+            raise Refused(body)
+        return body
+
+    def close(self):
+        if self.connection:
+            self.connection.close()
+        self.connection = None
+
+    def put(self, key, value, **more):
+        return int(self.ask("kv/put", {"key": b64(key), "value": b64(value), **more})["header"]["revision"])
+
+    def delete(self, key):
+        return int(self.ask("kv/deleterange", {"key": b64(key)})["header"]["revision"])
+
+    def range(self, serializable=False, **more):
+        """All keys (or as `more` says): the header's revision and the keys with their values."""
+        request = {"key": "AA==", "range_end": "AA==", "serializable": serializable, **more}
+        body = self.ask("kv/range", request)
+        return int(body["header"]["revision"]), {text(kv["key"]): text(kv.get("value", "")) for kv in body.get("kvs", [])}
+
+    def staleness(self):
+        return int(self.headers["Grpc-Metadata-Tenure-Staleness"])
+
+    def compact(self, revision):
+        self.ask("kv/compaction", {"revision": str(revision)})
+
+
+class Watching(threading.Thread):
+    """Every change from a revision on, with reconnects; `seen` is a list of (revision, key, value or None)."""
+
+    def __init__(self, url, start=1):
+        super().__init__(daemon=True)
+        self.address, self.next = url.split("//")[1], start
+        self.seen, self.compacted, self.ending = [], 0, False
+        self.start()
+
+    def run(self):
+        while not self.ending:
+            with contextlib.suppress(OSError, http.client.HTTPException, ValueError):
+                self._watch()
+            time.sleep(0.02)
+
+    def _watch(self):
+        connection = http.client.HTTPConnection(self.address, timeout=1)
+        try:
+            create = {"key": "AA==", "range_end": "AA==", "start_revision": str(self.next)}
+            connection.request("POST", "/v3/watch", json.dumps({"create_request": create}))
+            answer = connection.getresponse()
+            while not self.ending:
+                line = answer.readline()
+                if not line:
+                    return
+                result = json.loads(line).get("result", {})
+                if result.get("canceled"):
+                    self.compacted = int(result.get("compact_revision", 0))
+                    self.next = max(self.next, self.compacted)
+                    return
+                for event in result.get("events", []):
+                    kv = event["kv"]
+                    revision = int(kv["mod_revision"])
+                    value = None if event.get("type") == "DELETE" else text(kv.get("value", ""))
+                    self.seen.append((revision, text(kv["key"]), value))
+                    self.next = revision + 1
+        finally:
+            connection.close()
+
+    def end(self):
+        self.ending = True
+        self.join(PATIENCE_S)
+        return self.seen
+
+
+class Replica(Server):
+    """`tenure replica` of a server, in a folder of its own."""
+
+    def __init__(self, folder, source, *options):
+        super().__init__("tenure", folder, *options)
+        self.source = source
+
+    def command(self, data, url):
+        return [TENURE, "replica", "--from", self.source.url, "--data-dir", data, "--listen", url, *self.options]
+
+
+@contextlib.contextmanager
+def servers(*all_of_them):
+    try:
+        yield all_of_them
+    finally:
+        for server in all_of_them:
+            server.end()
+
+
+def verify(world, source, *replicas):
+    urls = ",".join(r.url for r in replicas)
+    result = world.tenure("replica", "verify", "--from", source.url, "--endpoints", urls, check=True)
+    equal(result.stdout.count(" equals the source "), len(replicas), result.stdout)
+
+
+def catches_up(source, replica):
+    revision, keys = Gateway(source.url).range()
+
+    def there():
+        with contextlib.suppress(ConnectionError, Refused):
+            return Gateway(replica.url).range(serializable=True)[0] >= revision
+    await_(there, f"the replica has revision {revision}")
+
+
+# --- the copy -----------------------------------------------------------------------------------------------------------
+
+
+def history_is_kept(world):
+    '''a replica has the source's history from before it began, follows it, goes on from its disk, and compacts with it'''
+    source = Gateway(world.server.url)
+    source.put("a", "1")
+    source.put("a", "2")
+    lease = source.ask("lease/grant", {"TTL": "600"})["ID"]
+    leased = source.put("b", "1", lease=lease)
+    with servers(Replica(world.folder / "replica", world.server).start()) as (replica,):
+        copy = Gateway(replica.url)
+        equal(copy.range(), (leased, {"a": "2", "b": "1"}), "what is there")
+        first = leased - 2
+        equal(copy.range(serializable=True, revision=str(first))[1], {"a": "1"}, "the first revision")
+        equal(copy.ask("kv/range", {"key": b64("b")}), source.ask("kv/range", {"key": b64("b")}) |
+              {"header": copy.ask("kv/range", {"key": b64("b")})["header"]}, "a key with all its numbers")
+        watching = Watching(replica.url)
+        source.ask("lease/revoke", {"ID": lease})
+        last = source.put("c", "1")
+        await_(lambda: watching.next > last, "the watch has come to the end")
+        equal(watching.end(), [(first, "a", "1"), (first + 1, "a", "2"), (leased, "b", "1"), (leased + 1, "b", None),
+                               (last, "c", "1")], "the history")
+        verify(world, world.server, replica)
+        status = json.loads(world.tenure("replica", "status", "--endpoints", replica.url, "-o", "json", check=True).stdout)["replicas"][0]
+        equal((status["state"], status["source"], status["error"]), ("follows", world.server.url, ""), "the status")
+        true(0 <= status["staleness_ms"] < 10000 and status["revision"] == last, f"the status: {status}")
+        none = world.tenure("replica", "status", "--endpoints", world.server.url)
+        true(none.returncode != 0 and "is no replica" in none.stderr, f"there is no replica: {none.stderr}")
+        replica.kill()
+        source.delete("a")
+        source.compact(leased)
+        replica.start()
+        verify(world, world.server, replica)
+        try:
+            Gateway(replica.url).range(serializable=True, revision=str(first))
+            raise Failure("what the source has compacted can still be read")
+        except Refused as refused:
+            true("compacted" in refused.text, refused.text)
+        refused = world.tenure("serve", "--data-dir", str(replica.folder / "data"), "--listen-client-urls",
+                               "http://127.0.0.1:0", timeout=20)
+        equal(refused.returncode, 1, "the exit code of a server on a copy")
+        true("replica" in refused.stderr, refused.stderr)
+
+
+def writes_go_to_the_source(world):
+    '''writes, leases, locks and errors at a replica of a replica are the source's, and are seen there at once'''
+    with servers(Replica(world.folder / "first", world.server).start()) as (first,):
+        second = Replica(world.folder / "second", first)
+        with servers(second.start()):
+            source, copy = Gateway(world.server.url), Gateway(second.url)
+            revision = copy.put("a", "1")
+            equal(copy.range(), (revision, {"a": "1"}), "what was just written, read with a round to the source")
+            for wrong in ({"key": ""}, {"key": b64("a"), "lease": "12345"}):
+                errors = []
+                for server in (source, copy):
+                    try:
+                        server.ask("kv/put", wrong)
+                    except Refused as refused:
+                        errors.append((refused.status, refused.text))
+                equal(len(errors), 2, "errors")
+                equal(errors[1], errors[0], "the error by way of replicas")
+            result = world.tenure("lock", "x", "--endpoints", second.url, "--", "sh", "-c",
+                                  f"{TENURE} get --prefix /locks/x/ --endpoints {world.server.url} --keys-only", check=True)
+            true(result.stdout.startswith("/locks/x/"), f"the lock is held at the source: {result.stdout!r}")
+            result = world.tenure("elect", "y", "--endpoints", second.url, "--", "true", check=True)
+            granted = copy.ask("lease/grant", {"TTL": "60"})
+            equal(copy.ask("lease/timetolive", {"ID": granted["ID"]})["grantedTTL"], "60", "the TTL granted")
+            catches_up(world.server, second)
+            verify(world, world.server, first, second)
+
+
+# --- how old it is --------------------------------------------------------------------------------------------------------
+
+
+def bounds_of_staleness_are_kept(world):
+    '''what a read says of its age is never too little, whoever stands still'''
+    replica = Replica(world.folder / "replica", world.server)
+    with servers(replica.start()):
+        acked, ending = [(0.0, 1)], threading.Event()
+
+        def write():
+            source = Gateway(world.server.url)
+            while not ending.is_set():
+                with contextlib.suppress(ConnectionError, Refused):
+                    revision = source.put("k", "v")
+                    acked.append((time.monotonic(), revision))
+        writer = threading.Thread(target=write, daemon=True)
+        writer.start()
+        copy, oldest = Gateway(replica.url), 0
+
+        def read_for(seconds):
+            nonlocal oldest
+            until = time.monotonic() + seconds
+            while time.monotonic() < until:
+                begun = time.monotonic()
+                revision, _ = copy.range(serializable=True, count_only=True)
+                age = copy.staleness()
+                if age < 0:
+                    continue
+                oldest = max(oldest, age)
+                # the clock of the server counts milliseconds, and the turn in which it answers may have begun before
+                known = [r for at, r in list(acked) if at <= begun - (age + 2) / 1000 - 0.001]
+                true(not known or revision >= known[-1],
+                     f"revision {revision}, said to be {age} ms old, when {known and known[-1]} was acknowledged before that")
+        try:
+            read_for(0.5)
+            world.server.freeze()
+            read_for(0.5)
+            world.server.thaw()
+            read_for(0.3)
+            replica.freeze()
+            time.sleep(0.3)
+            replica.thaw()
+            read_for(0.3)
+        finally:
+            ending.set()
+            writer.join(PATIENCE_S)
+        true(oldest >= 300, f"the age grew while the source stood still: {oldest} ms at most")
+
+
+def cut_off_it_goes_on_reading(world):
+    '''without its source a replica answers serializable reads, says how old they are, and refuses the rest without having done it'''
+    source = Gateway(world.server.url)
+    revision = source.put("a", "1")
+    replica = Replica(world.folder / "replica", world.server)
+    strict = Replica(world.folder / "strict", world.server, "--max-staleness", "700ms")
+    sends_on = Replica(world.folder / "sends-on", world.server, "--max-staleness", "1ms", "--when-stale", "forward")
+    with servers(replica.start(), strict.start(), sends_on.start()):
+        for server in (strict, sends_on):
+            equal(await_(lambda: try_range(server), "it answers"), (revision, {"a": "1"}), "a read that is young enough")
+        world.server.kill()
+        copy = Gateway(replica.url)
+        await_(lambda: copy.range(serializable=True) == (revision, {"a": "1"}) and copy.staleness() > 800, "the age grows")
+        equal(await_(lambda: error_of(strict), "it refuses what is too old")[0], 14, "the status")
+        for path, request in (("kv/range", {"key": b64("a")}),):
+            try:
+                copy.ask(path, request)
+                raise Failure(f"{path} was answered without the source")
+            except Refused as refused:
+                equal(refused.status, 14, f"{path}: {refused.text}")
+        result = world.tenure("put", "b", "1", "--endpoints", replica.url, "--call-timeout", "1s")
+        true(result.returncode != 0, "a write without the source fails")
+        world.server.start()
+        await_(lambda: try_range(strict), "it answers again")
+        await_(lambda: try_put(copy), "writes are sent on again")
+        catches_up(world.server, replica)
+        verify(world, world.server, replica, strict)
+
+
+def try_range(server):
+    with contextlib.suppress(ConnectionError, Refused):
+        return Gateway(server.url).range(serializable=True)
+
+
+def try_put(gateway):
+    with contextlib.suppress(ConnectionError, Refused):
+        return gateway.put("c", "1")
+
+
+def error_of(server):
+    try:
+        Gateway(server.url).range(serializable=True)
+    except Refused as refused:
+        return refused.status, refused.text
+
+
+# --- what goes wrong ------------------------------------------------------------------------------------------------------
+
+
+def compacted_beyond(world):
+    '''a source that has compacted what a replica missed is caught up with exactly, deletes too, while it goes on answering'''
+    source = Gateway(world.server.url)
+    for i in range(20):
+        source.put(f"k{i}", "1")
+    replica = Replica(world.folder / "replica", world.server)
+    with servers(replica.start()):
+        behind, _ = Gateway(replica.url).range(serializable=True)
+        replica.kill()
+        for i in range(0, 20, 2):
+            source.delete(f"k{i}")
+        revision = source.put("k1", "2")
+        source.compact(revision)
+        source.put("z", "1")
+        replica.start()
+        catches_up(world.server, replica)
+        equal(Gateway(replica.url).range(), source.range(), "both sides")
+        verify(world, world.server, replica)
+        watching = Watching(replica.url, behind + 1)
+        await_(lambda: watching.compacted, "a watch from what was missed is told that it is compacted")
+        equal(watching.compacted, revision, "the compaction revision")
+        watching.end()
+        equal(sorted(os.listdir(replica.folder)), ["data", "log"], "nothing is left beside the copy")
+
+
+def another_history_is_refused(world):
+    '''a source with an older or another history ends the replica with a word'''
+    source = Gateway(world.server.url)
+    source.put("a", "1")
+    replica = Replica(world.folder / "replica", world.server)
+    with servers(replica.start()):
+        backup = world.path("backup")
+        world.tenure("snapshot", "save", backup, check=True)
+        source.put("a", "2")
+        source.put("a", "3")
+        catches_up(world.server, replica)
+        replica.kill()
+        other = Server("tenure", world.folder / "other")
+        world.tenure("snapshot", "restore", backup, "--data-dir", str(other.folder / "data"), "--keep-revisions", check=True)
+        with servers(other.start()):
+            replica.source = other
+            try:
+                replica.start()
+                await_(lambda: replica.process.poll() is not None, "it ends")
+            except Failure:
+                pass
+            equal(replica.process.wait(PATIENCE_S), 1, "the exit code")
+            true("this is a copy of" in read(replica.folder / "log"), "it says why")
+
+
+def older_state_is_refused(world):
+    '''the same cluster with older data, or other data at the same revision, is noticed'''
+    if world.server.kind != "tenure":
+        raise Skip("the files of tenure serve are put back")
+    source = Gateway(world.server.url)
+    source.put("a", "1")
+    world.server.stop()
+    shutil.copytree(world.server.folder / "data", world.folder / "old")
+    world.server.start()
+    Gateway(world.server.url).put("a", "2")
+    replica = Replica(world.folder / "replica", world.server)
+    for write_again in (False, True):
+        with servers(replica.start()):
+            catches_up(world.server, replica)
+            replica.kill()
+            world.server.kill()
+            shutil.rmtree(world.server.folder / "data")
+            shutil.copytree(world.folder / "old", world.server.folder / "data")
+            world.server.start()
+            if write_again:
+                Gateway(world.server.url).put("a", "other")
+            with contextlib.suppress(Failure):
+                replica.start()
+            equal(replica.process.wait(PATIENCE_S), 1, "the exit code")
+            said = read(replica.folder / "log")
+            true(("is another one than" if write_again else "restored from an older state") in said, said[-500:])
+        shutil.rmtree(replica.folder)
+        replica = Replica(world.folder / "replica", world.server)
+        Gateway(world.server.url).put("a", "2")
+
+
+# --- kills on both sides ----------------------------------------------------------------------------------------------------
+
+
+def kills_on_both_sides(world):
+    '''killed on both sides under writes, deletes, leases and compactions, a replica and one of it end as the source, and watchers of
+    them have seen its history, each change once'''
+    rng = random.Random(7)
+    seconds, rounds = (1.2, 3)
+    first = Replica(world.folder / "first", world.server)
+    Gateway(world.server.url).put("k0", "begin")
+    with servers(first.start()):
+        second = Replica(world.folder / "second", first)
+        with servers(second.start()):
+            ending = threading.Event()
+
+            def write(number):
+                source, own = Gateway(world.server.url), random.Random(number)
+                while not ending.is_set():
+                    key, what = f"k{own.randrange(40)}", own.random()
+                    with contextlib.suppress(ConnectionError, Refused):
+                        if what < 0.7:
+                            revision = source.put(key, str(own.random()))
+                        elif what < 0.9:
+                            revision = source.delete(key)
+                        elif what < 0.95:
+                            lease = source.ask("lease/grant", {"TTL": "60"})["ID"]
+                            source.put(f"l{key}", "1", lease=lease)
+                            source.ask("lease/revoke", {"ID": lease})
+                        elif number == 0 and revision > 400:
+                            source.compact(revision - 400)
+            writers = [threading.Thread(target=write, args=[i], daemon=True) for i in range(2)]
+            watchers = [Watching(s.url) for s in (world.server, first, second)]
+            for thread in writers:
+                thread.start()
+            try:
+                for _ in range(rounds):
+                    time.sleep(seconds / 3)
+                    victim = rng.choice([first, second])
+                    victim.kill()
+                    time.sleep(0.1)
+                    victim.start()
+                    time.sleep(seconds / 3)
+                    world.server.kill()
+                    time.sleep(0.1)
+                    world.server.start()
+            finally:
+                ending.set()
+                for thread in writers:
+                    thread.join(PATIENCE_S)
+            last = Gateway(world.server.url).put("end", "1")
+            for watcher in watchers:
+                await_(lambda: watcher.next > last, f"the watch of {watcher.address} has come to revision {last}", 60)
+            histories = [watcher.end() for watcher in watchers]
+            for history in histories[1:]:
+                compare_histories(histories[0], history)
+            verify(world, world.server, first, second)
+
+
+def compare_histories(source, copy):
+    for history in (source, copy):
+        true(all(a[0] < b[0] or a[0] == b[0] and a[1] < b[1] for a, b in zip(history, history[1:])),
+             "changes come in order, and none twice")
+    begin = max(source[0][0], copy[0][0])  # where a compaction overtook one of them
+    equal([e for e in copy if e[0] >= begin], [e for e in source if e[0] >= begin], "the history at the copy")
+
+
+main([history_is_kept, writes_go_to_the_source, bounds_of_staleness_are_kept, cut_off_it_goes_on_reading, compacted_beyond,
+      another_history_is_refused, older_state_is_refused, kills_on_both_sides])

@@ -1,0 +1,279 @@
+/* The follower between a source in memory and a core over a log that takes no time, or is held. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "mock_server.h"
+#include "replica/follower.h"
+
+/* The copy. */
+struct copy {
+    struct store *store;
+    struct core *core;
+    struct follower *follower;
+    bool held;                 /* the log takes nothing */
+    enum core_outcome outcome; /* of what it is handed */
+};
+
+static struct world w;
+static struct copy c;
+
+static tn_ms on_enter(void *user)
+{
+    (void)user;
+    return w.now;
+}
+
+static void on_asked(void *user)
+{
+    (void)user;
+}
+
+static void turn(void)
+{
+    struct core_batch batch;
+    core_turn(c.core, w.now);
+    core_run(c.core, w.now);
+    follower_run(c.follower, w.now);
+    while (!c.held && core_batch(c.core, &batch, 1000))
+        core_written(c.core, c.outcome, batch.n_rows ? batch.rows[batch.n_rows - 1].seq : store_seq(c.store), w.now);
+    core_run(c.core, w.now);
+}
+
+/* For so long, or until nothing can come any more. */
+static void run(int64_t ms)
+{
+    for (int64_t i = 0; i < ms; i += 10) {
+        turn();
+        world_run(&w, 10);
+    }
+    turn();
+}
+
+static void open_copy(void)
+{
+    struct rng seed;
+    struct tenure_error err;
+    struct store_config s = {.cluster_id = 7, .member_id = 8, .member_name = "copy", .follows = true};
+    struct follower_config f = {.cluster_id = 7, .enter = on_enter, .asked = on_asked};
+    memset(&c, 0, sizeof c);
+    c.outcome = CORE_APPLIED;
+    rng_init(&seed, 1);
+    assert_int_equal(store_new(&s, &seed, &c.store), 0);
+    assert_int_equal(store_ready(c.store, w.now, &err), 0);
+    c.follower = follower_new(&f);
+    assert_non_null(c.follower);
+    struct core_config k = {.store = c.store,
+                            .source = &follower_source,
+                            .source_user = c.follower,
+                            .source_cluster = 7,
+                            .retention_ms = -1,
+                            .seed = seed};
+    assert_int_equal(core_new(&k, &c.core), 0);
+    follower_start(c.follower, c.core, c.store, w.client, w.now);
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    world_init(&w, 1, NULL, 1);
+    w.revision = 1; /* of one that is new */
+    w.real_past = true;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    follower_stop(c.follower, w.now);
+    world_fini(&w);
+    core_free(c.core);
+    follower_free(c.follower);
+    store_free(c.store);
+    return 0;
+}
+
+static struct kv read_at(const char *key, tn_rev revision, enum etcd_error expected)
+{
+    struct arena a;
+    struct range_resp r = {0};
+    struct kv kv = {0};
+    struct range_req req = {.range = {.key = bytes_str(key)}, .revision = revision};
+    arena_init(&a, 0);
+    assert_int_equal(store_range(c.store, &req, &a, &r), expected);
+    if (expected == ETCD_OK && r.n_kvs)
+        kv = r.kvs[0];
+    arena_fini(&a);
+    return kv;
+}
+
+static void assert_following(void)
+{
+    if (follower_state(c.follower) != FOLLOWER_FOLLOWING)
+        fail_msg("%s", follower_error(c.follower)->text);
+}
+
+static void revisions_are_taken_over(void **state)
+{
+    (void)state;
+    mock_put(&w, "a", "1");
+    mock_put(&w, "a", "2");
+    open_copy();
+    mock_put_two(&w, "a", "b", "3");
+    run(500);
+    assert_following();
+    assert_int_equal(store_revision(c.store), w.revision);
+    struct kv kv = read_at("a", 0, ETCD_OK);
+    assert_int_equal(kv.version, 3);
+    assert_int_equal(kv.create_revision, 2);
+    assert_int_equal(kv.mod_revision, 4);
+    assert_int_equal(read_at("a", 2, ETCD_OK).version, 1);
+    assert_int_equal(read_at("b", 0, ETCD_OK).mod_revision, 4);
+}
+
+static void the_age_is_that_of_the_question(void **state)
+{
+    (void)state;
+    w.endpoints[0].latency_ms = 20;
+    open_copy();
+    assert_int_equal(core_staleness(c.core, w.now), -1);
+    run(1000);
+    int64_t age = core_staleness(c.core, w.now);
+    assert_in_range(age, 40, 300);
+    w.endpoints[0].swallows = true;
+    run(3000);
+    assert_in_range(core_staleness(c.core, w.now), age + 2700, age + 3300);
+    assert_following();
+    assert_int_not_equal(follower_error(c.follower)->code, 0);
+}
+
+/* While the disk takes nothing the copy is not what the source has, however often that is asked. */
+static void what_is_not_durable_proves_nothing(void **state)
+{
+    (void)state;
+    open_copy();
+    run(500);
+    c.held = true;
+    mock_put(&w, "a", "1");
+    run(2000);
+    assert_true(core_staleness(c.core, w.now) >= 1500);
+    assert_int_equal(store_revision(c.store), 1);
+    c.held = false;
+    run(500);
+    assert_true(core_staleness(c.core, w.now) <= 300);
+}
+
+static void what_was_undone_comes_again(void **state)
+{
+    (void)state;
+    open_copy();
+    run(300);
+    c.outcome = CORE_NOT_APPLIED;
+    mock_put(&w, "a", "1");
+    mock_put(&w, "a", "2");
+    run(1500);
+    assert_int_equal(store_revision(c.store), 1);
+    c.outcome = CORE_APPLIED;
+    run(3000);
+    assert_following();
+    assert_int_equal(store_revision(c.store), 3);
+    assert_true(follower_counts(c.follower)->watches > 1);
+}
+
+static void compactions_follow(void **state)
+{
+    (void)state;
+    open_copy();
+    for (int i = 0; i < 10; i++)
+        mock_put(&w, "a", "1");
+    run(500);
+    mock_compact(&w, 8);
+    run(3000);
+    assert_following();
+    assert_int_equal(store_compacted(c.store), 8);
+    read_at("a", 7, ETCD_COMPACTED);
+    assert_int_equal(read_at("a", 8, ETCD_OK).mod_revision, 8);
+}
+
+static void history_that_is_gone_loses(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 10; i++)
+        mock_put(&w, "a", "1");
+    mock_compact(&w, 8);
+    open_copy();
+    run(500);
+    assert_int_equal(follower_state(c.follower), FOLLOWER_LOST);
+    assert_int_equal(follower_error(c.follower)->code, TENURE_ECOMPACTED);
+    assert_int_equal(store_revision(c.store), 1);
+}
+
+/* The source's newest revision is below ours: one answer may come from a member that lags, three do not. */
+static void an_older_source_is_refused(void **state)
+{
+    (void)state;
+    open_copy();
+    for (int i = 0; i < 5; i++)
+        mock_put(&w, "a", "1");
+    run(500);
+    w.endpoints[0].behind = 3;
+    run(300);
+    assert_following();
+    run(2000);
+    assert_int_equal(follower_state(c.follower), FOLLOWER_REFUSED);
+    assert_non_null(strstr(follower_error(c.follower)->text, "restored from an older state"));
+}
+
+/* An event that does not continue what is here. */
+static void another_history_is_refused(void **state)
+{
+    (void)state;
+    open_copy();
+    mock_put(&w, "a", "1");
+    run(500);
+    struct event e = {
+        .type = EVENT_PUT,
+        .kv = {.key = bytes_str("a"), .value = bytes_str("x"), .create_revision = 2, .mod_revision = 3, .version = 5}};
+    struct watch_resp r = {.header = {.cluster_id = 7, .revision = 3}, .events = &e, .n_events = 1};
+    w.revision = 3;
+    mock_watch_say(&w, &r);
+    run(500);
+    assert_int_equal(follower_state(c.follower), FOLLOWER_REFUSED);
+    assert_non_null(strstr(follower_error(c.follower)->text, "does not continue"));
+    assert_int_equal(store_revision(c.store), 2);
+}
+
+static void lost_connections_lose_nothing(void **state)
+{
+    (void)state;
+    open_copy();
+    for (int i = 0; i < 20; i++) {
+        mock_put(&w, i % 2 ? "a" : "b", "1");
+        if (i % 4 == 0)
+            mock_cut(&w, 0);
+        run(50);
+    }
+    run(3000);
+    assert_following();
+    assert_int_equal(store_revision(c.store), 21);
+    assert_int_equal(read_at("a", 0, ETCD_OK).version, 10);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(revisions_are_taken_over, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(the_age_is_that_of_the_question, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_is_not_durable_proves_nothing, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_was_undone_comes_again, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(compactions_follow, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(history_that_is_gone_loses, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(an_older_source_is_refused, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(another_history_is_refused, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(lost_connections_lose_nothing, set_up, tear_down),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
