@@ -144,7 +144,7 @@ static void skip_blanks(struct reader *r)
         r->at++;
 }
 
-static bytes rest_of_line(struct reader *r)
+static bytes whole_line(struct reader *r)
 {
     const char *from = r->at;
     while (r->at < r->end && *r->at != '\n')
@@ -152,9 +152,15 @@ static bytes rest_of_line(struct reader *r)
     size_t len = (size_t)(r->at - from);
     r->line += r->at < r->end;
     r->at += r->at < r->end;
-    while (len > 0 && strchr(" \t\r", from[len - 1]))
-        len--;
     return bytes_of(from, len);
+}
+
+static bytes rest_of_line(struct reader *r)
+{
+    bytes line = whole_line(r);
+    while (line.len > 0 && memchr(" \t\r", line.data[line.len - 1], 3))
+        line.len--;
+    return line;
 }
 
 static void put_escaped(struct reader *r)
@@ -253,7 +259,8 @@ int config_dotenv_read(const char *text, size_t len, const char *front, struct c
             key = bytes_str("");
             continue;
         }
-        bytes line = rest_of_line(&r);
+        bytes line = whole_line(&r); /* a key may end with a blank */
+        line.len -= line.len > 0 && line.data[line.len - 1] == '\r';
         if (bytes_has_prefix(line, bytes_str(KEY_COMMENT)))
             key = bytes_of(line.data + strlen(KEY_COMMENT), line.len - strlen(KEY_COMMENT));
     }

@@ -27,7 +27,7 @@ static void put_line(struct writer *w, size_t depth, bool is_first)
 static int put_entry(struct writer *w, const struct tenure_config_entry *e, bytes name, size_t depth, bool is_first)
 {
     bytes value = bytes_of(e->value, e->value_len);
-    if (!config_is_text(value) || !config_is_text(name))
+    if (!config_is_text(value) || !config_is_text(bytes_str(e->key))) /* all its parts */
         return error_set(w->err, TENURE_EINVALID, "config: \"%.100s\" is no UTF-8", e->key);
     put_line(w, depth, is_first);
     config_put_string(w->out, name);

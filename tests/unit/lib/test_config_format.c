@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "base/rng.h"
+#include "failmalloc.h"
 #include "lib/config_list.h"
 
 static struct tenure_error err;
@@ -262,9 +263,73 @@ static void whatever_is_written_is_read_as_it_was(void **state)
     }
 }
 
+static void odd_keys_come_back_or_are_refused(void **state)
+{
+    char *text = NULL;
+    (void)state;
+    struct tenure_config_list *l = read_as(TENURE_CONFIG_JSON, "{\"a \": 1, \"b\\t\": 2, \" c\": 3}");
+    same_again(l, TENURE_CONFIG_DOTENV);
+    tenure_config_list_free(l);
+    l = read_as(TENURE_CONFIG_DOTENV, "# tenure: a b\r\nA_B=1\r\n");
+    has(l, "b/a b", "1");
+    tenure_config_list_free(l);
+    /* no UTF-8, in a part that is an object's name in nested formats */
+    l = read_as(TENURE_CONFIG_DOTENV, "# tenure: a\xf7/b\nA__B=1\n");
+    for (int f = TENURE_CONFIG_JSON; f <= TENURE_CONFIG_DOTENV; f++)
+        assert_int_equal(tenure_config_format(l, "b/", (enum tenure_config_format)f, &text, &err), TENURE_EINVALID);
+    tenure_config_list_free(l);
+}
+
+/* ---- without memory ---- */
+
+struct sweep {
+    enum tenure_config_format format;
+    const char *text;
+};
+
+/* Read, written, read again and compared. */
+static int there_and_back(void *user)
+{
+    const struct sweep *s = user;
+    struct tenure_config_list *l = NULL, *back = NULL;
+    struct tenure_config_differences *d = NULL;
+    char *text = NULL;
+    int rc = tenure_config_parse(s->text, strlen(s->text), "b/", s->format, &l, &err);
+    rc = rc ? rc : tenure_config_format(l, "b/", s->format, &text, &err);
+    rc = rc ? rc : tenure_config_parse(text, strlen(text), "b/", s->format, &back, &err);
+    rc = rc ? rc : tenure_config_diff(l, back, &d, &err);
+    if (rc == 0)
+        assert_int_equal(d->n, 0);
+    tenure_config_differences_free(d);
+    tenure_config_list_free(back);
+    tenure_config_list_free(l);
+    free(text);
+    return rc;
+}
+
+static void without_memory_a_file_is_refused_and_nothing_is_left(void **state)
+{
+    static const struct sweep sweeps[] = {
+        {TENURE_CONFIG_JSON,
+         "{\"db\": {\"url\": \"x\", \"port\": 5432}, \"l\": [1, true, {\"y\": null}], \"t\": \"a\\nb\"}"},
+        {TENURE_CONFIG_JSON_FLAT, "{\"db/url\": \"x\", \"c\": \"\"}"},
+        {TENURE_CONFIG_YAML, "db:\n  url: x\n  list: [1, {a: b}]\nt: |\n  two\n  lines\n"},
+        {TENURE_CONFIG_YAML_FLAT, "db/url: x\n"},
+        {TENURE_CONFIG_DOTENV, "DB__URL=\"a b\"\nN=1\nE=\n"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof sweeps / sizeof sweeps[0]; i++) {
+        struct sweep s = sweeps[i];
+        assert_int_equal(there_and_back(&s), 0); /* what is loaded once is loaded */
+        assert_true(failmalloc_sweep(there_and_back, &s) > 10);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(odd_keys_come_back_or_are_refused),
+        cmocka_unit_test(without_memory_a_file_is_refused_and_nothing_is_left),
         cmocka_unit_test(json_is_read_nested_and_flat),
         cmocka_unit_test(yaml_is_read_and_its_scalars_keep_their_text),
         cmocka_unit_test(dotenv_is_read_as_shells_write_it),
