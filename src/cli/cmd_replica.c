@@ -58,6 +58,8 @@ static int run(const struct command *self, const struct global_options *g, int a
     const char *why = argc > 0 ? "expected verify, status or nothing" : wrong();
     if (why)
         return usage(why);
+    if (g->user || g->password)
+        return usage("no user: the source's authentication must be off");
     if (opt.from)
         source.endpoints = opt.from;
     if (!opt.listen)

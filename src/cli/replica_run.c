@@ -170,6 +170,7 @@ static void fill(const struct run *r, struct server_config *k)
     };
 }
 
+/* As nobody: a source that wants to know who asks is noticed by that, at any time. */
 static int open_source(struct run *r, struct tenure_error *err)
 {
     struct tenure_options options;
@@ -302,6 +303,8 @@ int replica_run(const struct replica_options *o, const struct global_options *g)
     struct serve_log *log;
     struct serve_flags flags;
     struct run r = {.o = o, .g = g};
+    unsetenv("TENURE_USER");
+    unsetenv("TENURE_AUTH_TOKEN");
     serve_flags_init(&flags);
     signal(SIGXFSZ, SIG_IGN); /* a limit on files is a full disk, not the end */
     if (serve_log_open(&flags.o, &log, &err) < 0)

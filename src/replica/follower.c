@@ -117,6 +117,19 @@ static void check_source(struct follower *f, const struct response_header *h)
     }
 }
 
+/* Without a user nothing is denied while authentication is off: then it is on by now, and what is here is for those alone who may
+ * read it there. */
+static void round_failed(struct follower *f, const struct tenure_error *why)
+{
+    struct tenure_error err;
+    if (why->code != TENURE_EDENIED) {
+        follower_note(f, why);
+        return;
+    }
+    error_set(&err, TENURE_ECONFLICT, "the source has authentication on, and a replica would answer anybody (%s)", why->text);
+    follower_fail(f, FOLLOWER_REFUSED, &err);
+}
+
 static void on_round(void *user, const struct client_result *r)
 {
     struct follower *f = user;
@@ -126,7 +139,7 @@ static void on_round(void *user, const struct client_result *r)
     tn_ms now = f->config.enter(f->config.user);
     f->round_at = now + f->config.ask_ms;
     if (r->code) {
-        follower_note(f, r->error);
+        round_failed(f, r->error);
         core_ask_failed(f->core, now);
         return;
     }

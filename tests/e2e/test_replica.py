@@ -295,6 +295,10 @@ def cut_off_it_goes_on_reading(world):
                 equal(refused.status, 14, f"{path}: {refused.text}")
         result = world.tenure("put", "b", "1", "--endpoints", replica.url, "--call-timeout", "1s")
         true(result.returncode != 0, "a write without the source fails")
+        replica.kill()
+        replica.start()
+        copy.close()
+        equal((copy.range(serializable=True), copy.staleness()), ((revision, {"a": "1"}), -1), "a read behind a restart")
         world.server.start()
         await_(lambda: try_range(strict), "it answers again")
         await_(lambda: try_put(copy), "writes are sent on again")
@@ -403,6 +407,25 @@ def older_state_is_refused(world):
         Gateway(world.server.url).put("a", "2")
 
 
+def authentication_is_refused(world):
+    '''a source that has authentication on, from the beginning or later, is not copied for anybody'''
+    Gateway(world.server.url).put("secret", "1")
+    replica = Replica(world.folder / "replica", world.server)
+    late = Replica(world.folder / "late", world.server)
+    with servers(replica.start(), late):
+        source = Gateway(world.server.url)
+        source.ask("auth/user/add", {"name": "root", "password": "x"})
+        source.ask("auth/user/grant", {"user": "root", "role": "root"}) if world.server.kind == "tenure" else (
+            source.ask("auth/role/add", {"name": "root"}), source.ask("auth/user/grant", {"user": "root", "role": "root"}))
+        source.ask("auth/enable", {})
+        equal(replica.process.wait(PATIENCE_S), 1, "the exit code")
+        true("authentication on" in read(replica.folder / "log"), "it says why")
+        with contextlib.suppress(Failure):
+            late.start()
+        true(late.process.wait(PATIENCE_S) != 0, "one that begins later ends as well")
+        true(not os.path.exists(late.folder / "data"), "nothing was copied")
+
+
 # --- kills on both sides ----------------------------------------------------------------------------------------------------
 
 
@@ -470,4 +493,4 @@ def compare_histories(source, copy):
 
 
 main([history_is_kept, writes_go_to_the_source, bounds_of_staleness_are_kept, cut_off_it_goes_on_reading, compacted_beyond,
-      another_history_is_refused, older_state_is_refused, kills_on_both_sides])
+      another_history_is_refused, older_state_is_refused, authentication_is_refused, kills_on_both_sides])
