@@ -159,8 +159,14 @@ int replica_take_beside(const char *dir, struct tenure_error *err)
     int rc = beside(dir, ".next", next, err);
     if (rc)
         return rc;
-    if (renameat2(AT_FDCWD, next, AT_FDCWD, dir, RENAME_EXCHANGE) < 0)
+    if (renameat2(AT_FDCWD, next, AT_FDCWD, dir, RENAME_EXCHANGE) == 0) {
+        remove_copy(next);
+        return 0;
+    }
+    if (errno != EINVAL && errno != ENOSYS)
         return error_errno(err, errno, "%s and %s cannot change places", dir, next);
-    remove_copy(next);
+    remove_copy(dir); /* a file system that cannot exchange: killed in between, the next run copies anew */
+    if (rename(next, dir) < 0)
+        return error_errno(err, errno, "%s cannot take the place of %s", next, dir);
     return 0;
 }

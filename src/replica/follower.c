@@ -126,7 +126,8 @@ static void round_failed(struct follower *f, const struct tenure_error *why)
         follower_note(f, why);
         return;
     }
-    error_set(&err, TENURE_ECONFLICT, "the source has authentication on, and a replica would answer anybody (%s)", why->text);
+    error_set(&err, TENURE_ECONFLICT, "the source has authentication on, and a replica would answer anybody (%s)",
+              why->text);
     follower_fail(f, FOLLOWER_REFUSED, &err);
 }
 
