@@ -4,7 +4,8 @@
  * that has a holder gives it a token that is greater than those of all holders before it (tenure_lock_token,
  * tenure_election_token, …). Write the token with the data, and let the resource refuse what comes with a smaller one than it
  * has seen. This header has the checkers that are C: the store itself, this process's memory, a file. Those for PostgreSQL,
- * SQLite and Redis are scripts (`tenure fence script`), docs/fencing.md says how they are used.
+ * SQLite and Redis are scripts (`tenure fence script`), that for an HTTP service is a proxy before it (`tenure fence proxy`);
+ * docs/fencing.md says how they are used.
  *
  * An equal token is the same holder and is let through. A checker knows only of holders who have come to it: until the new
  * one's first access the old one still gets in. So let a new holder show its token first, before it reads what it will
@@ -21,6 +22,14 @@ extern "C" {
 #endif
 
 #pragma GCC visibility push(default)
+
+/* ---- tokens that came with a request ---- */
+
+/* The header of HTTP in which a client shows its token, as decimal digits, and which `tenure fence proxy` reads. A program that is asked
+ * and checks by itself parses it and enters a fence of those below, in memory or of a file, before it does what it was asked for. */
+#define TENURE_TOKEN_HEADER "Tenure-Fencing-Token"
+/* Digits alone, from 1 on. TENURE_EINVALID (also for none; the text quotes it): refuse the request. Any thread. */
+int tenure_token_parse(struct tenure_bytes text, tenure_token *ret, struct tenure_error *err);
 
 /* ---- the store itself: the lock is checked by the transaction that writes ---- */
 

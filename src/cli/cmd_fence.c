@@ -11,15 +11,19 @@
 
 #include "cli/commands.h"
 #include "cli/connect.h"
+#include "cli/fence_serve.h"
 #include "cli/output.h"
+#include "http/fence_proxy.h"
 
 /* Written by share/fence/embed.py. */
 extern const char fence_postgresql[], fence_sqlite[], fence_redis[];
 
 static struct {
     const char *token, *key, *table, *resource;
-    int64_t lease, wait_ms;
-} opt = {.wait_ms = -1};
+    const char *listen, *upstream, *state, *methods;
+    int64_t lease, wait_ms, by_path, connections;
+    bool allow_missing;
+} opt = {.wait_ms = -1, .connections = 512};
 
 static const struct option_spec *options(void)
 {
@@ -28,9 +32,25 @@ static const struct option_spec *options(void)
         {"holder-key", 0, OPTION_STRING, "KEY", "generate: the key that stands for the lock (TENURE_KEY)", &opt.key},
         {"lease", 0, OPTION_HEX, "ID", "generate: on this lease (TENURE_LEASE)", &opt.lease},
         {"timeout", 0, OPTION_DURATION, "TIME",
-         "file: wait no longer than this for another writer, 0 = not at all (default: without end)", &opt.wait_ms},
+         "file: wait no longer than this for another writer, 0 = not at all (default: without end); proxy: for the "
+         "service (default: 30s)",
+         &opt.wait_ms},
         {"table", 0, OPTION_STRING, "TABLE", "script: print what protects this table", &opt.table},
-        {"resource", 0, OPTION_STRING, "NAME", "script: under this name (default: the table's)", &opt.resource},
+        {"resource", 0, OPTION_STRING, "NAME",
+         "script: under this name (default: the table's); proxy: what is fenced, all of it (default: \"service\")",
+         &opt.resource},
+        {"listen", 0, OPTION_STRING, "ADDR", "proxy: take requests here (http://HOST:PORT, unix:///PATH)", &opt.listen},
+        {"upstream", 0, OPTION_STRING, "URL", "proxy: the service (http://HOST:PORT, unix:///PATH)", &opt.upstream},
+        {"by-path", 0, OPTION_INT, "N", "proxy: the first N parts of a request's path name what is fenced",
+         &opt.by_path},
+        {"state", 0, OPTION_STRING, "DIR", "proxy: keep the greatest tokens there (default: in memory alone)",
+         &opt.state},
+        {"methods", 0, OPTION_STRING, "LIST",
+         "proxy: requests of these need a token: POST,PUT,...; or all (default: all but GET, HEAD, OPTIONS)",
+         &opt.methods},
+        {"allow-missing", 0, OPTION_FLAG, NULL, "proxy: no request needs a token; one that has one is checked",
+         &opt.allow_missing},
+        {"max-connections", 0, OPTION_INT, "N", "proxy: of clients at a time (default: 512)", &opt.connections},
         {NULL, 0, 0, NULL, NULL, NULL},
     };
     return table;
@@ -214,6 +234,61 @@ static int script(const struct global_options *g, char **argv)
     return expected("script postgresql, sqlite or redis");
 }
 
+/* ---- a proxy ---- */
+
+static void listening(void *user, const char *address)
+{
+    const struct global_options *g = user;
+    if (output_is_text(g)) {
+        printf("tenure fence: %s before %s%s%s\n", address, opt.upstream, opt.state ? ", tokens in " : "",
+               opt.state ? opt.state : "");
+    } else {
+        json_t *o = json_object();
+        json_object_set_new(o, "listen", json_string(address));
+        json_object_set_new(o, "upstream", json_string(opt.upstream));
+        output_json(o);
+    }
+    fflush(stdout);
+    if (!opt.state)
+        fputs("tenure fence: tokens are known until this ends, and forgotten then; --state DIR keeps them\n", stderr);
+}
+
+static bool is_name(const char *s)
+{
+    size_t n = strspn(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./:");
+    return n > 0 && n <= 100 && !s[n];
+}
+
+static int proxy(const struct global_options *g, char **argv)
+{
+    struct tenure_error err = {0};
+    (void)argv;
+    struct fence_serve_options o = {.listen = opt.listen,
+                                    .upstream = opt.upstream,
+                                    .resource = opt.by_path    ? NULL
+                                                : opt.resource ? opt.resource
+                                                               : "service",
+                                    .by_path = (unsigned)opt.by_path,
+                                    .methods = fence_methods(opt.methods),
+                                    .missing_allowed = opt.allow_missing,
+                                    .state = opt.state,
+                                    .timeout_ms = opt.wait_ms > 0 ? opt.wait_ms : 0,
+                                    .connections_max = (size_t)opt.connections,
+                                    .on_listening = listening,
+                                    .user = (void *)g};
+    if (!o.listen || !o.upstream)
+        return expected("--listen ADDR and --upstream URL");
+    if (o.methods == 0)
+        return expected("--methods with names in capitals, as PUT,POST, or all");
+    if (opt.by_path < 0 || opt.by_path > 16 || (opt.by_path && opt.resource))
+        return expected("either --resource NAME or --by-path N, from 1 to 16");
+    if (o.resource && !is_name(o.resource))
+        return expected("--resource NAME: letters, digits and -_./: alone, at most 100");
+    if (opt.connections < 1 || opt.connections > 100000)
+        return expected("--max-connections N, from 1 to 100000");
+    return fence_serve(&o, &err) < 0 ? connect_failed("fence", g, &err) : EXIT_OK;
+}
+
 static int run(const struct command *self, const struct global_options *g, int argc, char **argv)
 {
     static const struct {
@@ -223,12 +298,13 @@ static int run(const struct command *self, const struct global_options *g, int a
     } actions[] = {{"file", 3, 1 << 20, guard_file},
                    {"generate", 2, 2, generate},
                    {"validate", 3, 3, validate},
-                   {"script", 2, 2, script}};
+                   {"script", 2, 2, script},
+                   {"proxy", 1, 1, proxy}};
     (void)self;
     for (size_t i = 0; argc > 0 && i < sizeof actions / sizeof actions[0]; i++)
         if (strcmp(argv[0], actions[i].name) == 0 && argc >= actions[i].least && argc <= actions[i].most)
             return actions[i].action(g, argv);
-    return expected("file FILE -- COMMAND, generate NAME, validate NAME UUID or script postgresql|sqlite|redis");
+    return expected("file FILE -- COMMAND, generate NAME, validate NAME UUID, script postgresql|sqlite|redis or proxy");
 }
 
 const struct command command_fence = {
@@ -236,7 +312,8 @@ const struct command command_fence = {
     .group = "Locks and elections",
     .summary = "refuse what somebody writes who has lost the lock",
     .synopsis =
-        "file FILE -- COMMAND [ARGUMENT...] | generate NAME | validate NAME UUID | script postgresql|sqlite|redis",
+        "file FILE -- COMMAND [ARGUMENT...] | generate NAME | validate NAME UUID | script postgresql|sqlite|redis | "
+        "proxy --listen ADDR --upstream URL",
     .description =
         "A program that was stopped goes on writing when it is continued, though its lock is another one's by then. What it\n"
         "writes to must refuse it, by the token that every holder has (TENURE_TOKEN under `tenure lock` and `elect`).\n"
@@ -245,15 +322,22 @@ const struct command command_fence = {
         "greatest is kept in FILE.fence. script prints what PostgreSQL, SQLite or Redis need for the same, to be read by\n"
         "them; with --table what protects that table.\n"
         "\n"
+        "proxy takes HTTP/1.1 requests and passes them on to the service at URL, but for those whose header\n"
+        "Tenure-Fencing-Token is smaller than one that was there (412), and those that write and have none (428). A greater\n"
+        "token is passed on when all requests with smaller ones have been answered. Errors are JSON. Put it where nobody\n"
+        "reaches the service past it; it speaks no TLS.\n"
+        "\n"
         "generate writes a UUID to /leader/NAME/fencing-token while the lock is held, and prints it; validate says whether\n"
         "it is still the one. Between that answer and a write there is a gap: it refuses early, not surely.",
     .exits = "the command's own (file), and:\n"
              "121  file: the token is smaller than one that was there; COMMAND was not run\n"
              "124  file: somebody else wrote for longer than --timeout\n"
              "125  file: tenure's own failure",
-    .examples = "tenure lock report -- sh -c 'make report >new && tenure fence file report.txt -- mv new report.txt'\n"
-                "tenure fence script postgresql | psql shop\n"
-                "tenure fence script postgresql --table orders --resource billing | psql shop",
+    .examples =
+        "tenure lock report -- sh -c 'make report >new && tenure fence file report.txt -- mv new report.txt'\n"
+        "tenure fence script postgresql | psql shop\n"
+        "tenure fence script postgresql --table orders --resource billing | psql shop\n"
+        "tenure fence proxy --listen http://127.0.0.1:8081 --upstream http://127.0.0.1:8080 --state /var/lib/billing",
     .options = options,
     .run = run,
     .starts_server = true,

@@ -9,6 +9,7 @@
 #include <sys/random.h>
 
 #include "base/error.h"
+#include "base/token.h"
 #include "lib/fence.h"
 #include "lib/handle.h"
 
@@ -26,6 +27,14 @@ int fence_token_check(struct tenure_error *err, const char *resource, tenure_tok
     return token > 0
                ? 0
                : error_set(err, TENURE_EINVALID, "%s: %" PRId64 " is no token: expected 1 or more", resource, token);
+}
+
+int tenure_token_parse(struct tenure_bytes text, tenure_token *ret, struct tenure_error *err)
+{
+    if (ret && text.data && token_parse(bytes_of(text.data, text.len), ret))
+        return 0;
+    return error_set(err, TENURE_EINVALID, "'%.*s' is no token: expected a number from 1 on",
+                     text.data ? (int)(text.len < 40 ? text.len : 40) : 0, text.data ? (const char *)text.data : "");
 }
 
 /* ---- the store ---- */

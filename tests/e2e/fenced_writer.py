@@ -2,6 +2,7 @@
 its token, and says "written", or "fenced" when the resource refused the token. KIND begins with "unchecked-" where the checker
 is off."""
 
+import http.client
 import os
 import subprocess
 import sys
@@ -51,13 +52,26 @@ def file(word, check):
     return outcome(run(*put), "is refused")
 
 
+def behind_a_proxy(word, check):
+    proxy, service = where.split()
+    c = http.client.HTTPConnection((proxy if check else service).split("//")[1], timeout=60)
+    c.request("PUT", "/", word, {"Tenure-Fencing-Token": token})
+    r = c.getresponse()
+    text = r.read().decode()
+    c.close()
+    if r.status < 300:
+        return "written"
+    return "fenced" if r.status == 412 and '"error":"fenced"' in text else text
+
+
 def store(word, check):
     compare = f'create("{os.environ["HOLDER_KEY"]}") = "{token}"\n' if check else ""
     r = run(TENURE, "txn", text=f"{compare}\nput /orders {word}\n\n")
     return outcome(r, "") if r.returncode else "written" if "SUCCESS" in r.stdout else "fenced"
 
 
-write = {"postgresql": postgresql, "sqlite": sqlite, "redis": redis, "file": file, "store": store}[kind.split("-")[-1]]
+write = {"postgresql": postgresql, "sqlite": sqlite, "redis": redis, "file": file, "store": store,
+         "http": behind_a_proxy}[kind.split("-")[-1]]
 print("ready", flush=True)
 for line in sys.stdin:
     print(write(line.strip(), not kind.startswith("unchecked-")), flush=True)

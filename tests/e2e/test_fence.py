@@ -1,12 +1,15 @@
 """The zombie test, for each resource that refuses stale tokens (M3): a leader is stopped past its lease, the next one writes, the first
 goes on and writes: refused. With the checker off the same shows the damage, so the test is known to bite."""
 
+import http.client
+import http.server
 import json
 import os
 import shutil
 import signal
 import sys
 import subprocess
+import threading
 
 from harness import *
 from postgres import Postgres
@@ -71,7 +74,7 @@ def zombie(world, kind, where, read):
 
 def both(world, kind, where, read):
     zombie(world, kind, where, read)
-    zombie(world, f"unchecked-{kind}", where, read if kind in ("redis", "file", "store") else lambda: read("unprotected"))
+    zombie(world, f"unchecked-{kind}", where, read if kind in ("redis", "file", "store", "http") else lambda: read("unprotected"))
 
 
 # --- resources --------------------------------------------------------------------------------------------------------
@@ -198,6 +201,120 @@ def in_the_store(world):
     both(world, "store", "", lambda: world.tenure("get", "/orders", "--print-value-only", check=True).stdout.strip())
 
 
+class Service(http.server.ThreadingHTTPServer):
+    """An HTTP service that keeps what was put last, and notes which tokens came when; /slow waits for `go_on`."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self):
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(self.server.value)))
+            self.end_headers()
+            self.wfile.write(self.server.value)
+
+        def do_PUT(self):
+            value = self.rfile.read(int(self.headers["Content-Length"]))
+            if self.path == "/slow":
+                self.server.is_slow.set()
+                self.server.go_on.wait(PATIENCE_S)
+            with self.server.lock:
+                self.server.value = value
+                self.server.tokens.append(int(self.headers.get("Tenure-Fencing-Token", 0)))
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, *words):
+            pass
+
+    daemon_threads = True
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), self.Handler)
+        self.value, self.tokens, self.lock = b"", [], threading.Lock()
+        self.is_slow, self.go_on = threading.Event(), threading.Event()
+        self.url = f"http://127.0.0.1:{self.server_address[1]}"
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+
+def proxy_before(world, url, *words):
+    """A fencing proxy and where it is."""
+    p = world.start("fence", "proxy", "--listen", "http://127.0.0.1:0", "--upstream", url, *words)
+    return p, p.stdout.readline().split()[2]
+
+
+def ask(url, method, path, body=None, token=None):
+    """Status, and the answer as it is or, of an error, what its JSON says."""
+    c = http.client.HTTPConnection(url.split("//")[1], timeout=PATIENCE_S)
+    try:
+        c.request(method, path, body, {} if token is None else {"Tenure-Fencing-Token": str(token)})
+        r = c.getresponse()
+        text = r.read().decode()
+        return r.status, json.loads(text) if r.status >= 400 else text
+    finally:
+        c.close()
+
+
+def behind_a_proxy(world):
+    """an HTTP service behind the proxy: the same; what it keeps, whom it lets wait, what it answers"""
+    service = Service()
+    state = world.path("tokens")
+    p, url = proxy_before(world, service.url, "--resource", "orders", "--state", state)
+    both(world, "http", f"{url} {service.url}", lambda: ask(service.url, "GET", "/")[1])
+    service.tokens.clear()
+
+    # by hand: a smaller one, none, one that is none, a read
+    big = 1 << 60
+    equal(ask(url, "PUT", "/", "a", big), (204, ""))
+    status, told = ask(url, "PUT", "/", "b", big - 1)
+    equal([status, told["error"], told["resource"], told["token"], told["seen"]], [412, "fenced", "orders", big - 1, big])
+    equal([ask(url, "PUT", "/", "b")[0], ask(url, "PUT", "/", "b", "x")[0], ask(url, "GET", "/")], [428, 400, (200, "a")])
+
+    # a smaller one that is under way is waited for, and nobody with it is let in any more
+    slow = threading.Thread(target=lambda: told_slow.append(ask(url, "PUT", "/slow", "slow", big)))
+    next_one = threading.Thread(target=lambda: told_next.append(ask(url, "PUT", "/", "next", big + 1)))
+    told_slow, told_next = [], []
+    slow.start()
+    true(service.is_slow.wait(PATIENCE_S), "the service has it")
+    next_one.start()
+    await_(lambda: ask(url, "PUT", "/", "late", big)[0] == 412, "the greater one has been seen")
+    service.go_on.set()
+    slow.join()
+    next_one.join()
+    equal([told_slow, told_next], [[(204, "")], [(204, "")]])
+    equal(service.tokens, sorted(service.tokens))
+    equal(ask(service.url, "GET", "/")[1], "next")
+
+    # killed and started again it has forgotten nothing; two of them are not let at it
+    p.kill()
+    p.wait()
+    p, url = proxy_before(world, service.url, "--resource", "orders", "--state", state)
+    equal(ask(url, "PUT", "/", "c", big)[1]["seen"], big + 1)
+    second = world.tenure("fence", "proxy", "--listen", "http://127.0.0.1:0", "--upstream", service.url, "--state", state)
+    true(second.returncode == 1 and "another proxy" in second.stderr, second.stderr)
+
+    # many at once
+    service.tokens.clear()
+    one = lambda n: [ask(url, "PUT", "/", "m", big + 2 + n + i // 3 * 2) for i in range(30)]
+    threads = [threading.Thread(target=one, args=(n,)) for n in range(4)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    equal(service.tokens, sorted(service.tokens), "tokens in the order in which the service took them")
+    true(len(service.tokens) > 5, service.tokens)
+
+    # the service is gone
+    service.shutdown()
+    service.server_close()
+    equal([ask(url, "GET", "/")[0], ask(url, "GET", "/")[1]["error"]], [502, "bad-gateway"])
+    p.terminate()
+    equal(p.wait(PATIENCE_S), 0)
+    for bad in (["proxy"], ["proxy", "--listen", "http://127.0.0.1:0", "--upstream", service.url, "--by-path", "1", "--resource", "x"],
+                ["proxy", "--listen", "http://127.0.0.1:0", "--upstream", service.url, "--methods", "put"]):
+        equal(world.tenure("fence", *bad).returncode, 2, bad)
+
+
 def uuids(world):
     """a UUID per leadership: drawn by the leader, valid until the next one draws, or the lease ends"""
     out = world.path("uuid")
@@ -216,4 +333,4 @@ def uuids(world):
         equal(world.tenure("fence", *bad).returncode, 2)
 
 
-main([in_postgresql, in_sqlite, in_redis, in_a_file, in_the_store, uuids])
+main([in_postgresql, in_sqlite, in_redis, in_a_file, in_the_store, behind_a_proxy, uuids])

@@ -526,6 +526,8 @@ ROW(tenure_v3_observer_start, NONE(tenure_v3_observer_start(NULL, key, NULL, &er
 ROW(tenure_v3_observer_stop, tenure_v3_observer_stop(NULL))
 
 /* ---- fence.h ---- */
+ROW(tenure_token_parse, tenure_token number; BAD(tenure_token_parse(no_data, &number, &err));
+    BAD(tenure_token_parse(tenure_str("1"), NULL, &err)))
 ROW(tenure_if_token, tenure_if_token(NULL, "k", 1); SPOILS(tenure_if_token(t, NULL, 1)))
 ROW(tenure_if_fencing_token, tenure_if_fencing_token(NULL, "x", "u"); SPOILS(tenure_if_fencing_token(t, NULL, "u")))
 ROW(tenure_fence_generate, char u[TENURE_UUID_SIZE]; BAD(tenure_fence_generate(NULL, "x", "k", 1, 0, u, &err));

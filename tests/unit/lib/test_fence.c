@@ -327,9 +327,24 @@ static void what_cannot_be_opened_is_named(void **state)
     assert_int_equal(err.code, TENURE_EINVALID);
 }
 
+static void a_token_of_a_request_is_digits_alone(void **state)
+{
+    (void)state;
+    struct tenure_error err = {0};
+    tenure_token token = 5;
+    assert_int_equal(tenure_token_parse(tenure_str("90344"), &token, &err), 0);
+    assert_int_equal(token, 90344);
+    for (const char *const *bad = (const char *const[]){"", "0", "-1", "7 ", "7, 8", "x", NULL}; *bad; bad++) {
+        assert_int_equal(tenure_token_parse(tenure_str(*bad), &token, &err), TENURE_EINVALID);
+        assert_non_null(strstr(err.text, "expected a number"));
+    }
+    assert_int_equal(token, 90344);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_token_of_a_request_is_digits_alone),
         cmocka_unit_test(a_smaller_token_is_refused),
         cmocka_unit_test(threads_see_tokens_grow_inside),
         cmocka_unit_test(a_file_remembers),
