@@ -1,4 +1,5 @@
-/* RAII over libtenure for C++17: handles, locks, elections, watches and results that end with their scope. Header only; errors
+/* RAII over libtenure for C++17: handles, locks, elections, watches, values, configuration, services, nodes and results that end with
+ * their scope. Header only; errors
  * are thrown as tenure::error; everything else is as the C headers say. Blocking handles.
  *
  *     tenure::client c("http://10.0.0.1:2379");
@@ -18,6 +19,8 @@
 
 #include <chrono>
 #include <cstdint>
+#include <cstdlib>
+#include <exception>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -542,6 +545,511 @@ class txn
 
   private:
     detail::owned<tenure_txn, tenure_txn_free> txn_;
+};
+
+/* ---- functions that are called back and may throw: what they threw comes out of the call that led to them ---- */
+
+namespace detail
+{
+template <typename F> struct guarded {
+    F &function;
+    std::exception_ptr thrown = nullptr;
+
+    template <typename... A> int operator()(A... arguments) noexcept
+    {
+        try {
+            return function(arguments...);
+        } catch (...) {
+            thrown = std::current_exception();
+            return TENURE_ECANCELLED;
+        }
+    }
+    /* Behind the call. */
+    void rethrow() const
+    {
+        if (thrown)
+            std::rethrow_exception(thrown);
+    }
+};
+} // namespace detail
+
+/* ---- shared values (value.h) ---- */
+
+using value_state = detail::owned<struct ::tenure_value_state, tenure_value_state_free>;
+
+/* A key with a copy of it in memory that says how old it may be. */
+class value
+{
+  public:
+    /* The function runs on the handle's thread and must not throw. */
+    using changed = std::function<void(const tenure_value_state &)>;
+
+    value(const client &c, std::string_view key, changed function = nullptr)
+        : function_(std::make_unique<changed>(std::move(function)))
+    {
+        tenure_error e = {};
+        tenure_value_options o = {};
+        o.size = sizeof o;
+        o.on_change = [](tenure_value *, const tenure_value_state *state, void *user) {
+            const changed &f = *static_cast<const changed *>(user);
+            if (f)
+                f(*state);
+        };
+        o.user = function_.get();
+        value_.reset(detail::made(tenure_value_open(c.get(), bytes(key), &o, &e), e));
+    }
+    /* From memory, whatever its age; throws TENURE_EUNAVAILABLE while there is nothing yet. */
+    value_state cached() const
+    {
+        return call([&](tenure_value_state **ret, tenure_error *e) { return tenure_value_cached(get(), ret, e); });
+    }
+    /* At most so old; 0: however old, as soon as there is one. */
+    value_state read(milliseconds max_stale = milliseconds(0)) const
+    {
+        tenure_value_get_options o = {};
+        o.size = sizeof o;
+        o.max_stale_ms = max_stale.count();
+        return read(o);
+    }
+    value_state read(const tenure_value_get_options &options) const
+    {
+        return call(
+            [&](tenure_value_state **ret, tenure_error *e) { return tenure_value_get(get(), &options, ret, e); });
+    }
+    value_state set(std::string_view to) const
+    {
+        return call([&](tenure_value_state **ret, tenure_error *e) {
+            return tenure_value_set(get(), bytes(to), nullptr, ret, e);
+        });
+    }
+    /* Whether its mod_revision was this one (0: it did not exist), and it was written; what it is now in ret. */
+    bool compare_and_set(std::int64_t mod_revision, std::string_view to, value_state *ret = nullptr) const
+    {
+        tenure_error e = {};
+        tenure_value_state *now = nullptr;
+        int rc = tenure_value_cas(get(), mod_revision, bytes(to), nullptr, &now, &e);
+        value_state owned(now);
+        if (rc != TENURE_ECONFLICT)
+            check(rc, e);
+        if (ret)
+            *ret = std::move(owned);
+        return rc == 0;
+    }
+    /* f(const tenure_value_state &) -> std::string: what is to be there. On the handle's thread, again when somebody was faster; what it
+     * throws comes from here, and nothing was written. */
+    template <typename F> value_state update(F f) const
+    {
+        std::string shall;
+        auto body = [&](const tenure_value_state *is, tenure_bytes *ret) {
+            shall = f(*is);
+            *ret = bytes(shall);
+            return static_cast<int>(TENURE_VALUE_PUT);
+        };
+        detail::guarded<decltype(body)> g{body};
+        auto run = [](const tenure_value_state *is, tenure_bytes *ret, void *arg) {
+            return (*static_cast<detail::guarded<decltype(body)> *>(arg))(is, ret);
+        };
+        tenure_error e = {};
+        tenure_value_state *now = nullptr;
+        int rc = tenure_value_update(get(), run, &g, nullptr, &now, &e);
+        value_state owned(now);
+        g.rethrow();
+        check(rc, e);
+        return owned;
+    }
+    tenure_value *get() const noexcept
+    {
+        return value_.get();
+    }
+
+  private:
+    template <typename F> static value_state call(F f)
+    {
+        tenure_error e = {};
+        tenure_value_state *state = nullptr;
+        check(f(&state, &e), e);
+        return value_state(state);
+    }
+
+    std::unique_ptr<changed> function_; /* freed after the value */
+    detail::owned<tenure_value, tenure_value_close> value_;
+};
+
+/* ---- configuration (config.h) ---- */
+
+using config_list = detail::owned<struct ::tenure_config_list, tenure_config_list_free>;
+
+/* A view of all keys that begin with a text: typed, followed until its scope's end. A value that is not of the type throws; where there
+ * is none the fallback is answered. */
+class config
+{
+  public:
+    /* Each state, the first one too, in order; on the handle's thread, must not throw. */
+    using changed = std::function<void(std::int64_t revision, const tenure_config_change *changes, std::size_t n)>;
+
+    /* options: on_change and user are this class's own. */
+    config(const client &c, const char *keys, changed function = nullptr,
+           const tenure_config_options *options = nullptr)
+        : function_(std::make_unique<changed>(std::move(function)))
+    {
+        tenure_error e = {};
+        tenure_config_options o = options ? *options : tenure_config_options{};
+        o.size = sizeof o;
+        o.on_change = on_change;
+        o.user = function_.get();
+        config_.reset(detail::made(tenure_config_open(c.get(), keys, &o, &e), e));
+    }
+    std::string text(const char *key, const char *fallback = "") const
+    {
+        tenure_error e = {};
+        std::unique_ptr<char, void (*)(void *)> got(tenure_config_string(get(), key, fallback, &e), std::free);
+        check(e.code, e);
+        return got.get();
+    }
+    std::int64_t integer(const char *key, std::int64_t fallback = 0) const
+    {
+        return typed(tenure_config_int, key, fallback);
+    }
+    double number(const char *key, double fallback = 0) const
+    {
+        return typed(tenure_config_float, key, fallback);
+    }
+    bool flag(const char *key, bool fallback = false) const
+    {
+        return typed(tenure_config_bool, key, fallback);
+    }
+    milliseconds duration(const char *key, milliseconds fallback) const
+    {
+        return milliseconds(typed(tenure_config_duration_ms, key, static_cast<std::int64_t>(fallback.count())));
+    }
+    std::int64_t size_bytes(const char *key, std::int64_t fallback) const
+    {
+        return typed(tenure_config_size_bytes, key, fallback);
+    }
+    config_list list() const
+    {
+        return config_list(tenure_config_list(get()));
+    }
+    enum ::tenure_config_state state() const noexcept
+    {
+        return tenure_config_state(get());
+    }
+    std::int64_t revision() const noexcept
+    {
+        return tenure_config_revision(get());
+    }
+    tenure_config *get() const noexcept
+    {
+        return config_.get();
+    }
+
+  private:
+    friend class node;
+
+    explicit config(changed function) : function_(std::make_unique<changed>(std::move(function)))
+    {
+    }
+    static void on_change(tenure_config *, std::int64_t revision, const tenure_config_change *changes, std::size_t n,
+                          void *user)
+    {
+        const changed &f = *static_cast<const changed *>(user);
+        if (f)
+            f(revision, changes, n);
+    }
+    template <typename T>
+    T typed(T (*read)(tenure_config *, const char *, T, tenure_error *), const char *key, T fallback) const
+    {
+        tenure_error e = {};
+        T got = read(get(), key, fallback, &e);
+        check(e.code, e);
+        return got;
+    }
+
+    std::unique_ptr<changed> function_; /* freed after the view */
+    detail::owned<tenure_config, tenure_config_close> config_;
+};
+
+/* ---- services (registry.h, picker.h) ---- */
+
+using instances = detail::owned<struct ::tenure_instances, tenure_instances_free>;
+/* An instance that is in use until the end of its scope. */
+using pick = detail::owned<const struct ::tenure_instance, tenure_pick_done>;
+
+/* Who is there now. */
+inline instances discover(const client &c, const char *service, const tenure_discover_options *options = nullptr)
+{
+    tenure_error e = {};
+    return instances(detail::made(tenure_discover(c.get(), service, options, &e), e));
+}
+
+/* A registration that heals; taken back at its scope's end. */
+class service
+{
+  public:
+    service(const client &c, const char *name, const char *instance, const char *address, std::int32_t port,
+            const tenure_service_options *options = nullptr)
+    {
+        tenure_error e = {};
+        service_.reset(detail::made(tenure_register(c.get(), name, instance, address, port, options, &e), e));
+    }
+    bool stands() const noexcept
+    {
+        return tenure_service_stands(get());
+    }
+    /* Until it stands with what was set last. */
+    void await(milliseconds timeout = milliseconds(0)) const
+    {
+        tenure_error e = {};
+        check(tenure_service_await(get(), timeout.count(), &e), e);
+    }
+    void set_health(enum ::tenure_health health) const
+    {
+        tenure_error e = {};
+        check(tenure_service_set_health(get(), health, &e), e);
+    }
+    void set_draining(bool draining) const
+    {
+        tenure_error e = {};
+        check(tenure_service_set_draining(get(), draining, &e), e);
+    }
+    void set_weight(std::int32_t weight) const
+    {
+        tenure_error e = {};
+        check(tenure_service_set_weight(get(), weight, &e), e);
+    }
+    tenure_service *get() const noexcept
+    {
+        return service_.get();
+    }
+
+  private:
+    friend class node;
+
+    explicit service(tenure_service *s) noexcept : service_(s)
+    {
+    }
+    detail::owned<tenure_service, tenure_service_stop> service_;
+};
+
+/* A live copy of a service's instances; its constructor waits for the first list. */
+class service_view
+{
+  public:
+    service_view(const client &c, const char *service, const tenure_service_view_options *options = nullptr)
+    {
+        tenure_error e = {};
+        view_.reset(detail::made(tenure_service_view_start(c.get(), service, options, &e), e));
+        check(tenure_service_view_await(view_.get(), 0, &e), e);
+    }
+    instances list() const
+    {
+        tenure_error e = {};
+        return instances(detail::made(tenure_service_view_list(get(), &e), e));
+    }
+    milliseconds staleness() const noexcept
+    {
+        return milliseconds(tenure_service_view_staleness_ms(get()));
+    }
+    tenure_service_view *get() const noexcept
+    {
+        return view_.get();
+    }
+
+  private:
+    detail::owned<tenure_service_view, tenure_service_view_stop> view_;
+};
+
+/* Chooses among a view's instances, without I/O. */
+class picker
+{
+  public:
+    explicit picker(const service_view &v, tenure_policy policy = TENURE_PICK_ROUND_ROBIN)
+    {
+        tenure_picker_options o = {};
+        o.policy = policy;
+        make(v, o);
+    }
+    /* options.size need not be set. */
+    picker(const service_view &v, const tenure_picker_options &options)
+    {
+        make(v, options);
+    }
+    /* Throws TENURE_ENOTFOUND when none serves. */
+    pick operator()(std::string_view key = "") const
+    {
+        tenure_error e = {};
+        return pick(detail::made(tenure_pick(get(), bytes(key), &e), e));
+    }
+    tenure_picker *get() const noexcept
+    {
+        return picker_.get();
+    }
+
+  private:
+    void make(const service_view &v, tenure_picker_options o)
+    {
+        tenure_error e = {};
+        o.size = sizeof o;
+        picker_.reset(detail::made(tenure_picker_new(v.get(), &o, &e), e));
+    }
+    detail::owned<tenure_picker, tenure_picker_free> picker_;
+};
+
+/* ---- fencing (fence.h) ---- */
+
+/* The token in a request's header; throws TENURE_EINVALID when it is none. */
+inline token parse_token(std::string_view header)
+{
+    tenure_error e = {};
+    token t = 0;
+    check(tenure_token_parse(bytes(header), &t, &e), e);
+    return t;
+}
+
+/* Guards what threads of this process change for holders elsewhere:  { tenure::fence::inside in(f, token); change(); } */
+class fence
+{
+  public:
+    explicit fence(const char *resource)
+    {
+        tenure_error e = {};
+        e.code = TENURE_ENOMEM;
+        fence_.reset(detail::made(tenure_fence_new(resource), e));
+    }
+    token seen() const noexcept
+    {
+        return tenure_fence_seen(fence_.get());
+    }
+    tenure_fence *get() const noexcept
+    {
+        return fence_.get();
+    }
+
+    /* Throws TENURE_EFENCED for a smaller token than one that was there. */
+    class inside
+    {
+      public:
+        inside(const fence &f, token t) : fence_(f.get())
+        {
+            tenure_error e = {};
+            check(tenure_fence_enter(fence_, t, &e), e);
+        }
+        ~inside()
+        {
+            tenure_fence_leave(fence_);
+        }
+        inside(const inside &) = delete;
+        inside &operator=(const inside &) = delete;
+
+      private:
+        tenure_fence *fence_;
+    };
+
+  private:
+    detail::owned<tenure_fence, tenure_fence_free> fence_;
+};
+
+/* Guards a file among the processes of this machine. */
+class fence_file
+{
+  public:
+    explicit fence_file(const char *path)
+    {
+        tenure_error e = {};
+        file_.reset(detail::made(tenure_fence_file_open(path, &e), e));
+    }
+    /* The whole contents; throws TENURE_EFENCED. wait < 0: without end. */
+    void replace(token t, std::string_view contents, milliseconds wait = milliseconds(-1)) const
+    {
+        tenure_error e = {};
+        check(tenure_fence_file_replace(file_.get(), t, wait.count(), bytes(contents), &e), e);
+    }
+    token seen() const
+    {
+        tenure_error e = {};
+        token t = tenure_fence_file_seen(file_.get(), &e);
+        check(t < 0 ? static_cast<int>(t) : 0, e);
+        return t;
+    }
+    tenure_fence_file *get() const noexcept
+    {
+        return file_.get();
+    }
+
+  private:
+    detail::owned<tenure_fence_file, tenure_fence_file_close> file_;
+};
+
+/* ---- a node (node.h): all of it in one object ---- */
+
+class node
+{
+  public:
+    explicit node(const char *endpoints = nullptr, const tenure_node_options *options = nullptr)
+    {
+        tenure_error e = {};
+        node_.reset(detail::made(tenure_node_open(endpoints, options, &e), e));
+    }
+    /* work(tenure_election *, token) -> int runs while it leads, again behind each loss; what it answers, or throws, at last. name
+     * nullptr: the service's. */
+    template <typename F> int lead(const char *name, F work) const
+    {
+        detail::guarded<F> g{work};
+        auto run = [](tenure_election *e, token t, void *arg) {
+            return (*static_cast<detail::guarded<F> *>(arg))(e, t);
+        };
+        tenure_error e = {};
+        int rc = tenure_node_lead(get(), name, run, &g, &e);
+        g.rethrow();
+        check(e.code, e);
+        return rc;
+    }
+    /* work(tenure_lock *) -> int runs while the lock is held. wait 0: without end. */
+    template <typename F> int lock(const char *name, milliseconds wait, F work) const
+    {
+        detail::guarded<F> g{work};
+        auto run = [](tenure_lock *l, void *arg) { return (*static_cast<detail::guarded<F> *>(arg))(l); };
+        tenure_error e = {};
+        int rc = tenure_node_lock(get(), name, wait.count(), run, &g, &e);
+        g.rethrow();
+        check(e.code, e);
+        return rc;
+    }
+    /* keys nullptr: those of the service. */
+    tenure::config config(const char *keys = nullptr, tenure::config::changed function = nullptr) const
+    {
+        tenure_error e = {};
+        tenure::config v(std::move(function));
+        v.config_.reset(
+            detail::made(tenure_node_config(get(), keys, tenure::config::on_change, v.function_.get(), &e), e));
+        return v;
+    }
+    service register_at(const char *address, std::int32_t port) const
+    {
+        tenure_error e = {};
+        return service(detail::made(tenure_node_register(get(), address, port, &e), e));
+    }
+    instances discover(const char *name) const
+    {
+        tenure_error e = {};
+        return instances(detail::made(tenure_node_discover(get(), name, &e), e));
+    }
+    tenure::pick pick(const char *name) const
+    {
+        tenure_error e = {};
+        return tenure::pick(detail::made(tenure_node_pick(get(), name, &e), e));
+    }
+    enum ::tenure_connection connection() const noexcept
+    {
+        return tenure_node_connection(get());
+    }
+    tenure_node *get() const noexcept
+    {
+        return node_.get();
+    }
+
+  private:
+    detail::owned<tenure_node, tenure_node_close> node_;
 };
 
 } // namespace tenure

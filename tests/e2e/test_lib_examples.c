@@ -152,11 +152,31 @@ static void the_example_of_keys_finishes_its_job(void **state)
 }
 
 /* Not built where there is no compiler of C++. */
-static void the_tour_in_cplusplus_goes_round(void **state)
+static bool is_built(const char *name)
 {
     char path[4096];
-    snprintf(path, sizeof path, "%s/example-tour", getenv("EXAMPLES"));
-    if (access(path, X_OK) != 0)
+    snprintf(path, sizeof path, "%s/example-%s", getenv("EXAMPLES"), name);
+    return access(path, X_OK) == 0;
+}
+
+static void the_service_in_cplusplus_says_what_it_does(void **state)
+{
+    if (!is_built("service"))
+        skip();
+    struct example e = start(*state, "service");
+    says(&e, "configured: 50 at a time, no name\n");
+    says(&e, "picked: 10.0.0.9:8080\n");
+    says(&e, "led: 7, under a token: yes\n");
+    says(&e, "a zombie: refused\n");
+    says(&e, "left: 5\n");
+    says(&e, "a stale write: refused\n");
+    says(&e, "2 casks, picked: k-1\n");
+    ends_well(&e);
+}
+
+static void the_tour_in_cplusplus_goes_round(void **state)
+{
+    if (!is_built("tour"))
         skip();
     struct example e = start(*state, "tour");
     says(&e, "watched: tour/a\n");
@@ -308,6 +328,7 @@ int main(void)
         cmocka_unit_test(the_example_of_keys_finishes_its_job),
         cmocka_unit_test(the_example_of_traces_tells_its_spans),
         cmocka_unit_test(the_tour_in_cplusplus_goes_round),
+        cmocka_unit_test(the_service_in_cplusplus_says_what_it_does),
         cmocka_unit_test(the_example_of_a_lock_writes_its_rows),
         cmocka_unit_test(the_example_of_a_range_counts_its_keys),
         cmocka_unit_test(the_example_of_a_transaction_keeps_the_sum),
