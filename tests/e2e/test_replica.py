@@ -8,7 +8,7 @@ import threading
 
 from harness import *
 
-OPEN_TIMEOUT_S = 5
+OPEN_TIMEOUT_S = PATIENCE_S
 
 
 def b64(text):

@@ -246,6 +246,21 @@ static void another_history_is_refused(void **state)
     assert_int_equal(store_revision(c.store), 2);
 }
 
+/* It asks as nobody: who is denied then, is so because authentication is on. */
+static void a_source_that_asks_who_asks_is_refused(void **state)
+{
+    (void)state;
+    open_copy();
+    run(500);
+    assert_following();
+    struct mock_rule *rule = mock_on(&w, "KV/Range", -1, MOCK_ANSWER);
+    rule->status = etcd_error_status(ETCD_USER_EMPTY);
+    rule->text = etcd_error_text(ETCD_USER_EMPTY);
+    run(1000);
+    assert_int_equal(follower_state(c.follower), FOLLOWER_REFUSED);
+    assert_non_null(strstr(follower_error(c.follower)->text, "authentication"));
+}
+
 static void lost_connections_lose_nothing(void **state)
 {
     (void)state;
@@ -273,6 +288,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(history_that_is_gone_loses, set_up, tear_down),
         cmocka_unit_test_setup_teardown(an_older_source_is_refused, set_up, tear_down),
         cmocka_unit_test_setup_teardown(another_history_is_refused, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_source_that_asks_who_asks_is_refused, set_up, tear_down),
         cmocka_unit_test_setup_teardown(lost_connections_lose_nothing, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
