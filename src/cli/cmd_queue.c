@@ -1,4 +1,4 @@
-/* tenure queue put|take|peek|length. */
+/* tenure queue put|take|peek|length|list|work. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,13 +8,18 @@
 #include "cli/connect.h"
 #include "cli/input.h"
 #include "cli/output.h"
+#include "cli/page.h"
 #include "cli/queue_list.h"
+#include "cli/queue_work.h"
 
 static struct {
     const char *kind;
     int64_t priority, delay_ms, wait_ms, length_max;
     bool acknowledges;
-} opt = {.kind = "fifo", .wait_ms = -1};
+    /* of work */
+    int64_t concurrency, attempts_max, retry_delay_ms, ttl_s, grace_ms;
+    bool once;
+} opt = {.wait_ms = -1, .concurrency = 1, .retry_delay_ms = 1000, .ttl_s = 30, .grace_ms = -1};
 static enum tenure_queue_kind kind; /* of opt.kind */
 
 static const struct option_spec *options(void)
@@ -25,10 +30,22 @@ static const struct option_spec *options(void)
         {"priority", 0, OPTION_INT, "N", "put, kind priority: 0 to 65535, the lowest is taken first", &opt.priority},
         {"delay", 0, OPTION_DURATION, "TIME", "put, kinds delay and work: due so much later", &opt.delay_ms},
         {"max-length", 0, OPTION_INT, "N", "put: refused when so many items are in it", &opt.length_max},
-        {"timeout", 0, OPTION_DURATION, "TIME", "take: wait no longer than this, 0 = not at all (default: without end)",
+        {"timeout", 0, OPTION_DURATION, "TIME",
+         "take: wait no longer than this, 0 = not at all; work: end when nothing came for so long (default: without end)",
          &opt.wait_ms},
         {"ack", 0, OPTION_FLAG, NULL, "take, kind work: acknowledged as soon as it has been printed",
          &opt.acknowledges},
+        {"concurrency", 0, OPTION_INT, "N", "work: so many items at a time (default 1)", &opt.concurrency},
+        {"max-attempts", 0, OPTION_INT, "N", "work: then to the dead letters, dead/ of the queue (default: never)",
+         &opt.attempts_max},
+        {"retry-delay", 0, OPTION_DURATION, "TIME",
+         "work: what failed comes again so much later, each time twice as much up to 10m (default 1s)",
+         &opt.retry_delay_ms},
+        {"once", 0, OPTION_FLAG, NULL, "work: end behind the first item, with COMMAND's exit code", &opt.once},
+        {"ttl", 0, OPTION_SECONDS, "TIME",
+         "work: others may have the item this long after tenure was last heard of (default 30s)", &opt.ttl_s},
+        {"grace", 0, OPTION_DURATION, "TIME",
+         "work: from TERM to KILL when it is lost (default: a quarter of the TTL, at most 5s)", &opt.grace_ms},
         {NULL, 0, 0, NULL, NULL, NULL},
     };
     return table;
@@ -157,6 +174,7 @@ static int list(tenure_queue *q, const struct global_options *g, const char *wor
 
 static bool find_kind(const char *name)
 {
+    name = name ? name : "fifo";
     static const char *const names[] = {"fifo", "priority", "delay", "work"}; /* by enum tenure_queue_kind */
     for (size_t i = 0; i < 4; i++) {
         if (strcmp(names[i], name) == 0) {
@@ -194,6 +212,38 @@ static int act(const struct global_options *g, const char *name, queue_action *a
     return code;
 }
 
+static int wrong_work(const char *what)
+{
+    fprintf(stderr, "tenure queue: %s\ntry: tenure queue --help\n", what);
+    return EXIT_LOCK_FAILED;
+}
+
+static int work(const struct global_options *g, char **argv)
+{
+    if (opt.kind && strcmp(opt.kind, "work") != 0)
+        return wrong_work("option --kind: what is worked on is of kind work");
+    if (opt.concurrency < 1 || opt.concurrency > QUEUE_WORK_CONCURRENCY_MAX)
+        return wrong_work("option --concurrency: expected 1 to 256");
+    if (opt.once && opt.concurrency > 1)
+        return wrong_work("--once takes one item, and not with --concurrency");
+    if (opt.attempts_max < 0 || opt.attempts_max > 1000000)
+        return wrong_work("option --max-attempts: expected 1 to 1000000, or 0 for no end");
+    if (opt.ttl_s < 2 || opt.ttl_s > 9000000)
+        return wrong_work("option --ttl: expected 2s to 9000000s");
+    if (opt.grace_ms * 2 > opt.ttl_s * 1000)
+        return wrong_work("option --grace: expected at most half of the TTL");
+    const struct queue_work_options o = {.name = argv[0],
+                                         .argv = argv + 1,
+                                         .ttl_s = opt.ttl_s,
+                                         .grace_ms = opt.grace_ms < 0 ? page_grace_ms(opt.ttl_s) : opt.grace_ms,
+                                         .attempts_max = opt.attempts_max,
+                                         .retry_delay_ms = opt.retry_delay_ms,
+                                         .timeout_ms = opt.wait_ms,
+                                         .concurrency = opt.concurrency,
+                                         .once = opt.once};
+    return queue_work(g, &o);
+}
+
 static int run(const struct command *self, const struct global_options *g, int argc, char **argv)
 {
     static const struct {
@@ -203,6 +253,8 @@ static int run(const struct command *self, const struct global_options *g, int a
     } actions[] = {
         {"put", 2, 3, put}, {"take", 2, 2, take}, {"peek", 2, 2, peek}, {"length", 2, 2, length}, {"list", 2, 2, list}};
     (void)self;
+    if (argc > 0 && strcmp(argv[0], "work") == 0)
+        return argc > 2 && argv[1][0] ? work(g, argv + 1) : wrong_work("expected work NAME -- COMMAND [ARGUMENT...]");
     for (size_t i = 0; argc > 0 && i < sizeof actions / sizeof actions[0]; i++) {
         if (strcmp(argv[0], actions[i].name) != 0 || argc < actions[i].least || argc > actions[i].most)
             continue;
@@ -210,7 +262,8 @@ static int run(const struct command *self, const struct global_options *g, int a
             return EXIT_USAGE;
         return act(g, argv[1], actions[i].action, argc > 2 ? argv[2] : NULL);
     }
-    fprintf(stderr, "tenure queue: expected put NAME [VALUE], take NAME, peek NAME, length NAME or list NAME\n"
+    fprintf(stderr, "tenure queue: expected put NAME [VALUE], take NAME, peek NAME, length NAME, list NAME or\n"
+                    "work NAME -- COMMAND [ARGUMENT...]\n"
                     "try: tenure queue --help\n");
     return EXIT_USAGE;
 }
@@ -218,8 +271,9 @@ static int run(const struct command *self, const struct global_options *g, int a
 const struct command command_queue = {
     .name = "queue",
     .group = "Recipes",
-    .summary = "put items into a queue and take them out, each once",
-    .synopsis = "put NAME [VALUE] | take NAME | peek NAME | length NAME | list NAME",
+    .summary = "put items into a queue, take them out, each once, or run a command for each",
+    .synopsis = "put NAME [VALUE] | take NAME | peek NAME | length NAME | list NAME | "
+                "work NAME -- COMMAND [ARGUMENT...]",
     .description =
         "put appends VALUE, or standard input; take prints the first item, which nobody else gets, and waits for one when\n"
         "there is none; peek shows what would be taken; list shows who waits to take one and, of kind work, who works on\n"
@@ -227,14 +281,32 @@ const struct command command_queue = {
         "\n"
         "Kinds: fifo, the oldest first; priority, the lowest --priority first; delay, what is due first, and not before;\n"
         "work, the oldest first, where a program that takes an item and dies loses nothing. On the command line an item\n"
-        "of a work queue is taken by take --ack only, acknowledged when it has been printed.",
-    .exits = "124  take: nothing came within --timeout",
+        "of a work queue is taken by take --ack only, acknowledged when it has been printed, or by work.\n"
+        "\n"
+        "work runs COMMAND for each item of a work queue, one after the other, or --concurrency at a time. COMMAND has the item\n"
+        "on its standard input, and in each argument in place of {}; in TENURE_TOKEN a fencing token, which grows from delivery\n"
+        "to delivery of an item, in TENURE_ATTEMPT which delivery it is; TENURE_NAME, TENURE_KEY and TENURE_LEASE as well. When\n"
+        "it ends with 0 the item is acknowledged, and gone. When it fails the item comes again, behind others and after\n"
+        "--retry-delay; after --max-attempts it goes to the dead letters (`tenure get --prefix /queues/NAME/dead/`).\n"
+        "\n"
+        "COMMAND runs under a guardian as that of `tenure lock` does: when tenure is killed, stopped for longer than the TTL, or\n"
+        "cut off, COMMAND has ended before another worker has the item. So an item is worked on at least once, and never by\n"
+        "two at a time. INT, TERM, HUP or QUIT: nothing more is taken, and tenure ends when COMMAND has; a second signal\n"
+        "is passed on to COMMAND.",
+    .exits = "124  take, work --once: nothing came within --timeout\n"
+             "0  work: told to end\n"
+             "121  work --once: the claim on the item was lost, COMMAND was ended\n"
+             "125  work: tenure's own failure: usage, no server; one of --concurrency was killed\n"
+             "N  work --once: COMMAND's own",
     .examples = "tenure queue put mails '{\"to\":\"ada\"}'\n"
                 "tenure queue take mails --timeout 10s | ./send.sh\n"
                 "tenure queue put jobs --kind priority --priority 5 reindex\n"
                 "tenure queue length mails\n"
-                "tenure queue list mails",
+                "tenure queue list mails\n"
+                "tenure queue put films --kind work holiday.mkv\n"
+                "tenure queue work films --concurrency 2 --max-attempts 5 -- ./transcode.sh {}",
     .options = options,
     .run = run,
     .starts_server = true,
+    .runs = "work",
 };

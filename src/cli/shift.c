@@ -113,6 +113,8 @@ static void wait_on(struct shift *s)
     s->was_answered = s->was_answered || s->o->type->was_answered(s->o->user);
     if (s->has_work)
         begin_work(s);
+    else if (s->is_settled) /* without a command: it was none that can be run */
+        settled(s);
     else if (s->is_over)
         over(s);
     else if (s->is_ending)

@@ -17,7 +17,8 @@
 #include "cli/signals.h"
 
 struct shift_type {
-    /* The first one asks the servers for something as well. shift.has_work follows, or is_over. */
+    /* The first one asks the servers for something as well. shift.has_work follows, or is_over; or code and is_settled, of work that no
+     * command can be run for. */
     void (*want)(void *user);
     /* No more work is wanted; is_over follows. Work that comes nevertheless is given back. */
     void (*stop)(void *user);
@@ -53,8 +54,9 @@ struct shift {
     struct tenure_error why_over; /* code not 0: it went wrong by itself */
     /* ---- what the source may want to know ---- */
     int status; /* of the last command, as waitpid says */
+    int code;   /* of the last work; its own but for the first word above */
     /* ---- its own ---- */
-    int phase, code;
+    int phase;
     char who[32];
     struct job_options job_options;
     struct job job;
