@@ -11,8 +11,8 @@ from lock_command import *
 NOTE = 'echo "$TENURE_TIME $TENURE_TOKEN $TENURE_ATTEMPT" >>"$0"'
 
 
-def cron(world, *words, **popen):
-    return world.start("cron", "--ttl", "3", *words, **popen)
+def cron(world, *words, ttl="60", **popen):
+    return world.start("cron", "--ttl", ttl, *words, **popen)
 
 
 def runs(world, name):
@@ -114,13 +114,13 @@ def told_to_end(world):
         equal(runs(world, f"a{twice}")[0]["result"], 9 if twice else 0)
 
 
-def again(world, harm, *options):
+def again(world, harm, *options, ttl="60"):
     """A member runs, is harmed, and another one runs the same period again, once the command is gone."""
     first, second = Stamps(world.path("first")), Stamps(world.path("second"))
     schedule = "@every 1d"
     # So that the job has a past, and what is due now was missed.
     world.tenure("put", "/cron/a/at/2001-01-01T00:00:00Z", '{"state":"done","attempt":1}', check=True)
-    process = cron(world, "a", schedule, "--missed", "once", *options, "--", sys.executable, STAMP, first.path)
+    process = cron(world, "a", schedule, "--missed", "once", *options, "--", sys.executable, STAMP, first.path, ttl=ttl)
     token = first.await_alive().first()[2]
     other = cron(world, "a", schedule, "--missed", "once", *options, "--once", "--", sys.executable, STAMP, second.path)
     harm(process)
@@ -144,7 +144,7 @@ def runner_killed(world):
 
 def runner_stopped(world):
     """the runner stands for longer than the TTL: its command has ended before another runs that period; continued, it goes on"""
-    process, _, _ = again(world, lambda process: stop(process.pid))
+    process, _, _ = again(world, lambda process: stop(process.pid), ttl="3")
     os.kill(process.pid, signal.SIGCONT)
     true("lost" in process.stderr.readline(), "it says that it lost")
     true(process.poll() is None, "it is a member still")

@@ -19,8 +19,8 @@ def length(world):
     return int(world.tenure("queue", "length", "jobs", "-k", "work", check=True).stdout)
 
 
-def worker(world, *words, **popen):
-    return world.start("queue", "work", "jobs", "--ttl", "3", *words, **popen)
+def worker(world, *words, ttl="60", **popen):
+    return world.start("queue", "work", "jobs", "--ttl", ttl, *words, **popen)
 
 
 def noted(path):
@@ -116,11 +116,11 @@ def told_to_end(world):
     equal((read(began), length(world)), ("first", 1))
 
 
-def again(world, harm, *options):
+def again(world, harm, *options, ttl="60"):
     """A worker is harmed, another one has the item again, once the command of the first is gone."""
     first, second = Stamps(world.path("first")), Stamps(world.path("second"))
     put(world, "job")
-    process = worker(world, *options, "--", sys.executable, STAMP, first.path, "--ignore-term")
+    process = worker(world, *options, "--", sys.executable, STAMP, first.path, "--ignore-term", ttl=ttl)
     token = first.await_alive().first()[2]
     other = worker(world, "--once", "--", "sh", "-c", 'echo "$TENURE_ATTEMPT"; exec "$@"', "sh", sys.executable, STAMP, second.path)
     harm(process)
@@ -140,7 +140,7 @@ def worker_killed(world):
 
 def worker_stopped(world):
     """a worker stands for longer than the TTL: its command is gone before another one has the item; continued, it goes on"""
-    process = again(world, lambda process: stop(process.pid))
+    process = again(world, lambda process: stop(process.pid), ttl="3")
     os.kill(process.pid, signal.SIGCONT)
     true("lost" in process.stderr.readline(), "it says that it lost")
     process.terminate()
