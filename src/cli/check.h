@@ -2,7 +2,11 @@
  *
  *   WAITING --time--> ASKING --answer, or out of time--> WAITING
  *
- * Nothing blocks: its driver polls what check_poll names until check_due, and calls check_turn. One thread. */
+ * A host's name is looked up each time, and its addresses are tried one after the other until one takes the connection, each for its
+ * share of the time that is left. Nothing blocks, a name's server least of all: it is asked by a process of its own. A command's standard
+ * output is this program's standard error; what it leaves in its group is killed.
+ *
+ * Its driver polls what check_poll names until check_due, and calls check_turn. One thread. */
 #ifndef CLI_CHECK_H
 #define CLI_CHECK_H
 
@@ -24,15 +28,27 @@ struct check_options {
     sigset_t mask; /* that a command begins with */
 };
 
+enum { CHECK_ADDRESSES_MAX = 8 };
+
+struct check_address {
+    struct sockaddr_storage to;
+    socklen_t len;
+};
+
 struct http_head;
 struct check {
     struct check_options o;
-    struct sockaddr_storage to;
-    socklen_t to_len;
-    char host[280]; /* for HTTP: what the request is for */
+    char name[256]; /* of the host, or its address, without brackets */
+    int port;
+    struct check_address addresses[CHECK_ADDRESSES_MAX];
+    int n_addresses, next; /* the one to be tried next */
+    char host[280];        /* for HTTP: what the request is for */
     bool is_asking, is_connected;
-    int64_t at_ms; /* WAITING: when to ask; ASKING: when its time is over; INT64_MAX = never */
-    int fd;        /* -1 = none */
+    int64_t at_ms;      /* WAITING: when to ask; ASKING: when its time is over; INT64_MAX = never */
+    int64_t move_on_ms; /* ASKING: when the next address is tried */
+    int fd;             /* of the connection, or what the name's addresses come from; -1 = none */
+    bool is_resolving;  /* fd is of the resolver */
+    pid_t resolver;     /* that looks the name up; 0 = none, or it has ended */
     struct http_head *answer;
     struct spawn command; /* pid 0 = none */
     bool has_ended;       /* the command, with this status */
@@ -42,8 +58,8 @@ struct check {
 
 /* "tcp", "http:/path", "cmd:words". False for anything else. */
 bool check_parse(const char *text, struct check_options *ret);
-/* Borrows o's strings. Looks the address up, which may take a while. False (why says it) when there is no such one. */
-bool check_init(struct check *c, const struct check_options *o, const char *address, int port, int64_t now_ms);
+/* Borrows o's strings. address: a name, or an address, with or without brackets. */
+void check_init(struct check *c, const struct check_options *o, const char *address, int port, int64_t now_ms);
 void check_fini(struct check *c);
 
 /* What to poll; fd -1 when nothing is. */

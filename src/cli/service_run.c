@@ -128,7 +128,10 @@ static void on_ended(tenure_service *t, int code, const struct tenure_error *err
         return;
     tenure_service_stop(t);
     s->service = NULL;
-    say(s, code == TENURE_ENOTFOUND ? "sent away by an operator" : "not registered any more",
+    say(s,
+        code == TENURE_ENOTFOUND ? "sent away by an operator"
+        : s->was_registered      ? "not registered any more"
+                                 : "not registered",
         code == TENURE_ENOTFOUND ? NULL : err->text);
     if (code != TENURE_ENOTFOUND)
         end_by_itself(s, code == TENURE_EEXISTS ? EXIT_LOCK_FAILED
@@ -454,10 +457,8 @@ static bool prepare(struct serving *s)
     }
     take_options(s);
     check.mask = s->signals.before;
-    if (check_init(&s->check, &check, s->at, (int)s->f->port, io_clock()))
-        return true;
-    say(s, "the check has no address", s->check.why);
-    return false;
+    check_init(&s->check, &check, s->at, (int)s->f->port, io_clock());
+    return true;
 }
 
 static bool open_handle(struct serving *s)

@@ -194,6 +194,42 @@ def other_checks(world):
     equal(run.wait(PATIENCE_S), 143)
 
 
+def checked_at(world):
+    """each address of a name is tried, and an address may be in brackets; a name that is not there is said, and asked for again"""
+    world.server
+    with socket.socket(socket.AF_INET6) as six, socket.socket() as four:
+        six.bind(("::1", 0))
+        six.listen()
+        four.bind(("127.0.0.1", 0))
+        four.listen()
+        ports = {"[::1]": six.getsockname()[1], "::1": six.getsockname()[1], "localhost": four.getsockname()[1]}
+        for address, port in ports.items():
+            process = world.start("service", "register", "at", "--id", "x", "--address", address, "--port", str(port), "--check", "tcp",
+                                  "--interval", "50ms")
+            equal(process.stdout.readline().split()[0], "at/x", f"at {address}")
+            ended(process, 0)
+    process = world.start("service", "run", "at", "--id", "x", "--address", "no-such-host.invalid", "--port", "1", "--check", "tcp",
+                          "--interval", "50ms", "--fails", "1", "--", "sleep", "600")
+    time.sleep(0.3)
+    true(process.poll() is None, "it is patient")
+    process.terminate()
+    equal(process.wait(PATIENCE_S), 143)
+
+
+def check_commands(world):
+    """what a check's command leaves behind in its group is ended with it, and it prints to standard error"""
+    world.server
+    pids = world.path("pids")
+    process = world.start("service", "register", "cmd", "--id", "x", "--address", "10.0.0.7", "--port", "1", "--interval", "50ms",
+                          "--check", f"cmd:echo said; sleep 600 & echo $! >>{pids}")
+    equal(process.stdout.readline().split()[0], "cmd/x")
+    await_(lambda: len(lines(pids)) > 2, "it was asked again")
+    ended(process, 0)
+    equal(process.stdout.read(), "")
+    true("said" in process.stderr.read(), "it was said to standard error")
+    await_(lambda: not any(is_running(int(pid)) for pid in lines(pids)), "nothing is left")
+
+
 def late(world):
     """register is patient with a check that passes late: only from then on a server must have answered in time"""
     world.server
@@ -280,4 +316,5 @@ def named(world):
     ended(a, 0)
 
 
-main([registered, conflicts, killed, picked, operated, checked, other_checks, late, commands_end, without_server, go_layout, refused, named])
+main([registered, conflicts, killed, picked, operated, checked, other_checks, checked_at, check_commands, late, commands_end, without_server,
+      go_layout, refused, named])
