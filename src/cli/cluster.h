@@ -45,10 +45,19 @@ bool cluster_program(const char *option, const char *value, const char *name, co
 struct cluster_options {
     const char *data_dir, *etcd, *etcdutl;
     int64_t members, port;
+    /* of a change */
+    const char *peer_urls, *name;
+    bool force;
+    int64_t timeout_ms;
 };
 
 int cluster_dev(const struct global_options *g, const struct cluster_options *o);
 int cluster_adopt(const struct global_options *g, const struct cluster_options *o, const char *from);
+/* Each in steps that leave a quorum at any time, with checks before and after. `who`: a member's name or id. */
+int cluster_add(const struct global_options *g, const struct cluster_options *o);
+int cluster_promote(const struct global_options *g, const struct cluster_options *o, const char *who);
+int cluster_remove(const struct global_options *g, const struct cluster_options *o, const char *who);
+int cluster_replace(const struct global_options *g, const struct cluster_options *o, const char *who);
 int cluster_status(const struct global_options *g);
 
 #endif

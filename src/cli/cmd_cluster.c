@@ -1,4 +1,4 @@
-/* tenure cluster dev|adopt|status. */
+/* tenure cluster dev|adopt|status|add|promote|remove|replace. */
 #include <stdio.h>
 #include <string.h>
 
@@ -19,6 +19,12 @@ static const struct option_spec *options(void)
         {"etcd", 0, OPTION_STRING, "FILE", "dev: the program (default: etcd on the PATH)", &opt.etcd},
         {"etcdutl", 0, OPTION_STRING, "FILE",
          "adopt: what restores a snapshot (default: etcdutl, or etcdctl, on the PATH)", &opt.etcdutl},
+        {"peer-urls", 0, OPTION_STRING, "URLS", "add, replace: where the other members find the new one",
+         &opt.peer_urls},
+        {"name", 0, OPTION_STRING, "NAME", "add, replace: what the new one is to be called", &opt.name},
+        {"force", 0, OPTION_FLAG, NULL, "add: also when a member does not answer", &opt.force},
+        {"timeout", 0, OPTION_DURATION, "TIME", "add, promote, remove, replace: how long it may take (default 10m)",
+         &opt.timeout_ms},
         {NULL, 0, 0, NULL, NULL, NULL},
     };
     opt = (struct cluster_options){.port = 2379};
@@ -51,6 +57,10 @@ static bool check(void)
 
 static int run(const struct command *self, const struct global_options *g, int argc, char **argv)
 {
+    static const struct {
+        const char *name;
+        int (*run)(const struct global_options *g, const struct cluster_options *o, const char *who);
+    } changes[] = {{"promote", cluster_promote}, {"remove", cluster_remove}, {"replace", cluster_replace}};
     (void)self;
     if (argc == 1 && strcmp(argv[0], "dev") == 0)
         return check() ? cluster_dev(g, &opt) : EXIT_USAGE;
@@ -58,7 +68,14 @@ static int run(const struct command *self, const struct global_options *g, int a
         return check() ? cluster_adopt(g, &opt, argv[1]) : EXIT_USAGE;
     if (argc == 1 && strcmp(argv[0], "status") == 0)
         return cluster_status(g);
-    fprintf(stderr, "tenure cluster: expected dev, adopt DIR or status\ntry: tenure cluster --help\n");
+    if (argc == 1 && strcmp(argv[0], "add") == 0)
+        return cluster_add(g, &opt);
+    for (size_t i = 0; argc == 2 && i < sizeof changes / sizeof *changes; i++)
+        if (strcmp(argv[0], changes[i].name) == 0)
+            return changes[i].run(g, &opt, argv[1]);
+    fprintf(
+        stderr,
+        "tenure cluster: expected dev, adopt DIR, status, add, promote MEMBER, remove MEMBER or replace MEMBER\ntry: tenure cluster --help\n");
     return EXIT_USAGE;
 }
 
@@ -66,7 +83,8 @@ const struct command command_cluster = {
     .name = "cluster",
     .group = "Servers",
     .summary = "a real etcd cluster: run one here, look after one",
-    .synopsis = "dev [--members N] [--data-dir DIR] [--port FIRST] | adopt DIR [--members N] [--data-dir DIR] | status",
+    .synopsis =
+        "dev [--members N] [--data-dir DIR] [--port FIRST] | adopt DIR [--members N] [--data-dir DIR] | status | add --peer-urls URLS | promote MEMBER | remove MEMBER | replace MEMBER --peer-urls URLS",
     .description =
         "dev runs a cluster of real etcd members on this machine, in the foreground, for development and for tests of what\n"
         "happens when one dies. It prints where they are, for `eval` or to be copied, once a linearizable read was answered.\n"
@@ -76,10 +94,15 @@ const struct command command_cluster = {
         "fencing tokens go on. The old directory is sealed first: `tenure serve` refuses it from then on and names the new\n"
         "addresses. It can be run again when it was interrupted. dev, or etcd itself on each member's folder, starts it.\n\n"
         "status asks every member of the cluster, whichever of them are named, from one member's own memory, so that it\n"
-        "answers without a quorum too. It is 0 when all voters answer, know a leader and have no alarm.",
+        "answers without a quorum too. It is 0 when all voters answer, know a leader and have no alarm.\n\n"
+        "add, remove and replace change the members one at a time, in an order that leaves a majority at any moment, and refuse\n"
+        "what would not. A new one is a learner, without a vote, until it is started and has caught up; what it has to be\n"
+        "started with is printed. A leader hands over before it is removed. One that lives is replaced by adding first, one\n"
+        "that is gone by removing first. `tenure member` has the single calls, without the checks.",
     .examples = "tenure cluster dev --members 3 --data-dir /var/tmp/three\n"
                 "tenure cluster adopt /var/lib/tenure --data-dir /var/tmp/three\n"
                 "tenure cluster status --endpoints http://127.0.0.1:2379\n"
+                "tenure cluster replace m2 --name m4 --peer-urls http://10.0.0.4:2380\n"
                 "kill -9 $(cat /var/tmp/three/m1.pid)",
     .options = options,
     .run = run,

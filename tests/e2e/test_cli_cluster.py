@@ -156,4 +156,56 @@ def what_cannot_be_adopted(w):
     equal(w.run([TENURE, "cluster", "adopt", running, *where], env=w.environment()).returncode, 0, "then with the right one")
 
 
-main([from_one_machine, what_cannot_be_adopted, serves_and_ends, a_killed_leader, without_a_quorum, its_own_death, one_at_a_time, what_cannot_be])
+def start_member(w, said, name):
+    """An etcd by the variables that `tenure cluster add` printed."""
+    variables = dict(line[len("export "):].split("=", 1) for line in said if line.startswith("export "))
+    client = f"http://127.0.0.1:{free_port()}"
+    peer = variables["ETCD_INITIAL_ADVERTISE_PEER_URLS"]
+    equal(variables["ETCD_NAME"], name, "name")
+    with open(w.path(f"{name}.log"), "wb") as log:
+        return w.start("--data-dir", w.path(name), "--listen-client-urls", client, "--advertise-client-urls", client,
+                       "--listen-peer-urls", peer, program="etcd", env={**os.environ, **variables}, stdout=log, stderr=log)
+
+
+def members_change(w):
+    """a member is added and gets its vote when it has caught up; one that is gone, and one that leads, are replaced and removed"""
+    c = Cluster(w)
+    c.tenure("put", "a", "1")
+    env = w.environment(TENURE_ENDPOINTS=c.endpoints)
+    peer = f"http://127.0.0.1:{free_port()}"
+    adding = w.start("cluster", "add", "--name", "m4", "--peer-urls", peer, "--timeout", "60s", env=env)
+    said = [adding.stdout.readline().strip() for _ in range(4)]
+    true(all(said), f"how to start it: {said} {'' if all(said) else adding.communicate()}")
+    start_member(w, said, "m4")
+    out, err = adding.communicate(timeout=PATIENCE_S * 3)
+    equal((adding.returncode, "promoted m4" in out), (0, True), f"add: {out}{err}")
+    equal(sorted(c.status()[1]), ["m1", "m2", "m3", "m4"], "members")
+    leader = c.leader()
+    got = c.tenure("cluster", "remove", leader)
+    equal((got.returncode, f"removed {leader}" in got.stdout), (0, True), f"remove: {got.stdout}{got.stderr}")
+    true(leader not in c.status()[1], "it is gone")
+    await_(lambda: c.status()[0] == 0, "the others serve")
+    equal(c.tenure("get", "a", "--print-value-only").stdout, "1\n", "get")
+
+
+def changes_that_would_cost_the_majority(w):
+    """what would leave no majority is refused, and nothing is changed"""
+    c = Cluster(w)
+    stopped = next(name for name in c.members if name != c.leader())
+    other = next(name for name in c.members if name not in (c.leader(), stopped))
+    stop(c.pid(stopped))
+    short = ("--call-timeout", "2s")
+    got = c.tenure("cluster", "remove", other, *short)
+    true(got.returncode == 1 and "1 of 2 voters would answer, which is no majority" in got.stderr, f"remove: {got.returncode} {got.stderr}")
+    got = c.tenure("cluster", "add", "--peer-urls", "http://127.0.0.1:1", *short)
+    true(got.returncode == 1 and f"{stopped} does not answer" in got.stderr, f"add: {got.returncode} {got.stderr}")
+    for args, code, words in ((("remove", "nobody"), 1, "name or id of no member"), (("add",), 2, "expected --peer-urls"),
+                              (("promote", other), 1, "is no learner")):
+        got = c.tenure("cluster", *args, *short)
+        true(got.returncode == code and words in got.stderr, f"{args}: {got.returncode} {got.stderr}")
+    equal(sorted(json.loads(c.tenure("cluster", "status", "-o", "json", *short).stdout)["members"][i]["name"] for i in range(3)),
+          ["m1", "m2", "m3"], "members")
+    os.kill(c.pid(stopped), signal.SIGCONT)
+
+
+main([members_change, changes_that_would_cost_the_majority, from_one_machine, what_cannot_be_adopted, serves_and_ends, a_killed_leader, without_a_quorum, its_own_death, one_at_a_time, what_cannot_be])
