@@ -15,7 +15,7 @@
 #include <tenure/cache.h>
 
 #include "base/buf.h"
-#include "cli/atomic_file.h"
+#include "io/atomic_file.h"
 
 enum { CACHE_LINE = 160, CACHE_PREFIXES_MAX = 32 };
 

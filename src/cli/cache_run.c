@@ -9,12 +9,12 @@
 #include <sys/file.h>
 #include <unistd.h>
 
-#include "cli/atomic_file.h"
 #include "cli/cache.h"
 #include "cli/cache_file.h"
 #include "cli/connect.h"
 #include "cli/paths.h"
 #include "cli/signals.h"
+#include "io/atomic_file.h"
 #include "io/loop.h"
 
 enum { WRITE_PAUSE_MS = 100, UNHEARD_MS = 5000, FIRST_MS = 5000, CODE_NONE = -1 };
@@ -99,8 +99,9 @@ static int write_file(struct keeper *k, const struct tenure_cache_list *const *l
     cache_line_write(line, buf_bytes(&k->text), &t);
     buf_append(&whole, line, sizeof line);
     buf_append_bytes(&whole, buf_bytes(&k->text));
-    int rc = !fits || buf_error(&whole) ? error_set(&err, TENURE_ENOMEM, "%s: out of memory", k->path)
-                                        : atomic_file_begin(&next, k->path, 0600, buf_bytes(&whole), &err);
+    int rc = !fits || buf_error(&whole)
+                 ? error_set(&err, TENURE_ENOMEM, "%s: out of memory", k->path)
+                 : atomic_file_begin(&next, k->path, ATOMIC_FILE_PRIVATE, buf_bytes(&whole), &err);
     rc = rc ? rc : atomic_file_commit(&next, &err);
     buf_fini(&whole);
     if (rc) {

@@ -11,8 +11,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "cli/atomic_file.h"
 #include "cli/cluster.h"
+#include "io/atomic_file.h"
 
 #define PORT_MAX 65535
 

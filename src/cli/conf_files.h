@@ -5,9 +5,9 @@
 
 #include <tenure/config.h>
 
-#include "cli/atomic_file.h"
 #include "cli/signals.h"
 #include "cli/template.h"
+#include "io/atomic_file.h"
 
 #define CONF_FILES_MAX 64
 

@@ -6,8 +6,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "cli/atomic_file.h"
 #include "cli/paths.h"
+#include "io/atomic_file.h"
 
 #define FILE_MAX_BYTES (1 << 20)
 

@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "io/file.h"
 #include "io/tls_internal.h"
 
 #define DAYS_A_YEAR 365
@@ -101,18 +102,6 @@ static bool fill(const struct openssl *o, X509 *cert, EVP_PKEY *key, const char 
 
 /* ---- the files ---- */
 
-static int write_all(int fd, const char *data, size_t len)
-{
-    while (len > 0) {
-        ssize_t n = write(fd, data, len);
-        if (n < 0)
-            return errno;
-        data += n;
-        len -= (size_t)n;
-    }
-    return fsync(fd) < 0 ? errno : 0;
-}
-
 static int write_file(const char *path, const char *data, size_t len, mode_t mode, struct tenure_error *err)
 {
     char beside[4200];
@@ -121,7 +110,7 @@ static int write_file(const char *path, const char *data, size_t len, mode_t mod
     int fd = open(beside, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
     if (fd < 0)
         return error_errno(err, errno, "%s", beside);
-    int errnum = write_all(fd, data, len);
+    int errnum = io_write_all(fd, data, len) < 0 || fsync(fd) < 0 ? errno : 0;
     if (close(fd) < 0 && !errnum)
         errnum = errno;
     if (!errnum && rename(beside, path) < 0)

@@ -1,5 +1,5 @@
 /* See config_cache.h. The copy is written by a thread of its own, one at a time; a newer one takes the place of one that waits. It
- * is put beside, synced and renamed, so that there is always a whole one. */
+ * takes the place of the one before as a whole. */
 #include "lib/config_cache.h"
 
 #include <errno.h>
@@ -14,6 +14,7 @@
 #include <jansson.h>
 
 #include "base/crc32c.h"
+#include "io/atomic_file.h"
 #include "io/work.h"
 #include "lib/config_text.h"
 
@@ -181,48 +182,12 @@ int config_cache_read(bytes text, const char *view, const struct config_seal *se
 
 /* ---- the file ---- */
 
-static int write_all(int fd, const char *p, size_t len)
-{
-    while (len > 0) {
-        ssize_t n = write(fd, p, len);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return -1;
-        p += n;
-        len -= (size_t)n;
-    }
-    return 0;
-}
-
-static int sync_folder(const char *path)
-{
-    char folder[PATH_MAX];
-    const char *slash = strrchr(path, '/');
-    snprintf(folder, sizeof folder, "%.*s", slash ? (int)(slash - path) + 1 : 1, slash ? path : ".");
-    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    int rc = fd < 0 ? -1 : fsync(fd);
-    if (fd >= 0)
-        close(fd);
-    return rc;
-}
-
 static int replace(const char *path, const char *text, struct tenure_error *err)
 {
-    char fresh[PATH_MAX];
-    if ((size_t)snprintf(fresh, sizeof fresh, "%s.%ld", path, (long)getpid()) >= sizeof fresh)
-        return error_set(err, TENURE_EINVALID, "config: the name of the copy is too long");
-    unlink(fresh); /* of a process that had our number and died */
-    int fd = open(fresh, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (fd < 0)
-        return error_errno(err, errno, "%.150s", fresh);
-    int rc = write_all(fd, text, strlen(text)) < 0 || fsync(fd) < 0 ? error_errno(err, errno, "%.150s", fresh) : 0;
-    if (close(fd) < 0 && rc == 0)
-        rc = error_errno(err, errno, "%.150s", fresh);
-    if (rc == 0 && (rename(fresh, path) < 0 || sync_folder(path) < 0))
-        rc = error_errno(err, errno, "%.150s", path);
-    if (rc)
-        unlink(fresh);
+    struct atomic_file f;
+    int rc = atomic_file_begin(&f, path, ATOMIC_FILE_PRIVATE, bytes_str(text), err);
+    rc = rc ? rc : atomic_file_commit(&f, err);
+    atomic_file_fini(&f);
     return rc;
 }
 

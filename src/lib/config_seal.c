@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "io/file.h"
 #include "lib/config_place.h"
 #include "lib/sodium_api.h"
 
@@ -121,20 +122,6 @@ struct config_seal *config_seal_close(struct config_seal *s)
     return NULL;
 }
 
-static int write_all(int fd, const char *p, size_t len)
-{
-    while (len > 0) {
-        ssize_t n = write(fd, p, len);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return -1;
-        p += n;
-        len -= (size_t)n;
-    }
-    return 0;
-}
-
 int tenure_config_key_new(const char *key_file, struct tenure_error *err)
 {
     unsigned char key[KEY_BYTES];
@@ -155,7 +142,7 @@ int tenure_config_key_new(const char *key_file, struct tenure_error *err)
     sodium->sodium_bin2hex(line, sizeof line, key, sizeof key);
     line[sizeof line - 1] = '\n';
     int rc = 0;
-    if (write_all(fd, line, sizeof line) < 0 || fsync(fd) < 0)
+    if (io_write_all(fd, line, sizeof line) < 0 || fsync(fd) < 0)
         rc = error_errno(err, errno, "%.120s", key_file);
     close(fd);
     if (rc)

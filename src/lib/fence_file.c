@@ -18,6 +18,7 @@
 
 #include "base/crc32c.h"
 #include "base/error.h"
+#include "io/file.h"
 #include "io/loop.h"
 #include "lib/fence.h"
 #include "lib/scope.h"
@@ -227,20 +228,6 @@ void tenure_fence_file_leave(tenure_fence_file *f)
 
 /* ---- replacing ---- */
 
-static int write_all(int fd, const char *p, size_t len)
-{
-    while (len > 0) {
-        ssize_t n = write(fd, p, len);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return -1;
-        p += n;
-        len -= (size_t)n;
-    }
-    return 0;
-}
-
 static int replace(tenure_fence_file *f, struct tenure_bytes contents, struct tenure_error *err)
 {
     char fresh[PATH_MAX];
@@ -251,7 +238,7 @@ static int replace(tenure_fence_file *f, struct tenure_bytes contents, struct te
     if (fd < 0)
         return failed(err, fresh, "opening");
     int rc = 0;
-    if (write_all(fd, contents.data, contents.len) < 0 || fchmod(fd, mode) < 0 || fsync(fd) < 0)
+    if (io_write_all(fd, contents.data, contents.len) < 0 || fchmod(fd, mode) < 0 || fsync(fd) < 0)
         rc = failed(err, fresh, "writing");
     if (close(fd) < 0 && rc == 0)
         rc = failed(err, fresh, "writing");

@@ -1,4 +1,4 @@
-#include "cli/atomic_file.h"
+#include "io/atomic_file.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -9,6 +9,8 @@
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "io/file.h"
 
 #define MARK         ".tenure-" /* between the name and six characters of chance */
 #define LEFTOVER_S   60         /* a younger one may be somebody's who is about to lock it */
@@ -80,31 +82,22 @@ static void sweep(const char *path)
 
 /* ---- writing ---- */
 
-static bool write_all(int fd, bytes data)
-{
-    while (data.len) {
-        ssize_t n = write(fd, data.data, data.len);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return false;
-        data = bytes_of(data.data + n, data.len - (size_t)n);
-    }
-    return true;
-}
-
 /* Owner first: changing it may take mode bits away. A group that cannot be kept is not worth a failure, a mode is. */
 static bool dress(int fd, const char *path, mode_t mode)
 {
     struct stat old;
+    if (mode == ATOMIC_FILE_PRIVATE)
+        return fchmod(fd, S_IRUSR | S_IWUSR) == 0;
     if (stat(path, &old) == 0) {
         if (fchown(fd, old.st_uid, old.st_gid) < 0 && fchown(fd, (uid_t)-1, old.st_gid) < 0 && errno != EPERM)
             return false;
         return fchmod(fd, mode == ATOMIC_FILE_KEEP_MODE ? old.st_mode & 07777 : mode) == 0;
     }
+    if (mode != ATOMIC_FILE_KEEP_MODE)
+        return fchmod(fd, mode) == 0;
     mode_t mask = umask(0);
     umask(mask);
-    return fchmod(fd, mode == ATOMIC_FILE_KEEP_MODE ? DEFAULT_MODE & ~mask : mode) == 0;
+    return fchmod(fd, DEFAULT_MODE & ~mask) == 0;
 }
 
 /* A device, a pipe or a folder is nothing that a file may take the place of. */
@@ -116,7 +109,7 @@ static bool is_replaceable(const char *path)
 
 int atomic_file_begin(struct atomic_file *f, const char *path, mode_t mode, bytes data, struct tenure_error *err)
 {
-    *f = (struct atomic_file){.path = resolve(path), .fd = -1};
+    *f = (struct atomic_file){.path = mode == ATOMIC_FILE_PRIVATE ? strdup(path) : resolve(path), .fd = -1};
     f->temp = f->path ? temp_name(f->path) : NULL;
     if (!f->temp) {
         atomic_file_fini(f);
@@ -132,8 +125,8 @@ int atomic_file_begin(struct atomic_file *f, const char *path, mode_t mode, byte
     if (f->fd < 0) {
         free(f->temp);
         f->temp = NULL;
-    } else if (flock(f->fd, LOCK_EX | LOCK_NB) == 0 && write_all(f->fd, data) && dress(f->fd, f->path, mode) &&
-               fsync(f->fd) == 0) {
+    } else if (flock(f->fd, LOCK_EX | LOCK_NB) == 0 && io_write_all(f->fd, data.data, data.len) == 0 &&
+               dress(f->fd, f->path, mode) && fsync(f->fd) == 0) {
         return 0;
     } else {
         why = errno;

@@ -14,7 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "cli/atomic_file.h"
+#include "io/atomic_file.h"
 
 static char folder[64], path[128];
 static struct tenure_error err;
@@ -103,6 +103,26 @@ static void what_a_link_leads_to_is_replaced(void **state)
     assert_int_equal(lstat(path, &st), 0);
     assert_true(S_ISLNK(st.st_mode));
     holds(in_folder("real"), "new", 0644);
+}
+
+static void a_private_one_is_the_callers_own_and_follows_no_link(void **state)
+{
+    (void)state;
+    struct stat st;
+    make(in_folder("real"), "old", 0644);
+    assert_int_equal(symlink("real", path), 0);
+    replace(path, ATOMIC_FILE_PRIVATE, "new");
+    assert_int_equal(lstat(path, &st), 0);
+    assert_true(S_ISREG(st.st_mode));
+    holds(path, "new", 0600);
+    holds(in_folder("real"), "old", 0644);
+    make(path, "planted", 0666);
+    if (geteuid() == 0)
+        assert_int_equal(chown(path, 12345, 12345), 0);
+    replace(path, ATOMIC_FILE_PRIVATE, "newer");
+    holds(path, "newer", 0600);
+    assert_int_equal(stat(path, &st), 0);
+    assert_int_equal(st.st_uid, geteuid());
 }
 
 static void age(const char *at)
@@ -219,6 +239,7 @@ int main(void)
         TEST(the_old_mode_is_kept),
         TEST(nothing_is_seen_before_the_commit),
         TEST(what_a_link_leads_to_is_replaced),
+        TEST(a_private_one_is_the_callers_own_and_follows_no_link),
         TEST(leftovers_are_removed_when_nobody_works_on_them),
         TEST(a_folder_that_is_not_there_is_named),
         TEST(what_is_no_file_stays),

@@ -2,9 +2,10 @@
  * so that whoever opens it finds all of the one or all of the other, also when this program is killed or the power goes.
  *
  * The new file gets the owner, group and mode of the old one. A path that is a symbolic link: what it leads to is replaced.
- * What a killed program left behind beside the file (.NAME.tenure-XXXXXX) is removed by a later one. One thread. */
-#ifndef CLI_ATOMIC_FILE_H
-#define CLI_ATOMIC_FILE_H
+ * What a killed program left behind beside the file (.NAME.tenure-XXXXXX) is removed by a later one. Any thread; with
+ * ATOMIC_FILE_KEEP_MODE one, because the umask can only be read by setting it. */
+#ifndef IO_ATOMIC_FILE_H
+#define IO_ATOMIC_FILE_H
 
 #include <sys/types.h>
 
@@ -12,6 +13,8 @@
 #include "base/error.h"
 
 #define ATOMIC_FILE_KEEP_MODE ((mode_t)-1)
+/* As a mode: 0600, and the caller's own, whoever had put something there; a link is replaced and not followed. */
+#define ATOMIC_FILE_PRIVATE ((mode_t)-2)
 
 struct atomic_file {
     char *path; /* what is replaced, resolved */
