@@ -29,9 +29,10 @@
 #include <tenure/tenure.h>
 
 #define CLIENTS_MAX 64
-#define HASTY_MS    4000  /* an attempt, of every other client */
+#define HASTY_MS    2000  /* an attempt, of every other client */
 #define PATIENT_MS  25000 /* of the rest: they wait also for an instance that stands still for longer than its lease */
-#define PAUSE_MS    100   /* behind an attempt without an answer */
+#define IDLE_MS     200 /* at most, between two bookings: else all clients would go in step with the writer's batches */
+#define PAUSE_MS    100 /* behind an attempt without an answer */
 #define ENDING_MS   60000
 #define ANSWER_MAX  4096
 #define ACCOUNTS    20
@@ -187,6 +188,7 @@ static void *client(void *arg)
         struct order o;
         make_order(c, number, &o);
         place(c, &o);
+        pause_ms(draw(c, IDLE_MS));
     }
     curl_easy_cleanup(c->curl);
     curl_slist_free_all(headers);

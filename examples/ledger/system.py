@@ -322,7 +322,7 @@ class Instance:
 
 
 class System:
-    def __init__(self, folder, build, engine="tenure", ttl=10, fence=True, clients=8, seed=1, think="50ms"):
+    def __init__(self, folder, build, engine="tenure", ttl=10, fence=True, clients=12, seed=1, think="50ms"):
         self.folder, self.build, self.engine, self.ttl, self.fence = Path(folder), Path(build), engine, ttl, fence
         self.clients, self.seed, self.think = clients, seed, think
         self.tenure = str(self.build / "tenure")
