@@ -92,6 +92,7 @@ def check(system):
         f"SELECT {', '.join(names)} FROM bookings ORDER BY pg_xact_commit_timestamp(xmin), seq")]
     accounts = {n: (int(o), int(b)) for n, o, b in system.postgres.rows("SELECT name, opening, balance FROM accounts")}
     sent, answered = read_clients(system.folder / "load.out")
+    sent |= system.sent_by_others
     complaints = (check_answers(rows, sent, answered) + check_balances(rows, accounts) + check_tokens(rows)
                   + check_rules(rows, lambda revision: read_rules(system, revision)))
     longest, served = system.leaderless()

@@ -328,6 +328,7 @@ class System:
         self.tenure = str(self.build / "tenure")
         self.network, self.postgres, self.members, self.instances, self.load = Network(), None, [], [], None
         self.unexpected, self.outages, self.counted = [], [], [0, 0]
+        self.sent_by_others = {}  # than the clients: {id: (payer, payee, amount)}
 
     def program(self, name):
         return self.build / "examples" / "ledger" / name

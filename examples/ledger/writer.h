@@ -1,7 +1,7 @@
 /* Where bookings queue, and the one thread that writes them.
  *
- * Threads of the HTTP server bring bookings and wait. The writer takes all that wait as one batch, one transaction; so the more there is to do, the
- * less each costs. All of it is bounded: the queue, the batch, each wait.
+ * Threads of the HTTP server bring bookings and wait. The writer takes all that wait as one batch, one transaction; so the more
+ * there is to do, the less each costs. All of it is bounded: the queue, the batch, each wait.
  */
 #ifndef LEDGER_WRITER_H
 #define LEDGER_WRITER_H

@@ -2,7 +2,10 @@
 short story of faults, after which the books must be right; and the same without the fence, which has to show the damage. (`make system`
 plays many of them, at random, for long.)"""
 
+import json
 import sys
+import urllib.error
+import urllib.request
 
 from harness import *
 
@@ -77,9 +80,54 @@ def until_zombie_wrote(system, seen):
     raise Failure("a leader was stopped six times, and never with a write in its hands")
 
 
+def ask(instance, path, body=None):
+    """The status of its answer, where that leads, and what it says."""
+    class Stay(urllib.request.HTTPRedirectHandler):
+        def redirect_request(self, *_):
+            return None
+
+    url = f"http://127.0.0.1:{instance.port}{path}"
+    try:
+        with urllib.request.build_opener(Stay).open(url, body, SOON_S) as answer:
+            return answer.status, None, json.load(answer)
+    except urllib.error.HTTPError as answer:
+        with answer:
+            return answer.code, answer.headers["Location"], json.load(answer)
+    except OSError:
+        return 503, None, None
+
+
+def answers(system):
+    """Each kind of answer, by the leader and by one that is none. Who leads may change meanwhile."""
+    order = lambda **other: json.dumps({"id": "a-1", "from": "account-1", "to": "account-2", "amount": 100, **other}).encode()
+
+    def book(body):
+        told = lambda: (leader := system.leader()) and (status := ask(leader, "/bookings", body)[0]) not in (307, 503) and status
+        return await_(told, "an answer of the leader", SOON_S)
+
+    def is_redirected():
+        leader = system.leader()
+        others = [i for i in system.instances if i is not leader]
+        return leader and all(ask(i, "/bookings", order(id="a-5"))[:2] == (307, f"http://127.0.0.1:{leader.front.port}/bookings")
+                              for i in others)
+
+    true(book(order()) in (200, 201), "it is booked")
+    equal([book(order()), book(order(amount=99))], [200, 409])
+    equal([book(order(id="a-2", amount=10001)), book(order(id="a-3", to="nobody")), book(order(id="a-4", to="account-1"))], [422] * 3)
+    for bad in (b"", b"x", b"[]", b"{}", order(amount=0), order(amount="1"), order(amount=2**62), order(id=""), order(id="a" * 64)):
+        equal(book(bad), 400, bad)
+    equal(book(b"x" * 5000), 413)
+    await_(is_redirected, "followers send their clients to the leader", SOON_S)
+    for i in system.instances:
+        equal([ask(i, path)[0] for path in ("/bookings/a-1", "/bookings/a-2", "/x", "/status")], [200, 404, 404, 200])
+    equal(ask(system.instances[0], "/bookings/a-1")[2]["amount"], 100)
+    return {i: ("account-1", "account-2", 100) for i in ("a-1", "a-5")}
+
+
 def the_books_are_right(world):
     """killed, stopped, cut off and restarted, the ledger has each booking once, and no zombie's"""
     with running(world) as system:
+        system.sent_by_others = answers(system)
         until_zombie_wrote(system, lambda: system.postgres.refused() > 0)
         leader = go_on(system)
         leader.signal(signal.SIGKILL)
