@@ -156,7 +156,7 @@ class Postgres:
     def __init__(self, folder, tenure, fence):
         self.folder, self.log = folder / "postgresql", folder / "postgresql.log"
         self.user = "postgres" if os.getuid() == 0 else None
-        self.conninfo = f"host={self.folder} user=ledger dbname=ledger"
+        self.conninfo = f"host={self.folder} user=ledger dbname=postgres"
         self.log.touch()
         self.folder.mkdir(mode=0o700)
         if self.user:
@@ -166,7 +166,6 @@ class Postgres:
         if made.wait() != 0:
             raise Failure((folder / "initdb.log").read_text())
         self.start()
-        self.ask("CREATE DATABASE ledger", database="postgres")
         self.ask(subprocess.run([tenure, "fence", "script", "postgresql"], capture_output=True, check=True, text=True).stdout)
         self.ask((HERE / "schema.sql").read_text())
         if not fence:  # the very same system, but for what refuses
@@ -182,15 +181,15 @@ class Postgres:
         if self.process.poll() is not None:
             raise Failure(f"PostgreSQL ended: {self.log.read_text()[-2000:]}")
 
-    def psql(self, text, database="ledger", timeout=120):
-        return subprocess.run(["psql", f"host={self.folder} user=ledger dbname={database} connect_timeout=5", "-qAtX", "-v",
-                               "ON_ERROR_STOP=1"], input=text, capture_output=True, text=True, timeout=timeout)
+    def psql(self, text, timeout=120):
+        return subprocess.run(["psql", f"{self.conninfo} connect_timeout=5", "-qAtX", "-v", "ON_ERROR_STOP=1"], input=text,
+                              capture_output=True, text=True, timeout=timeout)
 
     def answers(self):
-        return self.psql("SELECT 1", "postgres").returncode == 0
+        return self.psql("SELECT 1").returncode == 0
 
-    def ask(self, text, database="ledger"):
-        r = self.psql(text, database)
+    def ask(self, text):
+        r = self.psql(text)
         if r.returncode:
             raise Failure(f"{text[:200]}: {r.stderr}")
         return r.stdout
@@ -360,6 +359,8 @@ class System:
 
     def look(self):
         """Reads the logs; notes who ended without being told to."""
+        if self.load and self.load.poll() is not None:
+            raise Failure(f"the clients ended with {self.load.returncode}: {(self.folder / 'load.log').read_text()[-500:]}")
         for i in self.instances:
             i.follow()
             if i.process and not i.asked_to_end and i.process.poll() not in (None, -signal.SIGKILL):
