@@ -19,6 +19,7 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 
+#include "cli/descriptors.h"
 #include "cli/paths.h"
 
 #define READY_MS      15000 /* a server with a large log reads it first */
@@ -167,8 +168,7 @@ static void become_server(const struct auto_paths *p, const char *notify, int li
     if (in < 0 || out < 0 || chdir("/") < 0 || dup2(in, 0) < 0 || dup2(out, 1) < 0 || dup2(out, 2) < 0 ||
         dup2(life, 3) < 0)
         _exit(127);
-    for (int fd = 4; fd < 1024; fd++)
-        close(fd);
+    descriptors_close(4, ~0u);
     for (int signum = 1; signum < 32; signum++)
         signal(signum, SIG_DFL);
     sigprocmask(SIG_SETMASK, &none, NULL);

@@ -9,11 +9,11 @@
 #include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <sys/timerfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "cli/descriptors.h"
 #include "cli/enforce.h"
 #include "cli/group.h"
 #include "io/loop.h"
@@ -22,12 +22,6 @@
 #define REVOKE_AT_LEAST_MS 500 /* time for the revoke also when safe-until is near: too late does no harm */
 
 /* ---- in the guardian ---- */
-
-/* A pipe or a connection of tenure's kept open here would outlive its owner. (Not every C library has close_range.) */
-static void close_all(unsigned first, unsigned last)
-{
-    syscall(SYS_close_range, first, last, 0);
-}
 
 static void leave_behind(int keep)
 {
@@ -47,8 +41,8 @@ static void leave_behind(int keep)
         dup2(null, 1);
     }
     if (keep > 3)
-        close_all(3, (unsigned)keep - 1);
-    close_all((unsigned)keep + 1, ~0u);
+        descriptors_close(3, (unsigned)keep - 1);
+    descriptors_close((unsigned)keep + 1, ~0u);
     if (chdir("/") < 0)
         return; /* then a file system stays busy a little longer */
 }

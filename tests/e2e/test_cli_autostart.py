@@ -4,6 +4,8 @@ test's own, because the port 2379 counts."""
 
 import fcntl
 import re
+import resource
+import select
 
 import netns
 from harness import *
@@ -71,6 +73,22 @@ def of_many_at_once_one_starts(w):
     equal([p.returncode for p in all_of_them], [0] * 10, f"exit codes {said}")
     equal(sum(SAID in text for text in said), 1, "one said it")
     equal(home.tenure("counter", "get", "n").stdout, "10\n", "the counter")
+
+
+def keeps_no_descriptor(w):
+    """what the command had open is not the server's, whatever its number"""
+    home = Home(w)
+    _, upper = resource.getrlimit(resource.RLIMIT_NOFILE)
+    high = min(upper, 4096) - 1
+    reader, writer = os.pipe()
+    resource.setrlimit(resource.RLIMIT_NOFILE, (high + 1, upper))
+    os.dup2(writer, high)
+    os.close(writer)
+    equal(home.tenure("put", "a", "1", pass_fds=[high]).returncode, 0)
+    os.close(high)
+    equal(len(home.servers()), 1, "servers")
+    true(select.select([reader], [], [], PATIENCE_S)[0], "nobody else has the pipe")
+    os.close(reader)
 
 
 def prefers_2379(w):
@@ -180,5 +198,5 @@ def stops_when_unused(w):
 
 if __name__ == "__main__":
     netns.enter()
-    main([starts_one, of_many_at_once_one_starts, prefers_2379, goes_on_after_a_death, only_where_wanted, refuses_a_trap,
+    main([starts_one, of_many_at_once_one_starts, keeps_no_descriptor, prefers_2379, goes_on_after_a_death, only_where_wanted, refuses_a_trap,
           says_why_it_cannot, stops_when_unused])
