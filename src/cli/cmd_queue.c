@@ -89,7 +89,7 @@ static const struct output_form length_form = {
 static int print_item(const struct global_options *g, const struct tenure_queue_item *item)
 {
     if (!output_is_text(g)) {
-        output_event(g, &item_form, item_json(item, kind));
+        output_print(g, &item_form, item_json(item, kind));
     } else {
         fwrite(item->value.data, 1, item->value.len, stdout);
         putchar('\n');
