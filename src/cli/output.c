@@ -87,7 +87,7 @@ json_t *output_kv(const struct tenure_kv *kv)
 
 void output_json(json_t *j)
 {
-    json_dumpf(need(j), stdout, JSON_COMPACT | JSON_PRESERVE_ORDER);
+    json_dumpf(need(j), stdout, JSON_COMPACT | JSON_PRESERVE_ORDER | JSON_REAL_PRECISION(9));
     putchar('\n');
     json_decref(j);
 }

@@ -63,6 +63,8 @@ void output_cells(const struct global_options *g, const struct output_form *f, j
 /* One of many that come one after the other, as of a watch: a line in json and jsonl, a row in a table, which grows. Releases it.
  * Does not flush. */
 void output_event(const struct global_options *g, const struct output_form *f, json_t *record);
+/* The first table of a form alone, into a buffer; lines of at most line_max (0 = any), the heading bold. */
+void output_table(const struct output_form *f, const json_t *document, size_t line_max, bool bold, struct buf *to);
 /* What a command answers that has nothing but its deed to tell: {"user": "alice", "done": "added"}. Not in text. */
 void output_done(const struct global_options *g, const char *what, const char *name, const char *done);
 

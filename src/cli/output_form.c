@@ -201,23 +201,34 @@ static void finish(struct drawing *d)
     buf_fini(&d->cell);
 }
 
-static void print_table(const struct output_form *f, const json_t *document, bool is_next)
+void output_table(const struct output_form *f, const json_t *document, size_t max, bool bold, struct buf *to)
 {
     bool used[TABLE_COLUMNS_MAX] = {false};
     struct drawing d = {.all = f->columns, .is_used = used};
     buf_init(&d.cell);
     if (for_each_record(f, document, look_at, &d)) {
-        if (is_next)
-            putchar('\n');
         begin(&d, f->columns, used);
         for_each_record(f, document, add_row, &d);
-        flush(&d, true);
-        finish(&d);
-    } else {
-        buf_fini(&d.cell);
+        if (!table_write(&d.table, to, max, bold))
+            out_of_memory();
     }
-    if (f->next)
-        print_table(f->next, document, true);
+    finish(&d);
+}
+
+static void print_tables(const struct output_form *f, const json_t *document)
+{
+    struct buf out;
+    buf_init(&out);
+    for (const struct output_form *one = f; one; one = one->next) {
+        size_t before = out.len;
+        if (before)
+            buf_append_byte(&out, '\n');
+        output_table(one, document, line_max(), output_has_colours(), &out);
+        if (before && out.len == before + 1)
+            out.len = before; /* the document has none of its lists */
+    }
+    fwrite(out.data ? (const char *)out.data : "", 1, out.len, stdout);
+    buf_fini(&out);
 }
 
 /* ---- the three forms ---- */
@@ -241,7 +252,7 @@ void output_print(const struct global_options *g, const struct output_form *f, j
         for (const struct output_form *one = f; one; one = one->next)
             for_each_record(one, document, print_line, (void *)one);
     else
-        print_table(f, document, false);
+        print_tables(f, document);
     json_decref(document);
 }
 

@@ -64,7 +64,8 @@ class Forms:
         args = [*(word.replace("{f}", form) for word in args)]
         at = args.index("--") if "--" in args else len(args)
         args[at:at] = ["-o", form]
-        r = self.world.tenure(*args, errors="backslashreplace", **more)
+        patient = [*args[:at], "--call-timeout", "60s", *args[at:]]  # a machine may be loaded
+        r = self.world.tenure(*patient, errors="backslashreplace", **more)
         self.add(args, r.returncode, r.stdout, r.stderr)
 
     def each(self, *args, **more):

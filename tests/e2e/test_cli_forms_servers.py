@@ -78,6 +78,7 @@ def servers(world):
 
 def users(world):
     """auth prints what was recorded, in every form"""
+    world._server = Server(world.server_kind, world.folder / "server", "--bcrypt-cost", "4").start()
     forms = Forms(world, "auth")
     forms.each("auth", "status")
     forms.each("auth", "user", "add", "{f}:pw")
