@@ -68,6 +68,9 @@ def recipes(world):
     forms.each("queue", "put", "jobs", "{f}", "--kind", "priority", "--priority", "5")
     forms.each("queue", "take", "jobs", "--kind", "priority")
     forms.each("queue", "list", "mails")
+    forms.each("cron", "list")
+    forms.each("cron", "status", "none")
+    forms.each("cron", "next", "@daily")
     forms.each("fence", "generate", "n", "--holder-key", "/k", "--token", "1")
     world.tenure("put", "/k", "1", check=True)
     token = json.loads(world.tenure("get", "/k", "-o", "json", check=True).stdout)["kvs"][0]["create_revision"]
