@@ -98,6 +98,16 @@ def help_examples(world):
     true(not complaints, "\n".join(complaints))
 
 
+def said_commands(world):
+    """every tenure command of the comparison with others' commands parses"""
+    page = docs_pages.Page(ROOT / "docs/compare-commands.md")
+    rows = page.text.splitlines()
+    texts = [(f"{page.name}:{line}", text) for line, text in page.said_commands() if rows[line - 1].startswith("|")]
+    true(len(texts) > 120, f"{len(texts)} commands are found")
+    complaints = parse_all(texts)
+    true(not complaints, "\n".join(complaints))
+
+
 # --- the test itself --------------------------------------------------------------------------------------------------
 
 GOOD = """
@@ -168,4 +178,4 @@ if __name__ == "__main__":
             print(f"{block.place}: {block.skip}")
         sys.exit(0)
     sys.argv[1:] = []
-    main([*map(case_of, pages), *([] if words and words != ["SELF"] else [help_examples, bites])])
+    main([*map(case_of, pages), *([] if words and words != ["SELF"] else [help_examples, said_commands, bites])])
