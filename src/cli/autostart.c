@@ -31,6 +31,7 @@
 struct auto_paths {
     char socket[108], lock[128];
     char data[4096], log[4096], used_2379[4096];
+    char where[4096]; /* of the server that was started last: its socket */
 };
 
 static bool hinted;
@@ -45,7 +46,8 @@ static bool find_paths(struct auto_paths *p)
 {
     if (!paths_runtime("auto/serve.sock", p->socket, sizeof p->socket) ||
         !paths_state("auto/data", p->data, sizeof p->data) || !paths_state("auto/log", p->log, sizeof p->log) ||
-        !paths_state("auto/uses-2379", p->used_2379, sizeof p->used_2379))
+        !paths_state("auto/uses-2379", p->used_2379, sizeof p->used_2379) ||
+        !paths_state("auto/socket", p->where, sizeof p->where))
         return false;
     snprintf(p->lock, sizeof p->lock, "%s.lock", p->socket);
     return true;
@@ -65,6 +67,40 @@ static bool is_ours(const struct auto_paths *p, char *dir)
         return false;
     errno = EPERM;
     return (st.st_uid == geteuid() || st.st_uid == 0) && (st.st_mode & 022) == 0;
+}
+
+/* ---- one server for all of a user's sessions ---- */
+
+/* What cron starts, and what an ssh starts, may have another runtime folder than the terminal, or none; the data are the same, and
+ * so is the server. While the socket of the one that was started last is there, it is the one that is meant. */
+static void follow_where(struct auto_paths *p)
+{
+    struct auto_paths other = *p;
+    char dir[sizeof p->socket];
+    FILE *f = fopen(p->where, "re");
+    bool read = f && fgets(other.socket, sizeof other.socket, f);
+    if (f)
+        fclose(f);
+    if (!read)
+        return;
+    other.socket[strcspn(other.socket, "\n")] = 0;
+    snprintf(other.lock, sizeof other.lock, "%s.lock", other.socket);
+    if (other.socket[0] == '/' && strrchr(other.socket, '/') > other.socket + 1 && is_ours(&other, dir) &&
+        access(other.socket, F_OK) == 0)
+        *p = other;
+}
+
+/* Failing, other sessions do not find the server, and say that the data are in use. */
+static void note_where(const struct auto_paths *p)
+{
+    char beside[4200];
+    snprintf(beside, sizeof beside, "%s.new", p->where);
+    FILE *f = fopen(beside, "we");
+    if (!f)
+        return;
+    bool written = fprintf(f, "%s\n", p->socket) > 0;
+    if (fclose(f) != 0 || !written || rename(beside, p->where) < 0)
+        unlink(beside);
 }
 
 /* ---- is somebody there? ---- */
@@ -264,6 +300,8 @@ static bool start(const char *who, const struct auto_paths *p)
         life[1] = -1;
         ready = await_ready(notify, life[0]);
         if (ready)
+            note_where(p);
+        if (ready)
             fprintf(
                 stderr,
                 "tenure: started a server for you at unix://%s: nothing is configured. Only this user on this machine "
@@ -339,6 +377,7 @@ bool autostart(const char *who, const struct global_options *g, bool may_start)
     const char *never = getenv("TENURE_NO_AUTOSTART");
     if (is_configured(g) || !find_paths(&p))
         return true;
+    follow_where(&p);
     bool ours = is_ours(&p, dir);
     if (ours && probe_socket_surely(&p) == 0)
         return use_socket(&p);

@@ -176,8 +176,8 @@ class Sandbox:
             docs_kinds.unit_block(block, self.folder / "etc")
         elif block.kind == "crontab":
             for command in docs_kinds.cron_commands(block):
-                # root's folders do not depend on HOME; what these name must not be the machine's.
-                keep = " ".join(f'{name}="${name}"' for name in ("HOME", "PATH", "XDG_STATE_HOME", "XDG_RUNTIME_DIR", "LD_LIBRARY_PATH"))
+                # root's folders do not depend on HOME; what this names must not be the machine's.
+                keep = " ".join(f'{name}="${name}"' for name in ("HOME", "PATH", "XDG_STATE_HOME", "LD_LIBRARY_PATH"))
                 self._type(self.main, f"env -i {keep} /bin/sh -c {self._quoted(command)}", 0, block.place)
                 self.main.pass_over()
         elif block.parse:

@@ -6,6 +6,7 @@ import fcntl
 import re
 import resource
 import select
+import shutil
 
 import netns
 from harness import *
@@ -16,9 +17,9 @@ SAID = "started a server for you"
 class Home:
     """A user's folders, and what runs for them."""
 
-    def __init__(self, w):
+    def __init__(self, w, runtime="run"):
         self.w = w
-        self.runtime = w.path("run")
+        self.runtime = w.path(runtime)
         os.makedirs(self.runtime, 0o700)
         self.socket = f"{self.runtime}/tenure/auto/serve.sock"
         self.auto = w.path("state/tenure/auto")
@@ -122,6 +123,25 @@ def goes_on_after_a_death(w):
     equal(len(home.servers()), 1, "servers")
 
 
+def one_for_all_sessions(w):
+    """a session with another runtime folder, as cron's, finds the server that was started, or starts that one again with its data"""
+    home, cron = Home(w), Home(w, "cron")
+    home.tenure("put", "a", "1", check=True)
+    equal(cron.tenure("get", "a", "--print-value-only").stdout, "1\n", "from the other session")
+    equal((len(home.servers()), len(cron.servers())), (1, 0), "servers")
+    (pid,) = home.servers()
+    os.kill(pid, signal.SIGKILL)
+    await_(lambda: not is_running(pid), "it is dead")
+    serve_2379(w)
+    again = cron.tenure("get", "a", "--print-value-only")
+    equal(again.stdout, "1\n", f"the key: {again.stderr}")
+    (pid,) = home.servers()
+    os.kill(pid, signal.SIGTERM)
+    await_(lambda: not os.path.exists(home.socket), "it has stopped, in order")
+    shutil.rmtree(home.runtime)  # the terminal's session has ended
+    equal(cron.tenure("get", "a", "--print-value-only", "--call-timeout", "1s").stdout, "", "the one on 2379 is used now")
+
+
 def only_where_wanted(w):
     """--no-autostart, its variable, commands that look after servers or ask none start none; configured endpoints are not replaced"""
     home = Home(w)
@@ -198,5 +218,5 @@ def stops_when_unused(w):
 
 if __name__ == "__main__":
     netns.enter()
-    main([starts_one, of_many_at_once_one_starts, keeps_no_descriptor, prefers_2379, goes_on_after_a_death, only_where_wanted, refuses_a_trap,
+    main([starts_one, of_many_at_once_one_starts, keeps_no_descriptor, prefers_2379, goes_on_after_a_death, one_for_all_sessions, only_where_wanted, refuses_a_trap,
           says_why_it_cannot, stops_when_unused])
