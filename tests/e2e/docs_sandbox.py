@@ -94,7 +94,7 @@ class Sandbox:
     def _programs(self):
         folder = self.folder / "bin"
         flags = " ".join(docs_kinds.sanitizers())
-        for name, text in (("stub", STUB), ("cc", f'#!/bin/sh\nexec /usr/bin/cc {flags} "$@"\n')):
+        for name, text in (("stub", STUB), ("systemctl", "#!/bin/sh\n"), ("cc", f'#!/bin/sh\nexec /usr/bin/cc {flags} "$@"\n')):
             (folder / name).write_text(text)
             (folder / name).chmod(0o755)
         (folder / "libtenure.pc").write_text(f"Name: libtenure\nDescription: as it is built\nVersion: 0\n"
