@@ -171,9 +171,9 @@ def parses(argv, folder, where):
     argv = [re.sub(r"(^|[=:])/(var|etc|srv|usr|tmp|run|backup)/", rf"\1{root}/\2/", word) for word in argv]
     with socket.create_server(("127.0.0.1", 0), backlog=8) as there:
         url = f"http://127.0.0.1:{there.getsockname()[1]}"
-        argv = [url if before in ("--endpoints", "--target") else word for before, word in zip(["", *argv], argv)]
+        argv = [url if before in ("--endpoints", "--from") else word for before, word in zip(["", *argv], argv)]
         argv = [f"--endpoints={url}" if word.startswith("--endpoints=") else word for word in argv]
-        if "serve" in argv[:1]:
+        if argv[:1] in (["serve"], ["replica"]):
             argv = [re.sub(r":2379\b", ":0", word) for word in argv]
         env = {k: v for k, v in os.environ.items() if not k.startswith(("TENURE_", "ETCD"))}
         env |= {"TENURE_ENDPOINTS": url, "TENURE_NO_AUTOSTART": "1", "HOME": root, "XDG_CONFIG_HOME": f"{root}/.config",
@@ -201,5 +201,5 @@ def parses(argv, folder, where):
     # What a command line names need not be there.
     if "txn" in argv[:1] and "expected a compare" in said:
         return  # it came so far as to read what is not there
-    if p.returncode in (2, 125) and not re.search("No such file|there is no context", said):
+    if p.returncode in (2, 125) and not re.search("[Nn]o such file|there is no context", said):
         raise Failure(f"{where}: tenure {shlex.join(argv)}\n{said}")
