@@ -131,8 +131,10 @@ static void on_each(void *user, const struct tenure_kv *kv)
 
 static void print_list(struct reading *r)
 {
-    if (output_is_text(r->g))
+    if (output_is_text(r->g)) {
+        json_decref(r->kvs);
         return;
+    }
     json_t *o = json_object();
     set_age(o, r->revision, r->stale_ms);
     json_object_set_new(o, "kvs", r->kvs);
