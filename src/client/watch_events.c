@@ -1,9 +1,10 @@
 /* Events: from an answer of the server to one call of on_events, each revision whole, in order, and once.
  *
  * An answer is copied and decoded into memory of its own, because it is delivered later. What the watch has seen already
- * is dropped: after a reconnect to a member that lags behind, older events may come again. Fragments are kept until the
- * last one and delivered as one. What a watch has seen is counted by the events themselves, not by the answer's header: a
- * server that catches a watch up sends batches whose header is ahead of them.
+ * is dropped: after a reconnect to a member that lags behind, older events may come again. Of fragments the revision that may
+ * not be whole yet is kept, and those before it are delivered: all that a server has to tell may come as one answer. What a
+ * watch has seen is counted by the events themselves, not by the answer's header: a server that catches a watch up sends
+ * batches whose header is ahead of them.
  *
  * Failures. Undelivered events over the bound end the watch with TENURE_ELIMIT, behind what is queued. Events that go
  * back in revision within one answer, or an answer that cannot be read, make the stream untrustworthy: it is opened anew.
@@ -48,11 +49,24 @@ struct watch_batch *watch_batch_free(struct client *c, struct watch_batch *b)
     return NULL;
 }
 
-/* What decoding took counts as well. */
-static void count_arena(struct client *c, struct watch_batch *b)
+/* What its arena took since it held so much counts as well. */
+static void count_arena(struct client *c, struct watch_batch *b, size_t since)
 {
-    c->watch_bytes += b->arena.total;
-    b->bytes += b->arena.total;
+    c->watch_bytes += b->arena.total - since;
+    b->bytes += b->arena.total - since;
+}
+
+/* With the events of the message but the first n of them. NULL: no memory, or it cannot be read. */
+static struct watch_batch *batch_decode(struct client *c, struct client_watch *w, bytes message, size_t n,
+                                        struct watch_resp *ret)
+{
+    struct watch_batch *b = batch_new(c, w, message);
+    if (!b || decode_watch_resp(bytes_of(b->message, message.len), &b->arena, ret))
+        return watch_batch_free(c, b);
+    count_arena(c, b, 0);
+    b->events = ret->events + n;
+    b->n_events = ret->n_events - n;
+    return b;
 }
 
 /* ---- order ---- */
@@ -78,9 +92,11 @@ static void drop_seen(struct watch_batch *b, tn_rev next_rev)
 /* ---- fragments ---- */
 
 /* Puts the events of the fragments before in front of b's. */
-static int join_fragments(struct client_watch *w, struct watch_batch *b)
+static int join_fragments(struct client *c, struct client_watch *w, struct watch_batch *b)
 {
-    size_t n = b->n_events;
+    size_t n = b->n_events, before = b->arena.total;
+    if (list_empty(&w->fragments))
+        return 0;
     LIST_FOREACH(it, &w->fragments)
     {
         n += LIST_ENTRY(it, struct watch_batch, link)->n_events;
@@ -99,10 +115,11 @@ static int join_fragments(struct client_watch *w, struct watch_batch *b)
     b->events = all;
     b->n_events = n;
     list_splice_back(&b->parts, &w->fragments);
+    count_arena(c, b, before);
     return 0;
 }
 
-/* ---- answers ---- */
+/* ---- what is whole ---- */
 
 static void deliver_batch(struct client *c, struct client_watch *w, struct watch_batch *b)
 {
@@ -116,7 +133,7 @@ static void deliver_batch(struct client *c, struct client_watch *w, struct watch
 static void take_progress(struct client *c, struct client_watch *w, struct watch_batch *b, tn_rev revision)
 {
     b->revision = revision;
-    if (revision >= w->next_rev && list_empty(&w->fragments))
+    if (revision >= w->next_rev)
         deliver_batch(c, w, b);
     else
         watch_batch_free(c, b);
@@ -133,39 +150,99 @@ static void take_events(struct client *c, struct client_watch *w, struct watch_b
     deliver_batch(c, w, b);
 }
 
-static bool take_decoded(struct client *c, struct client_watch *w, struct watch_batch *b, const struct watch_resp *r)
+/* ---- answers in fragments ---- */
+
+static tn_rev last_revision(const struct watch_batch *b)
 {
-    b->events = r->events;
-    b->n_events = r->n_events;
-    if (r->fragment) {
-        list_push_back(&w->fragments, &b->link);
-        count_arena(c, b);
-        return true;
-    }
-    bool joins = !list_empty(&w->fragments);
-    if ((joins && join_fragments(w, b)) || !is_ordered(b->events, b->n_events)) {
+    return b->events[b->n_events - 1].kv.mod_revision;
+}
+
+/* How many events are before the newest revision: these are whole. */
+static size_t whole_events(const struct watch_batch *b)
+{
+    size_t n = b->n_events;
+    while (n > 0 && b->events[n - 1].kv.mod_revision == last_revision(b))
+        n--;
+    return n;
+}
+
+/* What is kept, and b's events behind it. False: no memory. */
+static bool deliver_kept(struct client *c, struct client_watch *w, struct watch_batch *b)
+{
+    if (join_fragments(c, w, b)) {
         watch_batch_free(c, b);
         return false;
     }
-    count_arena(c, b);
-    if (b->n_events == 0)
-        take_progress(c, w, b, r->header.revision);
-    else
-        take_events(c, w, b);
+    take_events(c, w, b);
+    return true;
+}
+
+static tn_rev kept_revision(const struct client_watch *w)
+{
+    return last_revision(LIST_ENTRY(w->fragments.prev, struct watch_batch, link));
+}
+
+/* b begins another revision than the one that is kept. */
+static bool deliver_all_kept(struct client *c, struct client_watch *w)
+{
+    struct watch_batch *last = LIST_ENTRY(w->fragments.prev, struct watch_batch, link);
+    list_remove(&last->link);
+    return deliver_kept(c, w, last);
+}
+
+/* Takes b, which has events, in order behind those that are kept; these are of one revision. */
+static bool take_fragment(struct client *c, struct client_watch *w, struct watch_batch *b, bytes message)
+{
+    struct watch_resp ignored;
+    struct watch_batch *rest = b;
+    size_t whole = whole_events(b);
+    bool rc = true;
+    if (whole > 0) {
+        rest = batch_decode(c, w, message, whole, &ignored);
+        b->n_events = whole;
+        rc = deliver_kept(c, w, b);
+    } else if (!list_empty(&w->fragments) && kept_revision(w) < last_revision(b)) {
+        rc = deliver_all_kept(c, w);
+    }
+    if (!rc || !rest) {
+        watch_batch_free(c, rest);
+        return false;
+    }
+    list_push_back(&w->fragments, &rest->link);
+    return true;
+}
+
+/* ---- answers ---- */
+
+static bool is_behind_kept(const struct client_watch *w, const struct watch_batch *b)
+{
+    return b->n_events == 0 || list_empty(&w->fragments) || b->events[0].kv.mod_revision >= kept_revision(w);
+}
+
+static bool take_decoded(struct client *c, struct client_watch *w, struct watch_batch *b, const struct watch_resp *r,
+                         bytes message)
+{
+    if (!is_ordered(b->events, b->n_events) || !is_behind_kept(w, b)) {
+        watch_batch_free(c, b);
+        return false;
+    }
+    if (r->fragment && b->n_events > 0)
+        return take_fragment(c, w, b, message);
+    if (r->fragment) {
+        watch_batch_free(c, b);
+        return true;
+    }
+    if (b->n_events > 0 || !list_empty(&w->fragments))
+        return deliver_kept(c, w, b);
+    take_progress(c, w, b, r->header.revision);
     return true;
 }
 
 bool watch_take(struct client *c, struct client_watch *w, bytes message)
 {
     struct watch_resp r;
-    struct watch_batch *b = batch_new(c, w, message);
-    if (!b)
-        return false;
-    if (decode_watch_resp(bytes_of(b->message, message.len), &b->arena, &r)) {
-        watch_batch_free(c, b);
-        return false;
-    }
-    if (!take_decoded(c, w, b, &r))
+    struct watch_batch *b = batch_decode(c, w, message, 0, &r);
+    if (!b || !take_decoded(c, w, b, &r, message))
         return false;
     if (c->watch_bytes > c->watch_bytes_max)
         watch_end(c, w, TENURE_ELIMIT, 0, "more events wait to be delivered than the client is set to hold");

@@ -189,11 +189,12 @@ static void send_events(struct server_stream *s, const struct watcher *x, struct
         send_watch_resp(s, &r);
         return;
     }
-    for (size_t i = 0; i < n; i++) {
+    size_t most = w->fragment_events ? w->fragment_events : 1;
+    for (size_t i = 0; i < n; i += most) {
         struct watch_resp part = r;
         part.events = events + i;
-        part.n_events = 1;
-        part.fragment = i + 1 < n;
+        part.n_events = n - i < most ? n - i : most;
+        part.fragment = i + part.n_events < n;
         send_watch_resp(s, &part);
     }
 }

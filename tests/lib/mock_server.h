@@ -113,8 +113,9 @@ struct world {
 
     size_t asked;      /* the endpoint that is answering */
     size_t chunks_max; /* of a RangeStream, then it fails with UNAVAILABLE; 0 = all */
-    bool real_past;   /* versions and create revisions are right, and a watch may begin at the compaction, as in etcd */
-    bool fragment;    /* watch answers come in fragments of one event */
+    bool real_past; /* versions and create revisions are right, and a watch may begin at the compaction, as in etcd */
+    bool fragment;  /* watch answers come in fragments of one event, or of so many: */
+    size_t fragment_events;
     bool no_progress; /* turns run */
     tn_rev lag;       /* watches start with so many older events than asked for: a member that lags */
 

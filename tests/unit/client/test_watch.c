@@ -188,6 +188,7 @@ static bool run_cut_at(size_t at, bool fragment)
     struct seen s;
     world_init(&w, 2, NULL, at);
     w.fragment = fragment;
+    w.fragment_events = 1 + at % 3;
     start(&s, "k", 0);
     world_settle(&w);
     w.cut_to_client = at;
@@ -241,6 +242,38 @@ static void a_revision_in_fragments_is_delivered_in_one_piece(void **state)
     assert_int_equal(s.calls, 1);
     assert_int_equal(s.n, 2);
     stop(&s);
+}
+
+/* A history of pairs and single ones longer than may wait, as one answer. */
+static void read_history_in_fragments_of(size_t n)
+{
+    struct client_config config = {.watch_bytes_max = 6 << 20};
+    struct seen s;
+    static char value[30000];
+    memset(value, 'x', sizeof value - 1);
+    world_init(&w, 1, &config, 1);
+    w.fragment = true;
+    w.fragment_events = n;
+    w.endpoints[0].latency_ms = 1; /* a window at a time */
+    for (int i = 0; i < 100; i++) {
+        mock_put_two(&w, "k", "k", value);
+        mock_put(&w, "k", value);
+    }
+    start(&s, "k", 11);
+    world_run(&w, 1000);
+    assert_int_equal(s.code, 0);
+    assert_int_equal(s.n, 300);
+    for (size_t i = 0; i < 300; i++)
+        assert_int_equal(s.revisions[i], 11 + i / 3 * 2 + i % 3 / 2);
+    stop(&s);
+    world_fini(&w);
+}
+
+static void a_history_in_fragments_is_never_held_as_one(void **state)
+{
+    (void)state;
+    for (size_t n = 1; n <= 7; n++)
+        read_history_in_fragments_of(n);
 }
 
 static void events_that_come_again_after_a_reconnect_are_dropped(void **state)
@@ -587,6 +620,7 @@ int main(void)
         cmocka_unit_test(every_event_comes_once_wherever_the_answers_are_cut),
         cmocka_unit_test(fragments_are_put_together_wherever_they_are_cut),
         CASE_1(a_revision_in_fragments_is_delivered_in_one_piece),
+        cmocka_unit_test(a_history_in_fragments_is_never_held_as_one),
         CASE_2(events_that_come_again_after_a_reconnect_are_dropped),
         CASE_1(a_compacted_watch_ends_and_says_where_reading_is_possible),
         CASE_1(a_watch_compacted_while_disconnected_ends_when_it_comes_back),
