@@ -323,6 +323,10 @@ struct client_watch_callbacks {
 struct client_watch *client_watch_start(struct client *c, const struct watch_create_req *req,
                                         const struct client_watch_callbacks *cb, void *user, tn_ms now,
                                         struct tenure_error *err) MUST_USE;
+/* Of one that begins in the past: resumed, it begins at the newest revision that it has seen and not behind it (what comes twice is
+ * dropped). So a server that has compacted right behind that ends it, where an old etcd would leave out deletes of the revision that it is
+ * compacted to. */
+void client_watch_overlap(struct client_watch *w);
 /* No callback comes after it. Frees w (also after on_end: call it once for each start). */
 void client_watch_stop(struct client *c, struct client_watch *w, tn_ms now);
 

@@ -403,7 +403,7 @@ struct client_watch {
     struct watch_slot *slot;     /* owned, but while CREATING: then it is the stream's queue's */
     int64_t id;                  /* while LIVE */
     tn_rev next_rev;             /* the first revision not seen; 0 = not known yet (from now on) */
-    bool created_told;
+    bool created_told, overlaps;
     struct list batches, fragments;
     struct delivery created, end;
     tn_rev created_revision;

@@ -117,6 +117,11 @@ struct client_watch *client_watch_start(struct client *c, const struct watch_cre
     return w;
 }
 
+void client_watch_overlap(struct client_watch *w)
+{
+    w->overlaps = true;
+}
+
 /* ---- endings ---- */
 
 /* Out of the stream's books; the place in the queue of creates stays there, without it. */
@@ -262,7 +267,7 @@ static bool place(struct client *c, struct client_watch *w)
 {
     struct watches *ws = &c->watches;
     struct watch_req req = {.kind = WATCH_REQ_CREATE, .create = w->req};
-    req.create.start_revision = w->next_rev;
+    req.create.start_revision = w->next_rev - (w->overlaps && w->next_rev > w->req.start_revision);
     buf_reset(&c->scratch);
     encode_watch_req(&req, &c->scratch);
     if (buf_error(&c->scratch) || stream_send(c, &ws->stream, buf_bytes(&c->scratch)))

@@ -1,7 +1,8 @@
 /* The source's events, revision by revision into the store.
  *
  * The watch begins at the revision that is the newest here, not behind it: so a source that is compacted right there says so, and
- * what it tells of that revision must be what is here, or its history is another one. From then on each revision must be the next.
+ * what it tells of that revision must be what is here, or its history is another one. From then on each revision must be the next. Over
+ * another connection it goes on in the same way: an old etcd leaves out deletes of the very revision that it is compacted to.
  *
  * Failure: too much waits for the disk, or rows were undone: the watch ends and begins anew from what is here. The source has compacted
  * what we miss: LOST. What does not fit: REFUSED.
@@ -156,7 +157,9 @@ static void begin(struct follower *f, tn_ms now)
     f->feed = (struct feed){.next = newest + 1};
     f->feed.watch = client_watch_start(f->client, &req, &callbacks, f, now, &err);
     f->counts.watches++;
-    if (!f->feed.watch)
+    if (f->feed.watch)
+        client_watch_overlap(f->feed.watch);
+    else
         f->feed.retry_at = now + RETRY_MS;
     f->config.asked(f->config.user);
 }

@@ -277,6 +277,24 @@ static void lost_connections_lose_nothing(void **state)
     assert_int_equal(read_at("a", 0, ETCD_OK).version, 10);
 }
 
+/* Where an old etcd leaves out deletes: over a new connection it is not begun at the revision that the source is compacted to. */
+static void a_compaction_right_behind_loses(void **state)
+{
+    (void)state;
+    open_copy();
+    mock_put(&w, "a", "1");
+    mock_put(&w, "a", "2");
+    run(500);
+    assert_int_equal(store_revision(c.store), 3);
+    mock_cut(&w, 0);
+    mock_put(&w, "a", "3");
+    mock_put(&w, "a", "4");
+    mock_compact(&w, 4);
+    run(1000);
+    assert_int_equal(follower_state(c.follower), FOLLOWER_LOST);
+    assert_int_equal(store_revision(c.store), 3);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -286,6 +304,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(what_was_undone_comes_again, set_up, tear_down),
         cmocka_unit_test_setup_teardown(compactions_follow, set_up, tear_down),
         cmocka_unit_test_setup_teardown(history_that_is_gone_loses, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_compaction_right_behind_loses, set_up, tear_down),
         cmocka_unit_test_setup_teardown(an_older_source_is_refused, set_up, tear_down),
         cmocka_unit_test_setup_teardown(another_history_is_refused, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_source_that_asks_who_asks_is_refused, set_up, tear_down),
