@@ -327,6 +327,8 @@ struct client_watch *client_watch_start(struct client *c, const struct watch_cre
  * dropped). So a server that has compacted right behind that ends it, where an old etcd would leave out deletes of the revision that it is
  * compacted to. */
 void client_watch_overlap(struct client_watch *w);
+/* Another bound than the config's on undelivered events. One revision is delivered as a whole, so it bounds that too. */
+void client_bound_watches(struct client *c, size_t bytes_max);
 /* No callback comes after it. Frees w (also after on_end: call it once for each start). */
 void client_watch_stop(struct client *c, struct client_watch *w, tn_ms now);
 

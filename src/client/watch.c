@@ -117,6 +117,11 @@ struct client_watch *client_watch_start(struct client *c, const struct watch_cre
     return w;
 }
 
+void client_bound_watches(struct client *c, size_t bytes_max)
+{
+    c->watch_bytes_max = bytes_max;
+}
+
 void client_watch_overlap(struct client_watch *w)
 {
     w->overlaps = true;

@@ -12,6 +12,8 @@ enum {
     PROBE_MS = 3000, /* etcd tells such a watch within 100 ms of its creation that it is compacted */
     OLDER_MAX = 3,   /* rounds in a row that tell less than we have: one may come from a member that lags */
 };
+/* What a revision of the source may have, at most: a delete of millions of keys is one. */
+#define REVISION_BYTES_MAX ((size_t)2 << 30)
 
 /* ---- life ---- */
 
@@ -35,6 +37,7 @@ void follower_start(struct follower *f, struct core *core, struct store *store, 
     f->store = store;
     f->client = client;
     f->look_at = now + f->config.compaction_ms;
+    client_bound_watches(client, REVISION_BYTES_MAX);
     follower_run(f, now);
 }
 

@@ -9,7 +9,7 @@
  * the source's revision, now and then and whenever a read waits; the source's compactions, asked for because they make no event;
  * calls sent on. A disk that takes nothing, or rows that were undone, begin the watch anew from what is here.
  *
- * Bounds: what waits for the disk by the store's, what came and was not applied by the client's. Thread: one caller at a time.
+ * Bounds: what waits for the disk by the store's, what came and was not applied by the size of one revision, 2 GiB. Thread: one caller at a time.
  */
 #ifndef REPLICA_FOLLOWER_H
 #define REPLICA_FOLLOWER_H

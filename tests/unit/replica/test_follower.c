@@ -85,6 +85,16 @@ static int set_up(void **state)
     return 0;
 }
 
+static int set_up_narrow(void **state)
+{
+    struct client_config config = {.watch_bytes_max = 100000};
+    (void)state;
+    world_init(&w, 1, &config, 1);
+    w.revision = 1;
+    w.real_past = true;
+    return 0;
+}
+
 static int tear_down(void **state)
 {
     (void)state;
@@ -277,6 +287,21 @@ static void lost_connections_lose_nothing(void **state)
     assert_int_equal(read_at("a", 0, ETCD_OK).version, 10);
 }
 
+/* Begun anew it would be told the same. */
+static void a_revision_may_be_large(void **state)
+{
+    (void)state;
+    static char value[200000];
+    memset(value, 'x', sizeof value - 1);
+    open_copy();
+    w.fragment = true;
+    mock_put_two(&w, "a", "b", value);
+    run(1000);
+    assert_following();
+    assert_int_equal(store_revision(c.store), 2);
+    assert_int_equal(follower_counts(c.follower)->watches, 1);
+}
+
 /* Where an old etcd leaves out deletes: over a new connection it is not begun at the revision that the source is compacted to. */
 static void a_compaction_right_behind_loses(void **state)
 {
@@ -304,6 +329,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(what_was_undone_comes_again, set_up, tear_down),
         cmocka_unit_test_setup_teardown(compactions_follow, set_up, tear_down),
         cmocka_unit_test_setup_teardown(history_that_is_gone_loses, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_revision_may_be_large, set_up_narrow, tear_down),
         cmocka_unit_test_setup_teardown(a_compaction_right_behind_loses, set_up, tear_down),
         cmocka_unit_test_setup_teardown(an_older_source_is_refused, set_up, tear_down),
         cmocka_unit_test_setup_teardown(another_history_is_refused, set_up, tear_down),
