@@ -277,7 +277,14 @@ tenure_service *tenure_node_register(tenure_node *n, const char *address, int32_
                        : tenure_register_start(n->handle, n->service, n->instance, address, port, &o, err);
 }
 
-static struct followed *follow(tenure_node *n, const char *service, struct tenure_error *err)
+static void followed_free(struct followed *f)
+{
+    tenure_picker_free(f->picker);
+    tenure_service_view_stop(f->view);
+    free(f);
+}
+
+static struct followed *followed_new(tenure_node *n, const char *service, struct tenure_error *err)
 {
     const char *zones[] = {n->zone};
     struct tenure_picker_options po = {.size = sizeof po, .zones = zones, .n_zones = n->zone ? 1 : 0};
@@ -289,27 +296,47 @@ static struct followed *follow(tenure_node *n, const char *service, struct tenur
     memcpy(f->service, service, strlen(service) + 1);
     f->view = tenure_service_view_start(n->handle, service, NULL, err);
     f->picker = f->view ? tenure_picker_new(f->view, &po, err) : NULL;
-    if (!f->picker) {
-        tenure_service_view_stop(f->view);
-        free(f);
-        return NULL;
+    if (f->picker)
+        return f;
+    followed_free(f);
+    return NULL;
+}
+
+/* What is there already. It becomes mine where nobody has followed the service, and there is room. */
+static struct followed *find(tenure_node *n, const char *service, struct followed *mine, bool *ret_full)
+{
+    pthread_mutex_lock(&n->mutex);
+    struct followed *f = n->followed;
+    while (f && strcmp(f->service, service) != 0)
+        f = f->next;
+    *ret_full = !f && n->n_followed >= TENURE_NODE_SERVICES_MAX;
+    if (!f && mine && !*ret_full) {
+        mine->next = n->followed;
+        n->followed = f = mine;
+        n->n_followed++;
     }
-    f->next = n->followed;
-    n->followed = f;
-    n->n_followed++;
+    pthread_mutex_unlock(&n->mutex);
     return f;
 }
 
-static struct followed *find(tenure_node *n, const char *service, struct tenure_error *err)
+/* A view begins, and ends, outside of the mutex: it waits for the loop, whose callbacks take it. */
+static struct followed *follow(tenure_node *n, const char *service, struct tenure_error *err)
 {
-    for (struct followed *f = n->followed; f; f = f->next)
-        if (strcmp(f->service, service) == 0)
-            return f;
-    if (n->n_followed < TENURE_NODE_SERVICES_MAX)
-        return follow(n, service, err);
-    error_set(err, TENURE_ELIMIT, "node: %d services are followed already; use a view of your own for '%.100s'",
-              TENURE_NODE_SERVICES_MAX, service);
-    return NULL;
+    bool is_full;
+    struct followed *f = find(n, service, NULL, &is_full);
+    if (f)
+        return f;
+    struct followed *mine = is_full ? NULL : followed_new(n, service, err);
+    if (!mine && !is_full)
+        return NULL;
+    if (mine)
+        f = find(n, service, mine, &is_full);
+    if (mine && f != mine)
+        followed_free(mine);
+    if (is_full)
+        error_set(err, TENURE_ELIMIT, "node: %d services are followed already; use a view of your own for '%.100s'",
+                  TENURE_NODE_SERVICES_MAX, service);
+    return f;
 }
 
 /* The service's copy, which has a first list where the caller may wait for it. */
@@ -322,9 +349,7 @@ static struct followed *followed(tenure_node *n, const char *service, struct ten
         rc = handle_enter(n->handle, err);
     if (rc < 0)
         return NULL;
-    pthread_mutex_lock(&n->mutex);
-    struct followed *f = find(n, service, err);
-    pthread_mutex_unlock(&n->mutex);
+    struct followed *f = follow(n, service, err);
     if (f && tenure_service_view_revision(f->view) == 0 && may_wait(n) &&
         tenure_service_view_await(f->view, 0, err) < 0)
         return NULL;

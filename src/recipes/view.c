@@ -53,29 +53,25 @@ static int room_for_changes(struct view *v, size_t n)
 static void note_change(struct view *v, const struct kv *now, struct keyset_entry *was)
 {
     v->changes[v->n_changes++] = (struct view_change){now, was ? &was->kv : NULL};
-    if (was)
-        v->old[v->n_old++] = was;
+    if (!was)
+        return;
+    v->bytes -= keyset_bytes(&was->kv);
+    v->old[v->n_old++] = was;
 }
 
 static void forget_changes(struct view *v)
 {
-    for (size_t i = 0; i < v->n_old; i++) {
-        v->bytes -= keyset_bytes(&v->old[i]->kv);
+    for (size_t i = 0; i < v->n_old; i++)
         keyset_unref(v->old[i]);
-    }
     v->n_changes = v->n_old = 0;
 }
 
 static int put(struct view *v, const struct kv *kv)
 {
-    size_t size = keyset_bytes(kv);
     struct keyset_entry *was;
-    bool full = v->keys.len >= v->keys_max && !keyset_find(&v->keys, kv->key);
-    if (full || v->bytes > v->bytes_max || size > v->bytes_max - v->bytes)
-        return TENURE_ELIMIT;
     if (keyset_put(&v->keys, kv, &was))
         return TENURE_ENOMEM;
-    v->bytes += size;
+    v->bytes += keyset_bytes(kv);
     note_change(v, keyset_find(&v->keys, kv->key), was);
     return 0;
 }
@@ -83,6 +79,12 @@ static int put(struct view *v, const struct kv *kv)
 static void delete_at(struct view *v, size_t at)
 {
     note_change(v, NULL, keyset_take(&v->keys, at));
+}
+
+/* Of a whole revision: what replaces something, or comes where something goes, does not count beside it. */
+static int check_limits(const struct view *v)
+{
+    return v->keys.len > v->keys_max || v->bytes > v->bytes_max ? TENURE_ELIMIT : 0;
 }
 
 /* ---- telling ---- */
@@ -160,7 +162,10 @@ static void apply_all(struct view *v, const struct client_watch_events *e)
             continue;
         rc = apply(v, &e->events[i]);
         v->revision = e->events[i].kv.mod_revision;
-        if (rc == 0 && ends_revision(e, i))
+        if (rc || !ends_revision(e, i))
+            continue;
+        rc = check_limits(v);
+        if (rc == 0)
             tell(v);
     }
     if (rc)
@@ -175,6 +180,17 @@ static void on_events(void *user, const struct client_watch_events *e)
     v->busy = true;
     apply_all(v, e);
     busy_end(v);
+}
+
+static void rest(struct view *v);
+
+/* Too much is under way, for now: it may be what has ended the watch. */
+static void list_failed(struct view *v, const struct tenure_error *err)
+{
+    if (err->code == TENURE_ELIMIT)
+        rest(v);
+    else
+        view_end(v, err->code, err);
 }
 
 static void on_watch_end(void *user, int code, tn_rev compact_revision, const struct tenure_error *error)
@@ -192,7 +208,7 @@ static void on_watch_end(void *user, int code, tn_rev compact_revision, const st
     if (!missed)
         view_end(v, code, &why);
     else if (list(v, now, &err))
-        view_end(v, err.code, &err);
+        list_failed(v, &err);
     busy_end(v);
 }
 
@@ -207,12 +223,21 @@ static int watch(struct view *v, struct tenure_error *err)
 
 /* ---- listing ---- */
 
+/* Before anything of it is copied. */
+static bool is_too_much(const struct view *v, const struct range_resp *r)
+{
+    size_t size = 0;
+    for (size_t i = 0; i < r->n_kvs && size <= v->bytes_max; i++)
+        size += keyset_bytes(&r->kvs[i]);
+    return r->n_kvs > v->keys_max || size > v->bytes_max;
+}
+
 /* Both are in byte order. What is the same is not told. */
 static int merge(struct view *v, const struct range_resp *r)
 {
     size_t at = 0;
     const struct keyset *keys = &v->keys;
-    int rc = room_for_changes(v, keys->len + r->n_kvs);
+    int rc = is_too_much(v, r) ? TENURE_ELIMIT : room_for_changes(v, keys->len + r->n_kvs);
     for (size_t i = 0; rc == 0 && i < r->n_kvs; i++, at++) {
         const struct kv *kv = &r->kvs[i];
         while (at < keys->len && bytes_compare(keys->entries[at]->kv.key, kv->key) < 0)
@@ -303,12 +328,13 @@ static int learn(struct view *v, const struct range_resp *r)
     int rc = room_for_changes(v, r->n_kvs + 1);
     for (size_t i = 0; rc == 0 && i < r->n_kvs; i++)
         rc = r->kvs[i].mod_revision > v->revision ? put(v, &r->kvs[i]) : 0;
+    if (rc == 0 && gone)
+        delete_at(v, 0);
+    rc = rc ? rc : check_limits(v);
     if (rc) {
         end_with(v, rc);
         return rc;
     }
-    if (gone)
-        delete_at(v, 0);
     v->revision = r->revision;
     tell(v);
     return 0;

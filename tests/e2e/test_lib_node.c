@@ -220,6 +220,50 @@ static void services_are_followed_and_the_near_ones_picked(void **state)
     tenure_node_close(n);
 }
 
+/* ---- services asked for within callbacks ---- */
+
+struct asker {
+    tenure_node *node;
+    atomic_int is_inside, is_asking, is_over;
+    int asked;
+};
+
+/* On the loop's thread: asks again and again, also while another thread's first question for another service waits for the loop. */
+static void ask_often(void *user, int code, const struct tenure_error *why)
+{
+    struct asker *a = user;
+    struct timespec since, now;
+    struct tenure_error err;
+    (void)code, (void)why;
+    atomic_store(&a->is_inside, 1);
+    await_flag(&a->is_asking);
+    clock_gettime(CLOCK_MONOTONIC, &since);
+    do {
+        assert_null(tenure_node_pick(a->node, "inside", &err));
+        assert_int_equal(err.code, TENURE_EUNAVAILABLE); /* it has not come to hear of it */
+        a->asked++;
+        clock_gettime(CLOCK_MONOTONIC, &now);
+    } while ((now.tv_sec - since.tv_sec) * 1000 + (now.tv_nsec - since.tv_nsec) / 1000000 < 100);
+    atomic_store(&a->is_over, 1);
+}
+
+static void a_callback_asks_while_another_thread_begins_to_follow(void **state)
+{
+    struct tenure_error err = {0};
+    struct tenure_node_options o = {.service = "asker"};
+    struct asker a = {.node = open_node(server_url(*state), &o)};
+    struct tenure_cache_need none = {.size = sizeof none};
+    tenure_cache *k = tenure_cache_open(tenure_node_client(a.node), S("asker"), NULL, &err);
+    no_error(tenure_cache_wait_start(k, &none, ask_often, &a, &err), &err);
+    await_flag(&a.is_inside);
+    atomic_store(&a.is_asking, 1);
+    assert_null(tenure_node_pick(a.node, "outside", &err));
+    assert_int_equal(err.code, TENURE_ENOTFOUND);
+    await_flag(&a.is_over);
+    assert_true(a.asked > 0);
+    tenure_node_close(a.node);
+}
+
 static void bad_names_are_refused(void **state)
 {
     struct tenure_error err = {0};
@@ -263,6 +307,7 @@ int main(void)
         cmocka_unit_test(who_waits_to_lead_is_cancelled_by_its_scope),
         cmocka_unit_test(a_lock_is_held_for_the_work_and_its_layers_are_the_nodes_own),
         cmocka_unit_test(services_are_followed_and_the_near_ones_picked),
+        cmocka_unit_test(a_callback_asks_while_another_thread_begins_to_follow),
         cmocka_unit_test(bad_names_are_refused),
         cmocka_unit_test(an_adopted_handle_is_not_waited_for_and_copies_have_a_bound),
     };

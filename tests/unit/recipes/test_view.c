@@ -190,6 +190,58 @@ static void an_endpoint_that_lags_is_asked_again_in_a_while(void **state)
     assert_int_equal(ended, 0);
 }
 
+static void what_comes_where_something_goes_is_not_too_much(void **state)
+{
+    (void)state;
+    struct request_op ops[2] = {
+        {.kind = OP_PUT, .put = {.key = bytes_str("g/c"), .value = bytes_str("3")}},
+        {.kind = OP_DELETE, .del = {.range.key = bytes_str("g/a")}},
+    };
+    struct txn_req txn = {.success = ops, .n_success = 2};
+    fake_put("g/a", "1", 0);
+    fake_put("g/b", "2", 0);
+    start();
+    view_limit(view, 2, 0);
+    fake_run(10);
+    told("+g/a=1 +g/b=2 ; ");
+    fake_carry_out(&txn);
+    fake_run(10);
+    told("+g/c=3 -g/a=1 ; ");
+    fake_cut(c, true);
+    fake_run(100);
+    fake_delete(bytes_str("g/c"));
+    fake_put("g/0", "0", 0);
+    fake_compact();
+    fake_cut(c, false);
+    fake_run(10000);
+    told("+g/0=0 -g/c=3 ; ");
+    assert_int_equal(ended, 0);
+    fake_put("g/d", "4", 0);
+    fake_run(10);
+    assert_int_equal(ended, TENURE_ELIMIT);
+    told("");
+}
+
+static void a_value_that_replaces_another_does_not_count_beside_it(void **state)
+{
+    (void)state;
+    char value[1001];
+    memset(value, 'v', sizeof value - 1);
+    value[sizeof value - 1] = 0;
+    fake_put("g/a", value, 0);
+    start();
+    view_limit(view, 0, 1500);
+    fake_run(10);
+    value[0] = 'w';
+    fake_put("g/a", value, 0);
+    fake_run(10);
+    assert_int_equal(ended, 0);
+    assert_int_equal(view_find(view, bytes_str("g/a"))->value.data[0], 'w');
+    fake_put("g/b", value, 0);
+    fake_run(10);
+    assert_int_equal(ended, TENURE_ELIMIT);
+}
+
 static void a_view_that_rests_can_be_stopped(void **state)
 {
     (void)state;
@@ -246,6 +298,8 @@ int main(void)
         TEST(what_was_missed_is_told_as_the_difference_W16),
         TEST(a_list_from_the_past_is_asked_for_again),
         TEST(an_endpoint_that_lags_is_asked_again_in_a_while),
+        TEST(what_comes_where_something_goes_is_not_too_much),
+        TEST(a_value_that_replaces_another_does_not_count_beside_it),
         TEST(a_view_that_rests_can_be_stopped),
         TEST(it_can_be_stopped_in_its_callback),
         TEST(who_may_not_read_is_told),
