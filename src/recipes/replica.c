@@ -23,7 +23,12 @@ struct replica {
     uint64_t checks;      /* begun; the one under way has this number */
     uint64_t checks_done; /* the newest one that was answered well */
     tn_rev since;         /* what the check under way asked for */
-    tn_ms retry_at;       /* no check before */
+    struct behind {       /* a check that only the watch can catch up with; revision 0 = none */
+        tn_rev revision;
+        tn_ms sent_at;
+        uint64_t check;
+    } behind;
+    tn_ms retry_at; /* no check before */
     struct backoff backoff;
     struct rng rng;
 
@@ -161,21 +166,49 @@ static void end_those_of_the_future(struct replica *r, tn_rev revision)
     }
 }
 
+/* What it was answered with includes deletes, so the watch has to bring them. The first one is kept until then: if each took the place
+ * of the one before, a watch that is always behind by more than a check takes would never catch up. */
+static void note_behind(struct replica *r, tn_ms sent_at, tn_rev revision)
+{
+    if (!r->behind.revision)
+        r->behind = (struct behind){revision, sent_at, r->checks};
+    check_later(r);
+}
+
+static void answered(struct replica *r, tn_ms sent_at, uint64_t check)
+{
+    backoff_success(&r->backoff);
+    r->retry_at = 0;
+    if (r->checks_done < check)
+        r->checks_done = check;
+    if (r->checked_at < sent_at)
+        r->checked_at = sent_at;
+}
+
+static void catch_up(struct replica *r)
+{
+    struct behind b = r->behind;
+    if (!b.revision || view_revision(r->view) < b.revision)
+        return;
+    r->behind.revision = 0;
+    answered(r, b.sent_at, b.check);
+}
+
 static void on_check_came(struct replica *r, tn_ms sent_at, const struct range_resp *range)
 {
     tn_rev revision = range->revision;
-    int rc = revision < r->since ? VIEW_BEHIND : view_learn(r->view, range);
-    if (r->stop_later || r->has_ended)
-        return;
-    if (rc) {
+    if (revision < r->since) {
         check_later(r);
         return;
     }
-    backoff_success(&r->backoff);
-    r->retry_at = 0;
-    r->checks_done = r->checks;
-    if (r->checked_at < sent_at)
-        r->checked_at = sent_at;
+    int rc = view_learn(r->view, range);
+    if (r->stop_later || r->has_ended)
+        return;
+    if (rc) {
+        note_behind(r, sent_at, revision);
+        return;
+    }
+    answered(r, sent_at, r->checks);
     end_those_met(r);
     end_those_of_the_future(r, revision);
     if (r->cb.on_checked)
@@ -211,6 +244,7 @@ static void on_change(void *user, tn_rev revision, const struct view_change *cha
 {
     struct replica *r = user;
     r->busy++;
+    catch_up(r);
     if (!r->stop_later)
         r->cb.on_change(r->user, revision, changes, n);
     if (!r->stop_later)

@@ -409,6 +409,39 @@ static enum fake_fault deny(void *user, struct client *client, unsigned n, const
     return FAKE_DENIED;
 }
 
+/* A key comes and an older one goes. */
+static void churn(int from, int to)
+{
+    char comes[16], goes[16];
+    for (int i = from; i < to; i++) {
+        snprintf(comes, sizeof comes, "g/%d", i);
+        snprintf(goes, sizeof goes, "g/%d", i - 10);
+        fake_put(comes, "2", 0);
+        fake_delete(bytes_str(goes));
+        fake_run(10);
+    }
+}
+
+/* Each question finds that something has gone that the watch has not told of yet. */
+static void deletes_without_end_do_not_keep_it_from_being_current(void **state)
+{
+    (void)state;
+    struct waiter asks, bound;
+    start_prefix();
+    fake_run(10);
+    fake_slow_watches(c, 300);
+    churn(0, 50);
+    tn_ms asked = fake_now();
+    tn_rev least = fake_revision();
+    wait_for(&asks, (struct replica_need){.asked = true}, 5000);
+    wait_for(&bound, (struct replica_need){.since = asked}, 5000);
+    churn(50, 150);
+    assert_int_equal(asks.code, 0);
+    assert_int_equal(bound.code, 0);
+    assert_true(replica_revision(replica) >= least);
+    assert_in_range(replica_current_at(replica), asked, fake_now() - 300); /* of what has not come nothing is claimed */
+}
+
 static void who_may_not_read_is_told(void **state)
 {
     (void)state;
@@ -530,6 +563,7 @@ int main(void)
         TEST(servers_from_the_past_prove_nothing),
         TEST(its_own_write_is_in_it),
         TEST(a_prefix_waits_for_the_delete_that_it_has_not_heard_of),
+        TEST(deletes_without_end_do_not_keep_it_from_being_current),
         TEST(who_may_not_read_is_told),
         TEST(it_can_be_stopped_in_its_callbacks),
         TEST(counting_from_the_receipt_claims_too_much),
