@@ -557,6 +557,7 @@ template <typename F> struct guarded {
 
     template <typename... A> int operator()(A... arguments) noexcept
     {
+        thrown = nullptr; /* of a run before a loss, after which it runs again */
         try {
             return function(arguments...);
         } catch (...) {
@@ -564,7 +565,7 @@ template <typename F> struct guarded {
             return TENURE_ECANCELLED;
         }
     }
-    /* Behind the call. */
+    /* Behind the call: what the last run threw. */
     void rethrow() const
     {
         if (thrown)

@@ -312,8 +312,9 @@ static int refuse(const struct copy *k, const struct replica_need *need, tn_ms n
 int copy_lock(const struct copy *copy, const struct replica_need *need, struct copy_at *ret, struct tenure_error *err)
 {
     struct copy *k = (struct copy *)copy;
-    tn_ms now = handle_clock(k->object.handle);
     pthread_mutex_lock(&k->mutex);
+    tn_ms now =
+        handle_clock(k->object.handle); /* before, it may be older than what came while the mutex was waited for */
     *ret = (struct copy_at){k->revision, stale_ms(now, k->current_at)};
     if (!k->code && !need->asked && k->revision > 0 && k->revision >= need->revision && k->current_at >= need->since)
         return 0;
