@@ -92,8 +92,8 @@ struct tenure_cache_options {
     /* More than that is not held: the cache ends with TENURE_ELIMIT, which its reads answer from then on. bytes_max counts keys, values and what
      * they take besides, about 100 bytes a key. 0 = 100,000 keys; 64 MiB. */
     size_t keys_max, bytes_max;
-    /* The first state, and then each revision that has changed it, in their order, none twice; where history was lost several as one.
-     * Borrowed for the call. What it is called for can be read already. May be NULL. */
+    /* The first state, and then each revision that has changed it, in their order, none twice; several as one where history was lost, or a
+     * read was faster than the watch. Borrowed for the call. What it is called for can be read already. May be NULL. */
     void (*on_change)(tenure_cache *k, const struct tenure_cache_changes *changes, void *user);
     /* It has ended by itself: TENURE_EDENIED, TENURE_ELIMIT, TENURE_ENOMEM, TENURE_ECLOSED (the handle closes). Reads answer the same from
      * then on. Free it by tenure_cache_close. May be NULL. */

@@ -57,7 +57,7 @@ struct tenure_node_options {
 /* Opens a blocking handle to these endpoints, as tenure_open, and a node on it. Does not wait for a connection. NULL: as
  * tenure_open; TENURE_EINVALID (a service or instance that is empty or has a slash). */
 tenure_node *tenure_node_open(const char *endpoints, const struct tenure_node_options *o, struct tenure_error *err);
-/* A node on a handle of any kind, which it takes: closed with it. On failure c stays the caller's. */
+/* A node on a handle of any kind but a namespace, which it takes: closed with it. On failure c stays the caller's. */
 tenure_node *tenure_node_adopt(tenure_client *c, const struct tenure_node_options *o, struct tenure_error *err);
 /* The handle, for everything that is not here. Owned by the node. NULL for NULL. */
 tenure_client *tenure_node_client(const tenure_node *n);
