@@ -2,6 +2,7 @@
 #include <tenure/maintenance.h>
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "lib/alarm.h"
 #include "lib/ask.h"
@@ -60,16 +61,27 @@ static int hash_kv_convert(struct ask *k, const struct client_result *r)
     return 0;
 }
 
+/* Not by strndup, which may look for an end that the bytes of a message do not have. */
+static int copy_text(struct ask *k, bytes text)
+{
+    char *copy = malloc(text.len + 1);
+    if (!copy)
+        return TENURE_ENOMEM;
+    if (text.len)
+        memcpy(copy, text.data, text.len);
+    copy[text.len] = 0;
+    k->result = copy;
+    return 0;
+}
+
 static int version_convert(struct ask *k, const struct client_result *r)
 {
-    k->result = strndup((const char *)r->version.data, r->version.len);
-    return k->result ? 0 : TENURE_ENOMEM;
+    return copy_text(k, r->version);
 }
 
 static int text_convert(struct ask *k, const struct client_result *r)
 {
-    k->result = strndup((const char *)r->message.data, r->message.len);
-    return k->result ? 0 : TENURE_ENOMEM;
+    return copy_text(k, r->message);
 }
 
 ASK_COMPLETE(status_complete, tenure_status_cb, struct tenure_status)
