@@ -103,6 +103,21 @@ static bool take_snapshot(struct adopt *a, const char *from)
     return snapshot_save_offline(&o, a->g, a->snapshot) == EXIT_OK;
 }
 
+/* A member that is there before there is a snapshot is another cluster's: it would stand in for the one that is adopted. */
+static bool is_free(const struct adopt *a)
+{
+    char member[CLUSTER_PATH_MAX];
+    for (size_t i = 0; i < a->layout.n && !exists(a->snapshot); i++) {
+        snprintf(member, sizeof member, "%s/%s", a->layout.dir, a->layout.members[i].name);
+        if (!exists(member))
+            continue;
+        fprintf(stderr, "tenure cluster: %s holds members of another cluster: name another --data-dir\n",
+                a->layout.dir);
+        return false;
+    }
+    return true;
+}
+
 static void tell(const struct adopt *a)
 {
     if (!output_is_text(a->g)) {
@@ -139,7 +154,7 @@ int cluster_adopt(const struct global_options *g, const struct cluster_options *
     cluster_layout_endpoints(&a.layout, a.endpoints, sizeof a.endpoints);
     cluster_layout_peers(&a.layout, a.peers, sizeof a.peers);
     snprintf(a.snapshot, sizeof a.snapshot, "%s/adopted.db", a.layout.dir);
-    bool ok = take_snapshot(&a, from);
+    bool ok = is_free(&a) && take_snapshot(&a, from);
     for (size_t i = 0; ok && i < a.layout.n; i++)
         ok = restore(&a, &a.layout.members[i]);
     if (ok)

@@ -370,6 +370,21 @@ static void serve(struct dev *d)
     loop(d);
 }
 
+/* What an interrupted adopt lacks would be made anew, and be empty. */
+static bool is_adopted_whole(const struct cluster_layout *l)
+{
+    char path[CLUSTER_PATH_MAX];
+    snprintf(path, sizeof path, "%s/adopted.db", l->dir);
+    bool is_whole = true, was_adopted = access(path, F_OK) == 0;
+    for (size_t i = 0; i < l->n && was_adopted && is_whole; i++) {
+        snprintf(path, sizeof path, "%s/%s", l->dir, l->members[i].name);
+        is_whole = access(path, F_OK) == 0;
+    }
+    if (!is_whole)
+        say("%s is missing, adopt has not finished: run `tenure cluster adopt` again", path);
+    return is_whole;
+}
+
 int cluster_dev(const struct global_options *g, const struct cluster_options *o)
 {
     static char etcd[CLUSTER_PATH_MAX];
@@ -384,7 +399,9 @@ int cluster_dev(const struct global_options *g, const struct cluster_options *o)
         return EXIT_FAILED;
     cluster_layout_endpoints(&d.layout, d.endpoints, sizeof d.endpoints);
     cluster_layout_peers(&d.layout, d.peers, sizeof d.peers);
-    if (signals_open(&d.signals)) {
+    if (!is_adopted_whole(&d.layout)) {
+        d.code = EXIT_FAILED;
+    } else if (signals_open(&d.signals)) {
         if (open_client(&d))
             serve(&d);
         tenure_close(d.client);

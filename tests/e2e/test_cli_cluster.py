@@ -153,7 +153,21 @@ def what_cannot_be_adopted(w):
     w.server.stop()
     got = w.run([TENURE, "cluster", "adopt", running, "--etcdutl", "/bin/false", *where], env=w.environment())
     true(got.returncode == 1 and "/bin/false failed" in got.stderr and "adopt.log" in got.stderr, got.stderr)
+    early = w.run([TENURE, "cluster", "dev", "--data-dir", w.path("three")], env=w.environment())
+    true(early.returncode == 1 and "adopt has not finished" in early.stderr, f"half of it: {early.returncode} {early.stderr}")
     equal(w.run([TENURE, "cluster", "adopt", running, *where], env=w.environment()).returncode, 0, "then with the right one")
+
+
+def a_folder_that_is_taken(w):
+    """members of another cluster never stand in for those that are adopted: nothing is sealed"""
+    w.tenure("put", "a", "1", check=True)
+    old = str(w.server.folder / "data")
+    w.server.stop()
+    Path(w.path("three/m2/member")).mkdir(parents=True)
+    got = w.run([TENURE, "cluster", "adopt", old, "--data-dir", w.path("three"), "--port", "0"], env=w.environment())
+    true(got.returncode == 1 and "members of another cluster" in got.stderr, f"{got.returncode} {got.stdout}{got.stderr}")
+    w.server.start()
+    equal(w.tenure("get", "a", "--print-value-only").stdout, "1\n", "it serves as before")
 
 
 def start_member(w, said, name):
@@ -208,4 +222,4 @@ def changes_that_would_cost_the_majority(w):
     os.kill(c.pid(stopped), signal.SIGCONT)
 
 
-main([members_change, changes_that_would_cost_the_majority, from_one_machine, what_cannot_be_adopted, serves_and_ends, a_killed_leader, without_a_quorum, its_own_death, one_at_a_time, what_cannot_be])
+main([members_change, changes_that_would_cost_the_majority, from_one_machine, what_cannot_be_adopted, a_folder_that_is_taken, serves_and_ends, a_killed_leader, without_a_quorum, its_own_death, one_at_a_time, what_cannot_be])
