@@ -224,6 +224,8 @@ static int work(const struct global_options *g, char **argv)
         return wrong_work("option --concurrency: expected 1 to 256");
     if (opt.once && opt.concurrency > 1)
         return wrong_work("--once takes one item, and not with --concurrency");
+    if (opt.wait_ms == 0) /* it would end before the first item can be had, and look as if there were none */
+        return wrong_work("option --timeout: work needs a moment to look, such as 1s");
     if (opt.attempts_max < 0 || opt.attempts_max > 1000000)
         return wrong_work("option --max-attempts: expected 1 to 1000000, or 0 for no end");
     if (opt.ttl_s < 2 || opt.ttl_s > 9000000)

@@ -93,7 +93,8 @@ def usage(world):
     """a wrong command line answers 125 and says what was expected; no server: 125, and the endpoint is named"""
     for args, says in ((("work", "jobs"), "COMMAND"), (("work", "jobs", "-k", "fifo2", "true"), "--kind"),
                        (("work", "jobs", "--concurrency", "0", "true"), "--concurrency"), (("work", "jobs", "--ttl", "1", "true"), "--ttl"),
-                       (("work", "jobs", "--once", "--concurrency", "2", "true"), "--once"), (("work", "jobs", "-k", "delay", "true"), "work")):
+                       (("work", "jobs", "--once", "--concurrency", "2", "true"), "--once"), (("work", "jobs", "-k", "delay", "true"), "work"),
+                       (("work", "jobs", "--timeout", "0", "true"), "--timeout")):
         result = world.tenure("queue", *args)
         equal(result.returncode, 125, f"exit code of queue {args}")
         true(says in result.stderr, f"{says} in {result.stderr!r}")
