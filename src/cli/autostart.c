@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -212,13 +213,14 @@ static void become_server(const struct auto_paths *p, const char *notify, int li
     _exit(127);
 }
 
-/* In between is a process that ends at once, so that the server is nobody's child. */
+/* In between is a process that ends at once, so that the server is nobody's child; also not ours, where orphans of a command come
+ * to us: it would be ended with that command. */
 static bool spawn_server(const struct auto_paths *p, const char *notify, int life)
 {
-    int status;
+    int status = -1, takes_orphans = 0;
+    prctl(PR_GET_CHILD_SUBREAPER, &takes_orphans);
+    prctl(PR_SET_CHILD_SUBREAPER, 0);
     pid_t pid = fork();
-    if (pid < 0)
-        return false;
     if (pid == 0) {
         setsid();
         pid_t server = fork();
@@ -226,9 +228,10 @@ static bool spawn_server(const struct auto_paths *p, const char *notify, int lif
             become_server(p, notify, life);
         _exit(server < 0 ? 1 : 0);
     }
-    while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+    while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
         ;
-    return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+    prctl(PR_SET_CHILD_SUBREAPER, takes_orphans);
+    return pid > 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
 static int open_notify(const char *path)

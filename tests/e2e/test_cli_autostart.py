@@ -92,6 +92,19 @@ def keeps_no_descriptor(w):
     os.close(reader)
 
 
+def outlives_a_loss(w):
+    """a command that is ended because its lock was lost does not take with it the server that was started for it"""
+    home = Home(w)
+    holder = home.start("lock", "a", "--ttl", "60", "--", "sh", "-c", "echo began; exec sleep 600")
+    equal(holder.stdout.readline(), "began\n")
+    before = home.servers()
+    equal(len(before), 1, "servers")
+    key = home.tenure("get", "--prefix", "/locks/a/", "--keys-only").stdout.split()[0]
+    equal(home.tenure("lease", "revoke", key.rsplit("/", 1)[1]).returncode, 0)
+    equal(holder.wait(PATIENCE_S), 121)
+    equal(home.servers(), before, "servers")
+
+
 def prefers_2379(w):
     """a server on 2379 is used, and when it is gone none is started in its place until somebody says that it is gone for good"""
     home = Home(w)
@@ -218,5 +231,5 @@ def stops_when_unused(w):
 
 if __name__ == "__main__":
     netns.enter()
-    main([starts_one, of_many_at_once_one_starts, keeps_no_descriptor, prefers_2379, goes_on_after_a_death, one_for_all_sessions, only_where_wanted, refuses_a_trap,
+    main([starts_one, of_many_at_once_one_starts, keeps_no_descriptor, outlives_a_loss, prefers_2379, goes_on_after_a_death, one_for_all_sessions, only_where_wanted, refuses_a_trap,
           says_why_it_cannot, stops_when_unused])
