@@ -29,6 +29,8 @@ int replica_status(const struct global_options *g);
 /* The directory is there and a copy of *ret_cluster: made now, of what c reaches, when it was not. */
 int replica_prepare(const char *dir, const char *name, tenure_client *c, uint64_t *ret_cluster,
                     struct tenure_error *err);
+/* The source answers, and is one that must not be copied: another cluster than that, or one with authentication on. */
+bool replica_is_refused(tenure_client *c, uint64_t cluster, struct tenure_error *err);
 /* A copy as of now beside it; of that cluster. Takes the place of one that was left half done. */
 int replica_copy_beside(const char *dir, const char *name, tenure_client *c, uint64_t cluster,
                         struct tenure_error *err);

@@ -93,6 +93,28 @@ static int check_open(tenure_client *c, struct tenure_error *err)
     return rc;
 }
 
+/* Which server would give the snapshot; TENURE_ECONFLICT, TENURE_EDENIED: it is not to be copied, now or later. */
+static int check_source(tenure_client *c, uint64_t wanted, size_t *ret_endpoint, uint64_t *ret_cluster,
+                        struct tenure_error *err)
+{
+    int rc = first_answer(c, ret_endpoint, ret_cluster, err);
+    if (rc == 0 && wanted && wanted != *ret_cluster)
+        rc = error_set(err, TENURE_ECONFLICT,
+                       "the source is cluster %016" PRIx64 " now, and this is a copy of %016" PRIx64, *ret_cluster,
+                       wanted);
+    return rc ? rc : check_open(c, err);
+}
+
+bool replica_is_refused(tenure_client *c, uint64_t cluster, struct tenure_error *err)
+{
+    size_t endpoint;
+    uint64_t is;
+    int rc = check_source(c, cluster, &endpoint, &is, err);
+    if (rc == TENURE_EDENIED)
+        rc = error_set(err, TENURE_ECONFLICT, "the source has authentication on, and a replica would answer anybody");
+    return rc == TENURE_ECONFLICT;
+}
+
 static int copy_into(const char *dir, const char *name, tenure_client *c, uint64_t wanted, uint64_t *ret_cluster,
                      struct tenure_error *err)
 {
@@ -100,13 +122,7 @@ static int copy_into(const char *dir, const char *name, tenure_client *c, uint64
     struct snapshot_summary summary;
     struct snapshot_into into = {.dir = dir, .name = name, .replica = note};
     size_t endpoint = 0;
-    int rc = first_answer(c, &endpoint, ret_cluster, err);
-    if (rc == 0 && wanted && wanted != *ret_cluster)
-        rc = error_set(err, TENURE_ECONFLICT,
-                       "the source is cluster %016" PRIx64 " now, and this is a copy of %016" PRIx64, *ret_cluster,
-                       wanted);
-    if (rc == 0)
-        rc = check_open(c, err);
+    int rc = check_source(c, wanted, &endpoint, ret_cluster, err);
     if (rc == 0)
         rc = beside(dir, ".copy", file, err);
     if (rc == 0)

@@ -42,9 +42,10 @@ struct run {
     bool source_closed, closing;
 
     pthread_t copier;
-    bool copying;       /* that thread is there */
-    atomic_bool copied; /* it is done */
-    atomic_bool ending; /* it is to end */
+    bool copying;                /* that thread is there */
+    atomic_bool copied;          /* it is done */
+    atomic_bool ending;          /* it is to end */
+    struct tenure_error refused; /* its last word: there is nothing to copy any more; to be read when it has ended */
 };
 
 /* ---- between the two ---- */
@@ -80,8 +81,14 @@ static void *copy_again(void *arg)
         struct tenure_options options;
         connect_options(r->g, &options);
         tenure_client *c = tenure_open(r->g->endpoints, &options, &err);
-        rc = c ? replica_copy_beside(r->o->data_dir, r->o->name, c, r->cluster, &err) : -1;
+        bool refused = c && replica_is_refused(c, r->cluster, &r->refused);
+        rc = c && !refused ? replica_copy_beside(r->o->data_dir, r->o->name, c, r->cluster, &err) : -1;
         tenure_close(c);
+        if (refused) {
+            server_stop(r->server);
+            return NULL;
+        }
+        r->refused = (struct tenure_error){0};
         if (rc)
             log_write(&r->log, LOG_WARN, "no new copy yet", "error=\"%s\"", err.text);
         if (rc)
@@ -255,6 +262,9 @@ static int serve(struct run *r, bool again, struct tenure_error *err)
         end_copy(r);
         if (follower_state(r->follower) == FOLLOWER_REFUSED) {
             *err = *follower_error(r->follower);
+            rc = err->code;
+        } else if (r->refused.code) {
+            *err = r->refused;
             rc = err->code;
         }
     }

@@ -258,10 +258,25 @@ static void follow_compactions(struct follower *f, tn_ms now)
 
 /* ---- the turn ---- */
 
+/* There is no round any more: who waits for one may ask elsewhere. */
+static void refuse_rounds(struct follower *f, tn_ms now)
+{
+    if (!f->wanted || f->round_under_way)
+        return;
+    f->wanted = false;
+    core_ask_begins(f->core);
+    core_ask_failed(f->core, now);
+    f->config.asked(f->config.user);
+}
+
 void follower_run(struct follower *f, tn_ms now)
 {
-    if (!f->client || f->state != FOLLOWER_FOLLOWING)
+    if (!f->client)
         return;
+    if (f->state != FOLLOWER_FOLLOWING) {
+        refuse_rounds(f, now);
+        return;
+    }
     feed_run(f, now);
     if (!f->round_under_way && (f->wanted || now >= f->round_at))
         begin_round(f, now);
@@ -275,8 +290,10 @@ static tn_ms sooner(tn_ms a, tn_ms b)
 
 tn_ms follower_deadline(const struct follower *f)
 {
-    if (!f->client || f->state != FOLLOWER_FOLLOWING)
+    if (!f->client)
         return TN_MS_NEVER;
+    if (f->state != FOLLOWER_FOLLOWING)
+        return f->wanted && !f->round_under_way ? 0 : TN_MS_NEVER;
     tn_ms at = feed_deadline(f);
     if (!f->round_under_way)
         at = sooner(at, f->wanted ? 0 : f->round_at);

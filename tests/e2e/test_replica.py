@@ -433,6 +433,39 @@ def authentication_is_refused(world):
         true(not os.path.exists(late.folder / "data"), "nothing was copied")
 
 
+def lost_and_refused(world):
+    '''one that cannot make its new copy yet refuses linearizable reads at once, and ends when its source turns authentication on'''
+    source = Gateway(world.server.url)
+    source.put("a", "1")
+    replica = Replica(world.folder / "replica", world.server)
+    with servers(replica.start()):
+        catches_up(world.server, replica)
+        replica.kill()
+        for i in range(5):
+            revision = source.put("a", str(i))
+        source.compact(revision)
+        beside = replica.folder / "data.next"
+        beside.mkdir()
+        (beside / "of-somebody-else").write_text("in the way of a copy")
+        replica.start()
+        await_(lambda: "no new copy yet" in read(replica.folder / "log"), "it says that there is no new copy")
+        equal(Gateway(replica.url).range(serializable=True)[1] != {}, True, "serializable reads go on")
+        begun = boottime_ms()
+        with contextlib.suppress(Refused):
+            Gateway(replica.url).range()
+            raise Failure("a linearizable read was answered")
+        true(boottime_ms() - begun < 5000, f"it was refused after {boottime_ms() - begun} ms")  # without a word it takes 10 s
+        rounds = json.loads(world.tenure("replica", "status", "--endpoints", replica.url, "-o", "json").stdout)["replicas"][0]["state"]
+        equal(rounds, "copies anew", "its state")
+        for body in (("auth/user/add", {"name": "root", "password": "x"}),
+                     ("auth/role/add", {"name": "root"}), ("auth/user/grant", {"user": "root", "role": "root"})):
+            with contextlib.suppress(Refused):
+                source.ask(*body)
+        source.ask("auth/enable", {})
+        equal(replica.process.wait(PATIENCE_S), 1, "the exit code")
+        true("authentication on" in read(replica.folder / "log"), "it says why")
+
+
 # --- kills on both sides ----------------------------------------------------------------------------------------------------
 
 
@@ -504,4 +537,4 @@ def compare_histories(source, copy):
 
 
 main([history_is_kept, writes_go_to_the_source, bounds_of_staleness_are_kept, cut_off_it_goes_on_reading, compacted_beyond,
-      another_history_is_refused, older_state_is_refused, authentication_is_refused, kills_on_both_sides])
+      another_history_is_refused, older_state_is_refused, authentication_is_refused, lost_and_refused, kills_on_both_sides])
