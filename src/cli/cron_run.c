@@ -61,6 +61,7 @@ static void on_end(tenure_cron *k, int code, const struct tenure_error *err, voi
     struct source *c = user;
     (void)k;
     c->shift.is_over = true;
+    c->shift.is_settled = c->shift.is_settled || c->is_giving_up; /* nobody says any more that it is lost */
     if (code && err)
         c->shift.why_over = *err;
 }
@@ -94,7 +95,7 @@ static void settle(void *user, int code, bool was_ended)
     struct tenure_error err = {0};
     char text[64], said[128];
     int64_t token = c->run.token;
-    if (token == 0) {
+    if (token == 0 || c->shift.is_over) {
         c->shift.is_settled = true;
         return;
     }
