@@ -54,4 +54,10 @@ size_t bytes_utf8_char(bytes s);
 /* The most bytes of s, at most len_max, that do not end within a UTF-8 character. */
 size_t bytes_utf8_cut(bytes s, size_t len_max);
 
+/* U+0080 to U+009F in UTF-8 at a string's c: control characters, which a terminal may take for the beginning of a command. */
+static inline bool bytes_is_c1(const char *c)
+{
+    return (unsigned char)c[0] == 0xc2 && (unsigned char)c[1] >= 0x80 && (unsigned char)c[1] <= 0x9f;
+}
+
 #endif

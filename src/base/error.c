@@ -90,6 +90,8 @@ static void text_tidy(char text[TEXT_SIZE], int formatted)
     for (char *c = text; *c; c++) {
         if ((unsigned char)*c < 0x20 || *c == 0x7f)
             *c = ' ';
+        else if (bytes_is_c1(c))
+            c[0] = c[1] = ' ';
     }
 }
 

@@ -87,6 +87,8 @@ static void line_tidy(char *line, size_t formatted)
     for (char *c = line; *c; c++) {
         if ((unsigned char)*c < 0x20 || *c == 0x7f)
             *c = ' ';
+        else if (bytes_is_c1(c))
+            c[0] = c[1] = ' ';
     }
 }
 

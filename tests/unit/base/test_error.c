@@ -113,6 +113,16 @@ static void a_text_is_one_line(void **state)
     assert_string_equal(err.text, "");
 }
 
+static void a_text_does_not_command_a_terminal(void **state)
+{
+    (void)state;
+    struct tenure_error err;
+    error_set(&err, TENURE_EINVALID,
+              "'a\x1b[2J\xc2\x9b"
+              "2J\xc2\xa3\xc3\x85'");
+    assert_string_equal(err.text, "'a [2J  2J\xc2\xa3\xc3\x85'");
+}
+
 static void a_long_text_is_cut_at_a_whole_character(void **state)
 {
     (void)state;
@@ -179,6 +189,7 @@ int main(void)
         cmocka_unit_test(an_error_text_may_be_built_from_itself),
         cmocka_unit_test(clearing_leaves_success),
         cmocka_unit_test(a_text_is_one_line),
+        cmocka_unit_test(a_text_does_not_command_a_terminal),
         cmocka_unit_test(a_long_text_is_cut_at_a_whole_character),
         cmocka_unit_test(system_errors_say_what_failed_and_why),
         cmocka_unit_test(system_errors_become_the_code_one_can_act_on),
