@@ -157,6 +157,13 @@ static int ask_servers(const struct global_options *g, const char *key, bool pre
     return code;
 }
 
+static int no_key(const struct global_options *g, const char *key)
+{
+    if (output_is_text(g))
+        fprintf(stderr, "tenure cache: there is no key '%s'\n", key);
+    return EXIT_FAILED;
+}
+
 static int get_asked(const struct global_options *g, const char *key)
 {
     struct tenure_cache_list *l = NULL;
@@ -165,7 +172,7 @@ static int get_asked(const struct global_options *g, const char *key)
         return code;
     if (l->n > 0)
         print_kv(g, &l->kvs[0], l->revision, l->stale_ms);
-    code = l->n > 0 ? EXIT_OK : EXIT_FAILED;
+    code = l->n > 0 ? EXIT_OK : no_key(g, key);
     tenure_cache_list_free(l);
     return code;
 }
@@ -180,11 +187,9 @@ int cache_get(const struct global_options *g, const struct cache_flags *f, const
     else if (code == EXIT_OK) {
         r.revision = cache_copy_revision(&copy, key);
         int64_t n = cache_copy_each(&copy, tenure_str(key), true, on_one, &r);
-        code = n < 0 ? damaged() : n > 0 ? EXIT_OK : EXIT_FAILED;
+        code = n < 0 ? damaged() : n > 0 ? EXIT_OK : no_key(g, key);
         cache_copy_fini(&copy);
     }
-    if (code == EXIT_FAILED && output_is_text(g))
-        fprintf(stderr, "tenure cache: there is no key '%s'\n", key);
     return code;
 }
 

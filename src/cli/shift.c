@@ -23,10 +23,15 @@ void shift_say(const struct shift *s, const char *what, const char *more)
 
 /* ---- the way ---- */
 
+static void begin_idle(struct shift *s)
+{
+    s->idle_until_ms = s->o->timeout_ms < 0 ? INT64_MAX : io_clock() + s->o->timeout_ms;
+}
+
 static void want(struct shift *s)
 {
     s->phase = WAITING;
-    s->idle_until_ms = s->o->timeout_ms < 0 ? INT64_MAX : io_clock() + s->o->timeout_ms;
+    begin_idle(s);
     s->o->type->want(s->o->user);
 }
 
@@ -110,7 +115,10 @@ static void nobody_answers(struct shift *s)
 static void wait_on(struct shift *s)
 {
     int64_t now = io_clock();
-    s->was_answered = s->was_answered || s->o->type->was_answered(s->o->user);
+    if (!s->was_answered && s->o->type->was_answered(s->o->user)) {
+        s->was_answered = true;
+        begin_idle(s); /* without an answer nobody knows whether there is work */
+    }
     if (s->has_work)
         begin_work(s);
     else if (s->is_settled) /* without a command: it was none that can be run */
@@ -121,7 +129,7 @@ static void wait_on(struct shift *s)
         stop(s, EXIT_OK);
     else if (!s->was_answered && now >= s->answer_until_ms)
         nobody_answers(s);
-    else if (now >= s->idle_until_ms)
+    else if (s->was_answered && now >= s->idle_until_ms)
         stop(s, s->o->once ? EXIT_LOCK_TIMEOUT : EXIT_OK);
 }
 
@@ -217,7 +225,7 @@ static int timeout_ms(const struct shift *s, int64_t enforce_at)
     if (s->phase == SWEEPING)
         at = sooner(at, now + SWEEP_POLL_MS);
     if (s->phase == WAITING)
-        at = sooner(at, s->was_answered ? s->idle_until_ms : sooner(s->idle_until_ms, s->answer_until_ms));
+        at = sooner(at, s->was_answered ? s->idle_until_ms : s->answer_until_ms);
     if (s->phase == STOPPING)
         at = sooner(at, s->stop_until_ms);
     if (at == INT64_MAX)

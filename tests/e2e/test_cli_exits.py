@@ -144,6 +144,14 @@ def nobody(world):
     all_hold(world, [(code, " ".join([*args.split()[:1], *NOBODY, *args.split()[1:]]), says) for code, args, says in rows])
 
 
+def nobody_to_wait_for(world):
+    """a --timeout that is over before anybody answered is no end of the work"""
+    for command in (("queue", "work", "q", "--timeout", "100ms", "--", "true"), ("cron", "x", "@hourly", "--timeout", "100ms", "--", "true")):
+        got = world.run([TENURE, command[0], *NOBODY, *command[1:]] if command[0] == "cron" else
+                        [TENURE, *command[:2], *NOBODY, *command[2:]], env=world.environment())
+        true(got.returncode == 125 and got.stderr.startswith(f"tenure {command[0]}: "), f"{command}: {got.returncode} {got.stderr}")
+
+
 def no_start(world):
     """3: nothing is configured, and the server that is started for one does not come up"""
     home = world.path("home")
@@ -178,4 +186,4 @@ def one_source(world):
             true(plain[0][1] in world.tenure("help", *form, check=True).stdout, f"the codes in the help of {name}")
 
 
-main([command_lines, files_named, state, nobody, no_start, one_source])
+main([command_lines, files_named, state, nobody, nobody_to_wait_for, no_start, one_source])
