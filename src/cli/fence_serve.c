@@ -113,9 +113,9 @@ static void on_back_read(void *user, bytes in)
 static void on_back_end(void *user, const struct tenure_error *error)
 {
     struct served *c = user;
-    (void)error;
+    bool broken = error && error->code != TENURE_ECLOSED;
     c->back = io_stream_close(c->back);
-    fence_back_ended(c->conn, io_now(c->serve->loop));
+    fence_back_ended(c->conn, broken, io_now(c->serve->loop));
 }
 
 static const struct io_stream_callbacks back_callbacks = {

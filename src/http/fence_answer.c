@@ -126,8 +126,8 @@ static int on_headers(http_parser *p)
     enum proxy_body measure;
     uint64_t length;
     c->back_head_whole = true;
-    if (p->status_code < 200) /* what is said before the answer; 101 was not asked for */
-        return p->status_code == 101 ? -1 : 0;
+    if (p->status_code < 200)                  /* what is said before the answer; 101 was not asked for */
+        return p->status_code == 101 ? -1 : 1; /* 1: without a body, whatever length it has */
     if (p->http_major != 1 || proxy_head_measure(&c->back_head, &measure, &length) ||
         (measure == PROXY_BODY_CHUNKED) != ((p->flags & F_CHUNKED) != 0))
         return -1;
@@ -183,6 +183,14 @@ void fence_answer_begin(struct fence_conn *c)
     c->back_chunked = false;
     proxy_head_reset(&c->back_head);
     c->back_head_whole = false;
+}
+
+void fence_answer_broken(struct fence_conn *c)
+{
+    if (c->front_ended)
+        fence_abort(c);
+    else
+        service_failed(c, "the connection to the service broke before its answer was whole");
 }
 
 void fence_answer_feed(struct fence_conn *c, bytes in)

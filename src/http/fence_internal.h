@@ -52,6 +52,7 @@ void fence_request_parse(struct fence_conn *c);
 void fence_answer_begin(struct fence_conn *c);
 /* in empty: the service has closed. */
 void fence_answer_feed(struct fence_conn *c, bytes in);
+void fence_answer_broken(struct fence_conn *c); /* no more of it will come */
 /* An answer of our own, as JSON: error is a word for programs. The exchange is over. more: further members, or "". */
 void fence_refuse(struct fence_conn *c, int status, const char *error, const char *message, const char *more);
 void fence_refuse_stale(struct fence_conn *c, const char *resource, int64_t token, int64_t seen);

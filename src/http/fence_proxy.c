@@ -267,12 +267,15 @@ void fence_back_feed(struct fence_conn *c, bytes in, tn_ms now)
     settle(c);
 }
 
-void fence_back_ended(struct fence_conn *c, tn_ms now)
+void fence_back_ended(struct fence_conn *c, bool broken, tn_ms now)
 {
     c->now = now;
     if (c->stage != FENCE_PASSING)
         return;
-    fence_answer_feed(c, (bytes){0});
+    if (broken)
+        fence_answer_broken(c);
+    else
+        fence_answer_feed(c, (bytes){0});
     settle(c);
 }
 

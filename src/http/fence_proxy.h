@@ -70,7 +70,8 @@ uint64_t fence_wants_back(const struct fence_conn *c);
 void fence_back_connected(struct fence_conn *c, tn_ms now);
 void fence_back_failed(struct fence_conn *c, const char *why, tn_ms now);
 void fence_back_feed(struct fence_conn *c, bytes in, tn_ms now);
-void fence_back_ended(struct fence_conn *c, tn_ms now);
+/* broken: by an error, so that an answer that ends with its connection has not ended. */
+void fence_back_ended(struct fence_conn *c, bool broken, tn_ms now);
 bool fence_back_reads(const struct fence_conn *c);
 void fence_back_output(struct fence_conn *c, struct buf *out, size_t bytes_max, tn_ms now);
 

@@ -67,7 +67,7 @@ static void event(struct world *w, uint8_t what)
         w->to_service = (what & 7) == 3;
         break;
     case 5:
-        fence_back_ended(c, w->now);
+        fence_back_ended(c, (what & 8) != 0, w->now);
         break;
     case 6:
         fence_front_ended(c, w->now);

@@ -100,7 +100,7 @@ static void service_says(struct peer *p, const char *text)
 
 static void service_closes(struct peer *p)
 {
-    fence_back_ended(p->conn, p->rig->now);
+    fence_back_ended(p->conn, false, p->rig->now);
     turn(p);
 }
 
@@ -506,6 +506,49 @@ static void an_answer_that_breaks_off_is_not_made_whole(void **state)
     }
 }
 
+/* Its end is the connection's, and that has not come. */
+static void an_answer_whose_connection_breaks_is_not_made_whole(void **state)
+{
+    (void)state;
+    struct rig *r = rig_new(NULL);
+    struct peer *p = peer_new(r);
+    say(p, PUT("5", "abc"));
+    service_says(p, "HTTP/1.1 200 OK\r\n\r\nab");
+    fence_back_ended(p->conn, true, r->now);
+    turn(p);
+    has(&p->got, "2\r\nab\r\n");
+    has_not(&p->got, "0\r\n\r\n");
+    assert_true(p->over);
+    peer_free(p);
+    p = peer_new(r);
+    say(p, PUT("5", "abc"));
+    fence_back_ended(p->conn, true, r->now);
+    turn(p);
+    has(&p->got, "HTTP/1.1 502 ");
+    peer_free(p);
+    p = peer_new(r);
+    say(p, PUT("5", "abc"));
+    fence_front_ended(p->conn, r->now);
+    fence_back_ended(p->conn, true, r->now);
+    turn(p);
+    assert_true(p->over); /* nobody is there to be told */
+    peer_free(p);
+    rig_free(r);
+}
+
+static void what_comes_before_an_answer_has_no_body(void **state)
+{
+    (void)state;
+    struct rig *r = rig_new(NULL);
+    struct peer *p = peer_new(r);
+    say(p, "GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+    service_says(p, "HTTP/1.1 103 Early Hints\r\nContent-Length: 4\r\n\r\nevil");
+    assert_null(strstr(text(&p->got), "evil"));
+    has(&p->got, "HTTP/1.1 502 ");
+    peer_free(p);
+    rig_free(r);
+}
+
 static void an_early_answer_ends_the_connection(void **state)
 {
     (void)state;
@@ -643,6 +686,8 @@ int main(void)
         cmocka_unit_test(a_body_that_breaks_off_in_the_middle_ends_both),
         cmocka_unit_test(a_service_that_fails_is_a_bad_gateway),
         cmocka_unit_test(an_answer_that_breaks_off_is_not_made_whole),
+        cmocka_unit_test(an_answer_whose_connection_breaks_is_not_made_whole),
+        cmocka_unit_test(what_comes_before_an_answer_has_no_body),
         cmocka_unit_test(an_early_answer_ends_the_connection),
         cmocka_unit_test(everything_has_its_time),
         cmocka_unit_test(neither_side_is_read_ahead_of_the_other),
