@@ -31,7 +31,8 @@ void cluster_layout_endpoints(const struct cluster_layout *l, char *out, size_t 
 /* The value of etcd's --initial-cluster. */
 void cluster_layout_peers(const struct cluster_layout *l, char *out, size_t size);
 
-#define CLUSTER_TOKEN "tenure-dev"
+#define CLUSTER_TOKEN    "tenure-dev"
+#define CLUSTER_ADOPTING "adopting" /* a file in the folder of a cluster that adopt has not finished */
 
 /* Who holds this lock runs, or makes, the folder's cluster; it goes with the descriptor. -1 after having said why not. */
 int cluster_lock(const struct cluster_layout *l);

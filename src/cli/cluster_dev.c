@@ -370,19 +370,28 @@ static void serve(struct dev *d)
     loop(d);
 }
 
-/* What an interrupted adopt lacks would be made anew, and be empty. */
-static bool is_adopted_whole(const struct cluster_layout *l)
+static bool has(const struct cluster_layout *l, const char *name)
 {
     char path[CLUSTER_PATH_MAX];
-    snprintf(path, sizeof path, "%s/adopted.db", l->dir);
-    bool is_whole = true, was_adopted = access(path, F_OK) == 0;
-    for (size_t i = 0; i < l->n && was_adopted && is_whole; i++) {
-        snprintf(path, sizeof path, "%s/%s", l->dir, l->members[i].name);
-        is_whole = access(path, F_OK) == 0;
+    snprintf(path, sizeof path, "%s/%s", l->dir, name);
+    return access(path, F_OK) == 0;
+}
+
+/* What is missing of an adopted cluster would be made anew, and be empty. */
+static bool may_run(const struct cluster_layout *l)
+{
+    if (has(l, CLUSTER_ADOPTING)) {
+        say("adopt has not finished %s: run `tenure cluster adopt` again", l->dir);
+        return false;
     }
-    if (!is_whole)
-        say("%s is missing, adopt has not finished: run `tenure cluster adopt` again", path);
-    return is_whole;
+    for (size_t i = 0; i < l->n && has(l, "adopted.db"); i++) {
+        if (has(l, l->members[i].name))
+            continue;
+        say("%s/%s is missing, and would begin empty\ntry: tenure cluster replace, with the others running", l->dir,
+            l->members[i].name);
+        return false;
+    }
+    return true;
 }
 
 int cluster_dev(const struct global_options *g, const struct cluster_options *o)
@@ -399,7 +408,7 @@ int cluster_dev(const struct global_options *g, const struct cluster_options *o)
         return EXIT_FAILED;
     cluster_layout_endpoints(&d.layout, d.endpoints, sizeof d.endpoints);
     cluster_layout_peers(&d.layout, d.peers, sizeof d.peers);
-    if (!is_adopted_whole(&d.layout)) {
+    if (!may_run(&d.layout)) {
         d.code = EXIT_FAILED;
     } else if (signals_open(&d.signals)) {
         if (open_client(&d))

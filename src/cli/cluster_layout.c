@@ -181,6 +181,14 @@ bool cluster_layout_open(struct cluster_layout *l, const char *dir, size_t n, in
     *l = (struct cluster_layout){0};
     if (!make_folder(l, dir))
         return refuse(ret_code, EXIT_USAGE);
+    snprintf(path, sizeof path, "%s/tenure.db", l->dir);
+    if (access(path, F_OK) == 0) {
+        fprintf(stderr,
+                "tenure cluster: %s is the directory of a `tenure serve`: name another --data-dir\n"
+                "what it holds becomes a cluster by: tenure cluster adopt %s --data-dir NEW\n",
+                l->dir, l->dir);
+        return refuse(ret_code, EXIT_USAGE);
+    }
     snprintf(path, sizeof path, "%s/cluster.json", l->dir);
     int found = read_layout(l, path);
     if (found < 0)

@@ -222,4 +222,32 @@ def changes_that_would_cost_the_majority(w):
     os.kill(c.pid(stopped), signal.SIGCONT)
 
 
-main([members_change, changes_that_would_cost_the_majority, from_one_machine, what_cannot_be_adopted, a_folder_that_is_taken, serves_and_ends, a_killed_leader, without_a_quorum, its_own_death, one_at_a_time, what_cannot_be])
+def adopted_once(w):
+    """a directory becomes one cluster, a folder holds one, and what is between the two steps, or lost later, never begins empty"""
+    def cluster(*args):
+        return w.run([TENURE, "cluster", *args, "--port", "0"], env=w.environment())
+
+    def refused(words, *args):
+        got = cluster(*args)
+        true(got.returncode != 0 and words in got.stderr, f"{args}: {got.returncode} {got.stderr}")
+
+    w.tenure("put", "a", "1", check=True)
+    old, x, z = str(w.server.folder / "data"), w.path("x"), w.path("z")
+    refused("in use", "adopt", old, "--data-dir", x)
+    refused("adopt has not finished", "dev", "--data-dir", x)  # else three empty members would be where the data are to be
+    refused("is the directory of a `tenure serve`", "dev", "--data-dir", old)
+    w.server.stop()
+    equal(cluster("adopt", old, "--data-dir", x, "--etcdutl", "/bin/false").returncode, 1, "interrupted")
+    os.unlink(f"{x}/adopted.db")  # as if it had died behind the seal
+    refused("adopt has not finished", "dev", "--data-dir", x)
+    refused("sealed", "adopt", old, "--data-dir", z)  # by then it was given to x
+    equal(cluster("adopt", old, "--data-dir", x).returncode, 0, "finished")
+    other = Server("tenure", w.folder / "other").start()
+    other.stop()
+    refused("holds what another directory became", "adopt", str(other.folder / "data"), "--data-dir", x)
+    shutil.rmtree(f"{x}/m2")
+    refused("has lost a member", "adopt", old, "--data-dir", x)
+    refused("m2 is missing", "dev", "--data-dir", x)
+
+
+main([members_change, changes_that_would_cost_the_majority, from_one_machine, what_cannot_be_adopted, a_folder_that_is_taken, adopted_once, serves_and_ends, a_killed_leader, without_a_quorum, its_own_death, one_at_a_time, what_cannot_be])
