@@ -87,6 +87,11 @@ struct leader {
 };
 
 /* The first time somebody takes it away. */
+static bool has_lost(void *user)
+{
+    return !tenure_election_leads(user);
+}
+
 static int lead(tenure_election *e, tenure_token token, void *arg)
 {
     struct leader *l = arg;
@@ -98,11 +103,7 @@ static int lead(tenure_election *e, tenure_token token, void *arg)
     struct tenure_error err = {0};
     tenure_election_key(e, key, sizeof key);
     no_error(tenure_delete(l->client, S(key), NULL, NULL, &err), &err);
-    for (int i = 0; i < 4000 && tenure_election_leads(e); i++) {
-        struct timespec t = {.tv_nsec = 5000000};
-        nanosleep(&t, NULL);
-    }
-    assert_false(tenure_election_leads(e));
+    assert_true(test_await(has_lost, e));
     return 3; /* nobody's answer: leadership was lost */
 }
 
