@@ -47,15 +47,19 @@ class Server:
                                         stderr=subprocess.DEVNULL)
         self.tokens, self.connection = {}, None
         until = time.monotonic() + 60
-        while not self.is_healthy():
+        while not self.is_settled():
             if time.monotonic() > until or self.process.poll() is not None:
                 raise SystemExit(f"{kind} does not start")
             time.sleep(0.05)
 
-    def is_healthy(self):
+    def is_settled(self):
+        """Healthy, and at one version: etcd raises that of its storage some seconds after it begins to serve."""
         try:
-            return b'"true"' in self.raw(get("/health"))
-        except OSError:
+            if b'"true"' not in self.raw(get("/health")):
+                return False
+            version = json.loads(self.raw(get("/version")).partition(b"\r\n\r\n")[2])
+            return version["etcdcluster"] == version["storage"]
+        except (OSError, ValueError):
             return False
 
     def raw(self, data):
