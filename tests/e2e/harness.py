@@ -26,6 +26,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import traceback
 from pathlib import Path
@@ -207,6 +208,71 @@ class Server:
         """Whatever state it is in."""
         if self.process and self.process.poll() is None:
             self.kill()
+
+
+# --- a network with delays ----------------------------------------------------------------------------------------------
+
+
+class Delayed:
+    """Carries TCP between processes with a delay, as a network that is cut, healed and narrowed by word; tests/lib/delayed.c says
+    what happens to connections.
+
+        net = Delayed()                                     # ended by net.end()
+        net.link("ab", 40)                                  # 40 ms one way, 80 ms a round
+        port = net.route("ab", server.port)                 # connections to 127.0.0.1:port go to the server over it
+        net.cut("ab"); net.cut("ab", "up"); net.heal("ab")  # up: from those who connect; down: to them
+        net.rate("ab", 100_000)                             # bytes a second, each direction; 0: without a limit
+
+    Between hosts of netns.py (whose network namespaces need no link then): net.route("ab", "10.9.0.2:2379",
+    listen="10.9.0.2:2379", namespaces=(pid_of_a, pid_of_b)), where a has 10.9.0.2 as an address of its own.
+    """
+
+    PROGRAM = Path(TENURE).parent / "tests" / "lib" / "delayed"
+
+    def __init__(self):
+        self.lock = threading.Lock()
+        self.process = subprocess.Popen([self.PROGRAM], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1,
+                                        start_new_session=True)
+
+    def tell(self, *words):
+        with self.lock:
+            self.process.stdin.write(" ".join(map(str, words)) + "\n")
+            answer = self.process.stdout.readline().split(None, 1)
+        if answer[:1] != ["ok"]:
+            raise Failure(f"delayed: {words}: {answer}")
+        return answer[1].split() if len(answer) > 1 else []
+
+    def link(self, name, delay_ms):
+        self.tell("link", name, delay_ms)
+        return name
+
+    def route(self, link, target, listen="127.0.0.1:0", namespaces=()):
+        """The port that it listens at. Target: a port of 127.0.0.1, or IP:PORT."""
+        return int(self.tell("route", link, listen, f"127.0.0.1:{target}" if isinstance(target, int) else target, *namespaces)[0])
+
+    def delay(self, link, delay_ms):
+        """For what is sent from now on."""
+        self.tell("delay", link, delay_ms)
+
+    def rate(self, link, bytes_per_s):
+        self.tell("rate", link, bytes_per_s)
+
+    def cut(self, link, direction="both"):
+        """Silently: nothing is refused or ended, bytes wait where they are."""
+        self.tell("cut", link, direction)
+
+    def heal(self, link, connections="keep"):
+        """What becomes of connections that stood: keep, what waited arrives, as by TCP's retransmission; reset; silent for ever."""
+        self.tell("heal", link, connections)
+
+    def stats(self, link):
+        """accepted and open connections, bytes up and down, bytes that are under way."""
+        return dict(zip(("accepted", "open", "up", "down", "held"), map(int, self.tell("stats", link))))
+
+    def end(self):
+        self.process.stdin.close()
+        self.process.stdout.close()
+        self.process.wait()
 
 
 # --- one test's world ---------------------------------------------------------------------------------------------------
