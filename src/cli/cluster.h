@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/types.h>
 
 #include "cli/command.h"
 
@@ -14,6 +15,7 @@ enum { CLUSTER_MEMBERS_MAX = 7, CLUSTER_PATH_MAX = 4096, CLUSTER_DIR_MAX = CLUST
 struct cluster_member {
     char name[16];
     int client_port, peer_port; /* on 127.0.0.1 */
+    bool is_removed;            /* from the cluster: it is not started any more */
 };
 
 /* Kept in DIR/cluster.json, so that the members find each other again. */
@@ -23,9 +25,14 @@ struct cluster_layout {
     struct cluster_member members[CLUSTER_MEMBERS_MAX];
 };
 
-/* Reads the folder's layout, or makes one of n members (0 = as many as there are, 3 of a new one) whose ports begin with `port` (0 =
- * free ones), and the folder. False after having said why not, with the exit code in ret_code. */
-bool cluster_layout_open(struct cluster_layout *l, const char *dir, size_t n, int port, int *ret_code);
+/* Takes the folder, then reads its layout, or makes one of n members (0 = as many as there are, 3 of a new one) whose ports begin
+ * with `port` (0 = free ones). Who holds the lock runs, or makes, the folder's cluster; it goes with the descriptor. Answers that, or
+ * -1 after having said why not, with the exit code in ret_code. */
+int cluster_layout_open(struct cluster_layout *l, const char *dir, size_t n, int port, int *ret_code);
+/* Writes it down again, by who holds the lock. False after having said why not. */
+bool cluster_layout_save(const struct cluster_layout *l);
+/* Whether nobody listens on 127.0.0.1:port. */
+bool cluster_port_is_free(int port);
 /* Comma-separated addresses for clients. */
 void cluster_layout_endpoints(const struct cluster_layout *l, char *out, size_t size);
 /* The value of etcd's --initial-cluster. */
@@ -34,12 +41,14 @@ void cluster_layout_peers(const struct cluster_layout *l, char *out, size_t size
 #define CLUSTER_TOKEN    "tenure-dev"
 #define CLUSTER_ADOPTING "adopting" /* a file in the folder of a cluster that adopt has not finished */
 
-/* Who holds this lock runs, or makes, the folder's cluster; it goes with the descriptor. -1 after having said why not. */
-int cluster_lock(const struct cluster_layout *l);
-/* A program of etcd's: the file that the option names, or else `name` on the PATH. False after having said what to do about it;
- * install NULL = says nothing. */
-bool cluster_program(const char *option, const char *value, const char *name, const char *install, char *path,
-                     size_t size);
+/* ---- DIR/NAME.pid ---- */
+
+/* For people and tests; the cluster does without. */
+void cluster_pid_write(const struct cluster_layout *l, const struct cluster_member *m, pid_t pid);
+void cluster_pid_forget(const struct cluster_layout *l, const struct cluster_member *m);
+/* The process that the file names, if it still runs and is the member: one that a killed `tenure cluster dev` left, on its way out.
+ * 0 = there is none, and the file is gone then. */
+pid_t cluster_pid_left(const struct cluster_layout *l, const struct cluster_member *m);
 
 /* ---- the actions ---- */
 

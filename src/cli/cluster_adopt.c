@@ -13,6 +13,7 @@
 
 #include "cli/cluster.h"
 #include "cli/output.h"
+#include "cli/program.h"
 #include "cli/seal.h"
 #include "cli/snapshot.h"
 #include "cli/spawn.h"
@@ -192,9 +193,10 @@ static void tell(const struct adopt *a)
 
 static bool find_tool(struct adopt *a, const struct cluster_options *o)
 {
-    if (!o->etcdutl && cluster_program("--etcdutl", NULL, "etcdutl", NULL, a->tool, sizeof a->tool))
+    if (!o->etcdutl && program_find("tenure cluster", "--etcdutl", NULL, "etcdutl", NULL, a->tool, sizeof a->tool))
         return true;
-    return cluster_program("--etcdutl", o->etcdutl, "etcdctl", "apt install etcd-client", a->tool, sizeof a->tool);
+    return program_find("tenure cluster", "--etcdutl", o->etcdutl, "etcdctl", "apt install etcd-client", a->tool,
+                        sizeof a->tool);
 }
 
 int cluster_adopt(const struct global_options *g, const struct cluster_options *o, const char *from)
@@ -207,11 +209,9 @@ int cluster_adopt(const struct global_options *g, const struct cluster_options *
     }
     if (!find_tool(&a, o))
         return EXIT_USAGE;
-    if (!cluster_layout_open(&a.layout, o->data_dir, (size_t)o->members, (int)o->port, &code))
-        return code;
-    int lock = cluster_lock(&a.layout);
+    int lock = cluster_layout_open(&a.layout, o->data_dir, (size_t)o->members, (int)o->port, &code);
     if (lock < 0)
-        return EXIT_FAILED;
+        return code;
     cluster_layout_endpoints(&a.layout, a.endpoints, sizeof a.endpoints);
     cluster_layout_peers(&a.layout, a.peers, sizeof a.peers);
     snprintf(a.snapshot, sizeof a.snapshot, "%s/adopted.db", a.layout.dir);

@@ -4,8 +4,9 @@
  *       \--a member cannot live, or time is over------------------------------/
  *
  * Happy path: one loop over the signals and the library's descriptor. Failure modes: a member that dies is started again, after
- * a pause that grows; one that dies over and over before the cluster ever served ends it all, with the last words of its log. This
- * program's death ends the members too (spawn.h), and what they have on disk is good for the next time. */
+ * a pause that grows; one that dies over and over before the cluster ever served ends it all, with the last words of its log; one that
+ * was removed from the cluster is started no more. This program's death ends the members too (spawn.h), and what they have on disk is
+ * good for the next time, which waits for those that are still on their way out. */
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -23,6 +24,7 @@
 #include "cli/connect.h"
 #include "cli/group.h"
 #include "cli/output.h"
+#include "cli/program.h"
 #include "cli/signals.h"
 #include "cli/spawn.h"
 #include "io/loop.h"
@@ -35,6 +37,8 @@
 #define RESTART_MAX_MS 10000
 #define STEADY_MS      10000 /* who lived so long begins anew with his pauses */
 #define DEATHS_MAX     3     /* of one member, before the cluster ever served */
+#define LEFT_MS        3000  /* for a member that a killed one of us left, until it is killed too */
+#define PORTS_MS       15000 /* for ports that somebody has, until etcd is to say it */
 #define LAST_WORDS     2000  /* bytes of a log that are shown */
 #define LINE_MAX_BYTES 8192
 
@@ -46,6 +50,8 @@ struct dev_member {
     int64_t start_at, started_at;
     struct backoff pause;
     int deaths;
+    int64_t waits_since; /* for its ports; 0 = it does not */
+    bool is_suspect;     /* it died: whether it is still one of the cluster is to be asked */
 };
 
 struct dev {
@@ -58,8 +64,8 @@ struct dev {
     struct dev_member members[CLUSTER_MEMBERS_MAX];
     struct signals signals;
     tenure_client *client;
-    bool is_asking, has_answer;
-    int64_t ask_at, serve_until, kill_at;
+    bool is_asking, has_answer, is_listing;
+    int64_t ask_at, list_at, serve_until, kill_at;
 };
 
 static void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
@@ -78,17 +84,6 @@ static void say(const char *format, ...)
 static void path_of(const struct dev *d, const struct dev_member *m, const char *what, char *out, size_t size)
 {
     snprintf(out, size, "%s/%s%s", d->layout.dir, m->at->name, what);
-}
-
-static void write_pid(const struct dev *d, const struct dev_member *m)
-{
-    char path[CLUSTER_PATH_MAX];
-    path_of(d, m, ".pid", path, sizeof path);
-    FILE *f = fopen(path, "we");
-    if (!f)
-        return; /* for people and tests; the cluster does without */
-    fprintf(f, "%d\n", (int)m->child.pid);
-    fclose(f);
 }
 
 /* etcd takes the peers' flags on its first start only; later ones are in its data. */
@@ -131,7 +126,7 @@ static bool start_member(struct dev *d, struct dev_member *m)
         return false;
     }
     spawn_go(&m->child);
-    write_pid(d, m);
+    cluster_pid_write(&d->layout, m->at, m->child.pid);
     return true;
 }
 
@@ -167,10 +162,8 @@ static void end_all(struct dev *d, int code)
 static void member_ended(struct dev *d, struct dev_member *m, int status)
 {
     int why = spawn_error(&m->child);
-    char path[CLUSTER_PATH_MAX];
     spawn_fini(&m->child);
-    path_of(d, m, ".pid", path, sizeof path);
-    unlink(path);
+    cluster_pid_forget(&d->layout, m->at);
     if (d->phase == DEV_ENDING)
         return;
     if (why) {
@@ -185,6 +178,8 @@ static void member_ended(struct dev *d, struct dev_member *m, int status)
     rng_init(&rng, (uint64_t)now ^ (uint64_t)m->at->client_port);
     m->start_at = now + backoff_failure(&m->pause, &rng);
     m->deaths++;
+    m->is_suspect = true;
+    d->list_at = now;
     say("%s ended by %s %d and is started again in %.1f s; its log is %s/%s.log", m->at->name,
         WIFSIGNALED(status) ? "signal" : "code", WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status),
         (double)(m->start_at - now) / 1000, d->layout.dir, m->at->name);
@@ -195,6 +190,29 @@ static void member_ended(struct dev *d, struct dev_member *m, int status)
     end_all(d, EXIT_FAILED);
 }
 
+/* Who was started by one of us that was killed is on its way out, and has the ports still. */
+static bool has_its_place(struct dev *d, struct dev_member *m)
+{
+    int64_t now = io_clock();
+    pid_t left = cluster_pid_left(&d->layout, m->at);
+    if (!left && cluster_port_is_free(m->at->client_port) && cluster_port_is_free(m->at->peer_port)) {
+        m->waits_since = 0;
+        return true;
+    }
+    if (!m->waits_since) {
+        m->waits_since = now;
+        if (left)
+            say("%s still runs, as process %d of an earlier time, and is waited for", m->at->name, (int)left);
+        else
+            say("%s is waiting for its ports, %d and %d: somebody has them", m->at->name, m->at->client_port,
+                m->at->peer_port);
+    }
+    if (left && now - m->waits_since >= LEFT_MS)
+        kill(left, SIGKILL); /* the folder is ours */
+    m->start_at = now + ASK_AGAIN_MS;
+    return !left && now - m->waits_since >= PORTS_MS;
+}
+
 static void look_at_members(struct dev *d)
 {
     for (size_t i = 0; i < d->layout.n; i++) {
@@ -202,9 +220,66 @@ static void look_at_members(struct dev *d)
         int status;
         if (m->child.pid && waitpid(m->child.pid, &status, WNOHANG) == m->child.pid)
             member_ended(d, m, status);
-        if (!m->child.pid && d->phase < DEV_ENDING && io_clock() >= m->start_at && !start_member(d, m))
+        if (!m->child.pid && d->phase < DEV_ENDING && io_clock() >= m->start_at && has_its_place(d, m) &&
+            !start_member(d, m))
             end_all(d, EXIT_FAILED);
     }
+}
+
+/* ---- whether they are still of the cluster ---- */
+
+static bool lists(const struct tenure_member_list *r, const struct cluster_member *m)
+{
+    char peer[64];
+    snprintf(peer, sizeof peer, "http://127.0.0.1:%d", m->peer_port);
+    for (size_t i = 0; i < r->n; i++)
+        for (size_t u = 0; u < r->members[i].n_peer_urls; u++)
+            if (strcmp(r->members[i].peer_urls[u], peer) == 0)
+                return true;
+    return false;
+}
+
+/* Written down, so that it is not started the next time either. */
+static void was_removed(struct dev *d, struct dev_member *m)
+{
+    d->layout.members[m - d->members].is_removed = true;
+    m->start_at = INT64_MAX;
+    cluster_layout_save(&d->layout);
+    say("%s was removed from the cluster, and is started no more; what it had is in %s/%s", m->at->name, d->layout.dir,
+        m->at->name);
+}
+
+static void on_list(void *user, int code, struct tenure_member_list *r, const struct tenure_error *err)
+{
+    struct dev *d = user;
+    (void)err;
+    d->is_listing = false;
+    d->list_at = io_clock() + ASK_AGAIN_MS;
+    for (size_t i = 0; code == 0 && i < d->layout.n; i++) {
+        struct dev_member *m = &d->members[i];
+        bool is_gone = m->is_suspect && !m->child.pid && !lists(r, m->at);
+        m->is_suspect = false;
+        if (is_gone)
+            was_removed(d, m);
+    }
+    tenure_member_list_free(r);
+}
+
+static bool has_suspect(const struct dev *d)
+{
+    for (size_t i = 0; i < d->layout.n; i++)
+        if (d->members[i].is_suspect)
+            return true;
+    return false;
+}
+
+static void look_at_list(struct dev *d)
+{
+    struct tenure_error err = {0};
+    if (d->phase >= DEV_ENDING || d->is_listing || !has_suspect(d) || io_clock() < d->list_at)
+        return;
+    d->is_listing = tenure_member_list_start(d->client, false, ASK_MS, on_list, d, &err) == 0;
+    d->list_at = io_clock() + ASK_AGAIN_MS;
 }
 
 /* ---- whether it serves ---- */
@@ -233,6 +308,8 @@ static json_t *members_json(const struct dev *d)
     for (size_t i = 0; i < d->layout.n; i++) {
         const struct dev_member *m = &d->members[i];
         char url[64];
+        if (m->at->is_removed)
+            continue;
         snprintf(url, sizeof url, "http://127.0.0.1:%d", m->at->client_port);
         json_t *o = json_object();
         json_object_set_new(o, "name", json_string(m->at->name));
@@ -260,7 +337,10 @@ static void tell(const struct dev *d)
     }
     fflush(stdout);
     clearerr(stdout); /* it serves also when nobody reads that */
-    say("%zu members serve, their data and logs are in %s; Ctrl-C ends them", d->layout.n, d->layout.dir);
+    size_t n = 0;
+    for (size_t i = 0; i < d->layout.n; i++)
+        n += !d->layout.members[i].is_removed;
+    say("%zu members serve, their data and logs are in %s; Ctrl-C ends them", n, d->layout.dir);
 }
 
 static void look_at_service(struct dev *d)
@@ -319,6 +399,8 @@ static int wait_ms(const struct dev *d)
         at = now >= d->kill_at ? INT64_MAX : d->kill_at; /* then SIGCHLD is all that is waited for */
     if (d->phase == DEV_STARTING)
         at = earlier(d->serve_until, d->is_asking ? INT64_MAX : d->ask_at);
+    if (d->phase < DEV_ENDING && !d->is_listing && has_suspect(d))
+        at = earlier(at, d->list_at);
     for (size_t i = 0; i < d->layout.n && d->phase < DEV_ENDING; i++)
         if (!d->members[i].child.pid)
             at = earlier(at, d->members[i].start_at);
@@ -334,6 +416,7 @@ static void turn(struct dev *d)
     tenure_turn(d->client);
     take_signals(d);
     look_at_members(d);
+    look_at_list(d);
     look_at_service(d);
     look_at_the_end(d);
 }
@@ -365,6 +448,8 @@ static void serve(struct dev *d)
     for (size_t i = 0; i < d->layout.n; i++) {
         d->members[i] = (struct dev_member){.at = &d->layout.members[i], .child = {.go_fd = -1, .error_fd = -1}};
         backoff_init(&d->members[i].pause, RESTART_MIN_MS, RESTART_MAX_MS);
+        if (d->layout.members[i].is_removed)
+            d->members[i].start_at = INT64_MAX;
     }
     d->serve_until = io_clock() + START_MS;
     loop(d);
@@ -385,7 +470,7 @@ static bool may_run(const struct cluster_layout *l)
         return false;
     }
     for (size_t i = 0; i < l->n && has(l, "adopted.db"); i++) {
-        if (has(l, l->members[i].name))
+        if (has(l, l->members[i].name) || l->members[i].is_removed)
             continue;
         say("%s/%s is missing, and would begin empty\ntry: tenure cluster replace, with the others running", l->dir,
             l->members[i].name);
@@ -398,14 +483,13 @@ int cluster_dev(const struct global_options *g, const struct cluster_options *o)
 {
     static char etcd[CLUSTER_PATH_MAX];
     struct dev d = {.g = g, .code = EXIT_FAILED, .signals.fd = -1};
-    if (!cluster_program("--etcd", o->etcd, "etcd", "apt install etcd-server", etcd, sizeof etcd))
+    if (!program_find("tenure cluster", "--etcd", o->etcd, "etcd", "apt install etcd-server", etcd, sizeof etcd))
         return EXIT_USAGE;
     d.etcd = etcd;
-    if (!cluster_layout_open(&d.layout, o->data_dir, (size_t)o->members, (int)o->port, &d.code))
-        return d.code;
-    int lock = cluster_lock(&d.layout);
+    int lock = cluster_layout_open(&d.layout, o->data_dir, (size_t)o->members, (int)o->port, &d.code);
     if (lock < 0)
-        return EXIT_FAILED;
+        return d.code;
+    d.code = EXIT_FAILED;
     cluster_layout_endpoints(&d.layout, d.endpoints, sizeof d.endpoints);
     cluster_layout_peers(&d.layout, d.peers, sizeof d.peers);
     if (!may_run(&d.layout)) {

@@ -40,6 +40,14 @@ static int bind_port(int port, int *ret_port)
     return fd;
 }
 
+bool cluster_port_is_free(int port)
+{
+    int had, fd = bind_port(port, &had);
+    if (fd >= 0)
+        close(fd);
+    return fd >= 0;
+}
+
 /* All are held until the last one is known, so that they differ. */
 static bool choose_ports(struct cluster_layout *l, int port, int *ret_code)
 {
@@ -75,6 +83,8 @@ static json_t *to_json(const struct cluster_layout *l)
         json_object_set_new(o, "name", json_string(m->name));
         json_object_set_new(o, "client_port", json_integer(m->client_port));
         json_object_set_new(o, "peer_port", json_integer(m->peer_port));
+        if (m->is_removed)
+            json_object_set_new(o, "removed", json_true());
         json_array_append_new(list, o);
     }
     json_t *all = json_object();
@@ -97,6 +107,7 @@ static bool member_from_json(struct cluster_member *m, json_t *o)
     snprintf(m->name, sizeof m->name, "%s", name);
     m->client_port = (int)json_integer_value(client);
     m->peer_port = (int)json_integer_value(peer);
+    m->is_removed = json_is_true(json_object_get(o, "removed"));
     return true;
 }
 
@@ -130,8 +141,10 @@ static int read_layout(struct cluster_layout *l, const char *path)
     return ok ? 1 : -1;
 }
 
-static bool write_layout(const struct cluster_layout *l, const char *path)
+bool cluster_layout_save(const struct cluster_layout *l)
 {
+    char path[CLUSTER_PATH_MAX];
+    snprintf(path, sizeof path, "%s/cluster.json", l->dir);
     struct atomic_file f = {0};
     struct tenure_error err = {0};
     json_t *all = to_json(l);
@@ -165,47 +178,17 @@ static bool make_folder(struct cluster_layout *l, const char *dir)
     return false;
 }
 
-static bool make_layout(struct cluster_layout *l, const char *path, size_t n, int port, int *ret_code)
+static bool make_layout(struct cluster_layout *l, size_t n, int port, int *ret_code)
 {
     l->n = n ? n : 3;
     for (size_t i = 0; i < l->n; i++)
         snprintf(l->members[i].name, sizeof l->members[i].name, "m%u", (unsigned)(i + 1) % 10);
     if (!choose_ports(l, port, ret_code))
         return false;
-    return write_layout(l, path) || refuse(ret_code, EXIT_FAILED);
+    return cluster_layout_save(l) || refuse(ret_code, EXIT_FAILED);
 }
 
-bool cluster_layout_open(struct cluster_layout *l, const char *dir, size_t n, int port, int *ret_code)
-{
-    char path[CLUSTER_PATH_MAX];
-    *l = (struct cluster_layout){0};
-    if (!make_folder(l, dir))
-        return refuse(ret_code, EXIT_USAGE);
-    snprintf(path, sizeof path, "%s/tenure.db", l->dir);
-    if (access(path, F_OK) == 0) {
-        fprintf(stderr,
-                "tenure cluster: %s is the directory of a `tenure serve`: name another --data-dir\n"
-                "what it holds becomes a cluster by: tenure cluster adopt %s --data-dir NEW\n",
-                l->dir, l->dir);
-        return refuse(ret_code, EXIT_USAGE);
-    }
-    snprintf(path, sizeof path, "%s/cluster.json", l->dir);
-    int found = read_layout(l, path);
-    if (found < 0)
-        return refuse(ret_code, EXIT_USAGE);
-    if (found == 0)
-        return make_layout(l, path, n, port, ret_code);
-    if (n && n != l->n) {
-        fprintf(stderr,
-                "tenure cluster: %s holds a cluster of %zu members, not of %zu\n"
-                "leave --members out to go on with it, or give another --data-dir\n",
-                l->dir, l->n, n);
-        return refuse(ret_code, EXIT_USAGE);
-    }
-    return true;
-}
-
-int cluster_lock(const struct cluster_layout *l)
+static int take_lock(const struct cluster_layout *l)
 {
     char path[CLUSTER_PATH_MAX];
     struct flock all = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
@@ -220,34 +203,55 @@ int cluster_lock(const struct cluster_layout *l)
     return -1;
 }
 
-bool cluster_program(const char *option, const char *value, const char *name, const char *install, char *path,
-                     size_t size)
+/* As read_layout; also whether it is what was asked for. */
+static int find_layout(struct cluster_layout *l, size_t n)
 {
-    const char *search = getenv("PATH");
-    char rest[8192], *save = NULL;
-    if (value && strchr(value, '/')) {
-        if (access(value, X_OK) == 0 && (size_t)snprintf(path, size, "%s", value) < size)
-            return true;
-        fprintf(stderr, "tenure cluster: %s %s: %s\n", option, value, strerror(errno));
-        return false;
-    }
-    name = value ? value : name;
-    snprintf(rest, sizeof rest, "%s", search ? search : "/usr/local/bin:/usr/bin:/bin");
-    for (char *dir = strtok_r(rest, ":", &save); dir; dir = strtok_r(NULL, ":", &save))
-        if ((size_t)snprintf(path, size, "%s/%s", dir, name) < size && access(path, X_OK) == 0)
-            return true;
-    if (install)
+    char path[CLUSTER_PATH_MAX];
+    snprintf(path, sizeof path, "%s/cluster.json", l->dir);
+    int found = read_layout(l, path);
+    if (found <= 0 || !n || n == l->n)
+        return found;
+    fprintf(stderr,
+            "tenure cluster: %s holds a cluster of %zu members, not of %zu\n"
+            "leave --members out to go on with it, or give another --data-dir\n",
+            l->dir, l->n, n);
+    return -1;
+}
+
+int cluster_layout_open(struct cluster_layout *l, const char *dir, size_t n, int port, int *ret_code)
+{
+    char path[CLUSTER_PATH_MAX];
+    *l = (struct cluster_layout){0};
+    *ret_code = EXIT_USAGE;
+    if (!make_folder(l, dir))
+        return -1;
+    snprintf(path, sizeof path, "%s/tenure.db", l->dir);
+    if (access(path, F_OK) == 0) {
         fprintf(stderr,
-                "tenure cluster: there is no %s on the PATH\ninstall it (Debian: %s), or name the file: %s FILE\n",
-                name, install, option);
-    return false;
+                "tenure cluster: %s is the directory of a `tenure serve`: name another --data-dir\n"
+                "what it holds becomes a cluster by: tenure cluster adopt %s --data-dir NEW\n",
+                l->dir, l->dir);
+        return -1;
+    }
+    if (find_layout(l, n) < 0) /* what cannot be is said also while it runs */
+        return -1;
+    int lock = take_lock(l), found = lock < 0 ? -1 : find_layout(l, n); /* what another process made meanwhile counts */
+    if (lock < 0)
+        *ret_code = EXIT_FAILED;
+    if (found > 0 || (found == 0 && make_layout(l, n, port, ret_code)))
+        return lock;
+    if (lock >= 0)
+        close(lock);
+    return -1;
 }
 
 void cluster_layout_endpoints(const struct cluster_layout *l, char *out, size_t size)
 {
     size_t at = 0;
     for (size_t i = 0; i < l->n && at < size; i++)
-        at += (size_t)snprintf(out + at, size - at, "%shttp://127.0.0.1:%d", i ? "," : "", l->members[i].client_port);
+        if (!l->members[i].is_removed)
+            at += (size_t)snprintf(out + at, size - at, "%shttp://127.0.0.1:%d", at ? "," : "",
+                                   l->members[i].client_port);
 }
 
 void cluster_layout_peers(const struct cluster_layout *l, char *out, size_t size)

@@ -52,6 +52,7 @@ static void print_sum(const struct cluster_survey *s)
 
 static const struct output_column columns[] = {
     {.path = "name", .heading = "NAME"},
+    {.path = "member", .heading = "MEMBER"},
     {.path = "role", .heading = "ROLE"},
     {.path = "endpoint", .heading = "ENDPOINT"},
     {.path = "version", .heading = "VERSION"},

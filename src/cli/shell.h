@@ -3,6 +3,7 @@
 #define CLI_SHELL_H
 
 #include <stdint.h>
+#include <stdio.h>
 
 #include "cli/signals.h"
 #include "cli/spawn.h"
@@ -18,5 +19,8 @@ enum {
  * answered by SHELL_INTERRUPTED (ret_signal, may be NULL: which), others are passed on. */
 int shell_run(const char *line, const struct spawn_variable *variables, const struct signals *s, int64_t timeout_ms,
               int *ret_signal);
+
+/* Prints text as one word of a shell: as it is where nothing in it means anything to one, else within single quotes. */
+void shell_print_word(FILE *to, const char *text);
 
 #endif

@@ -88,6 +88,24 @@ def its_own_death(w):
     await_(lambda: not is_running(pid), "the member ends")
 
 
+def killed_and_started_at_once(w):
+    """a member that a killed one left is waited for, and does not count as dead; a number that somebody else has by now is none"""
+    one = ("--members", "1")
+    c = Cluster(w, *one, folder="one")
+    pid = c.pid("m1")
+    stop(pid)  # told to end by the death of its parent, it cannot
+    c.process.kill()
+    c.process.wait()
+    again = Cluster(w, *one, folder="one")
+    true(not is_running(pid) and again.pid("m1") != pid, "the one that was left is gone")
+    again.end()
+    said = again.process.stderr.read()
+    true(f"m1 still runs, as process {pid}" in said and "is started again" not in said, said)
+    (c.folder / "m1.pid").write_text(f"{os.getpid()}\n")
+    Cluster(w, *one, folder="one").end()
+    equal((c.folder / "m1.pid").exists(), False, "the file of a process that is no more")
+
+
 def one_at_a_time(w):
     """a folder's cluster is run once, with the members that it has"""
     c = Cluster(w, "--members", "1", folder="one")
@@ -181,25 +199,47 @@ def start_member(w, said, name):
                        "--listen-peer-urls", peer, program="etcd", env={**os.environ, **variables}, stdout=log, stderr=log)
 
 
+def variables_of(adding):
+    said = [adding.stdout.readline().strip() for _ in range(4)]
+    true(all(said), f"how to start it: {said} {'' if all(said) else adding.communicate()}")
+    return said
+
+
 def members_change(w):
-    """a member is added and gets its vote when it has caught up; one that is gone, and one that leads, are replaced and removed"""
+    """a member is added, interrupted and resumed, and gets its vote; one that is removed is not started again, the next time neither"""
     c = Cluster(w)
     c.tenure("put", "a", "1")
     env = w.environment(TENURE_ENDPOINTS=c.endpoints)
     peer = f"http://127.0.0.1:{free_port()}"
-    adding = w.start("cluster", "add", "--name", "m4", "--peer-urls", peer, "--timeout", "60s", env=env)
-    said = [adding.stdout.readline().strip() for _ in range(4)]
-    true(all(said), f"how to start it: {said} {'' if all(said) else adding.communicate()}")
+    words = ("cluster", "add", "--name", "m4", "--peer-urls", peer, "--timeout", "60s")
+    first = w.start(*words, env=env)
+    said = variables_of(first)
+    first.send_signal(signal.SIGINT)
+    err = first.communicate(timeout=PATIENCE_S)[1]
+    true(first.returncode == -signal.SIGINT and "interrupted: it is a learner" in err, f"{first.returncode} {err}")
+    got = c.tenure("cluster", "promote", "m4")
+    true(got.returncode == 1 and "no name until it is started" in got.stderr, got.stderr)
+    adding = w.start(*words, "-o", "json", env=env)
+    told = json.loads(adding.stdout.readline())
+    equal([f"export {name}={value}" for name, value in told["start"].items()], said, "the same variables, as JSON")
     start_member(w, said, "m4")
     out, err = adding.communicate(timeout=PATIENCE_S * 3)
-    equal((adding.returncode, "promoted m4" in out), (0, True), f"add: {out}{err}")
+    equal((adding.returncode, json.loads(out)["done"]), (0, "promoted"), f"add: {out}{err}")
     equal(sorted(c.status()[1]), ["m1", "m2", "m3", "m4"], "members")
+    for again in (c.tenure(*words), c.tenure("cluster", "promote", "m4")):
+        equal((again.returncode, again.stdout.startswith("already votes: m4")), (0, True), f"again: {again.stdout}{again.stderr}")
     leader = c.leader()
     got = c.tenure("cluster", "remove", leader)
     equal((got.returncode, f"removed {leader}" in got.stdout), (0, True), f"remove: {got.stdout}{got.stderr}")
     true(leader not in c.status()[1], "it is gone")
     await_(lambda: c.status()[0] == 0, "the others serve")
     equal(c.tenure("get", "a", "--print-value-only").stdout, "1\n", "get")
+    layout = lambda: {m["name"] for m in json.loads(read(c.folder / "cluster.json"))["members"] if m.get("removed")}
+    await_(lambda: layout() == {leader}, "it is written down")
+    equal((c.folder / f"{leader}.pid").exists(), False, "it runs no more")
+    c.end()
+    again = Cluster(w)
+    equal(sorted(again.members), sorted(set(c.members) - {leader}), "the others alone, the next time")
 
 
 def changes_that_would_cost_the_majority(w):
@@ -207,16 +247,18 @@ def changes_that_would_cost_the_majority(w):
     c = Cluster(w)
     stopped = next(name for name in c.members if name != c.leader())
     other = next(name for name in c.members if name not in (c.leader(), stopped))
+    for args, code, words in ((("remove", "nobody"), 1, "name or id of no member"), (("add",), 2, "expected --peer-urls"),
+                              (("promote", "m4"), 1, "the members are m"), (("promote", other), 0, ""),
+                              (("add", "--peer-urls", "http://h:1", "--name", "a b"), 2, "not 'a b'"),
+                              (("add", "--peer-urls", ",".join(f"http://h:{i}" for i in range(17))), 2, "'http://h:16' is one too many")):
+        got = c.tenure("cluster", *args)
+        true(got.returncode == code and words in got.stderr, f"{args}: {got.returncode} {got.stderr}")
     stop(c.pid(stopped))
-    short = ("--call-timeout", "2s")
+    short = ("--call-timeout", "1s")
     got = c.tenure("cluster", "remove", other, *short)
     true(got.returncode == 1 and "1 of 2 voters would answer, which is no majority" in got.stderr, f"remove: {got.returncode} {got.stderr}")
     got = c.tenure("cluster", "add", "--peer-urls", "http://127.0.0.1:1", *short)
     true(got.returncode == 1 and f"{stopped} does not answer" in got.stderr, f"add: {got.returncode} {got.stderr}")
-    for args, code, words in ((("remove", "nobody"), 1, "name or id of no member"), (("add",), 2, "expected --peer-urls"),
-                              (("promote", other), 1, "is no learner")):
-        got = c.tenure("cluster", *args, *short)
-        true(got.returncode == code and words in got.stderr, f"{args}: {got.returncode} {got.stderr}")
     equal(sorted(json.loads(c.tenure("cluster", "status", "-o", "json", *short).stdout)["members"][i]["name"] for i in range(3)),
           ["m1", "m2", "m3"], "members")
     os.kill(c.pid(stopped), signal.SIGCONT)
@@ -250,4 +292,4 @@ def adopted_once(w):
     refused("m2 is missing", "dev", "--data-dir", x)
 
 
-main([members_change, changes_that_would_cost_the_majority, from_one_machine, what_cannot_be_adopted, a_folder_that_is_taken, adopted_once, serves_and_ends, a_killed_leader, without_a_quorum, its_own_death, one_at_a_time, what_cannot_be])
+main([members_change, changes_that_would_cost_the_majority, from_one_machine, what_cannot_be_adopted, a_folder_that_is_taken, adopted_once, serves_and_ends, a_killed_leader, without_a_quorum, its_own_death, killed_and_started_at_once, one_at_a_time, what_cannot_be])
