@@ -187,19 +187,17 @@ int change_await_leader(struct change *x)
     return change_stop(x, EXIT_FAILED);
 }
 
-/* Who takes itself out may answer with its own end: the list tells. */
-static bool is_out(struct change *x, uint64_t id)
-{
-    return change_look(x) == 0 && !change_member(x, id);
-}
-
+/* Who takes itself out may answer with its own end; its id is removed once, however often that is asked for. */
 static int remove_id(struct change *x, uint64_t id)
 {
     struct tenure_error err = {0};
+    bool is_unclear = false;
     while (tenure_member_remove(x->client, id, x->g->call_timeout_ms, NULL, &err) < 0) {
-        if (err.applied != TENURE_APPLIED_NO && is_out(x, id))
+        if (is_unclear && err.code == TENURE_ENOTFOUND)
             return 0;
-        if (!change_is_too_early(x, &err))
+        bool is_later = err.kind == TENURE_KIND_UNAVAILABLE || err.kind == TENURE_KIND_TIMEOUT;
+        is_unclear = is_unclear || err.applied != TENURE_APPLIED_NO;
+        if (!is_later || !change_pause(x))
             return change_stop(x, connect_failed("cluster", x->g, &err));
     }
     return 0;

@@ -88,19 +88,29 @@ def its_own_death(w):
     await_(lambda: not is_running(pid), "the member ends")
 
 
+LEFT = """import socket, sys, time
+s = socket.create_server(("127.0.0.1", int(sys.argv[2])))
+print(flush=True)
+time.sleep(600)"""
+
+
 def killed_and_started_at_once(w):
-    """a member that a killed one left is waited for, and does not count as dead; a number that somebody else has by now is none"""
+    """members that a killed one left are waited for, and do not count as dead; a number that somebody else has by now is none"""
     one = ("--members", "1")
     c = Cluster(w, *one, folder="one")
-    pid = c.pid("m1")
-    stop(pid)  # told to end by the death of its parent, it cannot
     c.process.kill()
     c.process.wait()
     again = Cluster(w, *one, folder="one")
-    true(not is_running(pid) and again.pid("m1") != pid, "the one that was left is gone")
+    again.end()
+    true("is started again" not in again.process.stderr.read(), "it waits for its ports")
+    left = w.start("-c", LEFT, str(c.folder / "m1"), c.members["m1"]["endpoint"].rsplit(":", 1)[1], program=sys.executable)
+    left.stdout.readline()
+    (c.folder / "m1.pid").write_text(f"{left.pid}\n")  # one that hangs: it is killed
+    again = Cluster(w, *one, folder="one")
+    equal(left.wait(timeout=PATIENCE_S), -signal.SIGKILL, "the one that was left")
     again.end()
     said = again.process.stderr.read()
-    true(f"m1 still runs, as process {pid}" in said and "is started again" not in said, said)
+    true(f"m1 still runs, as process {left.pid}" in said and "is started again" not in said, said)
     (c.folder / "m1.pid").write_text(f"{os.getpid()}\n")
     Cluster(w, *one, folder="one").end()
     equal((c.folder / "m1.pid").exists(), False, "the file of a process that is no more")
