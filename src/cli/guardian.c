@@ -157,14 +157,23 @@ void guardian_bury(struct guardian *g)
 {
     if (!g->pid)
         return;
-    close(g->fd);
+    if (g->fd >= 0)
+        close(g->fd);
     while (waitpid(g->pid, NULL, 0) < 0 && errno == EINTR)
         ;
     *g = (struct guardian){.fd = -1};
 }
 
-void guardian_stop(struct guardian *g, struct page *p)
+void guardian_dismiss(struct guardian *g, struct page *p)
 {
     atomic_store(&p->phase, PAGE_OVER);
+    if (g->pid && g->fd >= 0)
+        close(g->fd);
+    g->fd = -1;
+}
+
+void guardian_stop(struct guardian *g, struct page *p)
+{
+    guardian_dismiss(g, p);
     guardian_bury(g);
 }

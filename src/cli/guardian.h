@@ -36,6 +36,8 @@ struct guardian_options {
 bool guardian_start(struct guardian *g, const struct guardian_options *o);
 /* The page has changed so that something may be due earlier than it knows. */
 void guardian_poke(const struct guardian *g);
+/* Marks the page as over and lets it go; guardian_stop collects it. */
+void guardian_dismiss(struct guardian *g, struct page *p);
 /* Marks the page as over, lets it go and collects it. Nothing for a zeroed or dead one. */
 void guardian_stop(struct guardian *g, struct page *p);
 /* After fd became readable: collects the dead process. */

@@ -100,10 +100,27 @@ bool job_open(struct job *j, const struct job_options *o)
     return start_guardian(j);
 }
 
+void job_dismiss(struct job *j)
+{
+    spawn_cancel(&j->ready);
+    if (j->page)
+        guardian_dismiss(&j->guardian, j->page);
+}
+
+void job_drop_ready(struct job *j)
+{
+    pid_t pid = j->ready.pid;
+    spawn_fini(&j->ready);
+    if (pid)
+        waitpid(pid, NULL, 0);
+}
+
 void job_close(struct job *j)
 {
     if (!j->page)
         return;
+    job_dismiss(j);
+    job_drop_ready(j);
     guardian_stop(&j->guardian, j->page);
     enforce_fini(&j->enforcer);
     spawn_fini(&j->child);
@@ -112,6 +129,26 @@ void job_close(struct job *j)
 }
 
 /* ---- the command ---- */
+
+void job_make_ready(struct job *j, char **argv, const struct spawn_how *how)
+{
+    struct spawn_how without = *how;
+    without.variables = NULL;
+    if (j->page && !j->ready.pid && !spawn_make_as(&j->ready, argv, &without))
+        j->ready = (struct spawn){0};
+}
+
+/* From what stands ready when that can take its variables; else anew. */
+static bool make_child(struct job *j, char **argv, const struct spawn_how *how)
+{
+    if (j->ready.pid && spawn_tell(&j->ready, how->variables)) {
+        j->child = j->ready;
+        j->ready = (struct spawn){0};
+        return true;
+    }
+    job_drop_ready(j);
+    return spawn_make_as(&j->child, argv, how);
+}
 
 /* Everybody who could end the command knows of it before it runs. */
 bool job_make(struct job *j, char **argv, const struct spawn_how *how, int64_t lease)
@@ -127,7 +164,7 @@ bool job_make(struct job *j, char **argv, const struct spawn_how *how, int64_t l
     snprintf(leases, sizeof leases, "%s%s%s", hex, around ? " " : "", around ? around : "");
     atomic_store(&j->page->lease_of_command, lease);
     j->command = argv[0];
-    if (!spawn_make_as(&j->child, argv, &with))
+    if (!make_child(j, argv, &with))
         return false;
     page_run(j->page, j->child.pid);
     guardian_poke(&j->guardian);
@@ -194,6 +231,8 @@ enum job_news job_look(struct job *j, bool awaited, int *ret_signal)
             return JOB_ENDED;
         }
         waitid(P_PID, (id_t)pid, &info, WEXITED | WSTOPPED | WNOHANG);
+        if (pid == j->ready.pid && !stopped) /* somebody killed it */
+            spawn_fini(&j->ready);
         if (ours) {
             *ret_signal = signal;
             return JOB_STOPPED;

@@ -27,6 +27,7 @@ struct job {
     struct enforcer enforcer;
     struct guardian guardian;
     int n_guardians;
+    struct spawn ready; /* forked ahead of the time, not the command yet; pid 0: none */
     struct spawn child;
     const char *command; /* its first word */
     int status;          /* of its first process, once that ended */
@@ -39,7 +40,9 @@ struct job {
 /* False after having said why; then close it all the same. Borrows o. No process of this program's may be a child that is not
  * looked after here: all are collected. */
 bool job_open(struct job *j, const struct job_options *o);
-/* Lets the guardian go. Of a zeroed one as well. */
+/* Tells the guardian to go, and does not wait for it: nothing is left to guard, and job_close is to follow. */
+void job_dismiss(struct job *j);
+/* Lets the guardian go and collects it. Of a zeroed one as well. */
 void job_close(struct job *j);
 
 /* The lease to be revoked should tenure die, and until when it is safe (<= 0: not known to be). Nothing when it is not open. */
@@ -52,6 +55,10 @@ bool job_watch_guardian(struct job *j);
 /* What is due by the clock; answers when to call again at the latest (INT64_MAX: when something changed). */
 int64_t job_enforce(struct job *j, int64_t now_ms);
 
+/* The process that is to become the command, forked while there is nothing else to do; its how is that of job_make, but for the
+ * variables. Nothing when it is there already, or cannot be had: job_make does without. */
+void job_make_ready(struct job *j, char **argv, const struct spawn_how *how);
+void job_drop_ready(struct job *j); /* it shall not be; nothing when there is none */
 /* Makes the command; it does not run yet. See spawn.h; TENURE_LEASE and TENURE_LEASES come to its variables, at most
  * JOB_VARIABLES_MAX then. False: errno says why. */
 enum { JOB_VARIABLES_MAX = 15 };

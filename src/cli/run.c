@@ -19,6 +19,7 @@
 
 #define SWEEP_POLL_MS 10 /* how often a dying group is looked at */
 #define KEY_BYTES_MAX 4096
+#define READY_MS      1000 /* how long a process stands ready to become the command */
 
 enum run_phase { RUN_CLAIMING, RUN_HOLDING, RUN_SWEEPING, RUN_RELEASING, RUN_DONE };
 
@@ -33,7 +34,8 @@ struct run {
     struct terminal terminal;
     bool handed_over; /* the terminal was the command's at some time */
     struct signals signals;
-    bool interrupted; /* what ended the command, or the waiting, was a signal at our terminal */
+    int64_t ready_until_ms; /* 0: none was made ready yet */
+    bool interrupted;       /* what ended the command, or the waiting, was a signal at our terminal */
 };
 
 static void say(const struct run *r, const char *text, const char *more)
@@ -76,6 +78,19 @@ static void give_terminal(struct run *r)
 {
     terminal_give(&r->terminal, r->job.child.pid);
     r->handed_over = r->handed_over || r->terminal.given;
+}
+
+/* While the server has the word there is time to fork. Who waits in a queue does so without that process. */
+static void make_ready(struct run *r)
+{
+    const struct spawn_how how = {.mask = &r->signals.before, .input = -1, .output = -1};
+    r->ready_until_ms = io_clock() + READY_MS;
+    job_make_ready(&r->job, r->o->argv, &how);
+}
+
+static bool is_to_make_ready(const struct run *r)
+{
+    return r->phase == RUN_CLAIMING && r->o->argv && !r->ready_until_ms;
 }
 
 /* It runs only while the lock is held. */
@@ -252,6 +267,8 @@ static void step(struct run *r)
     case RUN_CLAIMING:
         if (r->claim.state == CLAIM_REFUSED)
             refused(r);
+        if (r->ready_until_ms && io_clock() > r->ready_until_ms)
+            job_drop_ready(&r->job);
         if (r->claim.state != CLAIM_HELD)
             return;
         if (r->o->argv) {
@@ -318,6 +335,8 @@ static void loop(struct run *r)
             {.fd = r->signals.fd, .events = POLLIN},
             {.fd = job_fd(&r->job), .events = POLLIN},
         };
+        if (is_to_make_ready(r) && poll(fds, 3, 0) == 0)
+            make_ready(r);
         poll(fds, 3, timeout_ms(r, enforce_at));
     }
 }
@@ -356,6 +375,7 @@ int run_claimed(const struct run_options *o)
         r.code = EXIT_OK;
         claim_ask(&r.claim);
         loop(&r);
+        job_dismiss(&r.job); /* it ends while we do */
         claim_close(&r.claim);
     }
     job_close(&r.job);

@@ -3,12 +3,17 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
 #include "cli/command.h"
+
+#define TOLD_BYTES_MAX 32768 /* less than an empty pipe takes at once, so that to tell is not to wait */
+#define TOLD_MAX       32
 
 static bool sigpipe_was_ignored;
 
@@ -53,6 +58,34 @@ static _Noreturn void execute(int error_fd, char **argv, const struct spawn_vari
     fail(error_fd, errno);
 }
 
+static bool read_all(int fd, void *out, size_t n)
+{
+    for (size_t at = 0; at < n;) {
+        ssize_t got = read(fd, (char *)out + at, n - at);
+        if (got <= 0)
+            return false;
+        at += (size_t)got;
+    }
+    return true;
+}
+
+/* What spawn_tell says: the length, then name and value by turns, each with its NUL. NULL: tenure is gone, or changed its mind. */
+static const struct spawn_variable *hear(int go_fd)
+{
+    static char bytes[TOLD_BYTES_MAX];
+    static struct spawn_variable all[TOLD_MAX + 1];
+    uint32_t size;
+    if (!read_all(go_fd, &size, sizeof size) || !read_all(go_fd, bytes, size))
+        return NULL;
+    size_t n = 0;
+    for (char *at = bytes, *end = bytes + size; at < end; n++) {
+        char *value = at + strlen(at) + 1;
+        all[n] = (struct spawn_variable){at, value};
+        at = value + strlen(value) + 1;
+    }
+    return all;
+}
+
 static bool take_place_of(int fd, int standard)
 {
     return fd < 0 || dup2(fd, standard) >= 0;
@@ -63,7 +96,8 @@ static _Noreturn void child(int go_fd, int error_fd, char **argv, const struct s
     char go;
     setpgid(0, 0);
     prctl(PR_SET_PDEATHSIG, SIGTERM); /* should tenure and its guardian both be killed */
-    if (read(go_fd, &go, 1) != 1)
+    const struct spawn_variable *variables = how->variables ? how->variables : hear(go_fd);
+    if (!variables || read(go_fd, &go, 1) != 1)
         fail(error_fd, ECANCELED);
     if (!take_place_of(how->input, STDIN_FILENO) || !take_place_of(how->output, STDOUT_FILENO) ||
         !take_place_of(how->output, STDERR_FILENO))
@@ -71,7 +105,7 @@ static _Noreturn void child(int go_fd, int error_fd, char **argv, const struct s
     if (!sigpipe_was_ignored)
         signal(SIGPIPE, SIG_DFL);
     sigprocmask(SIG_SETMASK, how->mask, NULL);
-    execute(error_fd, argv, how->variables, how->pristine);
+    execute(error_fd, argv, variables, how->pristine);
 }
 
 static void close_both(int fds[2])
@@ -119,6 +153,33 @@ bool spawn_make_as(struct spawn *s, char **argv, const struct spawn_how *how)
     return true;
 }
 
+/* Appends it with its NUL; false when it does not fit. */
+static bool put_text(char *bytes, size_t *n, const char *text)
+{
+    size_t size = strlen(text) + 1;
+    if (size > TOLD_BYTES_MAX - *n)
+        return false;
+    memcpy(bytes + *n, text, size);
+    *n += size;
+    return true;
+}
+
+bool spawn_tell(struct spawn *s, const struct spawn_variable *variables)
+{
+    char bytes[sizeof(uint32_t) + TOLD_BYTES_MAX];
+    size_t n = 0, count = 0;
+    for (const struct spawn_variable *v = variables; v->name; v++, count++) {
+        if (count == TOLD_MAX || !put_text(bytes + sizeof(uint32_t), &n, v->name) ||
+            !put_text(bytes + sizeof(uint32_t), &n, v->value)) {
+            errno = E2BIG;
+            return false;
+        }
+    }
+    memcpy(bytes, &(uint32_t){(uint32_t)n}, sizeof(uint32_t));
+    n += sizeof(uint32_t);
+    return write(s->go_fd, bytes, n) == (ssize_t)n;
+}
+
 void spawn_go(struct spawn *s)
 {
     ssize_t ignored = write(s->go_fd, "", 1); /* when it is dead already, its end tells */
@@ -128,7 +189,7 @@ void spawn_go(struct spawn *s)
 
 void spawn_cancel(struct spawn *s)
 {
-    if (s->go_fd >= 0)
+    if (s->pid && s->go_fd >= 0)
         close(s->go_fd);
     s->go_fd = -1;
 }

@@ -19,7 +19,7 @@ struct spawn_variable {
 };
 
 struct spawn_how {
-    const struct spawn_variable *variables; /* added to the environment, ended by a NULL name */
+    const struct spawn_variable *variables; /* added to the environment, ended by a NULL name; NULL: spawn_tell them */
     bool pristine;        /* they are all of it (the command is still looked for in this program's PATH) */
     const sigset_t *mask; /* the signals that it starts with blocked */
     int input, output;    /* become its standard input, its standard output and error; -1 = this program's */
@@ -31,8 +31,10 @@ bool spawn_make_as(struct spawn *s, char **argv, const struct spawn_how *how);
 bool spawn_make(struct spawn *s, char **argv, const struct spawn_variable *variables, const sigset_t *mask);
 bool spawn_make_in(struct spawn *s, char **argv, const struct spawn_variable *variables, bool pristine,
                    const sigset_t *mask);
+/* Its variables, when it was made without: once, before it may run. False (errno says why): it never will. */
+bool spawn_tell(struct spawn *s, const struct spawn_variable *variables);
 void spawn_go(struct spawn *s);
-/* It shall not run. Nothing when it was let go. */
+/* It shall not run. Nothing when it was let go, or of a zeroed one. */
 void spawn_cancel(struct spawn *s);
 /* After its end: the errno with which it could not be executed, 0 when it was, ECANCELED when it was never let go. */
 int spawn_error(const struct spawn *s);

@@ -10,6 +10,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -149,11 +150,73 @@ static void it_inherits_no_descriptor_of_ours(void **state)
     spawn_fini(&s);
 }
 
+static struct spawn make_untold(char **argv)
+{
+    struct spawn s;
+    sigset_t none;
+    sigemptyset(&none);
+    const struct spawn_how how = {.mask = &none, .input = -1, .output = -1};
+    assert_true(spawn_make_as(&s, argv, &how));
+    return s;
+}
+
+static void variables_can_be_told_later(void **state)
+{
+    (void)state;
+    char script[] = "test \"$TENURE_TOKEN\" = 42 && test \"$TENURE_NAME\" = 'a b' && test -n \"$PATH\"";
+    struct spawn s = make_untold((char *[]){"sh", "-c", script, NULL});
+    assert_true(spawn_tell(&s, variables));
+    struct pollfd end = {.fd = s.error_fd, .events = POLLIN};
+    assert_int_equal(poll(&end, 1, 50), 0); /* it has its variables, not the word */
+    spawn_go(&s);
+    assert_int_equal(await_end(&s), 0);
+    spawn_fini(&s);
+}
+
+static void without_its_variables_it_never_runs(void **state)
+{
+    (void)state;
+    struct spawn s = make_untold((char *[]){"sh", "-c", "exit 7", NULL});
+    spawn_go(&s); /* one byte is no length */
+    assert_int_not_equal(WEXITSTATUS(await_end(&s)), 7);
+    assert_int_equal(spawn_error(&s), ECANCELED);
+    spawn_fini(&s);
+}
+
+static void more_than_it_can_be_told_is_refused(void **state)
+{
+    (void)state;
+    static char large[40000];
+    memset(large, 'x', sizeof large - 1);
+    struct spawn s = make_untold((char *[]){"sh", "-c", "exit 7", NULL});
+    assert_false(spawn_tell(&s, (struct spawn_variable[]){{"LARGE", large}, {NULL, NULL}}));
+    assert_int_equal(errno, E2BIG);
+    spawn_cancel(&s);
+    assert_int_not_equal(WEXITSTATUS(await_end(&s)), 7);
+    spawn_fini(&s);
+}
+
+static void one_that_was_killed_meanwhile_cannot_be_told(void **state)
+{
+    (void)state;
+    signal(SIGPIPE, SIG_IGN);
+    struct spawn s = make_untold((char *[]){"sh", "-c", "exit 7", NULL});
+    kill(s.pid, SIGKILL);
+    await_end(&s);
+    assert_false(spawn_tell(&s, variables));
+    spawn_fini(&s);
+    signal(SIGPIPE, SIG_DFL);
+}
+
 static void one_that_was_never_made_is_freed_without_harm(void **state)
 {
     (void)state;
     struct spawn s = {0};
+    struct pollfd input = {.fd = 0, .events = POLLIN};
+    spawn_cancel(&s);
     spawn_fini(&s);
+    poll(&input, 1, 0);
+    assert_false(input.revents & POLLNVAL); /* a zero is no descriptor of ours */
 }
 
 int main(void)
@@ -169,6 +232,10 @@ int main(void)
         cmocka_unit_test(what_is_not_executable_answers_126),
         cmocka_unit_test(it_starts_with_the_signals_that_the_program_was_given),
         cmocka_unit_test(it_inherits_no_descriptor_of_ours),
+        cmocka_unit_test(variables_can_be_told_later),
+        cmocka_unit_test(without_its_variables_it_never_runs),
+        cmocka_unit_test(more_than_it_can_be_told_is_refused),
+        cmocka_unit_test(one_that_was_killed_meanwhile_cannot_be_told),
         cmocka_unit_test(one_that_was_never_made_is_freed_without_harm),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
