@@ -79,6 +79,11 @@ static int start(const struct global_options *g, const char *name, const char *s
     return cron_run_job(g, &o);
 }
 
+static bool is_action(const char *word)
+{
+    return strcmp(word, "list") == 0 || strcmp(word, "status") == 0 || strcmp(word, "next") == 0;
+}
+
 static int run(const struct command *self, const struct global_options *g, int argc, char **argv)
 {
     (void)self;
@@ -88,6 +93,8 @@ static int run(const struct command *self, const struct global_options *g, int a
         return cron_show_runs(g, argv[1]);
     if (argc == 2 && strcmp(argv[0], "next") == 0)
         return cron_show_next(g, argv[1], opt.utc_offset);
+    if (argc > 0 && is_action(argv[0]))
+        return wrong("list takes no words, status a NAME and next a SCHEDULE in quotes; a job cannot be named so");
     if (argc < 3)
         return wrong("expected NAME SCHEDULE COMMAND [ARGUMENT...], list, status NAME or next SCHEDULE");
     return start(g, argv[0], argv[1], argv + 2);

@@ -283,6 +283,8 @@ static int proxy(const struct global_options *g, char **argv)
         return expected("either --resource NAME or --by-path N, from 1 to 16");
     if (o.resource && !is_name(o.resource))
         return expected("--resource NAME: letters, digits and -_./: alone, at most 100");
+    if (opt.wait_ms == 0)
+        return expected("--timeout TIME above 0");
     if (opt.connections < 1 || opt.connections > 100000)
         return expected("--max-connections N, from 1 to 100000");
     return fence_serve(&o, &err) < 0 ? connect_failed("fence", g, &err) : EXIT_OK;

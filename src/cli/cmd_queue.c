@@ -85,7 +85,6 @@ static const struct output_form length_form = {
     .columns = (const struct output_column[]){{.path = "length", .heading = "LENGTH", .kind = OUTPUT_NUMBER}, {0}},
 };
 
-/* The item is gone from the queue: a word that cannot be printed is a failure that must be seen. */
 static int print_item(const struct global_options *g, const struct tenure_queue_item *item)
 {
     if (!output_is_text(g)) {
@@ -118,6 +117,17 @@ static int put(tenure_queue *q, const struct global_options *g, const char *word
     return code;
 }
 
+/* It is gone from the queue, and nobody has read it. A work queue's comes again by itself. */
+static void put_back(tenure_queue *q, const struct tenure_queue_item *item)
+{
+    struct tenure_error err = {0};
+    struct tenure_queue_put_options o = {.size = sizeof o, .priority = item->priority, .due_ms = item->due_ms};
+    if (tenure_queue_put(q, item->value, &o, &err) == 0)
+        fprintf(stderr, "tenure queue: it was put back, behind the others\n");
+    else
+        fprintf(stderr, "tenure queue: it could not be put back and is lost: %s\n", err.text);
+}
+
 static int take(tenure_queue *q, const struct global_options *g, const char *word)
 {
     struct tenure_error err = {0};
@@ -129,6 +139,8 @@ static int take(tenure_queue *q, const struct global_options *g, const char *wor
         return err.code == TENURE_ENOTFOUND || (err.code == TENURE_ETIMEOUT && !err.applied) ? EXIT_LOCK_TIMEOUT : code;
     }
     int code = print_item(g, item);
+    if (code != EXIT_OK && !opt.acknowledges)
+        put_back(q, item);
     if (code == EXIT_OK && opt.acknowledges && tenure_queue_ack(q, item, &err) < 0)
         code = connect_failed("queue", g, &err);
     tenure_queue_item_free(item);

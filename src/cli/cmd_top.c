@@ -314,7 +314,7 @@ static int print(struct top *top, const struct global_options *g, int signal_fd)
 
 static int run(const struct command *self, const struct global_options *g, int argc, char **argv)
 {
-    static const int signals[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP, SIGWINCH};
+    static const int signals[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGTSTP, SIGWINCH};
     struct global_options patient = *g;
     const char *terminal = getenv("TERM");
     sigset_t set;

@@ -58,6 +58,8 @@ void fence_refuse(struct fence_conn *c, int status, const char *error, const cha
 void fence_refuse_stale(struct fence_conn *c, const char *resource, int64_t token, int64_t seen);
 /* ---- fence_proxy.c ---- */
 void fence_move(struct fence_conn *c, enum fence_stage stage);
+/* Some of a request's body came, or went. It buys no time when somebody with a greater token waits for the end of this one. */
+void fence_went_on(struct fence_conn *c);
 /* The answer has ended: leaves the resource, and goes on with the next request or ends. */
 void fence_exchange_over(struct fence_conn *c);
 /* The same where the connection cannot go on. */

@@ -120,6 +120,13 @@ void fence_move(struct fence_conn *c, enum fence_stage stage)
     c->since = c->now;
 }
 
+void fence_went_on(struct fence_conn *c)
+{
+    bool is_stale = c->ticket.state == TURNSTILE_INSIDE && turnstile_ticket_seen(&c->ticket) > c->ticket.token;
+    if (c->request_whole || !is_stale)
+        c->since = c->now;
+}
+
 void fence_exchange_over(struct fence_conn *c)
 {
     turnstile_leave(c->proxy->config.turnstile, &c->ticket);
@@ -291,7 +298,7 @@ void fence_back_output(struct fence_conn *c, struct buf *out, size_t bytes_max, 
         return;
     take(&c->to_back, out, bytes_max);
     c->sent = true;
-    c->since = now;
+    fence_went_on(c);
     settle(c);
 }
 

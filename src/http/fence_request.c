@@ -75,6 +75,19 @@ static int enter(struct fence_conn *c, const char *resource, int64_t token)
     return HEAD_STOP;
 }
 
+/* Headers by which many services take a request for one of another method. */
+static bool names_a_method(const struct proxy_head *h)
+{
+    return proxy_head_count_alike(h, "x-http-method-override") > 0 || proxy_head_count_alike(h, "x-http-method") > 0 ||
+           proxy_head_count_alike(h, "x-method-override") > 0;
+}
+
+static bool needs_token(const struct fence_conn *c)
+{
+    const struct fence_proxy_config *config = &c->proxy->config;
+    return !config->missing_allowed && ((config->methods >> c->front.method & 1) || names_a_method(&c->head));
+}
+
 /* 0: it may go on, inside or WAITING. */
 static int check_token(struct fence_conn *c)
 {
@@ -87,7 +100,9 @@ static int check_token(struct fence_conn *c)
                                                              resource, sizeof resource);
     if (why)
         return refuse(c, 400, "bad-request", why);
-    if (n == 0 && (config->missing_allowed || !(config->methods >> c->front.method & 1)))
+    if (proxy_head_count_alike(&c->head, "tenure-fencing-token") > n)
+        return refuse(c, 400, "bad-token", "a header that differs from " FENCE_HEADER " by _ for - alone");
+    if (n == 0 && !needs_token(c))
         return 0;
     if (n == 0)
         return refuse(c, 428, "token-missing",
@@ -170,7 +185,7 @@ static int on_body(http_parser *p, const char *at, size_t len)
     buf_append(&c->to_back, at, len);
     if (c->measure == PROXY_BODY_CHUNKED)
         buf_append(&c->to_back, "\r\n", 2);
-    c->since = c->now;
+    fence_went_on(c);
     return 0;
 }
 

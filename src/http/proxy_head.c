@@ -107,6 +107,19 @@ size_t proxy_head_count(const struct proxy_head *h, const char *name)
     return n;
 }
 
+size_t proxy_head_count_alike(const struct proxy_head *h, const char *name)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < h->n; i++) {
+        bytes have = text_of(h, h->lines[i].name);
+        size_t at = 0;
+        while (at < have.len && name[at] && (have.data[at] == '_' ? '-' : tolower(have.data[at])) == name[at])
+            at++;
+        n += at == have.len && !name[at];
+    }
+    return n;
+}
+
 static bool is_token(bytes s)
 {
     for (size_t i = 0; i < s.len; i++)
@@ -184,7 +197,7 @@ static bool is_named(bytes list, bytes name)
     return false;
 }
 
-/* A message without its host would be for another one. */
+/* A message without its host would be for another one, and one without its token would be from anybody. */
 static bool is_for_one_hop(const struct proxy_head *h, bytes name)
 {
     for (size_t i = 0; i < sizeof not_passed_on / sizeof not_passed_on[0]; i++)
@@ -193,7 +206,7 @@ static bool is_for_one_hop(const struct proxy_head *h, bytes name)
     for (size_t i = 0; i < h->n; i++)
         if (proxy_same_word(text_of(h, h->lines[i].name), "connection") &&
             is_named(text_of(h, h->lines[i].value), name))
-            return !proxy_same_word(name, "host");
+            return !proxy_same_word(name, "host") && !proxy_same_word(name, "tenure-fencing-token");
     return false;
 }
 

@@ -34,6 +34,8 @@ bytes proxy_head_first_text(const struct proxy_head *h);
 /* The value of the first one of that name (given in lower case), without blanks around it; data NULL: there is none. */
 bytes proxy_head_get(const struct proxy_head *h, const char *name);
 size_t proxy_head_count(const struct proxy_head *h, const char *name);
+/* With _ taken for -, as services do that hand headers on as variables. */
+size_t proxy_head_count_alike(const struct proxy_head *h, const char *name);
 bool proxy_same_word(bytes a, const char *lower);
 
 /* How the body is measured. */

@@ -79,7 +79,8 @@ def usage(world):
     """a wrong command line answers 125 and says what was expected; no server: 125, and the endpoint is named"""
     for args, says in (((), "NAME"), (("a", "@daily"), "COMMAND"), (("a", "nonsense", "true"), "nonsense"), (("a/b", "@daily", "true"), "slash"),
                        (("--missed", "all", "a", "@daily", "true"), "--missed"), (("--ttl", "1", "a", "@daily", "true"), "--ttl"),
-                       (("a", "0 0 * * *", "--utc-offset", "CET", "true"), "CET"), (("next", "* * *"), "* * *")):
+                       (("a", "0 0 * * *", "--utc-offset", "CET", "true"), "CET"), (("next", "* * *"), "* * *"),
+                       (("next", "@daily", "extra"), "SCHEDULE"), (("next", "30", "2", "*", "*", "*"), "in quotes"), (("list", "a"), "no words")):
         result = world.tenure("cron", *args)
         equal(result.returncode, 125, f"exit code of cron {args}")
         true(says in result.stderr, f"{says} in {result.stderr!r}")

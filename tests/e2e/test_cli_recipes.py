@@ -200,6 +200,17 @@ def queues(world):
     equal((got, [p.wait(PATIENCE_S) for p in waiting]), (["0", "1", "2"], [0, 0, 0]))
 
 
+def queue_put_back(world):
+    """what could not be written is put back: no item is lost to a full disk"""
+    world.tenure("queue", "put", "q", "one", check=True)
+    with open("/dev/full", "wb") as full:
+        took = subprocess.run([TENURE, "queue", "take", "q"], stdout=full, stderr=subprocess.PIPE, text=True, timeout=PATIENCE_S,
+                              env={**os.environ, "TENURE_ENDPOINTS": world.server.url})
+    equal(took.returncode, 1)
+    true("put back" in took.stderr, took.stderr)
+    equal(world.tenure("queue", "take", "q", "--timeout", "0").stdout, "one\n")
+
+
 def queue_listed(world):
     """queue list shows who waits, in the order of coming, and of a work queue who works on what"""
     listed = lambda *more: json.loads(world.tenure("queue", "list", "q", "-o", "json", *more, check=True).stdout)
@@ -248,5 +259,5 @@ def queues_of_other_kinds(world):
         equal(q(*bad).returncode, 2)
 
 
-main([queues, queue_listed, queues_of_other_kinds, readers_together, a_reader_dies, permits, commands_under_permits, delayed, wrong_words, barriers,
+main([queues, queue_put_back, queue_listed, queues_of_other_kinds, readers_together, a_reader_dies, permits, commands_under_permits, delayed, wrong_words, barriers,
       counted_barriers, counters])

@@ -613,6 +613,83 @@ static void everything_has_its_time(void **state)
     rig_free(r);
 }
 
+static void who_is_waited_for_cannot_gain_time_byte_by_byte(void **state)
+{
+    struct fence_proxy_config config = {.resource = "o", .timeout_ms = 5000, .stall_ms = 200};
+    (void)state;
+    struct rig *r = rig_new(&config);
+    struct peer *zombie = peer_new(r), *next = peer_new(r);
+    say(zombie, "PUT / HTTP/1.1\r\nHost: h\r\nTenure-Fencing-Token: 5\r\nContent-Length: 90\r\n\r\n");
+    for (int i = 0; i < 5; i++) { /* nobody waits: as long as it goes on */
+        r->now += 150;
+        say(zombie, "x");
+    }
+    say(next, PUT("6", "abc"));
+    tn_ms until = r->now + 200;
+    for (int i = 0; i < 3; i++) {
+        r->now += 60;
+        say(zombie, "x");
+        turn(next);
+    }
+    assert_int_equal(fence_deadline(zombie->conn), until);
+    wait_out(zombie);
+    turn(next);
+    assert_int_equal(r->now, until);
+    has(&zombie->got, " 408 ");
+    assert_true(zombie->over);
+    has(&next->asked, "abc");
+    service_says(next, OK);
+    has(&next->got, " 200 ");
+    peer_free(zombie);
+    peer_free(next);
+    rig_free(r);
+}
+
+static void a_token_is_passed_on_whatever_the_connection_is_said_to_want(void **state)
+{
+    (void)state;
+    struct rig *r = rig_new(NULL);
+    struct peer *p = peer_new(r);
+    say(p, "PUT / HTTP/1.1\r\nHost: h\r\nTenure-Fencing-Token: 5\r\nConnection: tenure-fencing-token, x-a\r\nX-A: b\r\n"
+           "Content-Length: 3\r\n\r\nabc");
+    has(&p->asked, "Tenure-Fencing-Token: 5\r\n");
+    has_not(&p->asked, "X-A");
+    peer_free(p);
+    rig_free(r);
+}
+
+static void what_many_services_read_as_the_same_header_is_refused(void **state)
+{
+    (void)state;
+    struct rig *r = rig_new(NULL);
+    struct peer *p = peer_new(r);
+    say(p,
+        "PUT / HTTP/1.1\r\nHost: h\r\nTenure-Fencing-Token: 5\r\nTenure_Fencing_Token: 9\r\nContent-Length: 3\r\n\r\nabc");
+    has(&p->got, " 400 ");
+    has(&p->got, "\"bad-token\"");
+    assert_int_equal(p->asked.len, 0);
+    peer_free(p);
+    rig_free(r);
+}
+
+static void a_read_that_a_header_turns_into_a_write_needs_a_token(void **state)
+{
+    static const char *const headers[] = {"X-HTTP-Method-Override: DELETE", "x-http-method: PUT",
+                                          "X-Method-Override: PATCH"};
+    (void)state;
+    struct rig *r = rig_new(NULL);
+    for (size_t i = 0; i < 3; i++) {
+        struct peer *p = peer_new(r);
+        char request[200];
+        snprintf(request, sizeof request, "GET / HTTP/1.1\r\nHost: h\r\n%s\r\n\r\n", headers[i]);
+        say(p, request);
+        has(&p->got, " 428 ");
+        assert_int_equal(p->asked.len, 0);
+        peer_free(p);
+    }
+    rig_free(r);
+}
+
 static void neither_side_is_read_ahead_of_the_other(void **state)
 {
     (void)state;
@@ -690,6 +767,10 @@ int main(void)
         cmocka_unit_test(what_comes_before_an_answer_has_no_body),
         cmocka_unit_test(an_early_answer_ends_the_connection),
         cmocka_unit_test(everything_has_its_time),
+        cmocka_unit_test(who_is_waited_for_cannot_gain_time_byte_by_byte),
+        cmocka_unit_test(a_token_is_passed_on_whatever_the_connection_is_said_to_want),
+        cmocka_unit_test(what_many_services_read_as_the_same_header_is_refused),
+        cmocka_unit_test(a_read_that_a_header_turns_into_a_write_needs_a_token),
         cmocka_unit_test(neither_side_is_read_ahead_of_the_other),
         cmocka_unit_test(without_memory_it_fails_and_leaves_nothing),
     };
