@@ -65,6 +65,7 @@ OP_CALL(txn, struct txn_req)
 OP_CALL(lease_grant, struct lease_grant_req)
 OP_CALL(lease_revoke, struct lease_revoke_req)
 OP_CALL(lease_keepalive_once, struct lease_keepalive_req)
+OP_CALL(lease_ttl, struct lease_ttl_req)
 
 void op_cancel(struct op **slot, tn_ms now)
 {

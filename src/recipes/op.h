@@ -28,6 +28,7 @@ OP_CALL(txn, struct txn_req);
 OP_CALL(lease_grant, struct lease_grant_req);
 OP_CALL(lease_revoke, struct lease_revoke_req);
 OP_CALL(lease_keepalive_once, struct lease_keepalive_req);
+OP_CALL(lease_ttl, struct lease_ttl_req);
 #undef OP_CALL
 
 /* Cancels the call; done still comes, with the outcome as far as it is known. An empty slot: nothing. */

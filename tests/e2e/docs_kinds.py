@@ -171,7 +171,7 @@ def parses(argv, folder, where):
     argv = [re.sub(r"(^|[=:])/(var|etc|srv|usr|tmp|run|backup)/", rf"\1{root}/\2/", word) for word in argv]
     with socket.create_server(("127.0.0.1", 0), backlog=8) as there:
         url = f"http://127.0.0.1:{there.getsockname()[1]}"
-        argv = [url if before in ("--endpoints", "--from") else word for before, word in zip(["", *argv], argv)]
+        argv = [url if before in ("--endpoints", "--from", "--to") else word for before, word in zip(["", *argv], argv)]
         argv = [f"--endpoints={url}" if word.startswith("--endpoints=") else word for word in argv]
         if argv[:1] in (["serve"], ["replica"]):
             argv = [re.sub(r":2379\b", ":0", word) for word in argv]

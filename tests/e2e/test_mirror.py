@@ -1,0 +1,300 @@
+"""`tenure mirror`: prefixes copied between clusters, exactly, whatever dies in between."""
+
+from mirrors import *
+
+OTHER = {"tenure": "etcd", "etcd": "tenure"}
+
+
+def is_there(server, key, value):
+    def there():
+        with contextlib.suppress(ConnectionError, Refused):
+            return Gateway(server).get(key) == value
+    await_(there, f"{key} is {value!r} at {server.folder.name}")
+
+
+def other_kind(world):
+    return OTHER[world.server_kind] if shutil.which("etcd") else world.server_kind
+
+
+def changes_are_carried(world):
+    '''what was there and what comes is copied, deletes too, a revision of several keys as one, under another prefix where that is wanted'''
+    with server(world, "a") as a, server(world, "b", other_kind(world)) as b:
+        source = Gateway(a)
+        source.put("/a/1", "one")
+        source.put("/a/2", "two")
+        source.put("/b/1", "not copied")
+        watching = Watching(b, "/copy/")
+        mirror = Mirror(world, a, [b], "--prefix", "/a/", "--to-prefix", "/copy/", "--name", "m").start()
+        same(a, b, "/a/", "/copy/")
+        source.delete("/a/1")
+        source.put_all({f"/a/p{i}": "1" for i in range(100)})
+        source.put_all({f"/a/p{i}": "2" for i in range(100)})
+        source.put("/a/empty", "")
+        source.delete("/a/p", prefix=True)
+        last = source.put("/a/2", "three")
+        is_there(b, "/copy/2", "three")
+        equal(Gateway(b).below("/copy/"), {"/copy/2": "three", "/copy/empty": ""}, "the copy")
+        await_(lambda: ("/copy/2", "three") in [(k, v) for _, k, v in watching.seen], "the watch tells it")
+        seen = watching.end().seen
+        for value in ("1", "2"):
+            revisions = {r for r, k, v in seen if k.startswith("/copy/p") and v == value}
+            equal(len(revisions), 1, f"revisions that put 100 keys to {value}")
+        equal(len([1 for _, k, v in seen if k.startswith("/copy/p") and v is None]), 100, "deletes told")
+        record = await_(lambda: [m for m in status(world, b) if m["revision"] == last], "the record has the revision")[0]
+        equal((record["name"], record["prefix"], record["to"], record["state"]), ("m", "/a/", "/copy/", "following"), "the record")
+        equal(mirror.stop(), 0, "the exit code")
+
+
+def large_revisions_go_in_parts(world):
+    '''a revision of more keys than a transaction takes is carried in parts, and none is lost when the mirror dies between them'''
+    limit = ["--max-txn-ops", "2000"]
+    with server(world, "a", None, *limit) as a, server(world, "b") as b:
+        source = Gateway(a)
+        mirror = Mirror(world, a, [b], "--prefix", "/a/").start()
+        source.put("/a/first", "x")
+        is_there(b, "/a/first", "x")
+        source.put_all({f"/a/{i:04d}": "1" * 50 for i in range(1000)})
+        mirror.kill()
+        mirror.start()
+        same(a, b, "/a/")
+        b.freeze()
+        source.delete("/a/0", prefix=True)
+        time.sleep(0.05)
+        mirror.kill()
+        b.thaw()
+        mirror.start()
+        same(a, b, "/a/")
+        equal(Gateway(b).below("/a/"), {"/a/first": "x"}, "what is left")
+        mirror.stop()
+
+
+def deletes_are_kept(world):
+    '''what was deleted while the mirror was down goes, from the watch, and behind a compaction by comparison'''
+    with server(world, "a") as a, server(world, "b") as b:
+        source = Gateway(a)
+        for i in range(20):
+            source.put(f"/a/{i:02d}", "x")
+        mirror = Mirror(world, a, [b], "--prefix", "/a/").start()
+        same(a, b, "/a/")
+        mirror.kill()
+        source.delete("/a/03")
+        mirror.start()
+        same(a, b, "/a/")
+        mirror.kill()
+        source.delete("/a/04")
+        source.put("/a/05", "y")
+        source.put("/a/20", "new")
+        source.delete("/a/06")
+        source.compact()  # the tombstone of the newest revision is what old etcds forget
+        before = Gateway(b).revision()
+        mirror.start()
+        same(a, b, "/a/")
+        changed = b, before + 1
+        mirror.stop()
+        body = Gateway(b).ask("kv/range", {"key": b64("/a/"), "range_end": b64("/a0"), "min_mod_revision": str(changed[1])})
+        equal(sorted(text(kv["key"]) for kv in body["kvs"]), ["/a/05", "/a/20"], "what the comparison wrote")
+
+
+def what_is_not_ours_is_refused(world):
+    '''foreign keys at the destination, loops, overlapping mirrors and other sources are refused; --replace makes room'''
+    with server(world, "a") as a, server(world, "b") as b:
+        Gateway(a).put("/a/1", "one")
+        Gateway(b).put("/a/foreign", "x")
+        refused = Mirror(world, a, [b], "--prefix", "/a/", "--name", "m").start()
+        equal(refused.ends(), 1, "the exit code before foreign keys")
+        true("did not come from this mirror (/a/foreign)" in refused.said(), refused.said())
+        equal(Gateway(b).below("/"), {"/a/foreign": "x"}, "what a refused mirror leaves")
+        mirror = Mirror(world, a, [b], "--prefix", "/a/", "--name", "m", "--replace").start()
+        same(a, b, "/a/")
+        back = Mirror(world, b, [a], "--prefix", "/a/x", "--name", "back").start()
+        equal(back.ends(), 1, "the exit code of a loop")
+        true("holds /a/ as a copy" in back.said(), back.said())
+        equal(Gateway(a).below("/"), {"/a/1": "one"}, "what it leaves")
+        third = Mirror(world, a, [b], "--prefix", "/a/1", "--name", "third", "--replace").start()
+        equal(third.ends(), 1, "the exit code of an overlap")
+        true("another mirror" in third.said(), third.said())
+        mirror.stop()
+        other = Mirror(world, b, [b], "--prefix", "/elsewhere/", "--to-prefix", "/a/", "--name", "m").start()
+        equal(other.ends(), 1, "the exit code of another source")
+        true("came from" in other.said() or "restored" in other.said(), other.said())
+        for bad in (["--prefix", "/federation/x"], ["--prefix", ""], ["--prefix", "/x/", "--prefix", "/x/y"],
+                    ["--prefix", "/x/", "--name", "a/b"], []):
+            equal(world.tenure("mirror", "--from", a.url, "--to", b.url, *bad).returncode, 2, f"the exit code of {bad}")
+
+
+def both_ways_with_prefixes_of_their_own(world):
+    '''two mirrors, one each way, with a prefix each, do not disturb each other'''
+    with server(world, "a") as a, server(world, "b", other_kind(world)) as b:
+        there = Mirror(world, a, [b], "--prefix", "/a/", "--name", "there").start()
+        back = Mirror(world, b, [a], "--prefix", "/b/", "--name", "back").start()
+        for i in range(10):
+            Gateway(a).put(f"/a/{i}", str(i))
+            Gateway(b).put(f"/b/{i}", str(i))
+        is_there(b, "/a/9", "9")
+        is_there(a, "/b/9", "9")
+        same(a, b, "/a/")
+        same(a, b, "/b/")
+        equal((there.stop(), back.stop()), (0, 0), "exit codes")
+
+
+def the_second_of_a_name_takes_over(world):
+    '''a second mirror of the same name takes over, and the first writes nothing more and ends with 1'''
+    with server(world, "a") as a, server(world, "b") as b:
+        first = Mirror(world, a, [b], "--prefix", "/a/").start()
+        Gateway(a).put("/a/1", "1")
+        is_there(b, "/a/1", "1")
+        stop(first.process.pid)
+        second = Mirror(world, a, [b], "--prefix", "/a/").start()
+        Gateway(a).put("/a/1", "2")
+        is_there(b, "/a/1", "2")
+        os.kill(first.process.pid, signal.SIGCONT)
+        Gateway(a).put("/a/1", "3")
+        equal(first.ends("the first ends"), 1, "its exit code")
+        true("has taken over" in first.said(), first.said())
+        is_there(b, "/a/1", "3")
+        equal(second.stop(), 0, "the exit code of the second")
+
+
+def leases_are_the_mirrors_own(world):
+    '''keys with a lease have one of the mirror's own: they stay while the source renews, go with its end, and come again'''
+    with server(world, "a") as a, server(world, "b") as b:
+        source = Gateway(a)
+        long, short = source.grant(3600), source.grant(3600)
+        source.put("/a/long", "x", lease=long)
+        source.put("/a/short", "x", lease=short)
+        source.put("/a/none", "x")
+        mirror = Mirror(world, a, [b], "--prefix", "/a/").start()
+        same(a, b, "/a/")
+
+        def leases():
+            body = Gateway(b).ask("kv/range", {"key": b64("/a/"), "range_end": b64("/a0")})
+            return {text(kv["key"]): kv.get("lease", "0") for kv in body["kvs"]}
+        own = leases()
+        true(own["/a/none"] == "0" and own["/a/long"] != "0" and own["/a/long"] != long, f"leases: {own}")
+        equal(own["/a/long"], own["/a/short"], "one lease for each TTL")
+        equal(Gateway(b).ask("lease/timetolive", {"ID": own["/a/long"]})["grantedTTL"], "3600", "its TTL")
+        source.ask("lease/revoke", {"ID": short})
+        same(a, b, "/a/")
+        mirror.kill()
+        mirror.start()
+        source.put("/a/long2", "x", lease=long)
+        is_there(b, "/a/long2", "x")
+        equal(leases()["/a/long2"], own["/a/long"], "the lease of the earlier run")
+        mirror.kill()
+        Gateway(b).ask("lease/revoke", {"ID": own["/a/long"]})
+        equal(Gateway(b).below("/a/"), {"/a/none": "x"}, "a lease that ran out")
+        mirror.start()
+        same(a, b, "/a/")
+        true(leases()["/a/long"] not in ("0", own["/a/long"]), "a lease of its own again")
+        Gateway(b).ask("lease/revoke", {"ID": leases()["/a/long"]})
+        source.put("/a/long3", "x", lease=long)
+        same(a, b, "/a/")
+        mirror.stop()
+
+
+def one_that_is_dead_holds_nobody_up(world):
+    '''of two destinations one is dead: the other is served, and the dead one catches up when it is back'''
+    with server(world, "a") as a, server(world, "b") as b, server(world, "c", other_kind(world)) as c:
+        Gateway(a).put("/a/1", "1")
+        Gateway(a).put("/x/1", "1")
+        c.kill()
+        mirror = Mirror(world, a, [b, c], "--prefix", "/a/", "--prefix", "/x/").start()
+        same(a, b, "/a/")
+        same(a, b, "/x/")
+        Gateway(a).put("/a/1", "2")
+        is_there(b, "/a/1", "2")
+        c.start()
+        same(a, c, "/a/")
+        same(a, c, "/x/")
+        equal(len(status(world, c)), 2, "records")
+        mirror.stop()
+
+
+def once_ends(world):
+    '''--once ends when all is copied; what is unreachable ends it by --timeout'''
+    with server(world, "a") as a, server(world, "b") as b:
+        for i in range(300):
+            Gateway(a).put(f"/a/{i}", "x" * 1000) if i % 30 == 0 else None
+        run = world.tenure("mirror", "--from", a.url, "--to", b.url, "--prefix", "/a/", "--once", check=True)
+        true("copied as of revision" in run.stdout, run.stdout)
+        same(a, b, "/a/")
+        Gateway(a).delete("/a/0")
+        run = world.tenure("mirror", "--from", a.url, "--to", b.url, "--prefix", "/a/", "--once", "-o", "jsonl", check=True)
+        equal(json.loads(run.stdout.splitlines()[-1])["state"], "done", "the last line")
+        same(a, b, "/a/")
+        nowhere = f"http://127.0.0.1:{free_port()}"
+        run = world.tenure("mirror", "--from", a.url, "--to", nowhere, "--prefix", "/a/", "--once", "--timeout", "300ms")
+        equal(run.returncode, 3, "the exit code without a destination")
+
+
+def homes_are_obeyed(world):
+    '''with home records only the home is copied; a mirror of an old epoch writes nothing, and one waits until its source is the home'''
+    with server(world, "a") as a, server(world, "b") as b:
+        def home(server, region, epoch):
+            Gateway(server).put("/federation/homes/a/", json.dumps({"region": region, "epoch": epoch}))
+        for s, region in ((a, "eu"), (b, "us")):
+            Gateway(s).put("/federation/region", region)
+            home(s, "eu", 1)
+        Gateway(a).put("/a/1", "eu")
+        there = Mirror(world, a, [b], "--prefix", "/a/", "--name", "eu-us").start()
+        back = Mirror(world, b, [a], "--prefix", "/a/", "--name", "us-eu").start()
+        is_there(b, "/a/1", "eu")
+        await_(lambda: "the home of /a/ is eu (epoch 1), and not the source" in back.said(), "the other one waits")
+        a.freeze()
+        home(b, "us", 2)  # a promotion
+        Gateway(b).put("/a/1", "us")
+        a.thaw()
+        Gateway(a).put("/a/1", "zombie")
+        Gateway(a).put("/a/2", "zombie")
+        await_(lambda: "the destination us (epoch 2)" in there.said(), "the first one knows")
+        equal(Gateway(b).below("/a/"), {"/a/1": "us"}, "what a mirror of the old epoch wrote")
+        home(a, "us", 2)
+        same(b, a, "/a/")
+        equal(Gateway(a).below("/a/"), {"/a/1": "us"}, "the old home, as the new one is")
+        Gateway(b).put("/a/3", "us")
+        is_there(a, "/a/3", "us")
+        equal((there.stop(), back.stop()), (0, 0), "exit codes")
+
+
+def a_restored_source_is_noticed(world):
+    '''a source that was put back to an older state is refused, until --replace says that it counts'''
+    if world.server_kind != "tenure":
+        raise Skip("a copy of the directory is enough on one server")
+    with server(world, "a") as a, server(world, "b") as b:
+        Gateway(a).put("/a/1", "old")
+        a.stop()
+        shutil.copytree(a.folder / "data", a.folder / "kept")
+        a.start()
+        mirror = Mirror(world, a, [b], "--prefix", "/a/").start()
+        for i in range(5):
+            Gateway(a).put(f"/a/{i}", "new")
+        same(a, b, "/a/")
+        mirror.stop()
+        a.stop()
+        shutil.rmtree(a.folder / "data")
+        shutil.copytree(a.folder / "kept", a.folder / "data")
+        a.start()
+        refused = Mirror(world, a, [b], "--prefix", "/a/").start()
+        equal(refused.ends(), 1, "the exit code")
+        true("restored from an older state" in refused.said(), refused.said())
+        for i in range(9):
+            Gateway(a).put(f"/a/{i}", "other")
+        again = Mirror(world, a, [b], "--prefix", "/a/").start()
+        equal(again.ends(), 1, "the exit code when the revisions have caught up")
+        true("history was restored or replaced" in again.said(), again.said())
+        mirror = Mirror(world, a, [b], "--prefix", "/a/", "--replace").start()
+        same(a, b, "/a/")
+        mirror.stop()
+
+
+def nothing_is_lost_over_kills(world):
+    '''mirror, source and destination are killed in turns while the source is written to: equal at the end, no delete lost, none undone'''
+    with server(world, "a") as a, server(world, "b", other_kind(world)) as b:
+        play(world, a, b, 9 if world.server_kind == "tenure" and other_kind(world) == "tenure" else 6, 7)
+
+
+if __name__ == "__main__":
+    main([changes_are_carried, large_revisions_go_in_parts, deletes_are_kept, what_is_not_ours_is_refused,
+          both_ways_with_prefixes_of_their_own, the_second_of_a_name_takes_over, leases_are_the_mirrors_own,
+          one_that_is_dead_holds_nobody_up, once_ends, homes_are_obeyed, a_restored_source_is_noticed,
+          nothing_is_lost_over_kills])
