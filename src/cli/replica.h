@@ -1,8 +1,8 @@
 /* tenure replica: a persistent copy of another server's keys that answers reads and watches, and sends on the rest.
  *
- *     cmd_replica.c   the command         replica_copy.c   the directory: the first copy, and the next one when the source has dropped
- *     replica_run.c   the server on it                      what this one lacks
- *     replica_ask.c   verify and status
+ *     cmd_replica.c   the command           replica_copy.c    the first copy, and the next one when the source has dropped what
+ *     replica_run.c   the server on it                        this one lacks
+ *     replica_ask.c   verify and status     replica_place.c   what lies in the directory, and how a copy takes another's place
  */
 #ifndef CLI_REPLICA_H
 #define CLI_REPLICA_H
@@ -31,10 +31,30 @@ int replica_prepare(const char *dir, const char *name, tenure_client *c, uint64_
                     struct tenure_error *err);
 /* The source answers, and is one that must not be copied: another cluster than that, or one with authentication on. */
 bool replica_is_refused(tenure_client *c, uint64_t cluster, struct tenure_error *err);
-/* A copy as of now beside it; of that cluster. Takes the place of one that was left half done. */
+/* A copy as of now beside it; of that cluster. Takes the place of one that was left half done; the directory is served. */
 int replica_copy_beside(const char *dir, const char *name, tenure_client *c, uint64_t cluster,
                         struct tenure_error *err);
 /* That one takes its place; nobody serves the directory. */
 int replica_take_beside(const char *dir, struct tenure_error *err);
+
+/* ---- replica_place.c: the same. But for replica_has_copy, all but replica_place want the directory locked, which wants it served ---- */
+
+#define REPLICA_PATH_SIZE 4096
+struct replica_place {
+    char snapshot[REPLICA_PATH_SIZE], data[REPLICA_PATH_SIZE]; /* a file, and a directory that is not there */
+};
+
+bool replica_has_copy(const char *dir);
+/* It is there, and holds nothing of anybody else's. */
+int replica_make_directory(const char *dir, struct tenure_error *err);
+/* As a server locks it; TENURE_EBUSY. Closing *ret_fd lets go. */
+int replica_lock(const char *dir, int *ret_fd, struct tenure_error *err);
+/* Removes what was left half made. */
+void replica_clean(const char *dir);
+/* Where a new copy is to be made. */
+int replica_place(const char *dir, struct replica_place *ret, struct tenure_error *err);
+/* The one that was made there takes the place. Cut short, replica_finish does the rest. */
+int replica_take(const char *dir, struct tenure_error *err);
+int replica_finish(const char *dir, struct tenure_error *err);
 
 #endif

@@ -2,10 +2,8 @@
  * writes there and no other source is followed.
  *
  * The first copy is the source's snapshot: the whole history that it has. When the source has compacted what a copy lacks, a new one
- * is made beside (DIR.next) while the old one is served, and takes its place; what differs between the two is what happened in
- * between, deletes too, and everything up to the source's compaction is compacted here as well.
- *
- * Killed anywhere it goes on: a half copy has another name, and the two change places in one step.
+ * is made while the old one is served, and takes its place; what differs between the two is what happened in between, deletes too, and
+ * everything up to the source's compaction is compacted here as well. Where it is made, and how it takes the place: replica_place.c.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -20,24 +18,7 @@
 #include "cli/replica.h"
 #include "cli/snapshot.h"
 
-#define PATH_SIZE 4096
-
-/* DIR without slashes at its end, and what. */
-static int beside(const char *dir, const char *what, char *out, struct tenure_error *err)
-{
-    size_t len = strlen(dir);
-    while (len > 1 && dir[len - 1] == '/')
-        len--;
-    int n = snprintf(out, PATH_SIZE, "%.*s%s", (int)len, dir, what);
-    return n > 0 && n < PATH_SIZE ? 0 : error_set(err, TENURE_EINVALID, "%s: the name is too long", dir);
-}
-
-static bool has(const char *dir, const char *name)
-{
-    char path[PATH_SIZE];
-    int n = snprintf(path, sizeof path, "%s/%s", dir, name);
-    return n > 0 && n < PATH_SIZE && access(path, F_OK) == 0;
-}
+#define PATH_SIZE REPLICA_PATH_SIZE
 
 /* ---- the mark ---- */
 
@@ -118,71 +99,80 @@ bool replica_is_refused(tenure_client *c, uint64_t cluster, struct tenure_error 
 static int copy_into(const char *dir, const char *name, tenure_client *c, uint64_t wanted, uint64_t *ret_cluster,
                      struct tenure_error *err)
 {
-    char file[PATH_SIZE], note[64];
+    char note[64];
+    struct replica_place place;
     struct snapshot_summary summary;
-    struct snapshot_into into = {.dir = dir, .name = name, .replica = note};
     size_t endpoint = 0;
     int rc = check_source(c, wanted, &endpoint, ret_cluster, err);
     if (rc == 0)
-        rc = beside(dir, ".copy", file, err);
+        rc = replica_place(dir, &place, err);
     if (rc == 0)
-        rc = snapshot_fetch(c, endpoint, file, NULL, NULL, err);
+        rc = snapshot_fetch(c, endpoint, place.snapshot, NULL, NULL, err);
     if (rc)
         return rc;
     snprintf(note, sizeof note, "source=%016" PRIx64 "\n", *ret_cluster);
-    rc = snapshot_restore_into(&into, file, &summary, err);
-    (void)unlink(file);
+    struct snapshot_into into = {.dir = place.data, .name = name, .replica = note};
+    rc = snapshot_restore_into(&into, place.snapshot, &summary, err);
+    (void)unlink(place.snapshot);
     return rc;
+}
+
+/* ---- the first one ---- */
+
+static int prepare_locked(const char *dir, const char *name, tenure_client *c, uint64_t *ret_cluster,
+                          struct tenure_error *err)
+{
+    int rc = replica_finish(dir, err);
+    if (rc == 0)
+        replica_clean(dir);
+    if (rc == 0 && !replica_has_copy(dir)) {
+        rc = copy_into(dir, name, c, 0, ret_cluster, err);
+        if (rc == 0)
+            rc = replica_take(dir, err);
+        else
+            replica_clean(dir);
+        return rc;
+    }
+    return rc ? rc : read_mark(dir, ret_cluster, err);
+}
+
+/* Nothing is made for a source that must not be copied. */
+static int make_directory(const char *dir, tenure_client *c, uint64_t *ret_cluster, struct tenure_error *err)
+{
+    size_t endpoint;
+    int rc = check_source(c, 0, &endpoint, ret_cluster, err);
+    return rc ? rc : replica_make_directory(dir, err);
 }
 
 int replica_prepare(const char *dir, const char *name, tenure_client *c, uint64_t *ret_cluster,
                     struct tenure_error *err)
 {
-    if (!has(dir, "tenure.db"))
-        return copy_into(dir, name, c, 0, ret_cluster, err);
-    return read_mark(dir, ret_cluster, err);
+    int lock = -1, rc = 0;
+    if (!replica_has_copy(dir))
+        rc = make_directory(dir, c, ret_cluster, err);
+    if (rc == 0)
+        rc = replica_lock(dir, &lock, err);
+    if (rc)
+        return rc;
+    rc = prepare_locked(dir, name, c, ret_cluster, err);
+    close(lock);
+    return rc;
 }
 
 /* ---- the next one ---- */
 
-/* Files of ours only. */
-static void remove_copy(const char *dir)
-{
-    static const char *const names[] = {"tenure.db",         "tenure.db-wal", "tenure.db-shm", "tenure.db.new",
-                                        "tenure.db.new-wal", "lock",          "leases",        "ballast",
-                                        "snapshot.tmp",      BACKEND_REPLICA};
-    char file[PATH_SIZE];
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-        if (snprintf(file, sizeof file, "%s/%s", dir, names[i]) < (int)sizeof file)
-            (void)unlink(file);
-    }
-    (void)rmdir(dir);
-}
-
 int replica_copy_beside(const char *dir, const char *name, tenure_client *c, uint64_t cluster, struct tenure_error *err)
 {
-    char next[PATH_SIZE];
-    int rc = beside(dir, ".next", next, err);
-    if (rc)
-        return rc;
-    remove_copy(next);
-    return copy_into(next, name, c, cluster, &cluster, err);
+    return copy_into(dir, name, c, cluster, &cluster, err);
 }
 
 int replica_take_beside(const char *dir, struct tenure_error *err)
 {
-    char next[PATH_SIZE];
-    int rc = beside(dir, ".next", next, err);
+    int lock;
+    int rc = replica_lock(dir, &lock, err);
     if (rc)
         return rc;
-    if (renameat2(AT_FDCWD, next, AT_FDCWD, dir, RENAME_EXCHANGE) == 0) {
-        remove_copy(next);
-        return 0;
-    }
-    if (errno != EINVAL && errno != ENOSYS)
-        return error_errno(err, errno, "%s and %s cannot change places", dir, next);
-    remove_copy(dir); /* a file system that cannot exchange: killed in between, the next run copies anew */
-    if (rename(next, dir) < 0)
-        return error_errno(err, errno, "%s cannot take the place of %s", next, dir);
-    return 0;
+    rc = replica_take(dir, err);
+    close(lock);
+    return rc;
 }

@@ -131,11 +131,17 @@ struct core_snapshots {
 
 struct core_forward;
 
+struct core_forward_req {
+    const char *service, *method;
+    bytes message;      /* borrowed */
+    bytes token;        /* of who asks; data NULL = none. Borrowed */
+    int64_t timeout_ms; /* 0 = none */
+};
+
 struct core_source {
     /* Sends a request on. Its end comes by core_forward_end, exactly once unless it is cancelled, and not before this has
-     * returned. timeout_ms: 0 = none. NULL: it cannot be sent; nothing was. */
-    void *(*forward)(void *user, const char *service, const char *method, bytes message, int64_t timeout_ms,
-                     struct core_forward *f);
+     * returned. NULL: it cannot be sent, nothing was, and *ret_why is what to answer. */
+    void *(*forward)(void *user, const struct core_forward_req *req, struct core_forward *f, enum etcd_error *ret_why);
     void (*cancel)(void *user, void *handle);
     /* Reads wait for a round (core_ask_begins) that begins from now on. */
     void (*ask)(void *user);

@@ -221,12 +221,17 @@ static void send_on(struct core_call *call, bytes in, tn_ms now)
     int64_t left = heap_contains(&call->deadline) ? call->deadline.at - now : 0;
     if (!f)
         return;
-    f->handle = c->config.source->forward(c->config.source_user, call->method->service, call->method->name, in,
-                                          left > 0 ? left : 0, f);
+    struct core_forward_req req = {.service = call->method->service,
+                                   .method = call->method->name,
+                                   .message = in,
+                                   .token = bytes_of(call->token, call->token_len),
+                                   .timeout_ms = left > 0 ? left : 0};
+    enum etcd_error why = ETCD_SOURCE_GONE;
+    f->handle = c->config.source->forward(c->config.source_user, &req, f, &why);
     if (f->handle)
         return;
     drop(f);
-    call_fail(call, ETCD_TOO_MANY_REQUESTS);
+    call_fail(call, why);
 }
 
 void core_forward_message(struct core_forward *f, bytes message)
@@ -350,8 +355,8 @@ static bool read_takes(struct core_call *call, bool serializable, bytes in, tn_m
 static bool txn_takes(struct core_call *call, bytes in, tn_ms now)
 {
     struct txn_req req;
-    if (decode_txn_req(in, &call->core->arena, &req) != 0)
-        return false;
+    if (!call_decoded(call, decode_txn_req(in, &call->core->arena, &req)))
+        return true; /* for want of memory, perhaps: its method might then read it, and write here */
     if (!txn_may_write(&req))
         return read_takes(
             call, ops_are_serializable(req.success, req.n_success) && ops_are_serializable(req.failure, req.n_failure),
@@ -363,7 +368,9 @@ static bool txn_takes(struct core_call *call, bytes in, tn_ms now)
 static bool range_takes(struct core_call *call, bytes in, tn_ms now)
 {
     struct range_req req;
-    return decode_range_req(in, &call->core->arena, &req) == 0 && read_takes(call, req.serializable, in, now);
+    if (!call_decoded(call, decode_range_req(in, &call->core->arena, &req)))
+        return true;
+    return read_takes(call, req.serializable, in, now);
 }
 
 bool source_takes(struct core_call *call, bytes in, tn_ms now)

@@ -4,19 +4,36 @@
  * what it tells of that revision must be what is here, or its history is another one. From then on each revision must be the next. Over
  * another connection it goes on in the same way: an old etcd leaves out deletes of the very revision that it is compacted to.
  *
- * Failure: too much waits for the disk, or rows were undone: the watch ends and begins anew from what is here. The source has compacted
- * what we miss: LOST. What does not fit: REFUSED.
+ * Failure: too much waits for the disk, or rows were undone: the watch ends and begins anew from what is here, after a pause that grows
+ * while nothing comes of it. The source has compacted what we miss: LOST. What does not fit: REFUSED.
  */
 #include <inttypes.h>
 
 #include "replica/internal.h"
 
-enum { RETRY_MS = 50 };
+enum { RETRY_MS = 50, RETRY_MS_MAX = 5000 };
+
+/* A source is not asked twenty times a second for what a full disk does not take. */
+static tn_ms next_try(struct follower *f, tn_ms now)
+{
+    bool grew = store_revision(f->store) > f->reached;
+    f->pause_ms = grew || f->pause_ms == 0 ? RETRY_MS : 2 * f->pause_ms < RETRY_MS_MAX ? 2 * f->pause_ms : RETRY_MS_MAX;
+    f->reached = store_revision(f->store);
+    return now + f->pause_ms;
+}
 
 static void end_feed(struct follower *f, tn_ms now)
 {
+    if (!f->feed.ended)
+        f->feed.retry_at = next_try(f, now);
     f->feed.ended = true;
-    f->feed.retry_at = now + RETRY_MS;
+}
+
+void feed_compare(struct follower *f, tn_rev revision)
+{
+    bool is_there = f->feed.watch && !f->feed.ended && f->feed.lives && store_revision(f->store) >= revision;
+    if (is_there)
+        f->feed_error = (struct tenure_error){0};
 }
 
 /* ---- the revision that is here already ---- */
@@ -97,8 +114,17 @@ static bool take(struct follower *f, const struct event *events, size_t n, tn_ms
     }
     if (rc == TENURE_ECORRUPT)
         misfit(f, &err);
+    f->feed_error = err;
     end_feed(f, now);
     return false;
+}
+
+static void on_created(void *user, tn_rev revision)
+{
+    struct follower *f = user;
+    (void)revision;
+    if (!f->stopped)
+        f->feed.lives = true;
 }
 
 static void on_events(void *user, const struct client_watch_events *e)
@@ -138,8 +164,8 @@ static void on_end(void *user, int code, tn_rev compact_revision, const struct t
                   "the source has compacted up to revision %" PRId64 ", and this copy has come to %" PRId64,
                   compact_revision, store_revision_planned(f->store));
         follower_fail(f, FOLLOWER_LOST, &err);
-    } else if (code != TENURE_ELIMIT) {
-        follower_note(f, error);
+    } else {
+        f->feed_error = *error;
     }
 }
 
@@ -147,7 +173,8 @@ static void on_end(void *user, int code, tn_rev compact_revision, const struct t
 
 static void begin(struct follower *f, tn_ms now)
 {
-    static const struct client_watch_callbacks callbacks = {.on_events = on_events, .on_end = on_end};
+    static const struct client_watch_callbacks callbacks = {
+        .on_created = on_created, .on_events = on_events, .on_end = on_end};
     static const uint8_t zero[1];
     struct tenure_error err;
     tn_rev newest = store_revision_planned(f->store);
@@ -160,7 +187,7 @@ static void begin(struct follower *f, tn_ms now)
     if (f->feed.watch)
         client_watch_overlap(f->feed.watch);
     else
-        f->feed.retry_at = now + RETRY_MS;
+        f->feed.retry_at = next_try(f, now);
     f->config.asked(f->config.user);
 }
 
@@ -181,7 +208,7 @@ void feed_run(struct follower *f, tn_ms now)
 {
     bool undone = f->feed.watch && store_revision_planned(f->store) + 1 != f->feed.next;
     if (f->feed.watch && (f->feed.ended || undone)) {
-        tn_ms retry_at = f->feed.ended ? f->feed.retry_at : now + RETRY_MS;
+        tn_ms retry_at = f->feed.ended ? f->feed.retry_at : next_try(f, now);
         feed_stop(f, now);
         f->feed.retry_at = retry_at;
     }

@@ -87,7 +87,7 @@ enum follower_state follower_state(const struct follower *f)
 
 const struct tenure_error *follower_error(const struct follower *f)
 {
-    return &f->error;
+    return f->error.code || f->state != FOLLOWER_FOLLOWING ? &f->error : &f->feed_error;
 }
 
 tn_rev follower_newest(const struct follower *f)
@@ -154,6 +154,7 @@ static void on_round(void *user, const struct client_result *r)
     }
     f->error = (struct tenure_error){0};
     f->newest = r->header.revision;
+    feed_compare(f, f->newest);
     core_ask_answered(f->core, r->header.revision, r->sent_at, now);
 }
 
@@ -342,7 +343,8 @@ static void describe(void *user, struct buf *out, tn_ms now)
                "\nwatches=%" PRIu64 "\nrounds=%" PRIu64 "\nforwarded=%" PRIu64 "\n",
                state_name(f->state), f->config.cluster_id, url, f->newest, f->counts.events, f->counts.watches,
                f->counts.rounds, f->counts.forwards);
-    put_error(out, f->error.code ? f->error.text : "");
+    const struct tenure_error *error = follower_error(f);
+    put_error(out, error->code ? error->text : "");
 }
 
 const struct core_source follower_source = {

@@ -58,22 +58,43 @@ static bool may_wait(const char *service, const char *method)
            strcmp(method, "RangeStream") == 0;
 }
 
-void *forward_send(void *user, const char *service, const char *method, bytes message, int64_t timeout_ms,
-                   struct core_forward *to)
+/* Why our own client took none. */
+static enum etcd_error why_not(int code)
+{
+    switch (code) {
+    case TENURE_ELIMIT:
+        return ETCD_TOO_MANY_REQUESTS;
+    case TENURE_ENOMEM:
+        return ETCD_OUT_OF_MEMORY;
+    default:
+        return ETCD_SOURCE_GONE;
+    }
+}
+
+static struct client_call *send(struct follower *f, const struct core_forward_req *req, struct sent *s,
+                                struct tenure_error *err)
+{
+    struct client_forward_req forward = {.service = req->service, .method = req->method, .message = req->message};
+    struct client_call_options o = {.timeout_ms = req->timeout_ms                       ? req->timeout_ms
+                                                  : may_wait(req->service, req->method) ? LONG_MS
+                                                                                        : TIMEOUT_MS};
+    return client_forward(f->client, &forward, &o, on_message, on_done, s, client_now(f->client), err);
+}
+
+void *forward_send(void *user, const struct core_forward_req *req, struct core_forward *to, enum etcd_error *ret_why)
 {
     struct follower *f = user;
-    struct tenure_error err;
+    struct tenure_error err = {0};
     struct sent *s = f->client ? calloc(1, sizeof *s) : NULL;
-    struct client_forward_req req = {.service = service, .method = method, .message = message};
-    struct client_call_options o = {.timeout_ms = timeout_ms                  ? timeout_ms
-                                                  : may_wait(service, method) ? LONG_MS
-                                                                              : TIMEOUT_MS};
-    if (!s)
+    if (!s) {
+        *ret_why = f->client ? ETCD_OUT_OF_MEMORY : ETCD_SOURCE_GONE;
         return NULL;
+    }
     *s = (struct sent){.follower = f, .to = to};
-    s->call = client_forward(f->client, &req, &o, on_message, on_done, s, client_now(f->client), &err);
+    s->call = send(f, req, s, &err);
     if (!s->call) {
         free(s);
+        *ret_why = why_not(err.code);
         return NULL;
     }
     list_push_back(&f->sent, &s->in_follower);

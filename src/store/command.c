@@ -77,6 +77,8 @@ void undo_last(struct store *s)
     s->seq--;
     switch (entry.kind) {
     case RECORD_KV:
+        if (s->config.follows)
+            s->follow_bytes -= version_bytes(entry.version);
         version_uninstall(s, entry.version);
         break;
     case RECORD_LEASE_GRANT:
@@ -115,6 +117,8 @@ void store_rollback(struct store *s)
 static void commit_version(struct store *s, struct version *v)
 {
     s->revision_durable = v->main;
+    if (s->config.follows)
+        s->follow_bytes -= version_bytes(v);
     if (version_is_tombstone(v) && key_newest(v->key) == v)
         store_key_bury(s, v->key);
 }

@@ -59,12 +59,13 @@ static int follow_event(struct store *s, const struct event *e, struct tenure_er
     }
     if (!v || write_version(s, k, row.key, v) != ETCD_OK)
         return error_set(err, TENURE_ENOMEM, "out of memory");
+    s->follow_bytes += row.key.len + row.value.len;
     return 0;
 }
 
 int store_follow(struct store *s, const struct event *events, size_t n, struct tenure_error *err)
 {
-    if (command_begin(s) != ETCD_OK)
+    if (s->follow_bytes >= s->config.follow_bytes_max || command_begin(s) != ETCD_OK)
         return error_set(err, TENURE_ELIMIT, "too much waits for the disk");
     int rc = 0;
     for (size_t i = 0; rc == 0 && i < n; i++)

@@ -79,6 +79,7 @@ struct store {
     struct tail tail;
     size_t command_first;  /* length of the tail when the command began */
     uint32_t command_subs; /* rows of keys that it made */
+    size_t follow_bytes;   /* keys and values in the tail; counted where another's history is followed */
 
     struct store_counts counts;
     int64_t live_keys, memory, garbage, file_bytes;

@@ -45,6 +45,10 @@ static inline bytes version_value(const struct version *v)
 {
     return bytes_of(v->value, v->value_len);
 }
+static inline size_t version_bytes(const struct version *v)
+{
+    return v->key->item.key.len + v->value_len;
+}
 static inline struct kv version_kv(const struct version *v)
 {
     return (struct kv){

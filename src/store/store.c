@@ -19,6 +19,8 @@ static struct store_config with_defaults(const struct store_config *config)
         c.txn_ops_max = 128;
     if (c.undo_entries_max == 0)
         c.undo_entries_max = 100000;
+    if (c.follow_bytes_max == 0)
+        c.follow_bytes_max = (size_t)64 << 20;
     return c;
 }
 

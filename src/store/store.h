@@ -37,6 +37,8 @@ struct store_config {
     int64_t lease_ttl_min_s; /* 0 = 2 s, as etcd at its defaults */
     uint32_t txn_ops_max;    /* 0 = 128 */
     size_t undo_entries_max; /* bound on the planned tail; 0 = 100,000; past it commands answer TOO_MANY_REQUESTS */
+    size_t
+        follow_bytes_max; /* the same of keys and values that store_follow planned; 0 = 64 MiB; one revision may be longer */
     uint64_t cluster_id, member_id; /* for an empty log; else the identity row wins */
     const char *member_name;
     bool broken_skip_gate; /* tests only: commands answer with seq 0, to show that the simulation finds it */

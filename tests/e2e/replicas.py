@@ -152,3 +152,12 @@ def catches_up(source, replica):
         with contextlib.suppress(ConnectionError, Refused):
             return Gateway(replica.url).range(serializable=True)[0] >= revision
     await_(there, f"the replica has revision {revision}")
+
+
+def try_range(server):
+    with contextlib.suppress(ConnectionError, Refused):
+        return Gateway(server.url).range(serializable=True)
+
+
+def status(world, replica):
+    return json.loads(world.tenure("replica", "status", "--endpoints", replica.url, "-o", "json", check=True).stdout)["replicas"][0]

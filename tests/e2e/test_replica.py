@@ -4,7 +4,6 @@ import random
 
 from replicas import *
 
-
 # --- the copy -----------------------------------------------------------------------------------------------------------
 
 
@@ -29,9 +28,9 @@ def history_is_kept(world):
         equal(watching.end().seen, [(first, "a", "1"), (first + 1, "a", "2"), (leased, "b", "1"), (leased + 1, "b", None),
                                (last, "c", "1")], "the history")
         verify(world, world.server, replica)
-        status = json.loads(world.tenure("replica", "status", "--endpoints", replica.url, "-o", "json", check=True).stdout)["replicas"][0]
-        equal((status["state"], status["source"], status["error"]), ("follows", world.server.url, ""), "the status")
-        true(0 <= status["staleness_ms"] < 10000 and status["revision"] == last, f"the status: {status}")
+        now = status(world, replica)
+        equal((now["state"], now["source"], now["error"]), ("follows", world.server.url, ""), "the status")
+        true(0 <= now["staleness_ms"] < 10000 and now["revision"] == last, f"the status: {now}")
         none = world.tenure("replica", "status", "--endpoints", world.server.url)
         true(none.returncode != 0 and "is no replica" in none.stderr, f"there is no replica: {none.stderr}")
         replica.kill()
@@ -163,11 +162,6 @@ def cut_off_it_goes_on_reading(world):
         verify(world, world.server, replica, strict)
 
 
-def try_range(server):
-    with contextlib.suppress(ConnectionError, Refused):
-        return Gateway(server.url).range(serializable=True)
-
-
 def try_put(gateway):
     with contextlib.suppress(ConnectionError, Refused):
         return gateway.put("c", "1")
@@ -206,6 +200,7 @@ def compacted_beyond(world):
         equal(watching.compacted, revision, "the compaction revision")
         watching.end()
         equal(sorted(os.listdir(replica.folder)), ["data", "log"], "nothing is left beside the copy")
+        equal(set(os.listdir(replica.folder / "data")) & {"copy", "next"}, set(), "and nothing in it")
 
 
 def another_history_is_refused(world):
@@ -294,9 +289,7 @@ def lost_and_refused(world):
         for i in range(5):
             revision = source.put("a", str(i))
         source.compact(revision)
-        beside = replica.folder / "data.next"
-        beside.mkdir()
-        (beside / "of-somebody-else").write_text("in the way of a copy")
+        (replica.folder / "data" / "copy").write_text("in the way of a new one")
         replica.start()
         await_(lambda: "no new copy yet" in read(replica.folder / "log"), "it says that there is no new copy")
         equal(Gateway(replica.url).range(serializable=True)[1] != {}, True, "serializable reads go on")
@@ -305,8 +298,7 @@ def lost_and_refused(world):
             Gateway(replica.url).range()
             raise Failure("a linearizable read was answered")
         true(boottime_ms() - begun < 5000, f"it was refused after {boottime_ms() - begun} ms")  # without a word it takes 10 s
-        rounds = json.loads(world.tenure("replica", "status", "--endpoints", replica.url, "-o", "json").stdout)["replicas"][0]["state"]
-        equal(rounds, "copies anew", "its state")
+        equal(status(world, replica)["state"], "copies anew", "its state")
         for body in (("auth/user/add", {"name": "root", "password": "x"}),
                      ("auth/role/add", {"name": "root"}), ("auth/user/grant", {"user": "root", "role": "root"})):
             with contextlib.suppress(Refused):

@@ -5,21 +5,24 @@
 static struct {
     unsigned asked;
     struct core_forward *sent[8];
-    char method[8][64];
+    char method[8][64], token[8][64];
     int64_t timeout_ms[8];
     size_t n_sent, n_cancelled;
-    bool refuses;
+    enum etcd_error refuses; /* with that */
 } src;
 
-static void *on_forward(void *user, const char *service, const char *method, bytes message, int64_t timeout_ms,
-                        struct core_forward *f)
+static void *on_forward(void *user, const struct core_forward_req *req, struct core_forward *f,
+                        enum etcd_error *ret_why)
 {
-    (void)user, (void)message;
-    if (src.refuses)
+    (void)user;
+    if (src.refuses) {
+        *ret_why = src.refuses;
         return NULL;
+    }
     size_t i = src.n_sent++;
-    snprintf(src.method[i], sizeof src.method[i], "%s/%s", service, method);
-    src.timeout_ms[i] = timeout_ms;
+    snprintf(src.method[i], sizeof src.method[i], "%s/%s", req->service, req->method);
+    snprintf(src.token[i], sizeof src.token[i], "%.*s", (int)req->token.len, (const char *)req->token.data);
+    src.timeout_ms[i] = req->timeout_ms;
     src.sent[i] = f;
     return f;
 }
@@ -255,10 +258,30 @@ static void what_cannot_be_sent_on_is_refused(void **state)
 {
     (void)state;
     begin(0, false);
-    src.refuses = true;
-    struct call *p = client_put(here.c, "a", "1");
-    world_settle(here.w);
-    assert_error(p, ETCD_TOO_MANY_REQUESTS);
+    static const enum etcd_error words[] = {ETCD_TOO_MANY_REQUESTS, ETCD_OUT_OF_MEMORY, ETCD_SOURCE_GONE};
+    for (size_t i = 0; i < ARRAY_LEN(words); i++) {
+        src.refuses = words[i];
+        struct call *p = client_put(here.c, "a", "1");
+        world_settle(here.w);
+        assert_error(p, words[i]);
+    }
+}
+
+/* A request that cannot be read is for nobody: not for want of memory either, when its method might read it the next moment. */
+static void what_cannot_be_read_is_answered_nowhere(void **state)
+{
+    (void)state;
+    static const char *const paths[] = {"/etcdserverpb.KV/Range", "/etcdserverpb.KV/Txn"};
+    begin(0, false);
+    for (size_t i = 0; i < ARRAY_LEN(paths); i++) {
+        struct buf message;
+        buf_init(&message);
+        buf_append_bytes(&message, bytes_str("\x0a\x7f"));
+        struct call *call = client_ask(here.c, paths[i], &message);
+        world_settle(here.w);
+        assert_status(call, GRPC_INTERNAL, "grpc: error unmarshalling request: not a valid protobuf message");
+    }
+    assert_int_equal(src.n_sent + src.asked, 0);
 }
 
 static struct lease_keepalive_resp renewed(struct call *stream, tn_lease id)
@@ -368,6 +391,7 @@ int main(void)
         CASE(writes_are_sent_on_and_their_errors_come_back),
         CASE(a_call_that_ends_is_cancelled_there),
         CASE(what_cannot_be_sent_on_is_refused),
+        CASE(what_cannot_be_read_is_answered_nowhere),
         CASE(renewals_are_sent_on_one_by_one),
         CASE(watchers_are_told_what_is_followed),
         CASE(compactions_are_taken_over_once),

@@ -193,6 +193,26 @@ static void what_was_undone_comes_again(void **state)
     assert_true(follower_counts(c.follower)->watches > 1);
 }
 
+/* The watch is begun anew, but not all the time; and why is said for as long as it goes on. */
+static void a_full_disk_does_not_flood_the_source(void **state)
+{
+    (void)state;
+    open_copy();
+    run(300);
+    uint64_t before = follower_counts(c.follower)->watches;
+    c.outcome = CORE_NOT_APPLIED;
+    mock_put(&w, "a", "1");
+    run(30000);
+    assert_in_range(follower_counts(c.follower)->watches - before, 4, 16);
+    assert_following();
+    assert_int_equal(follower_error(c.follower)->code, TENURE_ELIMIT);
+    assert_non_null(strstr(follower_error(c.follower)->text, "disk"));
+    c.outcome = CORE_APPLIED;
+    run(7000);
+    assert_int_equal(store_revision(c.store), 2);
+    assert_int_equal(follower_error(c.follower)->code, 0);
+}
+
 static void compactions_follow(void **state)
 {
     (void)state;
@@ -327,6 +347,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(the_age_is_that_of_the_question, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_is_not_durable_proves_nothing, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_was_undone_comes_again, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_full_disk_does_not_flood_the_source, set_up, tear_down),
         cmocka_unit_test_setup_teardown(compactions_follow, set_up, tear_down),
         cmocka_unit_test_setup_teardown(history_that_is_gone_loses, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_revision_may_be_large, set_up_narrow, tear_down),

@@ -130,6 +130,42 @@ static void a_tail_at_its_bound_says_so(void **state)
     world_close(&w);
 }
 
+/* What was handed out, undone, or is durable counts no more. */
+static void its_bytes_are_bounded_too(void **state)
+{
+    struct world w;
+    struct tenure_error err;
+    const struct store_config config = {
+        .cluster_id = 1, .member_id = 2, .member_name = "copy", .follows = true, .follow_bytes_max = 100};
+    char large[91] = "";
+    size_t n;
+    (void)state;
+    memset(large, 'x', sizeof large - 1);
+    world_open(&w, &config);
+    follows(&w, (struct event[]){put_of("a", large, 2, 2, 1, 0)}, 1);
+    follows(&w, (struct event[]){put_of("a", large, 2, 3, 2, 0)}, 1);
+    struct event next = put_of("a", "1", 2, 4, 3, 0);
+    for (int i = 0; i < 5; i++) { /* undone, and again */
+        assert_int_equal(store_follow(w.s, &next, 1, &err), TENURE_ELIMIT);
+        assert_non_null(store_outbox(w.s, 100, &n));
+        store_rollback(w.s);
+        follows(&w, (struct event[]){put_of("a", large, 2, 2, 1, 0)}, 1);
+        refuses(&w, &next, 1, "not the next one");
+        follows(&w, (struct event[]){put_of("a", large, 2, 3, 2, 0)}, 1);
+    }
+    for (int i = 0; i < 5; i++) {
+        world_commit(&w);
+        for (int k = 0; k < 2; k++) {
+            next.kv.value = bytes_str(large);
+            follows(&w, &next, 1);
+            next.kv.mod_revision++;
+            next.kv.version++;
+        }
+        assert_int_equal(store_follow(w.s, &next, 1, &err), TENURE_ELIMIT);
+    }
+    world_close(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -137,6 +173,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(what_does_not_continue_is_refused_whole, setup, teardown),
         cmocka_unit_test_setup_teardown(what_was_not_applied_is_told_again, setup, teardown),
         cmocka_unit_test(a_tail_at_its_bound_says_so),
+        cmocka_unit_test(its_bytes_are_bounded_too),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
