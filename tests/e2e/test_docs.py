@@ -18,7 +18,7 @@ from docs_sandbox import Sandbox
 from harness import *
 
 # What a page needs beside a server of its own.
-NEEDS = {"README.md": {"autostart": True}, "docs/clusters.md": {"bare": True},
+NEEDS = {"README.md": {"autostart": True}, "docs/clusters.md": {"bare": True}, "docs/growing.md": {"bare": True},
          "docs/tutorial.md": {"autostart": True, "postgres": True}, "docs/fencing.md": {"postgres": True}}
 WORKERS = 4
 pool = concurrent.futures.ThreadPoolExecutor(WORKERS)
