@@ -1,6 +1,6 @@
 # Tenure. Everything here calls a script or meson; `make help` lists it.
 .POSIX:
-.PHONY: all help deps demo check check-tsan check-clang bench fuzz sim faults system flows interop reference install format tidy clean
+.PHONY: all help deps demo check check-asan check-tsan check-clang bench fuzz sim faults system flows interop reference install format tidy clean
 
 PREFIX = /usr/local
 
@@ -16,8 +16,11 @@ deps:           ## install the Debian packages needed
 demo: deps all  ## the demonstration: election, kill -9, restart, a lock in a shell
 	@scripts/demo
 
-check: deps     ## all tests, with address and undefined-behaviour sanitizers and as release
-	@scripts/check asan release
+check: deps     ## all tests as release, and those of one process with address and undefined-behaviour sanitizers
+	@scripts/check release asan-inner
+
+check-asan: deps ## the tests of real processes with address and undefined-behaviour sanitizers
+	@scripts/check asan-e2e
 
 check-tsan: deps ## the tests in which there are threads, with the thread sanitizer
 	@scripts/check tsan
