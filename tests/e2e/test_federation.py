@@ -1,0 +1,131 @@
+#!/usr/bin/env python3
+"""What lies in several regions, 80 ms from each other, over cuts. Network namespaces.
+
+Environment: BEHIND, what becomes of connections that stood during a cut: keep (default), reset, silent.
+"""
+
+import random
+
+from regions import *
+
+BEHIND = os.environ.get("BEHIND", "keep")
+SHARED = "/shared/"
+
+
+def below(region, prefix=SHARED):
+    """{key: value}, and the revision."""
+    revision, keys = region.gateway().range(key=b64(prefix), range_end=b64(prefix[:-1] + chr(ord(prefix[-1]) + 1)))
+    return keys, revision
+
+
+class Pairs(threading.Thread):
+    """Writes, at a region: two keys of one value in each transaction, others, deletes, and a key on a lease now and then."""
+
+    def __init__(self, region, seed=1):
+        super().__init__(daemon=True)
+        self.gateway, self.random, self.ending, self.written = region.gateway(), random.Random(seed), threading.Event(), 0
+        self.start()
+
+    def put(self, key, value, **more):
+        return {"request_put": {"key": b64(SHARED + key), "value": b64(value), **more}}
+
+    def one(self, n):
+        chance = self.random.random()
+        if chance < 0.5:
+            self.gateway.ask("kv/txn", {"success": [self.put("a", str(n)), self.put("b", str(n))]})
+        elif chance < 0.8:
+            self.gateway.put(f"{SHARED}k{self.random.randrange(20)}", str(n))
+        elif chance < 0.95:
+            self.gateway.delete(f"{SHARED}k{self.random.randrange(20)}")
+        else:
+            lease = self.gateway.ask("lease/grant", {"TTL": "60"})["ID"]
+            self.gateway.put(f"{SHARED}l{n % 3}", str(n), lease=lease)
+
+    def run(self):
+        while not self.ending.wait(0.01):
+            self.written += 1
+            with contextlib.suppress(ConnectionError, Refused):
+                self.one(self.written)
+
+    def end(self):
+        self.ending.set()
+        self.join(PATIENCE_S)
+
+
+class Whole(threading.Thread):
+    """Reads a region all the time: the two keys of a transaction are never seen apart, and never go back."""
+
+    def __init__(self, region):
+        super().__init__(daemon=True)
+        self.region, self.ending, self.wrong, self.reads = region, threading.Event(), [], 0
+        self.start()
+
+    def run(self):
+        last = 0
+        while not self.ending.wait(0.01):
+            keys, _ = below(self.region)
+            a, b = int(keys.get(SHARED + "a", 0)), int(keys.get(SHARED + "b", 0))
+            self.reads += 1
+            if a != b or a < last:
+                self.wrong.append((last, a, b))
+            last = a
+
+    def end(self):
+        self.ending.set()
+        self.join(PATIENCE_S)
+        equal(self.wrong[:5], [], f"what was seen in {self.reads} reads: (before, a, b)")
+
+
+def mirror_status(region, name):
+    told = region.tenure("mirror", "status", "--name", name, "-o", "json", check=True)
+    return json.loads(told.stdout)["mirrors"][0]
+
+
+def start_mirror(source, destination, name, prefix=SHARED):
+    """Near the destination."""
+    return destination.start("mirror", "--from", source.endpoints, "--to", destination.endpoints, "--prefix", prefix, "--name", name,
+                             stderr=subprocess.STDOUT, stdout=open(destination.world.path(f"{name}.log"), "a"))
+
+
+def mirror_cut_off(world):
+    '''a mirror into a region that is cut off goes on behind the cut: no transaction is seen by half, and in the end both are equal, deletes too'''
+    with regions(world, ["eu", "us"]) as r:
+        writing = Pairs(r.eu)
+        mirror = start_mirror(r.eu, r.us, "eu-us")
+        await_(lambda: len(below(r.us)[0]) > 10, "the mirror has begun")
+        whole = Whole(r.us)
+        cut_for_a_while(r, writing)
+        before = mirror_status(r.us, "eu-us")
+        time.sleep(0.3)
+        after = mirror_status(r.us, "eu-us")
+        equal((before["revision"], before["time"]), (after["revision"], after["time"]), "what the record says while nothing comes")
+        heal_and_go_on(r, writing)
+        whole.end()  # the comparison to come goes through the keys in their order
+        cut_for_a_while(r, writing)
+        mirror.kill()
+        r.eu.gateway().compact(below(r.eu)[1])
+        mirror = start_mirror(r.eu, r.us, "eu-us")
+        heal_and_go_on(r, writing)
+        writing.end()
+        await_(lambda: below(r.us)[0] == below(r.eu)[0], "both are equal")
+        mirror.terminate()
+        equal(mirror.wait(PATIENCE_S), 0, f"the mirror's exit code: {read(world.path('eu-us.log'))}")
+
+
+def cut_for_a_while(r, writing):
+    r.cut(r.us)
+    before = writing.written
+    await_(lambda: writing.written > before + 80, "much is written while it is cut off")
+
+
+def heal_and_go_on(r, writing):
+    written = writing.written
+    r.heal(r.us, connections=BEHIND)
+    await_(lambda: int(below(r.us)[0].get(SHARED + "a", 0)) > written, "the mirror goes on", 60)
+
+
+TESTS = [mirror_cut_off]
+
+if __name__ == "__main__":
+    netns.enter()
+    main(TESTS)
