@@ -1,6 +1,6 @@
 # Tenure. Everything here calls a script or meson; `make help` lists it.
 .POSIX:
-.PHONY: all help deps demo check check-asan check-tsan check-clang bench fuzz sim faults system flows interop reference install format tidy clean
+.PHONY: all help deps demo check check-asan check-tsan check-clang bench fuzz sim faults mirrors system flows interop reference install format tidy clean
 
 PREFIX = /usr/local
 
@@ -39,6 +39,9 @@ sim: all        ## the simulation over many seeds
 
 faults: deps    ## real faults in network namespaces, over many seeds, on both servers, with and without sanitizers
 	@scripts/faults
+
+mirrors: deps   ## a mirror over KILLS (100) kills of all sides, on both servers
+	@scripts/mirrors
 
 system: deps    ## the example of a whole system under random faults, for MINUTES (30) on each server
 	@scripts/system

@@ -12,7 +12,7 @@
 
 enum {
     MEMORY_BYTES = 64 * 1024 * 1024,
-    KEYS_MAX = 512,
+    KEYS_MAX = 1024,
     LEASES_MAX = 256,
     HISTORY_MAX = 100000,
     CLIENTS_MAX = 64,
@@ -92,8 +92,9 @@ struct client_call {
     struct txn_req again;
     bool sent; /* at least one copy has left */
     unsigned copies;
-    bool waiting; /* for the connection */
-    bool done;    /* its completion is queued */
+    bool is_stream; /* of a range: there is no such method */
+    bool waiting;   /* for the connection */
+    bool done;      /* its completion is queued */
     bool delivered;
     enum fake_fault fault; /* of the next copy */
     struct client_result result;
@@ -644,6 +645,8 @@ static enum etcd_error carry_out(const struct copy *copy, struct client_call *an
     w.n_requests++;
     switch (call->kind) {
     case CALL_RANGE:
+        if (call->range.revision > 0 && call->range.revision < w.compacted)
+            return ETCD_COMPACTED;
         do_range(&call->range, &answer->range_resp);
         if (call->client->stale)
             answer->range_resp = (struct range_resp){.revision = 1};
@@ -721,8 +724,10 @@ static void send_copy(void *what)
     enum fake_fault fault = call->fault;
     call->fault = FAKE_FINE;
     call->waiting = false;
-    if (fault == FAKE_UNAVAILABLE || fault == FAKE_DENIED) {
-        call->result.code = fault == FAKE_DENIED ? TENURE_EDENIED : TENURE_EUNAVAILABLE;
+    if (fault == FAKE_UNAVAILABLE || fault == FAKE_DENIED || call->is_stream) {
+        call->result.code = call->is_stream        ? TENURE_EUNIMPLEMENTED
+                            : fault == FAKE_DENIED ? TENURE_EDENIED
+                                                   : TENURE_EUNAVAILABLE;
         at(w.now + 2 * FAKE_LATENCY_MS, refuse_later, call);
         return;
     }
@@ -827,6 +832,18 @@ struct client_call *client_range(struct client *c, const struct range_req *req, 
 {
     struct client_call *call = call_new(CALL_RANGE, c, cb, user, now);
     call->range = copy_range(req);
+    return begin(c, call, opt, err);
+}
+
+/* A server from before etcd 3.7. */
+struct client_call *client_range_stream(struct client *c, const struct range_req *req,
+                                        const struct client_call_options *opt, client_chunk_cb on_chunk,
+                                        client_done_cb cb, void *user, tn_ms now, struct tenure_error *err)
+{
+    struct client_call *call = call_new(CALL_RANGE, c, cb, user, now);
+    (void)on_chunk;
+    call->range = copy_range(req);
+    call->is_stream = true;
     return begin(c, call, opt, err);
 }
 
