@@ -124,7 +124,58 @@ def heal_and_go_on(r, writing):
     await_(lambda: int(below(r.us)[0].get(SHARED + "a", 0)) > written, "the mirror goes on", 60)
 
 
-TESTS = [mirror_cut_off]
+# --- a home is lost -------------------------------------------------------------------------------------------------------
+
+
+def name_region(region):
+    region.gateway().put("/federation/region", region.name)
+
+
+def set_home(region, of, epoch, prefix=SHARED):
+    """Writes into this cluster which region is the prefix's home, if it does not know a greater epoch."""
+    key = b64(f"/federation/homes{prefix}")
+    gateway = region.gateway()
+    old = gateway.ask("kv/range", {"key": key}).get("kvs", [])
+    if old:
+        true(json.loads(text(old[0]["value"]))["epoch"] < epoch, "the epoch grows")
+    guard = {"key": key, "target": "MOD", "result": "EQUAL", "mod_revision": old[0]["mod_revision"] if old else "0"}
+    put = {"request_put": {"key": key, "value": b64(json.dumps({"region": of.name, "epoch": epoch}))}}
+    true(gateway.ask("kv/txn", {"compare": [guard], "success": [put]}).get("succeeded"), "the home is written")
+
+
+def home_lost(world):
+    '''a home that was lost and comes back undoes nothing: what it wrote unseen goes nowhere, and it becomes what the new home is'''
+    with regions(world, ["eu", "us"]) as r:
+        for region in (r.eu, r.us):
+            name_region(region)
+            set_home(region, r.eu, 1)
+        mirrors = [start_mirror(r.eu, r.us, "eu-us"), start_mirror(r.us, r.eu, "us-eu")]  # both, always; one of them has a home
+        eu, us = r.eu.gateway(), r.us.gateway()
+        for i in range(20):
+            eu.put(f"{SHARED}k{i}", "1")
+        await_(lambda: below(r.us)[0] == below(r.eu)[0], "the mirror has all")
+        r.cut(r.eu)
+        eu.put(f"{SHARED}k0", "of the old home, unseen")
+        eu.put(f"{SHARED}new", "of the old home, unseen")
+        eu.delete(f"{SHARED}k1")
+        set_home(r.us, r.us, 2)
+        us.put(f"{SHARED}k2", "of the new home")
+        us.delete(f"{SHARED}k3")
+        eu.put(f"{SHARED}k3", "of the old home, behind the new home's delete")
+        wanted = below(r.us)[0]
+        r.heal(r.eu, connections=BEHIND)
+        eu.put(f"{SHARED}k4", "of the old home, which can be reached again and does not know yet")
+        await_(lambda: "the destination us (epoch 2)" in read(world.path("eu-us.log")), "the old home's mirror is told", 60)
+        equal(below(r.us)[0], wanted, "the new home, which hears nothing of the old one")
+        set_home(r.eu, r.us, 2)
+        await_(lambda: below(r.eu)[0] == wanted, "the old home becomes what the new one is")
+        us.put(f"{SHARED}k5", "of the new home, again")
+        await_(lambda: below(r.eu)[0] == below(r.us)[0], "the mirror goes the other way")
+        for mirror in mirrors:
+            equal(mirror.poll(), None, "the mirrors still run")
+
+
+TESTS = [mirror_cut_off, home_lost]
 
 if __name__ == "__main__":
     netns.enter()
