@@ -108,7 +108,8 @@ static void carried_out(struct carrier *c, tn_rev mod, tn_ms now)
     c->mod = mod;
     c->rec = c->batch.after;
     c->written_at = now;
-    carrier_well(c);
+    if (c->step != STEP_CHECK) /* else it only said what is wrong */
+        carrier_well(c);
     if (c->newest_at && c->step == STEP_FOLLOW && c->rec.revision >= c->newest) {
         c->clear = c->newest;
         c->clear_at = c->newest_at;

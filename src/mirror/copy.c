@@ -58,9 +58,21 @@ static void on_checked(void *owner, const struct client_result *r)
     carrier_go_on(c, now);
 }
 
+/* What a server has refused may be refused for ever: whoever asks for the status reads of it all the same. */
+static bool is_untold(const struct carrier *c)
+{
+    bool passes = c->error.code == TENURE_EUNAVAILABLE || c->error.code == TENURE_ETIMEOUT;
+    return c->error.code && !passes && c->rec.error_ms != c->error_wall;
+}
+
 void copy_check(struct carrier *c, tn_ms now)
 {
     struct tenure_error err = {0};
+    if (is_untold(c)) {
+        batch_begin(c);
+        batch_commit(c, now);
+        return;
+    }
     struct range_req req = {.range = {.key = record_key_bytes(&c->rec.check)}, .revision = c->rec.check_mod};
     struct client_call_options o = {.timeout_ms = CALL_MS};
     if (c->compare_all || c->rec.check_mod == 0 || c->rec.check.len == 0) {

@@ -155,6 +155,7 @@ class Mirror:
 @contextlib.contextmanager
 def server(world, name, kind=None, *options):
     s = Server(kind or world.server_kind, world.folder / name, *options)
+    world._server = world._server or s  # commands that name no server talk to the first one, and no third one is started
     try:
         yield s.start()
     finally:
@@ -272,7 +273,6 @@ if __name__ == "__main__":
     world, failed = World(args.source), True
     try:
         with server(world, "a", args.source) as a, server(world, "b", args.destination) as b:
-            world._server = a
             play(world, a, b, args.kills, args.seed)
             failed = False
     finally:

@@ -256,6 +256,44 @@ def homes_are_obeyed(world):
         equal((there.stop(), back.stop()), (0, 0), "exit codes")
 
 
+def users_of_both_sides(world):
+    '''each side has a user of its own, by option, credential file or context; what is denied is said, and shown by status when it can be'''
+    with server(world, "a") as a, server(world, "b") as b:
+        for s, user in ((a, "reader"), (b, "writer")):
+            def ask(*args):
+                world.tenure(*args, "--endpoints", s.url, check=True, env=world.environment(TENURE_PASSWORD="secret"))
+            for name in ("root", user):
+                ask("auth", "user", "add", name + ":secret")
+            ask("auth", "user", "grant", "root", "root")
+            ask("auth", "role", "add", "mirrors")
+            ask("auth", "role", "grant", "mirrors", "read" if s is a else "readwrite", "/a/", "--prefix")
+            ask("auth", "role", "grant", "mirrors", "read" if s is a else "readwrite", "/federation/", "--prefix")
+            ask("auth", "user", "grant", user, "mirrors")
+            ask("put", "/a/1", "one") if s is a else None
+            ask("auth", "enable")
+        denied = Mirror(world, a, [b], "--prefix", "/a/").start()
+        await_(lambda: "user name is empty" in denied.said() or "denied" in denied.said(), "what is denied is said")
+        denied.stop()
+        Mirror(world, a, [b], "--prefix", "/a/", "--from-user", "reader:secret", "--to-user", "writer:secret", "--once").start().ends()
+        password = world.environment(TENURE_PASSWORD="secret")
+
+        def value():
+            return world.tenure("get", "/a/1", "--print-value-only", "--endpoints", b.url, "--user", "writer", env=password).stdout
+        equal(value(), "one\n", "the copy")
+        Path(world.path("credentials")).write_text(f"machine {a.url[7:]} login reader password secret\n"
+                                                   f"machine {b.url[7:]} login writer password secret\n")
+        os.chmod(world.path("credentials"), 0o600)
+        Path(world.path("contexts")).write_text(json.dumps({"contexts": {"here": {"endpoints": a.url}, "there": {"endpoints": b.url}}}))
+        env = world.environment(TENURE_CREDENTIALS=world.path("credentials"), TENURE_CONTEXTS=world.path("contexts"))
+        world.tenure("put", "/a/1", "two", "--endpoints", a.url, "--user", "root", env=password, check=True)
+        run = world.tenure("mirror", "--from-context", "here", "--to-context", "there", "--prefix", "/a/", "--once", env=env, check=True)
+        true(run.stdout.startswith("there /a/: "), run.stdout)
+        equal(value(), "two\n", "the copy by contexts")
+        run = world.tenure("mirror", "status", "--to-context", "there", "-o", "json", env=env, check=True)
+        equal(len(json.loads(run.stdout)["mirrors"]), 1, "mirrors shown")
+        equal(world.tenure("mirror", "status", "--to-context", "none", env=env).returncode, 2, "the exit code of a context that is none")
+
+
 def a_restored_source_is_noticed(world):
     '''a source that was put back to an older state is refused, until --replace says that it counts'''
     if world.server_kind != "tenure":
@@ -296,5 +334,5 @@ def nothing_is_lost_over_kills(world):
 if __name__ == "__main__":
     main([changes_are_carried, large_revisions_go_in_parts, deletes_are_kept, what_is_not_ours_is_refused,
           both_ways_with_prefixes_of_their_own, the_second_of_a_name_takes_over, leases_are_the_mirrors_own,
-          one_that_is_dead_holds_nobody_up, once_ends, homes_are_obeyed, a_restored_source_is_noticed,
+          one_that_is_dead_holds_nobody_up, once_ends, homes_are_obeyed, users_of_both_sides, a_restored_source_is_noticed,
           nothing_is_lost_over_kills])

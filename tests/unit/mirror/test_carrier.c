@@ -163,6 +163,12 @@ static void tick(void *object, tn_ms now)
     carrier_run(object, now);
 }
 
+static int64_t wall_ms(void *user)
+{
+    (void)user;
+    return 1000000 + fake_now();
+}
+
 static struct carrier *open_as(const char *name, const char *prefix, const char *to)
 {
     struct carrier_config config = {.name = name,
@@ -172,6 +178,7 @@ static struct carrier *open_as(const char *name, const char *prefix, const char 
                                     .once = once,
                                     .source = from,
                                     .destination = into,
+                                    .wall_ms = wall_ms,
                                     .writer = ++writer};
     struct carrier *made = carrier_new(&config);
     if (made)
@@ -720,6 +727,34 @@ static void under_all_faults_what_the_record_says_is_there(void **state)
     }
 }
 
+static enum fake_fault deny_one_key(void *user, struct client *client, unsigned n, const char *what)
+{
+    (void)user, (void)client, (void)n;
+    return strstr(what, "put /d/no") ? FAKE_DENIED : FAKE_FINE;
+}
+
+static void what_is_refused_is_in_the_record(void **state)
+{
+    (void)state;
+    struct record r;
+    put("a", "1", 0);
+    open_one();
+    catches_up();
+    fake_set_judge(deny_one_key, NULL);
+    put("no", "1", 0);
+    fake_run(20000);
+    assert_true(record_now(&r));
+    assert_true(r.error[0] && r.error_ms > 1000000);
+    assert_true(view_of(c).error[0]);
+    int64_t told = r.seq;
+    fake_run(30000); /* with patience */
+    assert_true(record_now(&r) && r.seq > told && r.seq < told + 60);
+    fake_set_judge(NULL, NULL);
+    catches_up();
+    fake_run(100);
+    assert_string_equal(view_of(c).error, "");
+}
+
 /* ---- without memory ---- */
 
 static int runs_without(size_t at)
@@ -779,6 +814,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_lease_that_ran_out_is_made_again, begin, end),
         cmocka_unit_test_setup_teardown(leases_live_on_while_the_source_is_gone, begin, end),
         cmocka_unit_test_setup_teardown(under_all_faults_what_the_record_says_is_there, begin, end),
+        cmocka_unit_test_setup_teardown(what_is_refused_is_in_the_record, begin, end),
         cmocka_unit_test_setup_teardown(without_memory_it_goes_on_later, begin, end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
