@@ -102,6 +102,10 @@ struct tenure_options {
      * the loop's thread; not during a close. What is held is not lost with a connection: sessions tell that. NULL = nobody. */
     void (*on_connection)(void *user, enum tenure_connection state, const char *endpoint, const char *why);
     void *on_connection_user;
+    /* Not 0: names have homes (region.h). Each lock and election of this handle reads the home record of its key when its turn has
+     * come, one request more: its token carries the record's epoch; it is refused where another region is the home, and lost when
+     * the home moves or its authority is over. tenure_if_token then compares the create revision within a token. */
+    int federated;
 };
 
 /* Opens a blocking handle. endpoints: comma-separated "http://host:port", "host:port", "unix:///path", with TLS

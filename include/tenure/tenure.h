@@ -31,6 +31,7 @@
 #include <tenure/picker.h>
 #include <tenure/place.h>
 #include <tenure/queue.h>
+#include <tenure/region.h>
 #include <tenure/registry.h>
 #include <tenure/rwlock.h>
 #include <tenure/scope.h>

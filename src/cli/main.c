@@ -42,6 +42,7 @@ const struct command *const commands[] = {
     &command_top,
     &command_doctor,
     &command_cluster,
+    &command_region,
     &command_member,
     &command_alarm,
     &command_defrag,

@@ -118,6 +118,7 @@ struct tenure_client {
     struct list exacts; /* transactions with a mark: one a prefix of marks */
     char *marks_prefix; /* NULL = the default */
     bool exact_guarded;
+    bool federated;             /* tokens carry epochs */
     struct lib_session *shared; /* the session of locks without a TTL of their own; NULL = none */
     struct list marks;          /* those of them that are marks: see marks.c */
 

@@ -186,6 +186,7 @@ static int set_options(tenure_client *c, const struct tenure_options *o, struct 
     c->on_call = o->on_call;
     c->on_call_user = o->on_call_user;
     c->exact_guarded = o->exact_guarded != 0;
+    c->federated = o->federated != 0;
     if (o->marks_prefix && !(c->marks_prefix = strdup(o->marks_prefix)))
         return error_set(err, TENURE_ENOMEM, "out of memory");
     c->purpose = strdup(o->purpose ? o->purpose : program_invocation_short_name);

@@ -81,6 +81,23 @@ def servers(world):
     forms.close()
 
 
+def regions(world):
+    """region prints what was recorded, in every form"""
+    other = Server(world.server_kind, world.folder / "other").start()
+    world.will_end(other.pid)
+    forms = Forms(world, "regions", [(r'"answered_ms":\d+', '"answered_ms":<number>'), (r"(answers +)\d+", r"\1<number>")])
+    forms.each("region", "init", "eu", world.server.url)
+    forms.each("region", "add", "us", other.url, "--distance", "eu=80")
+    forms.each("region", "list")
+    forms.each("region", "home", "/locks/", "us")
+    forms.each("region", "home", "/locks/")
+    forms.each("region", "home")
+    forms.each("region", "status")
+    world.tenure("region", "add", "ap", "http://127.0.0.1:1", "--force", "--call-timeout", "200ms", check=True)
+    forms.each("region", "remove", "ap")
+    forms.close()
+
+
 def users(world):
     """auth prints what was recorded, in every form"""
     world._server = Server(world.server_kind, world.folder / "server", "--bcrypt-cost", "4").start()
@@ -171,4 +188,4 @@ def nothing_is_forgotten(world):
     true(not missing, "recorded: " + ", ".join(missing) + " (tests/e2e/test_cli_forms_*.py, with --record)")
 
 
-main([configuration, servers, users, contexts, findings, nothing_is_forgotten])
+main([configuration, servers, regions, users, contexts, findings, nothing_is_forgotten])

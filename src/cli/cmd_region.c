@@ -1,0 +1,65 @@
+/* tenure region init|add|remove|list|status|home. */
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/commands.h"
+#include "cli/region.h"
+
+static struct region_options opt;
+
+static const struct option_spec *options(void)
+{
+    static const struct option_spec table[] = {
+        {"distance", 0, OPTION_LIST, "REGION=MS", "add: how far REGION is from there, in milliseconds; may be repeated",
+         &opt.distances},
+        {"force", 0, OPTION_FLAG, NULL, "add: also when it cannot be reached", &opt.force},
+        {NULL, 0, 0, NULL, NULL, NULL},
+    };
+    opt = (struct region_options){0};
+    return table;
+}
+
+static int run(const struct command *self, const struct global_options *g, int argc, char **argv)
+{
+    const char *what = argc > 0 ? argv[0] : "";
+    (void)self;
+    if ((argc == 2 || argc == 3) && strcmp(what, "init") == 0)
+        return region_init(g, argv[1], argc == 3 ? argv[2] : NULL);
+    if (argc == 3 && strcmp(what, "add") == 0)
+        return region_add(g, &opt, argv[1], argv[2]);
+    if (argc == 2 && strcmp(what, "remove") == 0)
+        return region_remove(g, &opt, argv[1]);
+    if (argc == 1 && strcmp(what, "list") == 0)
+        return region_list(g);
+    if (argc == 1 && strcmp(what, "status") == 0)
+        return region_status(g);
+    if (argc >= 1 && argc <= 3 && strcmp(what, "home") == 0)
+        return region_home(g, &opt, argc > 1 ? argv[1] : NULL, argc > 2 ? argv[2] : NULL);
+    fprintf(stderr,
+            "tenure region: expected init NAME [URLS], add NAME URLS, remove NAME, list, status or home [PREFIX "
+            "[NAME]]\ntry: tenure region --help\n");
+    return EXIT_USAGE;
+}
+
+const struct command command_region = {
+    .name = "region",
+    .group = "Servers",
+    .summary = "clusters in several places that know each other, and which is home to what",
+    .synopsis =
+        "init NAME [URLS] | add NAME URLS [--distance REGION=MS] | remove NAME | list | status | home [PREFIX [NAME]]",
+    .description =
+        "Each region is a cluster of its own. init gives the cluster at hand its name, once; add makes another one known to it and\n"
+        "to all that it knows, and the other way round (a cluster that has no name yet gets that one). URLS is where the others find\n"
+        "it, with commas between; of init the endpoints at hand unless said otherwise.\n\n"
+        "home says which region is the home of all keys that begin with PREFIX, the longest prefix counts: locks, elections and\n"
+        "configuration below it are written there alone. Who asks for them says `tenure lock --region home NAME`. A home is moved by\n"
+        "promote, never by home.\n\n"
+        "status asks all regions at once, and is 0 when all answer and agree. One that was away is told by sync what it missed.",
+    .examples = "tenure region init eu http://10.1.0.1:2379,http://10.1.0.2:2379\n"
+                "tenure region add us http://10.2.0.1:2379 --distance eu=80\n"
+                "tenure region home /locks/ eu\n"
+                "tenure region home /locks/nightly-backup\n"
+                "tenure region status",
+    .options = options,
+    .run = run,
+};

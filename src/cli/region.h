@@ -1,0 +1,54 @@
+/* What the files of `tenure region` share: the regions that the cluster at hand knows, each with a handle, all asked at once. */
+#ifndef CLI_REGION_H
+#define CLI_REGION_H
+
+#include <tenure/tenure.h>
+
+#include "cli/command.h"
+
+#define REGION_COMMAND "region"
+
+struct region_options {
+    struct option_list distances;
+    const char *prefix, *instead_of, *save;
+    bool force;
+};
+
+/* One region, as it was found. */
+struct region_peer {
+    const char *name, *endpoints; /* borrowed from the list */
+    bool own;                     /* of the cluster at hand: its handle is that one */
+    tenure_client *client;        /* NULL: its endpoints cannot be read */
+    bool answers;                 /* and says that it is that region */
+    int64_t took_ms;
+    struct tenure_error why;        /* when it does not */
+    struct tenure_home_list *homes; /* NULL when it does not answer */
+};
+
+struct region_set {
+    tenure_client *here;
+    struct tenure_region_list *list;
+    struct region_peer *peers;
+    size_t n;
+};
+
+/* Asks all. False after having said why the cluster at hand cannot be asked, with the exit code. */
+bool region_set_open(struct region_set *s, const struct global_options *g, int *ret_code);
+void region_set_close(struct region_set *s);
+/* NULL: it is not known. */
+struct region_peer *region_set_find(const struct region_set *s, const char *name);
+/* The home record of that very prefix with the greatest epoch in all that answer; NULL = there is none. */
+const struct tenure_home *region_set_home(const struct region_set *s, const char *prefix);
+/* The same of the longest prefix that a key begins with. */
+const struct tenure_home *region_set_home_of(const struct region_set *s, const char *key);
+
+/* Each answers the exit code. urls NULL: those at hand. */
+int region_init(const struct global_options *g, const char *name, const char *urls);
+int region_add(const struct global_options *g, const struct region_options *o, const char *name, const char *urls);
+int region_remove(const struct global_options *g, const struct region_options *o, const char *name);
+int region_list(const struct global_options *g);
+int region_status(const struct global_options *g);
+/* prefix NULL: all; region NULL: shows it. */
+int region_home(const struct global_options *g, const struct region_options *o, const char *prefix, const char *region);
+
+#endif
