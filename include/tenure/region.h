@@ -81,14 +81,15 @@ struct tenure_home_list {
     size_t n;
     const struct tenure_home *homes; /* by prefix; those that cannot be read have region "" and epoch 0 */
 };
+/* The homes that this cluster knows. NULL on failure. */
 struct tenure_home_list *tenure_home_list(tenure_client *c, struct tenure_error *err);
 void tenure_home_list_free(struct tenure_home_list *r); /* NULL is fine */
 /* The home of a key by a list: the longest prefix that it begins with; NULL = it has none. Any thread. */
 const struct tenure_home *tenure_home_of(const struct tenure_home_list *r, const char *key);
+#define TENURE_EPOCH_MAX 524287
 /* Writes a home record into this cluster alone, if the one there, if any, has a smaller epoch. The same one again is success.
  * TENURE_ECONFLICT: there is another one, whose epoch is not smaller (the text says which). TENURE_EINVALID: a prefix without a
  * slash at both ends, a name that is none, an epoch beyond 1 to TENURE_EPOCH_MAX. */
-#define TENURE_EPOCH_MAX 524287
 int tenure_home_put(tenure_client *c, const char *prefix, const char *region, int64_t epoch, struct tenure_error *err);
 
 /* ---- handles ---- */

@@ -16,8 +16,7 @@
 
 bool region_name_is_valid(const char *name)
 {
-    size_t len = name ? strlen(name) : 0;
-    return len > 0 && len <= REGION_NAME_MAX && strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-") == len;
+    return name && home_region_is_good(bytes_str(name));
 }
 
 int region_name_check(const char *name, struct tenure_error *err)
@@ -148,7 +147,7 @@ struct tenure_region_list *tenure_region_list(tenure_client *c, struct tenure_er
     if (region_enter(c, err) < 0)
         return NULL;
     tenure_txn *txn = tenure_txn_new(c);
-    tenure_then_get(txn, tenure_str(REGION_KEY), NULL);
+    tenure_then_get(txn, tenure_str(HOME_REGION_KEY), NULL);
     tenure_then_get(txn, tenure_str(REGIONS_PREFIX), &all);
     int rc = tenure_txn_commit(txn, 0, &t, err);
     tenure_txn_free(txn);
@@ -186,7 +185,7 @@ int tenure_region_init(tenure_client *c, const char *name, struct tenure_error *
     if (rc == 0)
         rc = region_name_check(name, err);
     if (rc == 0)
-        rc = tenure_put_if(c, tenure_str(REGION_KEY), tenure_str(name), 0, NULL, &r, err);
+        rc = tenure_put_if(c, tenure_str(HOME_REGION_KEY), tenure_str(name), 0, NULL, &r, err);
     if (rc == 0 && r->outcome == TENURE_TXN_FAILED &&
         (!r->has_kv || !bytes_equal(result_bytes_in(r->kv.value), bytes_str(name))))
         rc = error_set(err, TENURE_EEXISTS, "region: this cluster is region '%.63s' already",

@@ -6,14 +6,11 @@
 
 #include "base/arena.h"
 #include "lib/handle.h"
+#include "recipes/home.h"
 
-#define REGION_KEY         "/federation/region"
-#define REGIONS_PREFIX     "/regions/"
-#define HOMES_PREFIX       "/federation/homes"
-#define REGION_NAME_MAX    63
-#define REGION_HOME_MAX    1024 /* bytes of a prefix that has a home */
-
-#define REGION_EPOCH_SHIFT 44
+#define REGIONS_PREFIX  "/regions/"
+#define REGION_NAME_MAX 63
+#define REGION_HOME_MAX 1024 /* bytes of a prefix that has a home */
 
 bool region_name_is_valid(const char *name);
 int region_name_check(const char *name, struct tenure_error *err) MUST_USE;

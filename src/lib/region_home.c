@@ -2,15 +2,13 @@
 #include "lib/region.h"
 
 #include <inttypes.h>
-#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "lib/result.h"
+#include "recipes/home.h"
 
 enum { TRIES_MAX = 16 }; /* that others may come between */
-
-#define RECORD_MAX 4096
 
 struct block {
     struct tenure_home_list pub;
@@ -20,15 +18,11 @@ struct block {
 /* region "" and epoch 0 when it cannot be read. */
 static bool read_record(bytes value, struct tenure_home *h, struct arena *arena)
 {
-    json_t *o =
-        value.len <= RECORD_MAX ? json_loadb((const char *)value.data, value.len, JSON_REJECT_DUPLICATES, NULL) : NULL;
-    const char *region = json_string_value(json_object_get(o, "region"));
-    json_int_t epoch = json_integer_value(json_object_get(o, "epoch"));
-    bool fine = region && region_name_is_valid(region) && epoch >= 1 && epoch <= TENURE_EPOCH_MAX;
-    h->region = fine ? arena_strdup(arena, region) : "";
-    h->epoch = fine ? epoch : 0;
-    json_decref(o);
-    return h->region != NULL;
+    struct home read = {0};
+    int rc = home_parse(value, &read);
+    h->region = arena_strdup(arena, read.region);
+    h->epoch = read.epoch;
+    return h->region != NULL && rc != TENURE_ENOMEM;
 }
 
 static bool read_all(struct block *b, const struct tenure_get_result *r)
@@ -37,7 +31,7 @@ static bool read_all(struct block *b, const struct tenure_get_result *r)
     b->pub = (struct tenure_home_list){.revision = r->revision, .homes = to};
     for (size_t i = 0; to && i < r->n_kvs; i++) {
         struct tenure_home *h = &to[b->pub.n++];
-        h->prefix = arena_strdup(&b->arena, (const char *)r->kvs[i].key.data + strlen(HOMES_PREFIX));
+        h->prefix = arena_strdup(&b->arena, (const char *)r->kvs[i].key.data + strlen(HOME_KEYS));
         h->mod_revision = r->kvs[i].mod_revision;
         if (!h->prefix || !read_record(result_bytes_in(r->kvs[i].value), h, &b->arena))
             return false;
@@ -51,7 +45,7 @@ struct tenure_home_list *tenure_home_list(tenure_client *c, struct tenure_error 
     struct tenure_get_options all = {.size = sizeof all, .prefix = true};
     struct tenure_get_result *r = NULL;
     err = err ? err : &own;
-    if (region_enter(c, err) < 0 || tenure_get(c, tenure_str(HOMES_PREFIX "/"), &all, &r, err) < 0)
+    if (region_enter(c, err) < 0 || tenure_get(c, tenure_str(HOME_KEYS "/"), &all, &r, err) < 0)
         return NULL;
     struct block *b = calloc(1, sizeof *b);
     if (b)
@@ -90,20 +84,19 @@ const struct tenure_home *tenure_home_of(const struct tenure_home_list *r, const
 
 int64_t tenure_token_epoch(tenure_token token)
 {
-    return token > 0 ? token >> REGION_EPOCH_SHIFT : 0;
+    return home_token_epoch(token);
 }
 
 int64_t tenure_token_revision(tenure_token token)
 {
-    return token > 0 ? token & ((INT64_C(1) << REGION_EPOCH_SHIFT) - 1) : token;
+    return home_token_revision(token);
 }
 
 /* ---- writing ---- */
 
 static int check(const char *prefix, const char *region, int64_t epoch, struct tenure_error *err)
 {
-    size_t len = prefix ? strlen(prefix) : 0;
-    if (len == 0 || prefix[0] != '/' || prefix[len - 1] != '/' || len > REGION_HOME_MAX)
+    if (!prefix || !home_prefix_is_good(bytes_str(prefix)) || strlen(prefix) > REGION_HOME_MAX)
         return error_set(err, TENURE_EINVALID,
                          "home: '%.80s' is no prefix: expected a slash at both ends, at most %d bytes",
                          prefix ? prefix : "", REGION_HOME_MAX);
@@ -144,14 +137,14 @@ int tenure_home_put(tenure_client *c, const char *prefix, const char *region, in
 {
     struct tenure_error own = {0};
     struct tenure_home now = {.prefix = prefix, .region = region, .epoch = epoch};
-    char key[sizeof HOMES_PREFIX + REGION_HOME_MAX], value[REGION_NAME_MAX + 64];
+    char key[sizeof HOME_KEYS + REGION_HOME_MAX], value[REGION_NAME_MAX + 64];
     err = err ? err : &own;
     int rc = region_enter(c, err);
     if (rc == 0)
         rc = check(prefix, region, epoch, err);
     if (rc < 0)
         return rc;
-    snprintf(key, sizeof key, "%s%s", HOMES_PREFIX, prefix);
+    snprintf(key, sizeof key, "%s%s", HOME_KEYS, prefix);
     snprintf(value, sizeof value, "{\"region\":\"%s\",\"epoch\":%" PRId64 "}", region, epoch);
     rc = 1;
     for (int tries = 0; rc == 1 && tries < TRIES_MAX; tries++)

@@ -20,7 +20,7 @@ static const struct tenure_region *find(const struct tenure_region_list *r, cons
 static int ask_who(tenure_client *c, const struct tenure_region *r, struct tenure_error *err)
 {
     struct tenure_error why = {0};
-    char *who = region_get_text(c, REGION_KEY, NULL, &why);
+    char *who = region_get_text(c, HOME_REGION_KEY, NULL, &why);
     int rc = 0;
     if (!who && (why.kind == TENURE_KIND_UNAVAILABLE || why.kind == TENURE_KIND_TIMEOUT))
         rc = error_set(

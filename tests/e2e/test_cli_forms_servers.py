@@ -84,7 +84,9 @@ def servers(world):
 def regions(world):
     """region prints what was recorded, in every form"""
     other = Server(world.server_kind, world.folder / "other").start()
-    world.will_end(other.pid)
+    third = Server(world.server_kind, world.folder / "third").start()
+    for server in (other, third):
+        world.will_end(server.pid)
     forms = Forms(world, "regions", [(r'"answered_ms":\d+', '"answered_ms":<number>'), (r"(answers +)\d+", r"\1<number>")])
     forms.each("region", "init", "eu", world.server.url)
     forms.each("region", "add", "us", other.url, "--distance", "eu=80")
@@ -93,8 +95,9 @@ def regions(world):
     forms.each("region", "home", "/locks/")
     forms.each("region", "home")
     forms.each("region", "status")
-    world.tenure("region", "add", "ap", "http://127.0.0.1:1", "--force", "--call-timeout", "200ms", check=True)
-    forms.each("region", "remove", "ap")
+    for form in FORMS:
+        world.tenure("region", "add", "ap", third.url, check=True)
+        forms.once(form, "region", "remove", "ap")
     forms.close()
 
 

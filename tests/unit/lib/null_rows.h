@@ -706,3 +706,22 @@ ROW(tenure_node_config, NONE(tenure_node_config(NULL, "x", NULL, NULL, &err)))
 ROW(tenure_node_register, NONE(tenure_node_register(NULL, "a", 1, &err)))
 ROW(tenure_node_discover, NONE(tenure_node_discover(NULL, "s", &err)))
 ROW(tenure_node_pick, NONE(tenure_node_pick(NULL, "s", &err)))
+
+/* ---- region.h ---- */
+ROW(tenure_token_epoch, IS(tenure_token_epoch(-1) == 0))
+ROW(tenure_token_revision, IS(tenure_token_revision((INT64_C(3) << 44) + 7) == 7))
+ROW(tenure_region_list, NONE(tenure_region_list(NULL, &err)))
+ROW(tenure_region_list_free, tenure_region_list_free(NULL))
+ROW(tenure_region_init, BAD(tenure_region_init(NULL, "eu", &err)); BAD(tenure_region_init(c, NULL, &err)))
+ROW(tenure_region_put, struct tenure_region nameless_region = {.endpoints = text};
+    struct tenure_region nowhere = {.name = "eu"}; BAD(tenure_region_put(NULL, &nowhere, &err));
+    BAD(tenure_region_put(c, NULL, &err)); BAD(tenure_region_put(c, &nameless_region, &err));
+    BAD(tenure_region_put(c, &nowhere, &err)))
+ROW(tenure_region_remove, BAD(tenure_region_remove(NULL, "eu", &err)); BAD(tenure_region_remove(c, NULL, &err)))
+ROW(tenure_home_list, NONE(tenure_home_list(NULL, &err)))
+ROW(tenure_home_list_free, tenure_home_list_free(NULL))
+ROW(tenure_home_of, IS(tenure_home_of(NULL, "/a") == NULL))
+ROW(tenure_home_put, BAD(tenure_home_put(NULL, "/a/", "eu", 1, &err)); BAD(tenure_home_put(c, NULL, "eu", 1, &err));
+    BAD(tenure_home_put(c, "/a/", NULL, 1, &err)))
+ROW(tenure_region_open, NONE(tenure_region_open(NULL, "eu", NULL, &err)); NONE(tenure_region_open(c, NULL, NULL, &err)))
+ROW(tenure_home_open, NONE(tenure_home_open(NULL, "/a", NULL, &err)); NONE(tenure_home_open(c, NULL, NULL, &err)))
