@@ -49,16 +49,74 @@ class HostServer(Server):
              "--initial-cluster", cluster, *self.options])
 
 
-def start_cluster(world, net, n):
-    hosts = [net.host() for _ in range(n)]
-    servers = [HostServer("etcd", world.folder / f"m{h.number}", h, hosts) for h in hosts]
-    threads = [threading.Thread(target=s.start) for s in servers]  # each is ready when a quorum is
+class Member(HostServer):
+    """One of a cluster's, with the faults of a disk: full (of one that has a small disk of its own), slow."""
+
+    def __init__(self, folder, host, hosts, disk):
+        super().__init__("etcd", folder, host, hosts)
+        self.disk = disk
+        self.tracer = None
+
+    def on_its_host(self, *argv):
+        return subprocess.run(self.where.command(argv), stdin=subprocess.DEVNULL, capture_output=True, text=True)
+
+    def empty(self):
+        """Nothing of what it had is left."""
+        self.on_its_host("find", str(self.folder / "data"), "-mindepth", "1", "-delete")
+
+    def fill_disk(self):
+        filled = self.on_its_host("sh", "-c", f"exec cat /dev/zero > '{self.disk}/ballast'")
+        true("No space left" in filled.stderr, f"the disk is full: {filled.stderr}")
+
+    def empty_disk(self):
+        self.on_its_host("rm", f"{self.disk}/ballast")
+
+    def slow_disk(self, seconds):
+        """Each fsync takes so much longer from now on. False where nobody may trace it."""
+        call = f"inject=fsync,fdatasync:delay_enter={int(seconds * 1e6)}"
+        self.tracer = subprocess.Popen(["strace", "-f", "-p", str(self.pid), "-o", "/dev/null", "-e", "trace=fsync,fdatasync", "-e", call],
+                                       stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        said = self.tracer.stderr.readline()
+        if "attached" in said:
+            return True
+        print(f"# no strace here: {said.strip()}")
+        self.fast_disk()
+        return False
+
+    def fast_disk(self):
+        self.tracer.terminate()
+        self.tracer.stderr.close()
+        self.tracer.wait()
+        self.tracer = None
+
+    def end(self):
+        if self.tracer:
+            self.fast_disk()
+        super().end()
+
+
+def start_all(servers):
+    """Each is ready when a quorum is."""
+    threads = [threading.Thread(target=s.start) for s in servers]
     for t in threads:
         t.start()
     for t in threads:
         t.join()
-    for s in servers:
-        world.will_end(s.process.pid)
+
+
+DISK_MB = 220  # two segments of etcd's log are allocated at once, of 64 MB each
+
+
+def start_cluster(world, net, n, small_disk=False):
+    """n members, each on a host of its own; with a small disk the last one's."""
+    folders = [world.folder / f"member{i}" for i in range(1, n + 1)]
+    disks = [None] * n
+    if small_disk:
+        disks[-1] = folders[-1] / "data"
+        disks[-1].mkdir(parents=True)
+    hosts = [net.host(disk=d, disk_mb=DISK_MB) for d in disks]
+    servers = [world.will_end_server(Member(f, h, hosts, d)) for f, h, d in zip(folders, hosts, disks)]
+    start_all(servers)
     return servers
 
 

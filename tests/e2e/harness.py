@@ -285,6 +285,7 @@ class World:
         self._server = None
         self._processes = []
         self._pids = []
+        self._servers = []
 
     @property
     def server(self):
@@ -328,6 +329,11 @@ class World:
         self._pids.append(pid)
         return pid
 
+    def will_end_server(self, server):
+        """The same of a server: whichever process it is then."""
+        self._servers.append(server)
+        return server
+
     def show_logs(self, failed):
         """What the servers said: where a test failed, the end of it, and always what a sanitizer found (scripts/run-tests looks)."""
         if failed and self._server and self._server.process and self._server.process.poll() is not None:
@@ -350,8 +356,9 @@ class World:
         for pid in self._pids:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        if self._server:
-            self._server.end()
+        for server in [self._server, *self._servers]:
+            if server:
+                server.end()
         if os.environ.get("E2E_KEEP"):
             print(f"# kept: {self.folder}")
         else:

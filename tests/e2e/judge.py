@@ -5,6 +5,8 @@ CLOCK_BOOTTIME, which all processes of a machine share. An event of the history 
 `keepers` are {id: records}. Each check answers a list of sentences; judge() gathers all.
 """
 
+import bisect
+
 MARGIN = 250  # + 1 % of the TTL: see docs/invariants.md
 SLACK_MS = 1500  # a machine full of servers and sanitizers; tests/e2e/test_lib_deadline.c judges deadlines without it
 
@@ -154,6 +156,36 @@ def deadlines(records, times=("write", "read", "failed")):
             if r[0] in times and r[2] - r[1] > r[3] + SLACK_MS]
 
 
+def linear(keepers, history):
+    """KV1: what all of them wrote and read fits the one order of the history: each call takes effect between its begin and its end
+    (at any time behind its begin, when its end is not known), and a read tells the state at its revision."""
+    complaints, calls, at, states = [], [], {}, [(0, {})]
+    for revision, kind, key, value in history:
+        if key.startswith(("guarded/", "plain/")):
+            at[value] = revision
+        if key.startswith("plain/"):
+            state = {k: v for k, v in states[-1][1].items() if k != key}
+            states.append((revision, {**state, key: (revision, value)} if kind == "put" else state))
+    for name, records in keepers.items():
+        for _, begun, ended, _, how, value, code, *_ in of(records, "write"):
+            if value in at:
+                calls.append((begun, ended if code == 0 else float("inf"), at[value], f"{name}'s {how} write of {value}", True))
+        for r in of(records, "read"):
+            if r[4] == 0:
+                calls.append((r[1], r[2], r[5], f"{name}'s read at {r[1]}", False))
+                state = states[bisect.bisect_right(states, r[5], key=lambda s: s[0]) - 1][1]
+                first = state[min(state)] if state else (0, "-")
+                if len(r) > 7 and (r[6], str(r[7])) != first:
+                    complaints.append(f"{name} read {r[6]} {r[7]} at revision {r[5]}, but it was {first}")
+    newest, by_end = (0, "nothing"), sorted(calls, key=lambda c: c[1])
+    for begun, _, revision, what, is_write in sorted(calls):
+        while by_end and by_end[0][1] < begun:
+            newest = max(newest, by_end.pop(0)[2:4])
+        if revision < newest[0] or is_write and revision == newest[0]:
+            complaints.append(f"{what} took effect at {revision}, but {newest[1]} had ended before, at {newest[0]}")
+    return complaints
+
+
 def reads(records):
     """W14, of one handle on one server: the revision does not go back."""
     revisions = [r[5] for r in of(records, "read") if r[4] == 0]
@@ -230,7 +262,7 @@ def judge(keepers, history, cuts=None, ttl_s=2, name=None):
     """cuts: {keeper: [(from, to)]}. name: of the queue, when it is of mutexes alone."""
     complaints = one_at_a_time(keepers, "held") + one_at_a_time(keepers, "led") + observers(keepers)
     complaints += lock_delay(keepers)
-    complaints += writes(keepers, history, bool(name))
+    complaints += writes(keepers, history, bool(name)) + linear(keepers, history)
     if name:
         complaints += queue(keepers, history, f"/locks/{name}/")
     for keeper, records in keepers.items():

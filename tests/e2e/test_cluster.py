@@ -1,16 +1,19 @@
 #!/usr/bin/env python3
 """The same three programs as in test_faults.py on a real cluster of three or five etcd members, each on a host of its own, while
-members die, stop, are cut off from each other, lose their majority or are replaced, in an order that a seed draws; judged for
-L2, L3, M1 to M7, M9 to M12, C1 to C4, W2, W3, W5, W16. Network namespaces.
+members die, stop, are cut off from each other or hear each other late, lose their majority, are replaced or restarted, and their
+disks are full or slow, in an order that a seed draws; judged for L2, L3, M1 to M7, M9 to M12, KV1, C1 to C4, W2, W3, W5, W14, W16.
+Network namespaces.
 
-Environment: SEED (default 1), STEPS: how many faults (default 5), MEMBERS (default 3).
+Environment: SEED (default 1), STEPS: how many faults (default 5), MEMBERS (default 3); SLICE=i/n: each n-th kind of fault once, from the
+i-th on, so that n such runs play all of them; KINDS: those alone, by name.
 """
 
+import itertools
 import random
 
 import netns
 from faults import *
-from test_faults import MODES, SEED, TTL_S, Storm
+from test_faults import MODES, SEED, STAMP, TTL_S, Storm, command_ends_in_time
 
 MEMBERS = int(os.environ.get("MEMBERS", "3"))
 ELECTION_S = 1  # etcd's default
@@ -34,11 +37,22 @@ class AnyMember(Gateway):
         return None
 
 
+def leader_of(servers):
+    """The server whose member leads, and is known to."""
+    def find():
+        for s in servers:
+            status = Gateway(s.host, 1).post("/v3/maintenance/status", {})
+            if status and status.get("leader") == status["header"]["member_id"]:
+                return s
+        return None
+    return await_(find, "a member leads", 60)
+
+
 class ClusterStorm(Storm):
     def __init__(self, world, seed, n):
         self.world, self.random = world, random.Random(seed)
         self.net = Net()
-        self.servers = start_cluster(world, self.net, n)
+        self.servers = start_cluster(world, self.net, n, small_disk=True)
         self.members = [s.where for s in self.servers]
         build_keeper(world)
         self.modes = MODES[seed % len(MODES)]
@@ -57,14 +71,7 @@ class ClusterStorm(Storm):
     # --- who is what
 
     def leader(self):
-        """The server whose member leads, and is known to."""
-        def find():
-            for s in self.servers:
-                status = Gateway(s.host, 1).post("/v3/maintenance/status", {})
-                if status and status.get("leader") == status["header"]["member_id"]:
-                    return s
-            return None
-        return await_(find, "a member leads", 60)
+        return leader_of(self.servers)
 
     def followers(self):
         leader = self.leader()
@@ -145,11 +152,32 @@ class ClusterStorm(Storm):
         self._between([s], self.net.heal)
 
     def bridge(self):
-        """the leader and another member do not reach each other; all others reach both"""
-        a, b = self.leader(), self.random.choice(self.followers())
-        self.net.cut(a.where, b.where)
+        """two halves do not reach each other, but one member reaches both: a follower"""
+        between = self.random.choice(self.followers())
+        others = [s for s in self.servers if s is not between]
+        self.random.shuffle(others)
+        pairs = [(a.where, b.where) for a in others[::2] for b in others[1::2]]
+        for a, b in pairs:
+            self.net.cut(a, b)
         self._after(self._draw(1.5, 3))
-        self.net.heal(a.where, b.where)
+        for a, b in pairs:
+            self.net.heal(a, b)
+
+    def delayed(self):
+        """all that members send each other comes late, by more than a beat of the leader's heart, or by more than an election waits"""
+        pairs = list(itertools.combinations([s.where for s in self.servers], 2))
+        for a, b in pairs:
+            self.net.delay(a, b, self._draw(0.02, 0.3))
+        self._after(self._draw(1.5, 3))
+        for a, b in pairs:
+            self.net.heal(a, b)
+
+    def leader_delayed(self):
+        """what the leader sends to the others comes later than an election waits for, and what it is sent comes at once"""
+        s = self.leader()
+        self._between([s], lambda a, b: self.net.delay_one_way(a, b, self._draw(1, 2) * ELECTION_S))
+        self._after(self._draw(2, 4))
+        self._between([s], self.net.heal)
 
     def quorum_lost(self):
         """a majority, the leader among them, is stopped for longer than the TTL: what is held is lost at safe-until"""
@@ -177,11 +205,51 @@ class ClusterStorm(Storm):
         """kill -9 of all, as when the power goes"""
         for s in self.servers:
             s.kill()
-        starts = [threading.Thread(target=s.start) for s in self.servers]
-        for t in starts:
-            t.start()
-        for t in starts:
-            t.join()
+        start_all(self.servers)
+
+    def all_restarted(self):
+        """each is ended in order and started again, one after the other, the leader last; then all at once"""
+        for s in [*self.followers(), self.leader()]:
+            s.stop()
+            s.start()
+            self.whole()
+        for s in self.servers:
+            s.signal(signal.SIGTERM)
+        for s in self.servers:
+            s.process.wait(PATIENCE_S)
+        start_all(self.servers)
+
+    def disk_full(self):
+        """the disk of a member, the leader or not, is full: etcd ends then; it starts again when there is room"""
+        small = next(s for s in self.servers if s.disk)
+        if self.random.random() < 0.5:
+            self._lead(small)
+        gateway = AnyMember([m for m in self.members if m is not small.where])
+        small.fill_disk()
+        await_(lambda: gateway.put("bulk", "x" * 500_000) and False or small.process.poll() is not None, "a member on a full disk ends", 60)
+        true("no space left on device" in read(small.folder / "log"), "it says why")
+        self._after(self._draw(0, 1.5))
+        small.empty_disk()
+        small.start()
+
+    def leader_disk_slow(self):
+        """each fsync of the leader's takes longer than a beat of its heart, or than an election waits"""
+        self._disk_slow(self.leader())
+
+    def follower_disk_slow(self):
+        """each fsync of a follower's takes so long"""
+        self._disk_slow(self.random.choice(self.followers()))
+
+    def _disk_slow(self, s):
+        if s.slow_disk(self._draw(0.1, 1.3) * ELECTION_S):
+            self._after(self._draw(2, 4))
+            s.fast_disk()
+
+    def _lead(self, s):
+        """s leads from now on, if it can be had."""
+        wanted = Gateway(s.host, 1).post("/v3/maintenance/status", {})
+        if wanted and self.leader() is not s:
+            Gateway(self.leader().host, 5).post("/v3/maintenance/transfer-leadership", {"targetID": wanted["header"]["member_id"]})
 
     def member_replaced(self):
         """a member's host is lost for good: it is removed, and a new one with an empty disk takes its place, under load"""
@@ -196,7 +264,7 @@ class ClusterStorm(Storm):
         await_(lambda: gateway.post("/v3/cluster/member/add", {"peerURLs": [peer]}) or peer in
                [u for m in (gateway.post("/v3/cluster/member/list", {}) or {"members": []})["members"] for u in m["peerURLs"]],
                "the new one is known", 60)
-        shutil.rmtree(s.folder / "data")
+        s.empty()
         s.options = ["--initial-cluster-state", "existing"]
         s.start()
 
@@ -212,8 +280,20 @@ class ClusterStorm(Storm):
             self.net.heal(self.hosts[i], m)
 
     KINDS = (leader_killed, follower_killed, leader_stopped, follower_stopped, minority_cut, leader_is_not_heard,
-             leader_hears_nothing, bridge, quorum_lost, leader_alone,
-             all_killed, member_replaced, client_cut)
+             leader_hears_nothing, bridge, delayed, leader_delayed, quorum_lost, leader_alone, all_killed, all_restarted,
+             disk_full, leader_disk_slow, follower_disk_slow, member_replaced, client_cut)
+
+    def plan(self, steps):
+        wanted = os.environ.get("KINDS")
+        if wanted:
+            return [getattr(ClusterStorm, name) for name in wanted.split(",")]
+        part = os.environ.get("SLICE")
+        if not part:
+            return super().plan(steps)
+        first, n = map(int, part.split("/"))
+        kinds = list(self.KINDS)[first - 1::n]
+        self.random.shuffle(kinds)
+        return kinds
 
     def step(self, kind):
         super().step(kind)
@@ -229,6 +309,21 @@ def storm(world):
     s.end()
 
 
+def command(world):
+    """a command under a lock goes on when the leader dies, and has ended before safe-until when its host is cut off (M12)"""
+    net = Net()
+    servers = start_cluster(world, net, MEMBERS)
+    world._server, endpoints = servers[0], ",".join(s.url for s in servers)
+    hosts = [s.where for s in servers]
+    held = world.start("lock", "y", "--ttl", str(TTL_S), "--", sys.executable, STAMP, world.path("held"),
+                       env=world.environment(TENURE_ENDPOINTS=endpoints))
+    await_(lambda: lines(world.path("held")), "the command lives")
+    leader_of(servers).kill()
+    command_ends_in_time(world, net, hosts, TENURE_ENDPOINTS=endpoints)
+    true(held.poll() is None, "the one that was not cut off lives")
+    net.close()
+
+
 if __name__ == "__main__":
     netns.enter()
-    main([storm])
+    main([storm, command] if os.environ.get("SLICE", "1/1").startswith("1/") else [storm])

@@ -142,20 +142,28 @@ def storm(world):
 def command(world):
     """a command under a lock, on a host that is cut off, has ended before safe-until, and before the next one begins"""
     net = Net()
-    at, host = net.host(), net.host()
+    at = net.host()
     world._server = HostServer(world.server_kind, world.folder / "server", at).start()
+    command_ends_in_time(world, net, [at])
+    net.close()
+
+
+def command_ends_in_time(world, net, servers, **env):
+    """M12: cut off from all servers, which are hosts."""
+    host = net.host()
 
     def run_under_lock(where, name):
         argv = where.command([TENURE, "lock", "x", "--ttl", str(TTL_S), "--", sys.executable, STAMP, world.path(name),
                               "--ignore-term"])
-        return world.start(*argv[1:], program=argv[0])
+        return world.start(*argv[1:], program=argv[0], env=world.environment(**env))
 
     def stamps(name):
         return [line.split() for line in lines(world.path(name))]
 
     first = run_under_lock(host, "first")
     await_(lambda: stamps("first"), "the command lives")
-    net.cut(host, at)
+    for at in servers:
+        net.cut(host, at)
     cut_at = boottime_ms()
     run_under_lock(net.here, "next")
     next_at = int(await_(lambda: stamps("next"), "the next one lives")[0][3])
@@ -164,7 +172,6 @@ def command(world):
     true(last <= cut_at + TTL_S * 1000 - judge.MARGIN - TTL_S * 10, f"it ended by safe-until: {last - cut_at} ms behind the cut")
     true(last < next_at, "it ended before the next one began")
     true(int(stamps("next")[0][2]) > int(stamps("first")[0][2]), "tokens grow")
-    net.close()
 
 
 if __name__ == "__main__":

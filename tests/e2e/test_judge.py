@@ -20,7 +20,7 @@ resync 100 end 0 3
 write 100 110 1500 guarded a:2:1 0 1 1 1
 write 110 120 1500 plain a:2:2 0 1 -1 1
 event 110 put mirror/2 5 1 v2
-read 110 120 700 0 7
+read 110 120 700 0 7 7 a:2:2
 stats 220 1 1 0
 lost 1900 2 -10 0
 held 2 100 1899 mutex
@@ -30,7 +30,7 @@ stats 2900 1 5 0
 failed 2000 5000 3000 -8 not acquired
 event 5100 delete mirror/1 9 0 -
 event 5100 put mirror/3 11 1 v3
-read 5100 5110 700 0 11
+read 5100 5110 700 0 11 7 a:2:2
 mirror mirror/2 5 v2
 mirror mirror/3 11 v3
 mirrored 11 2
@@ -42,6 +42,7 @@ held 6 2100 2500 mutex
 led 5 2100 2500
 write 2110 2120 1500 guarded b:6:1 0 1 1 1
 write 2130 2140 1500 guarded b:6:3 -8 0 -1 1
+read 2150 2160 700 0 10 7 a:2:2
 resync 100 begin 0 0
 event 100 put mirror/2 5 1 v2
 event 100 put mirror/3 11 1 v3
@@ -80,6 +81,9 @@ BREAKAGES = {
     "refused while held": ("b", "b:6:3 -8 0 -1 1", "b:6:3 0 1 0 1", "refused while"),
     "late": ("a", "failed 2000 5000", "failed 2000 7000", "ended at"),
     "back in time": ("a", "700 0 11", "700 0 6", "back in time"),
+    "a read of what is not there any more": ("a", "0 11 7 a:2:2", "0 11 4 a:2:0", "but it was"),
+    "a read that another's write had gone before": ("b", "700 0 10 7", "700 0 9 7", "took effect at 9"),
+    "a write before what another had read": ("a", "write 110 120 1500 plain", "write 2200 2210 1500 plain", "took effect at 7"),
     "busy": ("a", "stats 2900 1 5 0", "stats 2900 1 500 0", "endpoint failures"),
     "an event lost": ("a", "event 110 put mirror/2 5 1 v2\n", "", "behind 3"),
     "an event twice": ("a", "event 110 put mirror/2 5 1 v2", "event 110 put mirror/2 5 1 v2\nevent 110 put mirror/2 5 1 v2", "behind 3"),

@@ -630,8 +630,8 @@ static void what_concerns_the_handle_is_refused(void **state)
     assert_int_equal(tenure_auth_enable(v, &err), TENURE_EINVALID);
     assert_int_equal(tenure_turn(v), TENURE_EINVALID);
     assert_int_equal(tenure_fd(v), -1);
-    assert_int_equal(tenure_endpoints(v), 1);
-    assert_string_equal(tenure_endpoint(v, 0), server_url(*state));
+    assert_int_equal(tenure_endpoints(v), server_members(*state));
+    assert_non_null(strstr(server_url(*state), tenure_endpoint(v, 0)));
     assert_null(tenure_namespace(c, S(""), &err));
     assert_null(tenure_namespace(NULL, S("x"), &err));
     tenure_close_start(v, NULL, NULL);

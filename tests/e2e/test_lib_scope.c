@@ -55,10 +55,11 @@ static int wait_for_all(struct caller *k, struct tenure_error *err)
     return code_of(tenure_multilock_acquire(k->c, parts, 2, NULL, err), err);
 }
 
+/* A name of each test's own: what etcd was about to do when it was cancelled may stay there for its lease's 60 s. */
 static int wait_for_v3_lock(struct caller *k, struct tenure_error *err)
 {
     struct tenure_v3_lock *lock;
-    return tenure_v3_lock(k->c, S("/locks/held"), 0, 60000, &lock, err);
+    return tenure_v3_lock(k->c, S(k->thing), 0, 60000, &lock, err);
 }
 
 static int wait_at_barrier(struct caller *k, struct tenure_error *err)
@@ -156,8 +157,9 @@ static void a_thread_that_waits_is_let_go(void **state)
     tenure_client *c = open_on(*state);
     struct tenure_error err = {0};
     tenure_lock *held = tenure_lock_acquire(c, "held", NULL, &err);
+    tenure_lock *v3 = tenure_lock_acquire(c, "v3/cancelled", NULL, &err);
     tenure_queue *q = tenure_queue_open(c, "empty", NULL, &err);
-    assert_true(held && q);
+    assert_true(held && v3 && q);
     no_error(tenure_barrier_hold(c, "held", NULL, &err), &err);
     put(c, "taken", "by hand");
     struct tenure_presence_options o = {.size = sizeof o, .conflict = TENURE_CONFLICT_WAIT};
@@ -171,7 +173,7 @@ static void a_thread_that_waits_is_let_go(void **state)
     struct caller callers[] = {{.call = wait_for_lock},
                                {.call = wait_for_reading},
                                {.call = wait_for_all},
-                               {.call = wait_for_v3_lock},
+                               {.call = wait_for_v3_lock, .thing = "/locks/v3/cancelled"},
                                {.call = wait_at_barrier},
                                {.call = wait_for_latch},
                                {.call = wait_for_others},
@@ -192,6 +194,7 @@ static void a_thread_that_waits_is_let_go(void **state)
     tenure_lock_list_free(list);
     assert_true(tenure_lock_held(held));
     no_error(tenure_unlock(held, &err), &err);
+    no_error(tenure_unlock(v3, &err), &err);
     tenure_presence_stop(p);
     no_error(tenure_barrier_release(c, "held", NULL, &err), &err);
     tenure_close(c);
@@ -341,6 +344,8 @@ static void a_scope_has_a_deadline(void **state)
     tenure_client *c = open_on(*state);
     struct tenure_error err = {0};
     tenure_lock *held = tenure_lock_acquire(c, "held", NULL, &err);
+    tenure_lock *v3 = tenure_lock_acquire(c, "v3/late", NULL, &err);
+    assert_true(held && v3);
     no_error(tenure_barrier_hold(c, "shut", NULL, &err), &err);
     tenure_election *leader = tenure_election_start(c, "led", NULL, &err);
     no_error(leader ? tenure_election_await(leader, 0, &err) : err.code, &err);
@@ -349,7 +354,7 @@ static void a_scope_has_a_deadline(void **state)
     struct caller waits[] = {{.call = wait_for_lock},
                              {.call = wait_for_all},
                              {.call = wait_for_latch},
-                             {.call = wait_for_v3_lock},
+                             {.call = wait_for_v3_lock, .thing = "/locks/v3/late"},
                              {.call = wait_to_lead, .thing = e},
                              {.call = run_cron}};
     for (size_t i = 0; i < sizeof waits / sizeof waits[0]; i++) {
@@ -367,6 +372,7 @@ static void a_scope_has_a_deadline(void **state)
         tenure_scope_free(waits[i].scope);
     }
     no_error(tenure_unlock(held, &err), &err);
+    no_error(tenure_unlock(v3, &err), &err);
     tenure_close(c);
 }
 

@@ -325,3 +325,8 @@ bool server_is_cluster(const struct server *s)
 {
     return s->is_cluster;
 }
+
+size_t server_members(const struct server *s)
+{
+    return s->is_cluster ? CLUSTER_MEMBERS : 1;
+}

@@ -8,6 +8,7 @@
 #define TESTS_LIB_SERVER_FIXTURE_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -21,6 +22,7 @@ void server_free(struct server *s);
 const char *server_url(const struct server *s); /* "http://127.0.0.1:PORT", of a cluster three with commas */
 bool server_is_etcd(const struct server *s);
 bool server_is_cluster(const struct server *s); /* of etcd's */
+size_t server_members(const struct server *s);  /* 1, or 3: as many addresses server_url has */
 /* SIGKILL; its data stay. */
 void server_kill(struct server *s);
 /* After server_kill: on the same port and data, ready. */

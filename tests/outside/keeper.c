@@ -260,8 +260,12 @@ static void *read_again(void *arg)
         struct tenure_stats stats = {.size = sizeof stats};
         int64_t begun = now();
         int rc = tenure_get(g.handle, tenure_str("plain/"), &o, &r, &err);
-        say("read %" PRId64 " %" PRId64 " %d %d %" PRId64 " %s", begun, now(), READ_MS, rc, r ? r->revision : 0,
-            err.text);
+        const struct tenure_kv *kv = r && r->n_kvs ? &r->kvs[0] : NULL;
+        if (rc == 0)
+            say("read %" PRId64 " %" PRId64 " %d 0 %" PRId64 " %" PRId64 " %s", begun, now(), READ_MS, r->revision,
+                kv ? kv->mod_revision : 0, kv ? (const char *)kv->value.data : "-");
+        else
+            say("read %" PRId64 " %" PRId64 " %d %d 0 %s", begun, now(), READ_MS, rc, err.text);
         tenure_get_free(r);
         if (i % 8 == 0 && tenure_stats(g.handle, &stats, NULL) == 0)
             say("stats %" PRId64 " %" PRIu64 " %" PRIu64 " %" PRIu64, now(), stats.connections, stats.endpoint_failures,
