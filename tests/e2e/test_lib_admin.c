@@ -122,6 +122,7 @@ static void learners_come_and_go_where_there_is_a_cluster(void **state)
     assert_true(r->added != 0);
     uint64_t id = r->added;
     tenure_member_list_free(r);
+    change_members(c); /* etcd 3.4 promotes whom raft does not know yet */
     assert_int_equal(tenure_member_promote(c, id, 0, NULL, &err), TENURE_ECONFLICT);
     change_members(c);
     no_error(tenure_member_remove(c, id, 0, &r, &err), &err);
@@ -178,7 +179,7 @@ static void a_server_says_how_it_is(void **state)
     assert_true(s->raft_applied_index > 0);
     assert_non_null(s->storage_version);
     await_success(&t, tenure_status_start(c, 0, 0, on_status, &t, &err), &err);
-    assert_int_equal(t.a, s->revision);
+    assert_true(t.a >= s->revision); /* a member may be catching up */
     tenure_status_free(s);
     no_error(tenure_health(c, 0, 0, &serving, &err), &err);
     assert_true(serving);
@@ -232,6 +233,33 @@ static void on_hash_kv(void *user, int code, const struct tenure_hash_kv *hash, 
     note(t, code, err);
 }
 
+struct behind {
+    tenure_client *c;
+    int64_t revision;
+};
+
+static int64_t revision_of(tenure_client *c)
+{
+    struct tenure_get_result *r = NULL;
+    struct tenure_error err = {0};
+    no_error(tenure_get(c, S("x"), NULL, &r, &err), &err);
+    int64_t revision = r->revision;
+    tenure_get_free(r);
+    return revision;
+}
+
+/* The first endpoint's member. */
+static bool has_caught_up(void *user)
+{
+    struct behind *b = user;
+    struct tenure_status *s = NULL;
+    struct tenure_error err = {0};
+    no_error(tenure_status(b->c, 0, 0, &s, &err), &err);
+    bool yes = s->revision >= b->revision;
+    tenure_status_free(s);
+    return yes;
+}
+
 static void hashes_are_equal_in_both_forms(void **state)
 {
     tenure_client *c = open_on(*state);
@@ -240,6 +268,8 @@ static void hashes_are_equal_in_both_forms(void **state)
     struct tenure_hash_kv first, again;
     uint32_t whole = 0;
     put(c, "admin/hash", "1");
+    struct behind b = {c, revision_of(c)};
+    assert_true(test_await(has_caught_up, &b));
     no_error(tenure_hash_kv(c, 0, 0, 0, &first, &err), &err);
     no_error(tenure_hash_kv(c, 0, first.revision, 0, &again, &err), &err);
     assert_int_equal(first.hash, again.hash);

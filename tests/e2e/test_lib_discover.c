@@ -13,6 +13,28 @@ static tenure_client *open_by_name(const struct server *s, struct tenure_options
     return c;
 }
 
+/* A member that has begun a moment ago has not told its addresses yet. */
+static bool all_have_told(void *c)
+{
+    struct tenure_member_list *r = NULL;
+    struct tenure_error err = {0};
+    size_t n = 0;
+    no_error(tenure_member_list(c, true, 0, &r, &err), &err);
+    for (size_t i = 0; i < r->n; i++)
+        n += r->members[i].n_client_urls > 0;
+    bool all = n == r->n;
+    tenure_member_list_free(r);
+    return all;
+}
+static int setup_members(void **state)
+{
+    *state = server_start();
+    tenure_client *c = open_on(*state);
+    assert_true(test_await(all_have_told, c));
+    tenure_close(c);
+    return 0;
+}
+
 struct wanted {
     tenure_client *c;
     size_t n;
@@ -104,5 +126,5 @@ int main(void)
         cmocka_unit_test(without_the_option_nothing_is_learnt),
         cmocka_unit_test(a_handle_that_never_goes_back_reads_on),
     };
-    return cmocka_run_group_tests(tests, setup_server, teardown_server);
+    return cmocka_run_group_tests(tests, setup_members, teardown_server);
 }
