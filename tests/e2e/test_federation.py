@@ -21,9 +21,10 @@ def below(region, prefix=SHARED):
 class Pairs(threading.Thread):
     """Writes, at a region: two keys of one value in each transaction, others, deletes, and a key on a lease now and then."""
 
-    def __init__(self, region, seed=1):
+    def __init__(self, region, pause_s=0.01):
         super().__init__(daemon=True)
-        self.gateway, self.random, self.ending, self.written = region.gateway(), random.Random(seed), threading.Event(), 0
+        self.gateway, self.random, self.ending, self.written = region.gateway(), random.Random(1), threading.Event(), 0
+        self.pause_s = pause_s
         self.start()
 
     def put(self, key, value, **more):
@@ -42,7 +43,7 @@ class Pairs(threading.Thread):
             self.gateway.put(f"{SHARED}l{n % 3}", str(n), lease=lease)
 
     def run(self):
-        while not self.ending.wait(0.01):
+        while not self.ending.wait(self.pause_s):
             self.written += 1
             with contextlib.suppress(ConnectionError, Refused):
                 self.one(self.written)
@@ -112,6 +113,26 @@ def mirror_cut_off(world):
         equal(mirror.wait(PATIENCE_S), 0, f"the mirror's exit code: {read(world.path('eu-us.log'))}")
 
 
+def one_of_two_cut_off(world):
+    '''a destination that is cut off holds up no other one, and has all of it in the end'''
+    with regions(world) as r:
+        writing = Pairs(r.eu, 0.1)  # the mirror is near the source here: a round each, where keys are the same
+        mirror = r.eu.start("mirror", "--from", r.eu.endpoints, "--to", r.us.endpoints, "--to", r.ap.endpoints, "--prefix", SHARED,
+                            stderr=subprocess.STDOUT, stdout=open(world.path("both.log"), "w"))
+        for region in (r.us, r.ap):
+            await_(lambda: len(below(region)[0]) > 5, f"the mirror has begun in {region.name}")
+        r.cut(r.us)
+        for _ in range(2):
+            written = writing.written
+            await_(lambda: int(below(r.ap)[0].get(SHARED + "a", 0)) > written + 3, "the other one goes on")
+        true(int(below(r.us)[0].get(SHARED + "a", 0)) < written, "the one that is cut off hears nothing")
+        r.heal(r.us, connections=BEHIND)
+        writing.end()
+        for region in (r.us, r.ap):
+            await_(lambda: below(region)[0] == below(r.eu)[0], f"{region.name} is equal", 60)
+        equal(mirror.poll(), None, f"the mirror still runs: {read(world.path('both.log'))}")
+
+
 def cut_for_a_while(r, writing):
     r.cut(r.us)
     before = writing.written
@@ -175,7 +196,7 @@ def home_lost(world):
             equal(mirror.poll(), None, "the mirrors still run")
 
 
-TESTS = [mirror_cut_off, home_lost]
+TESTS = [mirror_cut_off, one_of_two_cut_off, home_lost]
 
 if __name__ == "__main__":
     netns.enter()

@@ -111,6 +111,43 @@ def cut_and_heal(r, replica):
     verify(r.eu, r.eu.servers[0], replica)
 
 
+def chain_of_replicas(world):
+    '''a replica of a replica says its age since home, also when only its source is cut off from home'''
+    with regions(world, ["eu"]) as r:
+        first = r.us.replica(r.eu.servers[0])
+        with servers(first.start()):
+            second = r.ap.replica(first)
+            with servers(second.start()):
+                copy = Gateway(second.url)
+                follows(second, r.eu.gateway().put("a", "1"))
+                _, took = taking(copy.range)
+                true(took >= 2 * ROUND_MS, f"a linearizable read asks all the way home: {took:.1f} ms")
+                copy.range(serializable=True)
+                true(copy.staleness() >= 2 * DELAY_MS, f"both ways are in its age: {copy.staleness()} ms")
+                r.cut(r.eu, r.us)
+                await_(lambda: copy.range(serializable=True) and copy.staleness() > 1500, "the age grows at the end of the chain")
+                equal(refusal_of(copy.range)[0], 14, "a linearizable read, cut off from home by its source")
+                r.heal(r.eu, r.us, connections=BEHIND)
+                follows(second, r.eu.gateway().put("a", "2"))
+                await_(lambda: copy.range(serializable=True) and copy.staleness() < 1000, "it is young again", 60)
+                verify(r.eu, r.eu.servers[0], second)
+
+
+def one_way(world):
+    '''a way that carries nothing in one direction only is a cut, whichever direction it is'''
+    with regions(world, ["eu"]) as r:
+        replica = r.us.replica(r.eu.servers[0])
+        with servers(replica.start()):
+            copy = Gateway(replica.url)
+            for sender, receiver in ((r.eu, r.us), (r.us, r.eu)):
+                follows(replica, r.eu.gateway().put("a", sender.name))
+                r.cut_one_way(sender, receiver)
+                await_(lambda: copy.range(serializable=True) and copy.staleness() > 1000, f"the age grows when {sender.name} is not heard")
+                equal(refusal_of(copy.range)[0], 14, f"a linearizable read when {sender.name} is not heard")
+                r.heal(r.us, connections=BEHIND)
+                await_(lambda: copy.range(serializable=True) and 0 <= copy.staleness() < 1000, "it is young again", 60)
+
+
 # --- what it costs --------------------------------------------------------------------------------------------------------
 
 
@@ -149,7 +186,7 @@ def costs(world):
     equal([call for call, took in told["cut off: us, at its replica of eu"].items() if took is not None], ["serializable"], "what a replica answers, cut off")
 
 
-TESTS = [costs, reads_of_a_replica, replica_cut_off]
+TESTS = [costs, reads_of_a_replica, replica_cut_off, chain_of_replicas, one_way]
 
 if __name__ == "__main__":
     netns.enter()
