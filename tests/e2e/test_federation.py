@@ -148,8 +148,17 @@ def heal_and_go_on(r, writing):
 # --- a home is lost -------------------------------------------------------------------------------------------------------
 
 
-def name_region(region):
-    region.gateway().put("/federation/region", region.name)
+def introduce(first, *others):
+    """The regions know each other."""
+    first.tenure("region", "init", first.name, check=True)
+    for other in others:
+        first.tenure("region", "add", other.name, other.endpoints, "--distance", f"{first.name}={2 * DELAY_MS}", check=True)
+
+
+def states(region):
+    """What the region's own cluster says of all, and the exit code."""
+    told = region.tenure("region", "status", "-o", "json", "--call-timeout", "500ms")
+    return {each["region"]: each["state"] for each in json.loads(told.stdout)["regions"]}, told.returncode
 
 
 def set_home(region, of, epoch, prefix=SHARED):
@@ -167,15 +176,17 @@ def set_home(region, of, epoch, prefix=SHARED):
 def home_lost(world):
     '''a home that was lost and comes back undoes nothing: what it wrote unseen goes nowhere, and it becomes what the new home is'''
     with regions(world, ["eu", "us"]) as r:
-        for region in (r.eu, r.us):
-            name_region(region)
-            set_home(region, r.eu, 1)
+        introduce(r.eu, r.us)
+        r.eu.tenure("region", "home", SHARED, "eu", check=True)
         mirrors = [start_mirror(r.eu, r.us, "eu-us"), start_mirror(r.us, r.eu, "us-eu")]  # both, always; one of them has a home
         eu, us = r.eu.gateway(), r.us.gateway()
         for i in range(20):
             eu.put(f"{SHARED}k{i}", "1")
         await_(lambda: below(r.us)[0] == below(r.eu)[0], "the mirror has all")
+        equal(states(r.us), ({"eu": "answers", "us": "answers"}, 0), "who answers")
         r.cut(r.eu)
+        equal(states(r.us), ({"eu": "away", "us": "answers"}, 1), "who answers, seen from us")
+        equal(states(r.eu), ({"eu": "answers", "us": "away"}, 1), "who answers, seen from eu")
         eu.put(f"{SHARED}k0", "of the old home, unseen")
         eu.put(f"{SHARED}new", "of the old home, unseen")
         eu.delete(f"{SHARED}k1")
