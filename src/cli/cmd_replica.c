@@ -23,6 +23,8 @@ static const struct option_spec *options(void)
         {"listen-key", 0, OPTION_STRING, "FILE", "its key", &opt.tls_key},
         {"listen-client-ca", 0, OPTION_STRING, "FILE", "clients must have a certificate that this one has signed",
          &opt.tls_client_ca},
+        {"auth-token", 0, OPTION_STRING, "KIND",
+         "jwt with its options, as of serve: how the source's signed tokens are verified", &opt.auth_token},
         {"insecure-listen-anywhere", 0, OPTION_FLAG, NULL, "addresses that others reach, with anyone let in",
          &opt.listen_anywhere},
         {NULL, 0, 0, NULL, NULL, NULL},
@@ -58,8 +60,6 @@ static int run(const struct command *self, const struct global_options *g, int a
     const char *why = argc > 0 ? "expected verify, status or nothing" : wrong();
     if (why)
         return usage(why);
-    if (g->user || g->password)
-        return usage("no user: the source's authentication must be off");
     if (opt.from)
         source.endpoints = opt.from;
     if (!opt.listen)
@@ -86,7 +86,10 @@ const struct command command_replica = {
         "state, or is another cluster, is refused: the replica ends with exit code 1.\n\n"
         "verify compares HashKV at one revision of the source with the replicas at --endpoints. status says how far they\n"
         "are, and how old.\n\n"
-        "The source's authentication must be off; who may reach the replica is decided by its addresses and certificates.",
+        "Of a source that has authentication on --user (or --cert) names one with the role root; then everybody reads here\n"
+        "what he may read there, with a token of the source's that he gets here, and a change of users or roles counts within\n"
+        "two seconds (etcd 3.4: ten). Without a user such a source is refused; who may reach the replica is decided by its\n"
+        "addresses and certificates.",
     .examples = "tenure replica --from http://10.0.0.1:2379,http://10.0.0.2:2379 --data-dir /var/lib/tenure-replica\n"
                 "tenure get --prefix /services/ --endpoints http://127.0.0.1:2379\n"
                 "tenure replica verify --from http://10.0.0.1:2379 --endpoints http://127.0.0.1:2379",

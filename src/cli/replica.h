@@ -17,6 +17,12 @@ struct replica_options {
     bool listen_anywhere;
     int64_t staleness_ms; /* 0 = however old */
     const char *when_stale;
+    const char *auth_token; /* as of serve: how signed tokens are verified */
+};
+
+struct replica_source {
+    tenure_client *client;
+    bool has_user; /* it is somebody: users and roles are followed, and judge reads */
 };
 
 /* Each answers the exit code. g: with the source as its endpoints. */
@@ -26,13 +32,15 @@ int replica_status(const struct global_options *g);
 
 /* ---- replica_copy.c: 0 or a code with err filled ---- */
 
-/* The directory is there and a copy of *ret_cluster: made now, of what c reaches, when it was not. */
-int replica_prepare(const char *dir, const char *name, tenure_client *c, uint64_t *ret_cluster,
+/* The directory is there and a copy of *ret_cluster: made now, of that source, when it was not. */
+int replica_prepare(const char *dir, const char *name, const struct replica_source *from, uint64_t *ret_cluster,
                     struct tenure_error *err);
-/* The source answers, and is one that must not be copied: another cluster than that, or one with authentication on. */
-bool replica_is_refused(tenure_client *c, uint64_t cluster, struct tenure_error *err);
+/* From now on the directory is only for who names a user. */
+int replica_mark_users(const char *dir, uint64_t cluster, struct tenure_error *err);
+/* The source answers, and is one that must not be copied: another cluster than that, or one with authentication on, for nobody. */
+bool replica_is_refused(const struct replica_source *from, uint64_t cluster, struct tenure_error *err);
 /* A copy as of now beside it; of that cluster. Takes the place of one that was left half done; the directory is served. */
-int replica_copy_beside(const char *dir, const char *name, tenure_client *c, uint64_t cluster,
+int replica_copy_beside(const char *dir, const char *name, const struct replica_source *from, uint64_t cluster,
                         struct tenure_error *err);
 /* That one takes its place; nobody serves the directory. */
 int replica_take_beside(const char *dir, struct tenure_error *err);

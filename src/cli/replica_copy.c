@@ -19,10 +19,11 @@
 #include "cli/snapshot.h"
 
 #define PATH_SIZE REPLICA_PATH_SIZE
+#define USERS_ON  "users=on\n"
 
 /* ---- the mark ---- */
 
-static int read_mark(const char *dir, uint64_t *ret_cluster, struct tenure_error *err)
+static int read_mark(const char *dir, uint64_t *ret_cluster, bool *ret_users, struct tenure_error *err)
 {
     char path[PATH_SIZE], text[64] = "";
     if (snprintf(path, sizeof path, "%s/%s", dir, BACKEND_REPLICA) >= (int)sizeof path)
@@ -34,6 +35,27 @@ static int read_mark(const char *dir, uint64_t *ret_cluster, struct tenure_error
     int rc = n < 0 ? error_errno(err, errno, "%s", path) : 0;
     if (rc == 0 && sscanf(text, "source=%" SCNx64, ret_cluster) != 1)
         rc = error_set(err, TENURE_ECORRUPT, "%s does not say what this is a copy of", path);
+    *ret_users = strstr(text, USERS_ON) != NULL;
+    if (fd >= 0)
+        close(fd);
+    return rc;
+}
+
+/* Written beside and renamed: without it the directory would pass for a server's. */
+int replica_mark_users(const char *dir, uint64_t cluster, struct tenure_error *err)
+{
+    char path[PATH_SIZE], fresh[PATH_SIZE], text[64];
+    bool is_marked = false;
+    int rc = read_mark(dir, &cluster, &is_marked, err);
+    if (rc || is_marked)
+        return rc;
+    int len = snprintf(text, sizeof text, "source=%016" PRIx64 "\n" USERS_ON, cluster);
+    if (snprintf(path, sizeof path, "%s/%s", dir, BACKEND_REPLICA) >= (int)sizeof path ||
+        snprintf(fresh, sizeof fresh, "%s/%s.new", dir, BACKEND_REPLICA) >= (int)sizeof fresh)
+        return error_set(err, TENURE_EINVALID, "%s: the name is too long", dir);
+    int fd = open(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    bool ok = fd >= 0 && write(fd, text, (size_t)len) == len && fsync(fd) == 0 && rename(fresh, path) == 0;
+    rc = ok ? 0 : error_errno(err, errno, "%s", path);
     if (fd >= 0)
         close(fd);
     return rc;
@@ -56,61 +78,65 @@ static int first_answer(tenure_client *c, size_t *ret_endpoint, uint64_t *ret_cl
     return 0;
 }
 
-/* A replica holds keys for whoever reaches it: who may read what, it does not know. */
-static int check_open(tenure_client *c, struct tenure_error *err)
+/* A replica without a user holds keys for whoever reaches it: who may read what, it does not know. */
+static int check_open(tenure_client *c, bool has_user, bool *ret_enabled, struct tenure_error *err)
 {
-    bool enabled = false;
-    int rc = tenure_auth_status(c, &enabled, NULL, err);
+    int rc = tenure_auth_status(c, ret_enabled, NULL, err);
     if (rc == TENURE_EUNIMPLEMENTED) { /* etcd 3.4: listing users is refused where it matters */
         struct tenure_names *users = NULL;
         rc = tenure_user_list(c, &users, err);
         tenure_names_free(users);
-        enabled = rc == TENURE_EDENIED;
-        rc = enabled ? 0 : rc;
+        *ret_enabled = has_user || rc == TENURE_EDENIED; /* with a user it may be on */
+        rc = !has_user && *ret_enabled ? 0 : rc;
     }
-    if (rc == 0 && enabled)
-        return error_set(err, TENURE_ECONFLICT,
-                         "the source has authentication on, and a replica would answer anybody: that is not supported");
+    if (rc == 0 && *ret_enabled && !has_user)
+        return error_set(
+            err, TENURE_ECONFLICT,
+            "the source has authentication on, and a replica would answer anybody: name a user with the role root "
+            "by --user");
     return rc;
 }
 
 /* Which server would give the snapshot; TENURE_ECONFLICT, TENURE_EDENIED: it is not to be copied, now or later. */
-static int check_source(tenure_client *c, uint64_t wanted, size_t *ret_endpoint, uint64_t *ret_cluster,
-                        struct tenure_error *err)
+static int check_source(const struct replica_source *from, uint64_t wanted, size_t *ret_endpoint, uint64_t *ret_cluster,
+                        bool *ret_users, struct tenure_error *err)
 {
+    tenure_client *c = from->client;
     int rc = first_answer(c, ret_endpoint, ret_cluster, err);
     if (rc == 0 && wanted && wanted != *ret_cluster)
         rc = error_set(err, TENURE_ECONFLICT,
                        "the source is cluster %016" PRIx64 " now, and this is a copy of %016" PRIx64, *ret_cluster,
                        wanted);
-    return rc ? rc : check_open(c, err);
+    return rc ? rc : check_open(c, from->has_user, ret_users, err);
 }
 
-bool replica_is_refused(tenure_client *c, uint64_t cluster, struct tenure_error *err)
+bool replica_is_refused(const struct replica_source *from, uint64_t cluster, struct tenure_error *err)
 {
     size_t endpoint;
     uint64_t is;
-    int rc = check_source(c, cluster, &endpoint, &is, err);
-    if (rc == TENURE_EDENIED)
+    bool users;
+    int rc = check_source(from, cluster, &endpoint, &is, &users, err);
+    if (rc == TENURE_EDENIED && !from->has_user)
         rc = error_set(err, TENURE_ECONFLICT, "the source has authentication on, and a replica would answer anybody");
     return rc == TENURE_ECONFLICT;
 }
 
-static int copy_into(const char *dir, const char *name, tenure_client *c, uint64_t wanted, uint64_t *ret_cluster,
-                     struct tenure_error *err)
+static int copy_into(const char *dir, const char *name, const struct replica_source *from, uint64_t wanted,
+                     uint64_t *ret_cluster, struct tenure_error *err)
 {
     char note[64];
+    bool users = false;
     struct replica_place place;
     struct snapshot_summary summary;
     size_t endpoint = 0;
-    int rc = check_source(c, wanted, &endpoint, ret_cluster, err);
+    int rc = check_source(from, wanted, &endpoint, ret_cluster, &users, err);
     if (rc == 0)
         rc = replica_place(dir, &place, err);
     if (rc == 0)
-        rc = snapshot_fetch(c, endpoint, place.snapshot, NULL, NULL, err);
+        rc = snapshot_fetch(from->client, endpoint, place.snapshot, NULL, NULL, err);
     if (rc)
         return rc;
-    snprintf(note, sizeof note, "source=%016" PRIx64 "\n", *ret_cluster);
+    snprintf(note, sizeof note, "source=%016" PRIx64 "\n%s", *ret_cluster, users ? USERS_ON : "");
     struct snapshot_into into = {.dir = place.data, .name = name, .replica = note};
     rc = snapshot_restore_into(&into, place.snapshot, &summary, err);
     (void)unlink(place.snapshot);
@@ -119,51 +145,67 @@ static int copy_into(const char *dir, const char *name, tenure_client *c, uint64
 
 /* ---- the first one ---- */
 
-static int prepare_locked(const char *dir, const char *name, tenure_client *c, uint64_t *ret_cluster,
+/* What only some may read is not served to all. */
+static int check_mark(const char *dir, const struct replica_source *from, uint64_t *ret_cluster,
+                      struct tenure_error *err)
+{
+    bool users = false;
+    int rc = read_mark(dir, ret_cluster, &users, err);
+    if (rc == 0 && users && !from->has_user)
+        rc = error_set(err, TENURE_ECONFLICT,
+                       "%s is a copy of a source that had authentication on: name a user with the role root by --user",
+                       dir);
+    return rc;
+}
+
+static int prepare_locked(const char *dir, const char *name, const struct replica_source *from, uint64_t *ret_cluster,
                           struct tenure_error *err)
 {
     int rc = replica_finish(dir, err);
     if (rc == 0)
         replica_clean(dir);
     if (rc == 0 && !replica_has_copy(dir)) {
-        rc = copy_into(dir, name, c, 0, ret_cluster, err);
+        rc = copy_into(dir, name, from, 0, ret_cluster, err);
         if (rc == 0)
             rc = replica_take(dir, err);
         else
             replica_clean(dir);
         return rc;
     }
-    return rc ? rc : read_mark(dir, ret_cluster, err);
+    return rc ? rc : check_mark(dir, from, ret_cluster, err);
 }
 
 /* Nothing is made for a source that must not be copied. */
-static int make_directory(const char *dir, tenure_client *c, uint64_t *ret_cluster, struct tenure_error *err)
+static int make_directory(const char *dir, const struct replica_source *from, uint64_t *ret_cluster,
+                          struct tenure_error *err)
 {
     size_t endpoint;
-    int rc = check_source(c, 0, &endpoint, ret_cluster, err);
+    bool users;
+    int rc = check_source(from, 0, &endpoint, ret_cluster, &users, err);
     return rc ? rc : replica_make_directory(dir, err);
 }
 
-int replica_prepare(const char *dir, const char *name, tenure_client *c, uint64_t *ret_cluster,
+int replica_prepare(const char *dir, const char *name, const struct replica_source *from, uint64_t *ret_cluster,
                     struct tenure_error *err)
 {
     int lock = -1, rc = 0;
     if (!replica_has_copy(dir))
-        rc = make_directory(dir, c, ret_cluster, err);
+        rc = make_directory(dir, from, ret_cluster, err);
     if (rc == 0)
         rc = replica_lock(dir, &lock, err);
     if (rc)
         return rc;
-    rc = prepare_locked(dir, name, c, ret_cluster, err);
+    rc = prepare_locked(dir, name, from, ret_cluster, err);
     close(lock);
     return rc;
 }
 
 /* ---- the next one ---- */
 
-int replica_copy_beside(const char *dir, const char *name, tenure_client *c, uint64_t cluster, struct tenure_error *err)
+int replica_copy_beside(const char *dir, const char *name, const struct replica_source *from, uint64_t cluster,
+                        struct tenure_error *err)
 {
-    return copy_into(dir, name, c, cluster, &cluster, err);
+    return copy_into(dir, name, from, cluster, &cluster, err);
 }
 
 int replica_take_beside(const char *dir, struct tenure_error *err)

@@ -31,6 +31,7 @@ struct run {
     const struct global_options *g;
     struct log log;
     uint64_t cluster;
+    bool has_user, has_certificate;
     char *listen_text, *advertise_text;
     const char *listen[LISTEN_MAX], *advertise[LISTEN_MAX];
     size_t n_listen, n_advertise;
@@ -54,6 +55,17 @@ static tn_ms on_enter(void *user)
 {
     struct run *r = user;
     return server_enter(r->server);
+}
+
+static bool on_users(void *user)
+{
+    struct run *r = user;
+    struct tenure_error err;
+    if (replica_mark_users(r->o->data_dir, r->cluster, &err) == 0)
+        return true;
+    log_write(&r->log, LOG_ERROR, "it cannot be kept that the source has authentication on: nothing is answered",
+              "error=\"%s\"", err.text);
+    return false;
 }
 
 static void on_asked(void *user)
@@ -81,8 +93,9 @@ static void *copy_again(void *arg)
         struct tenure_options options;
         connect_options(r->g, &options);
         tenure_client *c = tenure_open(r->g->endpoints, &options, &err);
-        bool refused = c && replica_is_refused(c, r->cluster, &r->refused);
-        rc = c && !refused ? replica_copy_beside(r->o->data_dir, r->o->name, c, r->cluster, &err) : -1;
+        struct replica_source from = {.client = c, .has_user = r->has_user};
+        bool refused = c && replica_is_refused(&from, r->cluster, &r->refused);
+        rc = c && !refused ? replica_copy_beside(r->o->data_dir, r->o->name, &from, r->cluster, &err) : -1;
         tenure_close(c);
         if (refused) {
             server_stop(r->server);
@@ -160,6 +173,7 @@ static void fill(const struct run *r, struct server_config *k)
         .advertise_urls = (const char *const *)r->advertise,
         .n_advertise_urls = r->n_advertise,
         .listen_anywhere = o->listen_anywhere,
+        .auth_token = o->auth_token,
         .tls = {.cert_file = o->tls_cert,
                 .key_file = o->tls_key,
                 .ca_file = o->tls_client_ca,
@@ -169,6 +183,7 @@ static void fill(const struct run *r, struct server_config *k)
         .source = &follower_source,
         .source_user = r->follower,
         .source_cluster = r->cluster,
+        .source_has_users = r->has_user,
         .staleness_ms_max = o->staleness_ms,
         .forward_when_stale = o->when_stale && strcmp(o->when_stale, "forward") == 0,
         .on_turn = on_turn,
@@ -177,7 +192,7 @@ static void fill(const struct run *r, struct server_config *k)
     };
 }
 
-/* As nobody: a source that wants to know who asks is noticed by that, at any time. */
+/* Without a user as nobody: a source that wants to know who asks is noticed by that, at any time. */
 static int open_source(struct run *r, struct tenure_error *err)
 {
     struct tenure_options options;
@@ -189,8 +204,14 @@ static int open_source(struct run *r, struct tenure_error *err)
 static int open_all(struct run *r, struct tenure_error *err)
 {
     struct server_config config;
-    struct follower_config follow = {
-        .cluster_id = r->cluster, .log = r->log, .enter = on_enter, .asked = on_asked, .user = r};
+    struct follower_config follow = {.cluster_id = r->cluster,
+                                     .has_users = r->has_user,
+                                     .has_certificate = r->has_certificate,
+                                     .log = r->log,
+                                     .users_are_on = on_users,
+                                     .enter = on_enter,
+                                     .asked = on_asked,
+                                     .user = r};
     r->follower = follower_new(&follow);
     if (!r->follower)
         return error_set(err, TENURE_ENOMEM, "out of memory");
@@ -279,7 +300,8 @@ static int serve(struct run *r, bool again, struct tenure_error *err)
 static int prepare(struct run *r, struct tenure_error *err)
 {
     tenure_client *c = connect_open("replica", r->g);
-    int rc = c ? replica_prepare(r->o->data_dir, r->o->name, c, &r->cluster, err) : TENURE_EINVALID;
+    struct replica_source from = {.client = c, .has_user = r->has_user};
+    int rc = c ? replica_prepare(r->o->data_dir, r->o->name, &from, &r->cluster, err) : TENURE_EINVALID;
     tenure_close(c);
     return rc;
 }
@@ -313,8 +335,9 @@ int replica_run(const struct replica_options *o, const struct global_options *g)
     struct serve_log *log;
     struct serve_flags flags;
     struct run r = {.o = o, .g = g};
-    unsetenv("TENURE_USER");
     unsetenv("TENURE_AUTH_TOKEN");
+    r.has_certificate = g->cert_file || getenv("TENURE_CERT");
+    r.has_user = g->user || getenv("TENURE_USER") || r.has_certificate;
     serve_flags_init(&flags);
     signal(SIGXFSZ, SIG_IGN); /* a limit on files is a full disk, not the end */
     if (serve_log_open(&flags.o, &log, &err) < 0)

@@ -85,6 +85,10 @@ void call_release(struct client *c, struct client_call *call)
     call->context = client_context_unref(call->context);
     if (call->kind->is_login && call->request.data)
         explicit_bzero(call->request.data, call->request.len); /* the password is in it */
+    if (call->token.data)
+        explicit_bzero((void *)call->token.data, call->token.len);
+    free((void *)call->token.data);
+    call->token = bytes_of(NULL, 0);
     c->n_calls--;
     call_keep(c, call);
 }
@@ -187,8 +191,9 @@ static bool provably_unsent(const struct client_call *call)
 static int call_open(struct client *c, struct client_call *call, struct conn *conn)
 {
     int64_t left_ms = call->deadline > c->now ? call->deadline - c->now : 1;
-    int rc =
-        stream_open(c, &call->stream, conn, call->kind->path, left_ms, !call->kind->no_leader_needed, call->context);
+    bytes token = call->is_others ? call->token : bytes_of(c->login.token, c->login.token_len);
+    int rc = stream_open_as(c, &call->stream, conn, call->kind->path, left_ms, !call->kind->no_leader_needed,
+                            call->context, token);
     if (rc)
         return rc;
     rc = stream_send(c, &call->stream, buf_bytes(&call->request));
@@ -426,7 +431,8 @@ static void timeout_text(struct client *c, struct client_call *call);
 /* What is refused for its token is judged before anything else: it was not applied, and waits for the next token. */
 static bool token_was_refused(struct client *c, struct client_call *call)
 {
-    if (call->kind->is_login || call->logins == LOGINS_MAX || !login_refused(c, call->login, call->etcd))
+    if (call->kind->is_login || call->is_others || call->logins == LOGINS_MAX ||
+        !login_refused(c, call->login, call->etcd))
         return false;
     call->logins++;
     stream_detach(&call->stream);

@@ -1,5 +1,7 @@
 /* Calls that somebody else has made and that are sent on as they are: the request's bytes go out, the answer's bytes come back. What
  * is known of them is which may be repeated and which are streams. */
+#include <stdlib.h>
+
 #include "client/calls.h"
 
 static int bytes_answer(bytes in, struct arena *a, struct client_result *r)
@@ -83,6 +85,20 @@ static const struct call_kind *find(const char *service, const char *method)
     return NULL;
 }
 
+static int keep_token(struct client_call *call, bytes token)
+{
+    uint8_t *copy = token.data ? malloc(token.len + 1) : NULL;
+    call->is_others = true;
+    if (!token.data)
+        return 0;
+    if (!copy)
+        return TENURE_ENOMEM;
+    if (token.len)
+        memcpy(copy, token.data, token.len);
+    call->token = bytes_of(copy, token.len);
+    return 0;
+}
+
 struct client_call *client_forward(struct client *c, const struct client_forward_req *req,
                                    const struct client_call_options *opt, client_message_cb on_message,
                                    client_done_cb cb, void *user, tn_ms now, struct tenure_error *err)
@@ -97,6 +113,11 @@ struct client_call *client_forward(struct client *c, const struct client_forward
         return NULL;
     if (kind->deliver_piece)
         call->on_piece = (void (*)(void))on_message;
+    if (keep_token(call, req->token) != 0) {
+        call_release(c, call);
+        error_set(err, TENURE_ENOMEM, "out of memory");
+        return NULL;
+    }
     buf_append_bytes(&call->request, req->message);
     return call_submit(c, call, now, err);
 }

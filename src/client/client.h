@@ -295,6 +295,7 @@ struct client_call *client_observe(struct client *c, bytes name, const struct cl
 struct client_forward_req {
     const char *service, *method; /* "etcdserverpb.KV", "Put" */
     bytes message;                /* copied */
+    bytes token;                  /* of who asks, copied; data NULL = none goes along. The client's own never does */
 };
 typedef void (*client_message_cb)(void *user, bytes message);
 /* Answers message; of methods that answer more than one, on_message gets each, and cb says how it ended. The error keeps the

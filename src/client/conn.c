@@ -37,22 +37,28 @@ static size_t trace_metadata(const struct client_context *context, struct h2_hea
 }
 
 /* etcd's metadata: `hasleader` ends what a member without a leader would keep waiting; `token` says who asks. */
-static size_t metadata(const struct client *c, bool needs_leader, const struct client_context *context,
-                       struct h2_header *ret)
+static size_t metadata(bytes token, bool needs_leader, const struct client_context *context, struct h2_header *ret)
 {
     size_t n = 0;
     if (needs_leader)
         ret[n++] = (struct h2_header){bytes_str("hasleader"), bytes_str("true")};
-    if (c->login.token)
-        ret[n++] = (struct h2_header){bytes_str("token"), bytes_of(c->login.token, c->login.token_len)};
+    if (token.data)
+        ret[n++] = (struct h2_header){bytes_str("token"), token};
     return context ? n + trace_metadata(context, ret + n) : n;
 }
 
 int stream_open(struct client *c, struct stream *s, struct conn *conn, const char *path, int64_t timeout_ms,
                 bool needs_leader, const struct client_context *context)
 {
+    return stream_open_as(c, s, conn, path, timeout_ms, needs_leader, context,
+                          bytes_of(c->login.token, c->login.token_len));
+}
+
+int stream_open_as(struct client *c, struct stream *s, struct conn *conn, const char *path, int64_t timeout_ms,
+                   bool needs_leader, const struct client_context *context, bytes token)
+{
     struct h2_header headers[METADATA_MAX];
-    size_t n = metadata(c, needs_leader, context, headers);
+    size_t n = metadata(token, needs_leader, context, headers);
     assert(!s->h2);
     s->h2 = h2_call(conn->h2, path, c->endpoints[conn->endpoint].authority, timeout_ms, headers, n, s);
     if (!s->h2)

@@ -88,6 +88,9 @@ struct stream {
 /* Opens it on conn with one gRPC call. 0 or TENURE_ENOMEM. timeout_ms < 0 = none; context NULL = none. */
 int stream_open(struct client *c, struct stream *s, struct conn *conn, const char *path, int64_t timeout_ms,
                 bool needs_leader, const struct client_context *context) MUST_USE;
+/* The same with that token; data NULL = none. */
+int stream_open_as(struct client *c, struct stream *s, struct conn *conn, const char *path, int64_t timeout_ms,
+                   bool needs_leader, const struct client_context *context, bytes token) MUST_USE;
 int stream_send(struct client *c, struct stream *s, bytes message) MUST_USE;
 /* Forgets the stream; whatever still comes for it is dropped. */
 void stream_detach(struct stream *s);
@@ -267,6 +270,8 @@ struct client_call {
     struct buf request, reply;
     struct buf again; /* takes the request's place once a copy's fate is not known; empty = the same is sent */
     struct client_context *context; /* counted; NULL = none */
+    bool is_others;                 /* sent on for somebody else: with that one's token, or with none */
+    bytes token;                    /* that one's, owned; data NULL = none */
     struct call_trace trace;
     int code;
     enum etcd_error etcd;

@@ -47,6 +47,17 @@ static enum etcd_error who_by_signed_token(struct core_call *call, struct auth_u
     return ETCD_OK;
 }
 
+/* Of a copy: by what its source gave out. */
+static enum etcd_error who_at_source(struct core_call *call, enum store_view v, struct auth_user *ret)
+{
+    bytes name;
+    if (source_knows(call, &name)) {
+        *ret = (struct auth_user){name, store_auth_revision(call->core->store, v)};
+        return ETCD_OK;
+    }
+    return source_believes_signatures(call->core) ? who_by_signed_token(call, ret) : ETCD_INVALID_AUTH_TOKEN;
+}
+
 enum etcd_error auth_who(struct core_call *call, enum store_view v, struct auth_user *ret)
 {
     const struct core_conn *conn = call->conn;
@@ -54,6 +65,8 @@ enum etcd_error auth_who(struct core_call *call, enum store_view v, struct auth_
     *ret = (struct auth_user){0}; /* and so it stays with an error */
     if (!store_auth_enabled(c->store, v))
         return ETCD_OK;
+    if (call->token && c->config.source)
+        return who_at_source(call, v, ret);
     if (call->token)
         return c->config.token_verify ? who_by_signed_token(call, ret) : who_by_simple_token(call, v, ret);
     if (conn->cert_user && !call->by_gateway)

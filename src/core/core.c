@@ -58,7 +58,6 @@ int core_new(const struct core_config *config, struct core **ret)
     list_init(&c->tasks);
     list_init(&c->defragment.waiting);
     waiters_init(c);
-    source_init(&c->source);
     heap_init(&c->deadlines);
     gate_init(&c->gate);
     compaction_init(&c->compaction);
@@ -66,6 +65,7 @@ int core_new(const struct core_config *config, struct core **ret)
     snapshots_init(&c->snapshots);
     map_init(&c->journal.doubtful);
     tokens_init(&c->tokens, c->config.token_ttl_ms, c->config.tokens_max);
+    source_init(c);
     list_init(&c->logins);
     c->auth_swept = store_auth_changes(c->store);
     arena_init(&c->arena, 0);
@@ -89,6 +89,7 @@ struct core *core_free(struct core *c)
     journal_fini(c);
     logins_fini(c);
     tokens_fini(&c->tokens);
+    source_fini(c);
     arena_fini(&c->arena);
     buf_fini(&c->out);
     free(c);

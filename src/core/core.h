@@ -28,6 +28,7 @@ struct core;
 struct core_conn;
 struct core_snapshots;
 struct store;
+struct store_followed_auth;
 
 /* ---- passwords ---- */
 
@@ -85,6 +86,8 @@ struct core_config {
     uint64_t source_cluster;  /* its cluster id, which replies tell; 0 = the store's own */
     int64_t staleness_ms_max; /* a copy that is older answers no serializable read by itself; 0 = however old */
     bool forward_when_stale;  /* sends it on to the source; else it is refused */
+    bool
+        source_has_users; /* it may have authentication on: reads are judged by core_follow_users, and refused before that */
 
     bool broken_skip_gate; /* tests only: replies leave before they are durable */
 
@@ -153,6 +156,12 @@ struct core_source {
 int core_follow(struct core *c, const struct event *events, size_t n, tn_ms now, struct tenure_error *err) MUST_USE;
 /* The source has compacted up to there, and the copy has that revision. Compacted already: nothing. False: try again later. */
 bool core_follow_compaction(struct core *c, tn_rev revision, tn_ms now) MUST_USE;
+
+/* From now on those are the source's users and roles, as store_follow_auth. has_revision: a revision of them is known, which grows with a
+ * new password too. */
+int core_follow_users(struct core *c, const struct store_followed_auth *users, bool has_revision, tn_ms now) MUST_USE;
+/* The source was asked, and they are the same. */
+void core_users_stand(struct core *c, tn_ms now);
 
 /* A round to the source, for the revision that it has: one at a time. */
 void core_ask_begins(struct core *c);

@@ -9,26 +9,22 @@
  */
 #include <stdlib.h>
 
-#include "core/call.h"
+#include "core/auth.h"
+#include "core/source.h"
 
 #define WAIT_MS_MAX 10000
 #define METADATA    "tenure-staleness"
 
-struct core_forward {
-    struct list in_call;
-    struct list in_core; /* core.source.waiting, of a read that waits */
-    struct core_call *call;
-    void *handle;    /* the driver's, of what was sent on; NULL: it waits */
-    uint64_t round;  /* the one that tells the revision to wait for */
-    tn_rev revision; /* to wait for; 0 = not known yet */
-    tn_ms until;
-    size_t len;
-    uint8_t message[];
-};
-
-void source_init(struct source *s)
+void source_init(struct core *c)
 {
-    list_init(&s->waiting);
+    list_init(&c->source.waiting);
+    known_init(&c->source.known, c->config.source ? rng_u64(&c->config.seed) : 0, c->config.token_ttl_ms,
+               c->config.tokens_max);
+}
+
+void source_fini(struct core *c)
+{
+    known_fini(&c->source.known);
 }
 
 static void drop(struct core_forward *f)
@@ -184,7 +180,7 @@ tn_ms source_deadline(const struct core *c)
     return LIST_ENTRY(waiting->next, struct core_forward, in_core)->until;
 }
 
-static struct core_forward *forward_new(struct core_call *call, bytes kept)
+struct core_forward *forward_new(struct core_call *call, bytes kept)
 {
     struct core_forward *f = calloc(1, sizeof *f + kept.len);
     if (!f) {
@@ -214,24 +210,45 @@ static void wait_for_source(struct core_call *call, bytes in, tn_ms now)
 
 /* ---- sent on ---- */
 
-static void send_on(struct core_call *call, bytes in, tn_ms now)
+enum etcd_error forward_as(struct core_forward *f, const char *service, const char *method, bytes message, tn_ms now)
 {
+    struct core_call *call = f->call;
     struct core *c = call->core;
-    struct core_forward *f = forward_new(call, bytes_of(NULL, 0));
     int64_t left = heap_contains(&call->deadline) ? call->deadline.at - now : 0;
-    if (!f)
-        return;
-    struct core_forward_req req = {.service = call->method->service,
-                                   .method = call->method->name,
-                                   .message = in,
+    struct core_forward_req req = {.service = service,
+                                   .method = method,
+                                   .message = message,
                                    .token = bytes_of(call->token, call->token_len),
                                    .timeout_ms = left > 0 ? left : 0};
     enum etcd_error why = ETCD_SOURCE_GONE;
     f->handle = c->config.source->forward(c->config.source_user, &req, f, &why);
     if (f->handle)
-        return;
+        return ETCD_OK;
     drop(f);
-    call_fail(call, why);
+    return why;
+}
+
+/* Of Authenticate the name is kept, so that its token is known when the answer comes; the password is not. */
+static struct core_forward *forward_of(struct core_call *call, bytes in)
+{
+    struct core *c = call->core;
+    struct authenticate_req req;
+    bool learns = c->config.source_has_users && strcmp(call->method->name, "Authenticate") == 0 &&
+                  decode_authenticate_req(in, &c->arena, &req) == 0;
+    struct core_forward *f = forward_new(call, learns ? req.name : bytes_of(NULL, 0));
+    if (f && learns) {
+        f->kind = FORWARD_LEARNS;
+        f->round = store_auth_changes(c->store);
+    }
+    return f;
+}
+
+void source_send_on(struct core_call *call, bytes in, tn_ms now)
+{
+    struct core_forward *f = forward_of(call, in);
+    enum etcd_error why = f ? forward_as(f, call->method->service, call->method->name, in, now) : ETCD_OK;
+    if (why)
+        call_fail(call, why);
 }
 
 void core_forward_message(struct core_forward *f, bytes message)
@@ -249,6 +266,12 @@ void core_forward_end(struct core_forward *f, enum grpc_status status, const cha
 {
     struct core_call *call = f->call;
     bool goes_on = call->method->is_stream && !call->method->is_asked_once; /* of keepalives one has ended */
+    if (f->kind == FORWARD_ASKS) {
+        source_asked(f, status, text);
+        return;
+    }
+    if (f->kind == FORWARD_LEARNS && status == GRPC_OK)
+        source_learn(f, message);
     drop(f);
     if (status != GRPC_OK) {
         call_finish(call, status, text);
@@ -292,8 +315,6 @@ const struct core_method replica_methods[] = {
 const size_t replica_methods_len = ARRAY_LEN(replica_methods);
 
 /* ---- what is whose ---- */
-
-enum answer { ANSWER_HERE, ANSWER_READ, ANSWER_TXN, ANSWER_THERE };
 
 static bool is(const char *a, const char *b)
 {
@@ -346,7 +367,7 @@ static bool read_takes(struct core_call *call, bool serializable, bytes in, tn_m
         return false;
     }
     if (c->config.forward_when_stale)
-        send_on(call, in, now);
+        source_send_on(call, in, now);
     else
         call_fail(call, ETCD_STALE);
     return true;
@@ -361,7 +382,7 @@ static bool txn_takes(struct core_call *call, bytes in, tn_ms now)
         return read_takes(
             call, ops_are_serializable(req.success, req.n_success) && ops_are_serializable(req.failure, req.n_failure),
             in, now);
-    send_on(call, in, now);
+    source_send_on(call, in, now);
     return true;
 }
 
@@ -376,7 +397,10 @@ static bool range_takes(struct core_call *call, bytes in, tn_ms now)
 bool source_takes(struct core_call *call, bytes in, tn_ms now)
 {
     bool taken = false;
-    switch (who_answers(call->method)) {
+    enum answer answer = who_answers(call->method);
+    if (call->core->config.source_has_users && source_users_take(call, answer, in, now))
+        return true;
+    switch (answer) {
     case ANSWER_HERE:
         break;
     case ANSWER_READ:
@@ -386,7 +410,7 @@ bool source_takes(struct core_call *call, bytes in, tn_ms now)
         taken = txn_takes(call, in, now);
         break;
     case ANSWER_THERE:
-        send_on(call, in, now);
+        source_send_on(call, in, now);
         return true;
     }
     if (!taken)

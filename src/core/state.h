@@ -16,7 +16,8 @@
  *     watching.h  watch streams: svc_watch.c, fanout.c, progress.c
  *     auth.h      who makes a call and what that one may do
  *     token.h     simple tokens
- *     source.c    a copy of another's keys: what is answered here, what is sent on
+ *     source.h    a copy of another's keys: what is answered here, what is sent on, who may read
+ *     known.h     tokens that its source gave out
  *     login.c     passwords that are being hashed or checked, and what is done then
  *     svc_*.c     one service each
  */
@@ -30,6 +31,7 @@
 #include "base/map.h"
 #include "core/core.h"
 #include "core/doomed.h"
+#include "core/known.h"
 #include "core/token.h"
 #include "store/store.h"
 #include "wire/codec.h"
@@ -246,10 +248,13 @@ struct proof {
 };
 
 struct source {
-    struct list waiting;          /* reads, oldest first */
-    uint64_t round;               /* the newest one that was begun */
-    struct proof pending, newest; /* not reached by the copy yet; revision 0 = none */
-    tn_ms proved_at;              /* the copy has all that was there then; 0 = not known */
+    struct list waiting;            /* reads, oldest first */
+    uint64_t round;                 /* the newest one that was begun */
+    struct proof pending, newest;   /* not reached by the copy yet; revision 0 = none */
+    tn_ms proved_at;                /* the copy has all that was there then; 0 = not known */
+    bool users_known, has_revision; /* of a source that may have users; has_revision: see core_follow_users */
+    tn_ms users_at;                 /* when they were known to be those last */
+    struct known_set known;
 };
 
 struct core {
@@ -358,11 +363,16 @@ void expiry_run(struct core *c, tn_ms now);
 tn_ms expiry_deadline(const struct core *c);
 
 /* source.c */
-void source_init(struct source *s);
+void source_init(struct core *c);
+void source_fini(struct core *c);
 void source_run(struct core *c, tn_ms now);
 tn_ms source_deadline(const struct core *c);
 /* The call ends. */
 void source_forget(struct core_call *call);
+/* Whether the call's token is known to be that user's. */
+bool source_knows(struct core_call *call, bytes *ret_name) MUST_USE;
+/* Whether signed tokens may tell their user themselves. */
+bool source_believes_signatures(const struct core *c);
 
 /* svc_snapshot.c */
 void snapshots_init(struct snapshots *s);

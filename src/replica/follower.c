@@ -1,4 +1,5 @@
-/* See follower.h. Files: follower.c the source's revision, its compactions, the life; feed.c its events; forward.c calls sent on. */
+/* See follower.h. Files: follower.c the source's revision, its compactions, the life; feed.c its events; users.c its users
+ * and roles; forward.c calls sent on. */
 #include <inttypes.h>
 #include <stdlib.h>
 
@@ -6,6 +7,8 @@
 
 enum {
     ASK_MS = 200,
+    USERS_MS = 1000,
+    DENIED_MAX = 3, /* in a row: a token may be refused while users change */
     COMPACTION_MS = 1000,
     ROUND_TIMEOUT_MS = 2000,
     LOOK_TIMEOUT_MS = 5000,
@@ -27,7 +30,10 @@ struct follower *follower_new(const struct follower_config *config)
         f->config.ask_ms = ASK_MS;
     if (f->config.compaction_ms == 0)
         f->config.compaction_ms = COMPACTION_MS;
+    if (f->config.users_ms == 0)
+        f->config.users_ms = USERS_MS;
     list_init(&f->sent);
+    users_init(f);
     return f;
 }
 
@@ -56,8 +62,10 @@ void follower_stop(struct follower *f, tn_ms now)
 
 struct follower *follower_free(struct follower *f)
 {
-    if (f)
+    if (f) {
         forward_drop_all(f);
+        users_fini(f);
+    }
     free(f);
     return NULL;
 }
@@ -122,16 +130,31 @@ static void check_source(struct follower *f, const struct response_header *h)
 
 /* Without a user nothing is denied while authentication is off: then it is on by now, and what is here is for those alone who may
  * read it there. */
-static void round_failed(struct follower *f, const struct tenure_error *why)
+void follower_denied(struct follower *f, const struct tenure_error *why)
 {
     struct tenure_error err;
-    if (why->code != TENURE_EDENIED) {
+    if (f->config.has_users && ++f->denied < DENIED_MAX) {
         follower_note(f, why);
         return;
     }
-    error_set(&err, TENURE_ECONFLICT, "the source has authentication on, and a replica would answer anybody (%s)",
-              why->text);
+    if (f->config.has_users)
+        error_set(&err, TENURE_ECONFLICT,
+                  "the source does not let the replica's user in as one with the role root (%s)", why->text);
+    else
+        error_set(
+            &err, TENURE_ECONFLICT,
+            "the source has authentication on, and a replica would answer anybody: name a user with the role root by "
+            "--user (%s)",
+            why->text);
     follower_fail(f, FOLLOWER_REFUSED, &err);
+}
+
+static void round_failed(struct follower *f, const struct tenure_error *why)
+{
+    if (why->code == TENURE_EDENIED)
+        follower_denied(f, why);
+    else
+        follower_note(f, why);
 }
 
 static void on_round(void *user, const struct client_result *r)
@@ -153,6 +176,7 @@ static void on_round(void *user, const struct client_result *r)
         return;
     }
     f->error = (struct tenure_error){0};
+    f->denied = 0;
     f->newest = r->header.revision;
     feed_compare(f, f->newest);
     core_ask_answered(f->core, r->header.revision, r->sent_at, now);
@@ -278,6 +302,9 @@ void follower_run(struct follower *f, tn_ms now)
         refuse_rounds(f, now);
         return;
     }
+    users_run(f, now);
+    if (f->config.has_users && !f->users.known)
+        return;
     feed_run(f, now);
     if (!f->round_under_way && (f->wanted || now >= f->round_at))
         begin_round(f, now);
@@ -295,7 +322,9 @@ tn_ms follower_deadline(const struct follower *f)
         return TN_MS_NEVER;
     if (f->state != FOLLOWER_FOLLOWING)
         return f->wanted && !f->round_under_way ? 0 : TN_MS_NEVER;
-    tn_ms at = feed_deadline(f);
+    if (f->config.has_users && !f->users.known)
+        return users_deadline(f);
+    tn_ms at = sooner(feed_deadline(f), users_deadline(f));
     if (!f->round_under_way)
         at = sooner(at, f->wanted ? 0 : f->round_at);
     if (f->probe)

@@ -5,7 +5,7 @@
  *     follower_run: FOLLOWING --the source has compacted what we miss--> LOST   (a new copy is needed)
  *                       `------its history is another one than ours----> REFUSED (so is the word of somebody)
  *
- * What it does: one watch of all keys, from the copy's own newest revision on, whose events are held against what is here; rounds for
+ * What it does: users and roles, where there are any (before anything else: what comes behind may be for some alone); one watch of all keys, from the copy's own newest revision on, whose events are held against what is here; rounds for
  * the source's revision, now and then and whenever a read waits; the source's compactions, asked for because they make no event;
  * calls sent on. A disk that takes nothing, or rows that were undone, begin the watch anew from what is here.
  *
@@ -31,9 +31,15 @@ struct follower_config {
     uint64_t cluster_id;   /* of the source */
     int64_t ask_ms;        /* between two rounds; 0 = 200 */
     int64_t compaction_ms; /* between two looks at its compaction; 0 = 1 s */
+    int64_t users_ms;      /* between two looks at its users; 0 = 1 s */
+    bool has_users;       /* the client is somebody who may read users and roles: these are followed, and judge reads */
+    bool has_certificate; /* the client's connections prove who it is */
     struct log log;
     /* Before anything of the core is touched from within the client's completions; answers the time. */
     tn_ms (*enter)(void *user);
+    /* Authentication is on at the source, for the first time: nothing was answered by that before. May be NULL; false: it is to be
+     * told again. */
+    bool (*users_are_on)(void *user);
     /* Something was asked of the client. */
     void (*asked)(void *user);
     void *user;

@@ -71,10 +71,20 @@ static enum etcd_error why_not(int code)
     }
 }
 
+/* Who has none is nobody: without one our own certificate would speak for him. An old etcd looks at tokens also while authentication
+ * is off. */
+static bytes token_of(const struct follower *f, bytes token)
+{
+    const struct users *u = &f->users;
+    bool is_off = u->no_revision && u->known && !u->enabled;
+    return token.data || !f->config.has_certificate || is_off ? token : bytes_str("nobody");
+}
+
 static struct client_call *send(struct follower *f, const struct core_forward_req *req, struct sent *s,
                                 struct tenure_error *err)
 {
-    struct client_forward_req forward = {.service = req->service, .method = req->method, .message = req->message};
+    struct client_forward_req forward = {
+        .service = req->service, .method = req->method, .message = req->message, .token = token_of(f, req->token)};
     struct client_call_options o = {.timeout_ms = req->timeout_ms                       ? req->timeout_ms
                                                   : may_wait(req->service, req->method) ? LONG_MS
                                                                                         : TIMEOUT_MS};

@@ -2,8 +2,10 @@
 #ifndef REPLICA_INTERNAL_H
 #define REPLICA_INTERNAL_H
 
+#include "base/buf.h"
 #include "base/list.h"
 #include "replica/follower.h"
+#include "store/auth.h"
 
 /* The watch of all keys. */
 struct feed {
@@ -13,6 +15,31 @@ struct feed {
     bool checked;               /* what it told first was held against what is here */
     tn_rev next;                /* the revision that comes next; the store must be one before it */
     tn_ms retry_at;
+};
+
+enum users_step { USERS_REST, USERS_PROBE, USERS_BEGIN, USERS_NAMES, USERS_OF, USERS_ROLES, USERS_ROLE, USERS_END };
+
+/* One reading of the source's users and roles. Texts in the arena. */
+struct users_read {
+    struct arena arena;
+    bytes *names, *roles;
+    size_t n_names, n_roles;
+    struct store_user *user_of;
+    struct store_role *role_of;
+    uint64_t revision;
+};
+
+struct users {
+    enum users_step step; /* what is under way; REST: nothing */
+    size_t at;            /* of names or roles */
+    bool under_way, known, no_revision, was_on;
+    tn_ms look_at;
+    uint64_t revision; /* of those that count */
+    bool enabled;      /* those that count */
+    struct buf now;    /* without revisions: the last reading, written out */
+    bool has_now;      /* there was one; was_taken: it counts */
+    bool was_taken;
+    struct users_read read;
 };
 
 struct follower {
@@ -40,6 +67,9 @@ struct follower {
     tn_ms look_at, probe_until;
     tn_rev compacted; /* of the source, to be followed; 0 = nothing is */
 
+    struct users users;
+    int denied; /* rounds, or looks at users, in a row */
+
     struct list sent; /* calls sent on */
     struct follower_counts counts;
 };
@@ -54,6 +84,16 @@ void feed_stop(struct follower *f, tn_ms now);
 /* The source has that revision. */
 void feed_compare(struct follower *f, tn_rev revision);
 tn_ms feed_deadline(const struct follower *f);
+
+/* ---- users.c ---- */
+void users_init(struct follower *f);
+void users_fini(struct follower *f);
+void users_run(struct follower *f, tn_ms now);
+tn_ms users_deadline(const struct follower *f);
+
+/* ---- follower.c ---- */
+/* The client was denied what it needs: after some times in a row it is REFUSED. */
+void follower_denied(struct follower *f, const struct tenure_error *why);
 
 /* ---- forward.c ---- */
 void *forward_send(void *user, const struct core_forward_req *req, struct core_forward *to, enum etcd_error *ret_why);

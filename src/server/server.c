@@ -270,6 +270,7 @@ static int open_core(struct server *s, const struct rng *seed, struct tenure_err
         .source_cluster = k->source_cluster,
         .staleness_ms_max = k->staleness_ms_max,
         .forward_when_stale = k->forward_when_stale,
+        .source_has_users = k->source_has_users,
         .user = s,
     };
     auth_configure(s, &config);

@@ -59,6 +59,7 @@ struct server_config {
     uint64_t source_cluster;
     int64_t staleness_ms_max;
     bool forward_when_stale;
+    bool source_has_users;
     tn_ms (*on_turn)(void *user, tn_ms now);
     int64_t stop_unused_ms; /* stops when there was neither a connection nor a lease for so long; 0 = never */
     bool listen_default;    /* nobody has named listen_urls: sockets that systemd hands over stand for them */

@@ -70,6 +70,19 @@ enum etcd_error store_role_delete(struct store *s, bytes name, tn_seq *seq) MUST
 enum etcd_error store_role_grant(struct store *s, const struct role_grant_req *req, tn_seq *seq) MUST_USE;
 enum etcd_error store_role_revoke(struct store *s, const struct role_revoke_req *req, tn_seq *seq) MUST_USE;
 
+/* ---- of a source that is followed (store_config.follows) ---- */
+struct store_followed_auth {
+    bool enabled;
+    uint64_t revision;
+    const struct store_user *users; /* names and roles, sorted each; their passwords are not known */
+    size_t n_users;
+    const struct store_role *roles;
+    size_t n_roles;
+};
+/* From now on these are all users and roles, at both points in time; no row is made of it. TENURE_ECORRUPT: they are not sorted, or twice
+ * there; TENURE_ENOMEM; nothing was changed then. */
+int store_follow_auth(struct store *s, const struct store_followed_auth *f) MUST_USE;
+
 /* ---- what one may do: ETCD_OK also while authentication is off in that view ---- */
 enum etcd_error store_auth_check_admin(const struct store *s, enum store_view v, struct auth_user who) MUST_USE;
 /* Reading or writing all keys of a range. USER_EMPTY, AUTH_OLD_REVISION, PERMISSION_DENIED. */
