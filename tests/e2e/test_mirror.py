@@ -16,6 +16,11 @@ def other_kind(world):
     return OTHER[world.server_kind] if shutil.which("etcd") else world.server_kind
 
 
+def on_one_kind(world):
+    if world.server_kind == "etcd":
+        raise Skip("what is held to account is the mirror; with etcd on the other side it runs in the other round")
+
+
 def changes_are_carried(world):
     '''what was there and what comes is copied, deletes too, a revision of several keys as one, under another prefix where that is wanted'''
     with server(world, "a") as a, server(world, "b", other_kind(world)) as b:
@@ -139,6 +144,7 @@ def both_ways_with_prefixes_of_their_own(world):
 
 def the_second_of_a_name_takes_over(world):
     '''a second mirror of the same name takes over, and the first writes nothing more and ends with 1'''
+    on_one_kind(world)
     with server(world, "a") as a, server(world, "b") as b:
         first = Mirror(world, a, [b], "--prefix", "/a/").start()
         Gateway(a).put("/a/1", "1")
@@ -194,6 +200,7 @@ def leases_are_the_mirrors_own(world):
 
 def one_that_is_dead_holds_nobody_up(world):
     '''of two destinations one is dead: the other is served, and the dead one catches up when it is back'''
+    on_one_kind(world)
     with server(world, "a") as a, server(world, "b") as b, server(world, "c", other_kind(world)) as c:
         Gateway(a).put("/a/1", "1")
         Gateway(a).put("/x/1", "1")
@@ -212,6 +219,7 @@ def one_that_is_dead_holds_nobody_up(world):
 
 def once_ends(world):
     '''--once ends when all is copied; what is unreachable ends it by --timeout'''
+    on_one_kind(world)
     with server(world, "a") as a, server(world, "b") as b:
         for i in range(300):
             Gateway(a).put(f"/a/{i}", "x" * 1000) if i % 30 == 0 else None
@@ -253,6 +261,12 @@ def homes_are_obeyed(world):
         equal(Gateway(a).below("/a/"), {"/a/1": "us"}, "the old home, as the new one is")
         Gateway(b).put("/a/3", "us")
         is_there(a, "/a/3", "us")
+        home(a, "eu", 3)  # and back again
+        home(b, "eu", 3)
+        Gateway(a).put("/a/4", "eu")
+        is_there(b, "/a/4", "eu")
+        same(a, b, "/a/")
+        equal(sorted(Gateway(b).below("/a/")), ["/a/1", "/a/3", "/a/4"], "nothing was undone")
         equal((there.stop(), back.stop()), (0, 0), "exit codes")
 
 
