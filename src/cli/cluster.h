@@ -54,11 +54,16 @@ pid_t cluster_pid_left(const struct cluster_layout *l, const struct cluster_memb
 
 struct cluster_options {
     const char *data_dir, *etcd, *etcdutl;
-    int64_t members, port;
+    const char *members_text; /* --members as typed: how many, or of a plan who */
+    int64_t members, port;    /* port: -1 = not given */
     /* of a change */
     const char *peer_urls, *name;
     bool force;
     int64_t timeout_ms;
+    /* of a plan */
+    const char *config_dir, *ca_cert, *ca_key;
+    bool insecure, renew;
+    int64_t days;
 };
 
 int cluster_dev(const struct global_options *g, const struct cluster_options *o);
@@ -68,6 +73,9 @@ int cluster_add(const struct global_options *g, const struct cluster_options *o)
 int cluster_promote(const struct global_options *g, const struct cluster_options *o, const char *who);
 int cluster_remove(const struct global_options *g, const struct cluster_options *o, const char *who);
 int cluster_replace(const struct global_options *g, const struct cluster_options *o, const char *who);
+/* The files of a cluster on hosts of its own, into dir; its certificates. */
+int cluster_plan(const struct global_options *g, const struct cluster_options *o, const char *dir);
+int cluster_certs(const struct global_options *g, const struct cluster_options *o, const char *dir);
 int cluster_status(const struct global_options *g);
 
 #endif

@@ -1,5 +1,6 @@
-/* tenure cluster dev|adopt|status|add|promote|remove|replace. */
+/* tenure cluster dev|adopt|plan|certs|status|add|promote|remove|replace. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "cli/cluster.h"
@@ -11,12 +12,24 @@ static struct cluster_options opt;
 static const struct option_spec *options(void)
 {
     static const struct option_spec table[] = {
-        {"members", 0, OPTION_INT, "N", "dev, adopt: how many, 1, 3, 5 or 7 (default 3)", &opt.members},
-        {"data-dir", 0, OPTION_STRING, "DIR", "dev, adopt: where their data, logs and addresses are kept",
+        {"members", 0, OPTION_STRING, "N|LIST",
+         "dev, adopt: how many, 1, 3, 5 or 7 (default 3); plan: NAME=ADDRESS,... (default: as before)",
+         &opt.members_text},
+        {"data-dir", 0, OPTION_STRING, "DIR",
+         "dev, adopt: where their data and logs are kept; plan: on the hosts (default /var/lib/etcd/{name})",
          &opt.data_dir},
-        {"port", 0, OPTION_INT, "FIRST", "dev, adopt: two each from here on (default 2379); 0 = any that are free",
-         &opt.port},
-        {"etcd", 0, OPTION_STRING, "FILE", "dev: the program (default: etcd on the PATH)", &opt.etcd},
+        {"port", 0, OPTION_INT, "FIRST",
+         "dev, adopt, plan: two each from here on (default 2379); dev, adopt: 0 = any that are free", &opt.port},
+        {"etcd", 0, OPTION_STRING, "FILE",
+         "dev: the program (default: etcd on the PATH); plan: on the hosts (default /usr/bin/etcd)", &opt.etcd},
+        {"config-dir", 0, OPTION_STRING, "DIR", "plan: where the files are, on the hosts (default /etc/etcd)",
+         &opt.config_dir},
+        {"ca-cert", 0, OPTION_STRING, "FILE", "plan: your authority's certificate (default: a new one in DIR/ca)",
+         &opt.ca_cert},
+        {"ca-key", 0, OPTION_STRING, "FILE", "plan: your authority's key", &opt.ca_key},
+        {"insecure", 0, OPTION_FLAG, NULL, "plan: without TLS", &opt.insecure},
+        {"days", 0, OPTION_INT, "N", "plan, certs: how long new certificates are good (default 365)", &opt.days},
+        {"renew", 0, OPTION_FLAG, NULL, "certs: makes all of them anew; the authority stays", &opt.renew},
         {"etcdutl", 0, OPTION_STRING, "FILE",
          "adopt: what restores a snapshot (default: etcdutl, or etcdctl, on the PATH)", &opt.etcdutl},
         {"peer-urls", 0, OPTION_STRING, "URLS", "add, replace: where the other members find the new one",
@@ -27,7 +40,7 @@ static const struct option_spec *options(void)
          &opt.timeout_ms},
         {NULL, 0, 0, NULL, NULL, NULL},
     };
-    opt = (struct cluster_options){.port = 2379};
+    opt = (struct cluster_options){.port = -1};
     return table;
 }
 
@@ -35,7 +48,11 @@ static const struct option_spec *options(void)
 static bool check(void)
 {
     static char place[CLUSTER_PATH_MAX];
-    if (opt.members < 0 || opt.members > CLUSTER_MEMBERS_MAX || (opt.members && opt.members % 2 == 0)) {
+    char *end = "";
+    opt.members = opt.members_text ? strtoll(opt.members_text, &end, 10) : 0;
+    opt.port = opt.port == -1 ? 2379 : opt.port;
+    if (*end || (opt.members_text && !*opt.members_text) || opt.members < 0 || opt.members > CLUSTER_MEMBERS_MAX ||
+        (opt.members && opt.members % 2 == 0)) {
         fprintf(stderr,
                 "tenure cluster: option --members: expected 1, 3, 5 or 7: an even one more bears no more losses\n");
         return false;
@@ -60,7 +77,11 @@ static int run(const struct command *self, const struct global_options *g, int a
     static const struct {
         const char *name;
         int (*run)(const struct global_options *g, const struct cluster_options *o, const char *who);
-    } changes[] = {{"promote", cluster_promote}, {"remove", cluster_remove}, {"replace", cluster_replace}};
+    } changes[] = {{"promote", cluster_promote},
+                   {"remove", cluster_remove},
+                   {"replace", cluster_replace},
+                   {"plan", cluster_plan},
+                   {"certs", cluster_certs}};
     (void)self;
     if (argc == 1 && strcmp(argv[0], "dev") == 0)
         return check() ? cluster_dev(g, &opt) : EXIT_USAGE;
@@ -75,7 +96,7 @@ static int run(const struct command *self, const struct global_options *g, int a
             return changes[i].run(g, &opt, argv[1]);
     fprintf(
         stderr,
-        "tenure cluster: expected dev, adopt DIR, status, add, promote MEMBER, remove MEMBER or replace MEMBER\ntry: tenure cluster --help\n");
+        "tenure cluster: expected dev, adopt DIR, plan DIR, certs DIR, status, add, promote MEMBER, remove MEMBER or replace MEMBER\ntry: tenure cluster --help\n");
     return EXIT_USAGE;
 }
 
@@ -84,7 +105,7 @@ const struct command command_cluster = {
     .group = "Servers",
     .summary = "a real etcd cluster: run one here, look after one",
     .synopsis =
-        "dev [--members N] [--data-dir DIR] [--port FIRST] | adopt DIR [--members N] [--data-dir DIR] | status | add --peer-urls URLS | promote MEMBER | remove MEMBER | replace MEMBER --peer-urls URLS",
+        "dev [--members N] [--data-dir DIR] [--port FIRST] | adopt DIR [--members N] [--data-dir DIR] | plan DIR --members NAME=ADDRESS,... | certs DIR [--renew] | status | add --peer-urls URLS | promote MEMBER | remove MEMBER | replace MEMBER --peer-urls URLS",
     .description =
         "dev runs a cluster of real etcd members on this machine, in the foreground, for development and for tests of what\n"
         "happens when one dies. It prints where they are, for `eval` or to be copied, once a linearizable read was answered.\n"
@@ -93,6 +114,10 @@ const struct command command_cluster = {
         "adopt turns the data directory of a `tenure serve` that was stopped into such a cluster: revisions, leases, users and\n"
         "fencing tokens go on. The old directory is sealed first: `tenure serve` refuses it from then on and names the new\n"
         "addresses. It can be run again when it was interrupted. dev, or etcd itself on each member's folder, starts it.\n\n"
+        "plan writes into DIR what each host of a cluster needs: etcd's config file, a systemd unit, certificates by an authority\n"
+        "of its own (or yours), the environment of clients, and the steps, in DIR/README.md. Run again it keeps what is good, makes\n"
+        "anew what runs out within 30 days, and plans the new ones among --members as those who join. certs says how long\n"
+        "the certificates are good, and is 1 when one of them is due.\n\n"
         "status asks every member of the cluster, whichever of them are named, from one member's own memory, so that it\n"
         "answers without a quorum too. It is 0 when all voters answer, know a leader and have no alarm.\n\n"
         "add, remove and replace change the members one at a time, in an order that leaves a majority at any moment, and refuse\n"
@@ -101,6 +126,7 @@ const struct command command_cluster = {
         "that is gone by removing first. `tenure member` has the single calls, without the checks.",
     .examples = "tenure cluster dev --members 3 --data-dir /var/tmp/three\n"
                 "tenure cluster adopt /var/lib/tenure --data-dir /var/tmp/three\n"
+                "tenure cluster plan ./prod --members a=10.0.0.1,b=10.0.0.2,c=10.0.0.3\n"
                 "tenure cluster status --endpoints http://127.0.0.1:2379\n"
                 "tenure cluster replace m2 --name m4 --peer-urls http://10.0.0.4:2380\n"
                 "kill -9 $(cat /var/tmp/three/m1.pid)",

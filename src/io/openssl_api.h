@@ -176,6 +176,11 @@
     X(d2i_ECDSA_SIG)                                                                                                   \
     X(i2d_ECDSA_SIG)                                                                                                   \
     X(d2i_X509_CRL_bio)                                                                                                \
+    X(X509_verify)                                                                                                     \
+    X(X509_check_ca)                                                                                                   \
+    X(X509_cmp_time)                                                                                                   \
+    X(ASN1_TIME_compare)                                                                                               \
+    X(X509_set1_notAfter)                                                                                              \
     X(ASN1_INTEGER_free)
 
 struct openssl {

@@ -3,6 +3,7 @@
  *     openssl_api.c  the library, loaded on demand        tls.c         contexts: files and choices into an SSL_CTX
  *     tls_check.c    whether a peer's certificate may in  tls_session.c one connection, bytes in and bytes out
  *     tls_self.c     certificates signed by themselves    tls_files.c   whether files have changed
+ *     tls_cert.c     what making one takes                authority.c   certificates that another one signs
  */
 #ifndef IO_TLS_INTERNAL_H
 #define IO_TLS_INTERNAL_H
@@ -58,5 +59,17 @@ const struct tenure_error *tls_session_error(const struct tls_session *s);
 /* Room for a reason that is better than OpenSSL's; empty = none. */
 char *tls_session_reason(struct tls_session *s, size_t *ret_size);
 struct io_tls *tls_session_context(struct tls_session *s);
+
+/* ---- tls_cert.c ---- */
+/* Each answers whether it could. */
+bool tls_cert_serial(const struct openssl *o, X509 *cert);
+bool tls_cert_extension(const struct openssl *o, X509 *cert, X509 *issuer, int nid, const char *value);
+/* The alternative names: "DNS:host,IP:127.0.0.1". A host with a comma would be read as more than one: there is none in a URL that was
+ * parsed, and it is left out. */
+bool tls_cert_hosts(const struct openssl *o, X509 *cert, const char *const *hosts, size_t n);
+bool tls_cert_is_address(const char *host);
+/* Both files, and the folders above them that are missing; the key first, and for its owner only. */
+int tls_cert_save(const struct openssl *o, const char *cert_file, X509 *cert, const char *key_file, EVP_PKEY *key,
+                  struct tenure_error *err) MUST_USE;
 
 #endif
