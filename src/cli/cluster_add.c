@@ -223,25 +223,45 @@ static int go_on_with(struct change *x, const struct tenure_member *m)
     return tell_how_to_start(x, x->survey.list, id) < 0 ? -1 : promote_and_tell(x, id);
 }
 
+/* An answer that was lost is looked for among the members: the same addresses are taken once. etcd takes nobody while its members have
+ * not all been connected for some seconds, as right after the start. */
+static int ask_for_it(struct change *x, const struct peer_urls *p, struct tenure_member_list **ret)
+{
+    struct tenure_error err = {0};
+    bool is_unclear = false;
+    while (tenure_member_add(x->client, p->urls, p->n, true, x->g->call_timeout_ms, ret, &err) < 0) {
+        bool is_later = err.kind == TENURE_KIND_UNAVAILABLE || err.kind == TENURE_KIND_TIMEOUT;
+        is_unclear = is_unclear || err.applied != TENURE_APPLIED_NO;
+        if (is_unclear && (is_later || err.code == TENURE_EEXISTS)) {
+            if (change_look(x) < 0)
+                return -1;
+            if (begun_before(x, p))
+                return 0;
+        }
+        if (is_later && change_pause(x))
+            continue;
+        int code = connect_failed("cluster", x->g, &err);
+        if (is_unclear)
+            fprintf(stderr, "the same command again finds out, and goes on\n");
+        return change_stop(x, code);
+    }
+    return 0;
+}
+
 int change_add(struct change *x)
 {
     struct peer_urls p;
     struct tenure_member_list *r = NULL;
-    struct tenure_error err = {0};
     split_urls(&p, x->o->peer_urls);
     if (change_look(x) < 0)
         return -1;
     const struct tenure_member *begun = begun_before(x, &p);
     if (begun)
         return go_on_with(x, begun);
-    if (check_voters(x) < 0)
+    if (check_voters(x) < 0 || ask_for_it(x, &p, &r) < 0)
         return -1;
-    while (tenure_member_add(x->client, p.urls, p.n, true, x->g->call_timeout_ms, &r, &err) < 0)
-        if (!change_is_too_early(x, &err)) {
-            if (err.applied == TENURE_APPLIED_MAYBE)
-                fprintf(stderr, "the same command again finds out, and goes on\n");
-            return change_stop(x, connect_failed("cluster", x->g, &err));
-        }
+    if (!r)
+        return go_on_with(x, begun_before(x, &p));
     uint64_t id = r->added;
     int rc = tell_how_to_start(x, r, id);
     tenure_member_list_free(r);

@@ -70,12 +70,6 @@ bool change_pause(struct change *x)
     return !x->signal && io_clock() < x->until;
 }
 
-bool change_is_too_early(struct change *x, const struct tenure_error *err)
-{
-    bool is_later = err->kind == TENURE_KIND_UNAVAILABLE || err->kind == TENURE_KIND_TIMEOUT;
-    return is_later && err->applied == TENURE_APPLIED_NO && change_pause(x);
-}
-
 void change_tell(const struct change *x, const struct tenure_member *m, const char *what, json_t *start)
 {
     static const struct output_column columns[] = {{.path = "member", .heading = "MEMBER", .width = 16},

@@ -33,9 +33,6 @@ int change_stop(struct change *x, int code);
 int change_look(struct change *x);
 /* Waits a moment; false when time is over or somebody asked to end. */
 bool change_pause(struct change *x);
-/* etcd takes no change while its members have not all been connected for some seconds, as right after the start: whether this error is
- * that, after having waited a moment. */
-bool change_is_too_early(struct change *x, const struct tenure_error *err);
 
 /* Of the last look: by name or id; NULL after having said which there are. */
 const struct cluster_row *change_find(struct change *x, const char *who);
