@@ -60,6 +60,8 @@ struct cluster_options {
     const char *peer_urls, *name;
     bool force;
     int64_t timeout_ms;
+    /* of a restart of all */
+    const char *with, *to, *backup;
     /* of a plan */
     const char *config_dir, *ca_cert, *ca_key;
     bool insecure, renew;
@@ -76,6 +78,8 @@ int cluster_replace(const struct global_options *g, const struct cluster_options
 /* The files of a cluster on hosts of its own, into dir; its certificates. */
 int cluster_plan(const struct global_options *g, const struct cluster_options *o, const char *dir);
 int cluster_certs(const struct global_options *g, const struct cluster_options *o, const char *dir);
+/* Every member, one after the other, by a command; to another version. */
+int cluster_rolling_restart(const struct global_options *g, const struct cluster_options *o);
 int cluster_status(const struct global_options *g);
 
 #endif

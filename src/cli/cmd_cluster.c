@@ -35,8 +35,12 @@ static const struct option_spec *options(void)
         {"peer-urls", 0, OPTION_STRING, "URLS", "add, replace: where the other members find the new one",
          &opt.peer_urls},
         {"name", 0, OPTION_STRING, "NAME", "add, replace: what the new one is to be called", &opt.name},
-        {"force", 0, OPTION_FLAG, NULL, "add: also when a member does not answer", &opt.force},
-        {"timeout", 0, OPTION_DURATION, "TIME", "add, promote, remove, replace: how long it may take (default 10m)",
+        {"with", 0, OPTION_STRING, "COMMAND",
+         "rolling-restart: restarts one, as a line of shell; {name}, {host}, {id}, {endpoint} stand for it", &opt.with},
+        {"force", 0, OPTION_FLAG, NULL, "add: also when a member does not answer; rolling-restart: without a majority",
+         &opt.force},
+        {"timeout", 0, OPTION_DURATION, "TIME",
+         "add, promote, remove, replace: how long it may take; rolling-restart: each member (default 10m)",
          &opt.timeout_ms},
         {NULL, 0, 0, NULL, NULL, NULL},
     };
@@ -91,12 +95,14 @@ static int run(const struct command *self, const struct global_options *g, int a
         return cluster_status(g);
     if (argc == 1 && strcmp(argv[0], "add") == 0)
         return cluster_add(g, &opt);
+    if (argc == 1 && strcmp(argv[0], "rolling-restart") == 0)
+        return cluster_rolling_restart(g, &opt);
     for (size_t i = 0; argc == 2 && i < sizeof changes / sizeof *changes; i++)
         if (strcmp(argv[0], changes[i].name) == 0)
             return changes[i].run(g, &opt, argv[1]);
     fprintf(
         stderr,
-        "tenure cluster: expected dev, adopt DIR, plan DIR, certs DIR, status, add, promote MEMBER, remove MEMBER or replace MEMBER\ntry: tenure cluster --help\n");
+        "tenure cluster: expected dev, adopt DIR, plan DIR, certs DIR, status, add, promote MEMBER, remove MEMBER, replace MEMBER or rolling-restart\ntry: tenure cluster --help\n");
     return EXIT_USAGE;
 }
 
@@ -105,7 +111,7 @@ const struct command command_cluster = {
     .group = "Servers",
     .summary = "a real etcd cluster: run one here, look after one",
     .synopsis =
-        "dev [--members N] [--data-dir DIR] [--port FIRST] | adopt DIR [--members N] [--data-dir DIR] | plan DIR --members NAME=ADDRESS,... | certs DIR [--renew] | status | add --peer-urls URLS | promote MEMBER | remove MEMBER | replace MEMBER --peer-urls URLS",
+        "dev [--members N] [--data-dir DIR] [--port FIRST] | adopt DIR [--members N] [--data-dir DIR] | plan DIR --members NAME=ADDRESS,... | certs DIR [--renew] | status | add --peer-urls URLS | promote MEMBER | remove MEMBER | replace MEMBER --peer-urls URLS | rolling-restart --with COMMAND",
     .description =
         "dev runs a cluster of real etcd members on this machine, in the foreground, for development and for tests of what\n"
         "happens when one dies. It prints where they are, for `eval` or to be copied, once a linearizable read was answered.\n"
@@ -123,12 +129,15 @@ const struct command command_cluster = {
         "add, remove and replace change the members one at a time, in an order that leaves a majority at any moment, and refuse\n"
         "what would not. A new one is a learner, without a vote, until it is started and has caught up; what it has to be\n"
         "started with is printed. A leader hands over before it is removed. One that lives is replaced by adding first, one\n"
-        "that is gone by removing first. `tenure member` has the single calls, without the checks.",
+        "that is gone by removing first. `tenure member` has the single calls, without the checks.\n\n"
+        "rolling-restart runs a command for each member, followers first, the leader last and when it has handed over. Each is back and\n"
+        "has caught up before the next one; what goes wrong ends it there, with a majority that was never at risk.",
     .examples = "tenure cluster dev --members 3 --data-dir /var/tmp/three\n"
                 "tenure cluster adopt /var/lib/tenure --data-dir /var/tmp/three\n"
                 "tenure cluster plan ./prod --members a=10.0.0.1,b=10.0.0.2,c=10.0.0.3\n"
                 "tenure cluster status --endpoints http://127.0.0.1:2379\n"
                 "tenure cluster replace m2 --name m4 --peer-urls http://10.0.0.4:2380\n"
+                "tenure cluster rolling-restart --with 'ssh root@{host} systemctl restart etcd'\n"
                 "kill -9 $(cat /var/tmp/three/m1.pid)",
     .options = options,
     .run = run,

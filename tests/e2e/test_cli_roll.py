@@ -1,0 +1,76 @@
+#!/usr/bin/env python3
+"""tenure cluster rolling-restart: every member anew, one at a time, with a majority at any moment."""
+
+import json
+
+from clusters import *
+
+HOLDS = 'until [ -e "$1" ]; do sleep 0.05; done; echo held'
+
+
+def by_kill(c):
+    """A command that restarts a member: its parent starts it again."""
+    return f"kill $(cat {c.folder}/{{name}}.pid)"
+
+
+def rolling(c, *args):
+    got = c.tenure("cluster", "rolling-restart", "-o", "jsonl", *args, timeout=PATIENCE_S * 6)
+    return got, [(e["name"], e["done"]) for e in map(json.loads, got.stdout.splitlines())]
+
+
+def all_of_them(w):
+    """each member is another process afterwards, the leader the last one, and a lock is held throughout"""
+    c = Cluster(w)
+    end = Path(w.path("end"))
+    holder = w.start("lock", "x", "--ttl", "30", "--", "sh", "-c", HOLDS, "sh", str(end), env=w.environment(TENURE_ENDPOINTS=c.endpoints))
+    await_(lambda: c.tenure("lock", "x", "--timeout", "0", "--", "true").returncode != 0, "it is held")
+    leader, before = c.leader(), {name: c.pid(name) for name in c.members}
+    got, events = rolling(c, "--with", by_kill(c), "--endpoints", c.members[leader]["endpoint"])  # one address is enough
+    equal(got.returncode, 0, f"exit code: {got.stdout}{got.stderr}")
+    equal(sorted(name for name, done in events if done == "restarted"), ["m1", "m2", "m3"], "restarted")
+    equal(events[-2:], [(leader, "handed over"), (leader, "restarted")], f"the leader last: {events}")
+    equal([name for name in c.members if c.pid(name) == before[name]], [], "those that are the same process")
+    equal(c.status()[0], 0, "all are well")
+    end.touch()
+    out, err = holder.communicate(timeout=PATIENCE_S)
+    equal((holder.returncode, out), (0, "held\n"), f"the lock: {err}")
+
+
+def what_goes_wrong(w):
+    """a command that fails, or restarts nothing, ends it at the first member; one that is missing is not added to"""
+    c = Cluster(w)
+    before = {name: c.pid(name) for name in c.members}
+    short = ("--timeout", "1500ms")
+    for command, words in (("exit 3", "ended with code 3: stopped here"), ("true", "its process runs on: stopped here"),
+                           ("sleep 60", "took too long")):
+        got, events = rolling(c, "--with", command, *short)
+        true(got.returncode == 1 and words in got.stderr and events == [], f"{command}: {got.returncode} {events} {got.stderr}")
+    got = c.tenure("cluster", "rolling-restart")
+    true(got.returncode == 2 and "expected --with COMMAND" in got.stderr, got.stderr)
+    stop(c.pid("m2"))
+    got, events = rolling(c, "--with", by_kill(c), "--call-timeout", "1s")
+    true(got.returncode == 1 and "m2: " in got.stderr and "nothing was done" in got.stderr and events == [], f"{events} {got.stderr}")
+    os.kill(c.pid("m2"), signal.SIGCONT)
+    equal({name: c.pid(name) for name in c.members}, before, "the same processes")
+
+
+def one_alone(w):
+    """a cluster that stands still while its only member restarts is asked for twice"""
+    c = Cluster(w, "--members", "1", folder="one")
+    got, events = rolling(c, "--with", by_kill(c))
+    true(got.returncode == 1 and "losing their majority" in got.stderr and events == [], got.stderr)
+    before = c.pid("m1")
+    got, events = rolling(c, "--with", by_kill(c), "--force")
+    equal((got.returncode, events), (0, [("m1", "restarted")]), f"forced: {got.stderr}")
+    true(c.pid("m1") not in (None, before), "another process")
+
+
+def words_of_a_command(w):
+    """{name}, {host}, {id} and {endpoint} stand for the member; what the command prints does not mix with what is told"""
+    c = Cluster(w, "--members", "1", folder="one")
+    got, _ = rolling(c, "--force", "--timeout", "1s", "--with", "echo '<'{name} {host} {id} {endpoint} {other}'>'; exit 1")
+    status = c.status()[1]["m1"]
+    equal(f"<m1 127.0.0.1 {status['member']} {status['endpoint']} {{other}}>" in got.stderr, True, got.stderr)
+
+
+main([all_of_them, what_goes_wrong, one_alone, words_of_a_command])
