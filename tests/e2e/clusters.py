@@ -36,3 +36,8 @@ class Cluster:
     def end(self):
         self.process.terminate()
         return self.process.wait(timeout=PATIENCE_S * 2)
+
+    def well(self):
+        """All of them have made themselves known, which the last one may not have when most of them serve."""
+        await_(lambda: self.status()[0] == 0, "all are well")
+        return self

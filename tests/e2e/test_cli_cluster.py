@@ -184,7 +184,7 @@ def variables_of(adding):
 
 def members_change(w):
     """a member is added, interrupted and resumed, and gets its vote; one that is removed is not started again, the next time neither"""
-    c = Cluster(w)
+    c = Cluster(w).well()
     c.tenure("put", "a", "1")
     env = w.environment(TENURE_ENDPOINTS=c.endpoints)
     peer = f"http://127.0.0.1:{free_port()}"
@@ -221,7 +221,7 @@ def members_change(w):
 
 def changes_that_would_cost_the_majority(w):
     """what would leave no majority is refused, and nothing is changed"""
-    c = Cluster(w)
+    c = Cluster(w).well()
     stopped = next(name for name in c.members if name != c.leader())
     other = next(name for name in c.members if name not in (c.leader(), stopped))
     for args, code, words in ((("remove", "nobody"), 1, "name or id of no member"), (("add",), 2, "expected --peer-urls"),
