@@ -31,6 +31,12 @@ struct cluster_layout {
 int cluster_layout_open(struct cluster_layout *l, const char *dir, size_t n, int port, int *ret_code);
 /* Writes it down again, by who holds the lock. False after having said why not. */
 bool cluster_layout_save(const struct cluster_layout *l);
+/* Of a folder that has one, whoever holds the lock. False after having said why not. */
+bool cluster_layout_read(struct cluster_layout *l, const char *dir);
+/* The program with which its members are started from now on (NULL = the one of whoever starts them). False after having said why not. */
+bool cluster_layout_use(const struct cluster_layout *l, const char *program);
+/* That program; false when there is none. */
+bool cluster_layout_program(const struct cluster_layout *l, char *out, size_t size);
 /* Whether nobody listens on 127.0.0.1:port. */
 bool cluster_port_is_free(int port);
 /* Comma-separated addresses for clients. */
@@ -80,6 +86,7 @@ int cluster_plan(const struct global_options *g, const struct cluster_options *o
 int cluster_certs(const struct global_options *g, const struct cluster_options *o, const char *dir);
 /* Every member, one after the other, by a command; to another version. */
 int cluster_rolling_restart(const struct global_options *g, const struct cluster_options *o);
+int cluster_upgrade(const struct global_options *g, const struct cluster_options *o);
 int cluster_status(const struct global_options *g);
 
 #endif

@@ -57,6 +57,7 @@ struct dev_member {
 struct dev {
     const struct global_options *g;
     const char *etcd;
+    char upgraded[CLUSTER_PATH_MAX]; /* what `tenure cluster upgrade` has named instead */
     struct cluster_layout layout;
     char endpoints[LINE_MAX_BYTES], peers[LINE_MAX_BYTES];
     enum dev_phase phase;
@@ -95,7 +96,8 @@ static bool start_member(struct dev *d, struct dev_member *m)
     path_of(d, m, ".log", log, sizeof log);
     snprintf(client, sizeof client, "http://127.0.0.1:%d", m->at->client_port);
     snprintf(peer, sizeof peer, "http://127.0.0.1:%d", m->at->peer_port);
-    char *argv[] = {(char *)d->etcd,
+    bool is_upgraded = cluster_layout_program(&d->layout, d->upgraded, sizeof d->upgraded);
+    char *argv[] = {is_upgraded ? d->upgraded : (char *)d->etcd,
                     "--name",
                     (char *)m->at->name,
                     "--data-dir",
@@ -492,6 +494,8 @@ int cluster_dev(const struct global_options *g, const struct cluster_options *o)
     d.code = EXIT_FAILED;
     cluster_layout_endpoints(&d.layout, d.endpoints, sizeof d.endpoints);
     cluster_layout_peers(&d.layout, d.peers, sizeof d.peers);
+    if (o->etcd)
+        cluster_layout_use(&d.layout, NULL);
     if (!may_run(&d.layout)) {
         d.code = EXIT_FAILED;
     } else if (signals_open(&d.signals)) {

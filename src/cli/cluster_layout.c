@@ -245,6 +245,52 @@ int cluster_layout_open(struct cluster_layout *l, const char *dir, size_t n, int
     return -1;
 }
 
+bool cluster_layout_read(struct cluster_layout *l, const char *dir)
+{
+    char whole[CLUSTER_PATH_MAX];
+    *l = (struct cluster_layout){0};
+    if (!realpath(dir, whole) || strlen(whole) >= CLUSTER_DIR_MAX) {
+        fprintf(stderr, "tenure cluster: %s: %s\n", dir, strerror(errno ? errno : ENAMETOOLONG));
+        return false;
+    }
+    memcpy(l->dir, whole, strlen(whole) + 1);
+    int found = find_layout(l, 0);
+    if (found == 0)
+        fprintf(stderr, "tenure cluster: %s: `tenure cluster dev` has no cluster there\n", dir);
+    return found > 0;
+}
+
+/* ---- the program ---- */
+
+bool cluster_layout_use(const struct cluster_layout *l, const char *program)
+{
+    char path[CLUSTER_PATH_MAX];
+    struct atomic_file f = {0};
+    struct tenure_error err = {0};
+    snprintf(path, sizeof path, "%s/program", l->dir);
+    if (!program)
+        return unlink(path) == 0 || errno == ENOENT;
+    int rc = atomic_file_begin(&f, path, 0600, (bytes){(const uint8_t *)program, strlen(program)}, &err);
+    if (rc == 0)
+        rc = atomic_file_commit(&f, &err);
+    if (rc < 0)
+        fprintf(stderr, "tenure cluster: %s: %s\n", path, err.text);
+    atomic_file_fini(&f);
+    return rc == 0;
+}
+
+bool cluster_layout_program(const struct cluster_layout *l, char *out, size_t size)
+{
+    char path[CLUSTER_PATH_MAX];
+    snprintf(path, sizeof path, "%s/program", l->dir);
+    FILE *f = fopen(path, "re");
+    size_t n = f ? fread(out, 1, size - 1, f) : 0;
+    if (f)
+        fclose(f);
+    out[n] = 0;
+    return n > 0 && access(out, X_OK) == 0;
+}
+
 void cluster_layout_endpoints(const struct cluster_layout *l, char *out, size_t size)
 {
     size_t at = 0;

@@ -7,8 +7,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
+#include "cli/connect.h"
 #include "cli/output.h"
 #include "cli/shell.h"
 #include "io/address.h"
@@ -17,6 +17,7 @@
 #define TIMEOUT_MS   (10 * 60 * 1000)
 #define BEHIND_MAX   1000 /* entries of the log */
 #define LOOKS_IN_ROW 3
+#define ASK_MS       1000
 #define ENDS_MS      30000 /* of the old process, when the command has gone well */
 #define FORCED_MS    5000  /* the same, when it may also not be seen */
 #define RAN_MAX      64
@@ -176,19 +177,57 @@ static int run_command(struct change *x, const struct cluster_row *r, const char
     return change_stop(x, EXIT_FAILED);
 }
 
-/* The answers of the old process are no sign that the new one is well. */
-static int await_end(struct change *x, int held, const char *who)
+/* ---- its process ---- */
+
+/* Whether the one member that the handle knows answers, over the connection that all calls share. */
+static bool answers(tenure_client *c, int64_t timeout_ms, struct tenure_error *err)
+{
+    struct tenure_member_list *r = NULL;
+    bool ok = tenure_member_list(c, true, timeout_ms, &r, err) == 0;
+    tenure_member_list_free(r);
+    return ok;
+}
+
+/* A handle on this member alone, which has a connection to it; NULL after having said why not. */
+static tenure_client *hold(struct change *x, const struct cluster_row *r)
+{
+    struct tenure_options options;
+    struct tenure_error err = {0};
+    connect_options(x->g, &options);
+    tenure_client *c = tenure_open(r->member->client_urls[0], &options, &err);
+    if (c && answers(c, x->g->call_timeout_ms, &err))
+        return c;
+    change_stop(x, connect_failed("cluster", x->g, &err));
+    tenure_close(c);
+    return NULL;
+}
+
+static uint64_t connections(tenure_client *c)
+{
+    struct tenure_stats s = {.size = sizeof s};
+    struct tenure_error err = {0};
+    return tenure_stats(c, &s, &err) == 0 ? s.connections : 0;
+}
+
+/* The answers of the old process are no sign that the new one is well. Its connections end with it: an answer over another one is the
+ * new one's. */
+static int await_new_process(struct change *x, tenure_client *held, uint64_t before, const char *who)
 {
     int64_t until = io_clock() + (x->o->force ? FORCED_MS : ENDS_MS);
-    bool has_ended = held < 0;
-    while (!has_ended && !(has_ended = hold_has_ended(held)) && io_clock() < until && change_pause(x))
-        ;
-    if (has_ended || (x->o->force && !x->signal))
+    bool is_new = false;
+    do {
+        struct tenure_error err = {0};
+        bool is_there = answers(held, ASK_MS, &err);
+        is_new = is_there && connections(held) > before;
+        if (!is_there && until < x->until)
+            until = x->until; /* it is gone, and comes when it comes */
+    } while (!is_new && io_clock() < until && change_pause(x));
+    if (is_new || (x->o->force && !x->signal))
         return 0;
-    fprintf(stderr,
-            "tenure cluster: the command for %s went well, and its process runs on: stopped here\n"
-            "--force goes on all the same (a proxy stands between)\n",
-            who);
+    fprintf(
+        stderr,
+        "tenure cluster: the command for %s went well, and its process is still the same, or does not come back: stopped here\n",
+        who);
     return change_stop(x, EXIT_FAILED);
 }
 
@@ -243,12 +282,14 @@ static int restart(struct change *x, const struct roll *r, uint64_t id)
         fprintf(stderr, "tenure cluster: %" PRIx64 " is no member any more: stopped here\n", id);
         return change_stop(x, EXIT_FAILED);
     }
-    int held = hold_open(it->member->client_urls[0]);
+    tenure_client *held = hold(x, it);
+    if (!held)
+        return -1;
+    uint64_t before = connections(held);
     int rc = r->restart ? r->restart(x, it, r->user) : run_command(x, it, r->command);
     if (rc == 0)
-        rc = await_end(x, held, title(it->member));
-    if (held >= 0)
-        close(held);
+        rc = await_new_process(x, held, before, title(it->member));
+    tenure_close(held);
     if (rc < 0 || await_all(x) < 0)
         return -1;
     it = row(x, id);

@@ -22,8 +22,4 @@ int roll_all(struct change *x, const struct roll *r);
 /* "3.5" is the version of whoever runs 3.5.x, "3.5.1" that of who runs that. */
 bool roll_is_version(const char *runs, const char *wanted);
 
-/* A connection whose end tells the end of the process at the other side: by a URL; -1 = it cannot be had. */
-int hold_open(const char *url);
-bool hold_has_ended(int fd);
-
 #endif

@@ -36,12 +36,14 @@ static const struct option_spec *options(void)
          &opt.peer_urls},
         {"name", 0, OPTION_STRING, "NAME", "add, replace: what the new one is to be called", &opt.name},
         {"with", 0, OPTION_STRING, "COMMAND",
-         "rolling-restart: restarts one, as a line of shell; {name}, {host}, {id}, {endpoint} stand for it", &opt.with},
-        {"force", 0, OPTION_FLAG, NULL, "add: also when a member does not answer; rolling-restart: without a majority",
-         &opt.force},
+         "rolling-restart, upgrade: what restarts {name}, {host}, {id} or {endpoint}, for a shell", &opt.with},
+        {"to", 0, OPTION_STRING, "VERSION", "upgrade: such as 3.5, or 3.5.21", &opt.to},
+        {"backup", 0, OPTION_STRING, "FILE", "upgrade: a snapshot of today; one that is not there is made",
+         &opt.backup},
+        {"force", 0, OPTION_FLAG, NULL,
+         "add: when a member does not answer; rolling-restart, upgrade: without a majority", &opt.force},
         {"timeout", 0, OPTION_DURATION, "TIME",
-         "add, promote, remove, replace: how long it may take; rolling-restart: each member (default 10m)",
-         &opt.timeout_ms},
+         "how long a change may take; rolling-restart, upgrade: each member (default 10m)", &opt.timeout_ms},
         {NULL, 0, 0, NULL, NULL, NULL},
     };
     opt = (struct cluster_options){.port = -1};
@@ -97,12 +99,14 @@ static int run(const struct command *self, const struct global_options *g, int a
         return cluster_add(g, &opt);
     if (argc == 1 && strcmp(argv[0], "rolling-restart") == 0)
         return cluster_rolling_restart(g, &opt);
+    if (argc == 1 && strcmp(argv[0], "upgrade") == 0)
+        return cluster_upgrade(g, &opt);
     for (size_t i = 0; argc == 2 && i < sizeof changes / sizeof *changes; i++)
         if (strcmp(argv[0], changes[i].name) == 0)
             return changes[i].run(g, &opt, argv[1]);
     fprintf(
         stderr,
-        "tenure cluster: expected dev, adopt DIR, plan DIR, certs DIR, status, add, promote MEMBER, remove MEMBER, replace MEMBER or rolling-restart\ntry: tenure cluster --help\n");
+        "tenure cluster: expected dev, adopt DIR, plan DIR, certs DIR, status, add, promote MEMBER, remove MEMBER, replace MEMBER, rolling-restart or upgrade\ntry: tenure cluster --help\n");
     return EXIT_USAGE;
 }
 
@@ -111,7 +115,7 @@ const struct command command_cluster = {
     .group = "Servers",
     .summary = "a real etcd cluster: run one here, look after one",
     .synopsis =
-        "dev [--members N] [--data-dir DIR] [--port FIRST] | adopt DIR [--members N] [--data-dir DIR] | plan DIR --members NAME=ADDRESS,... | certs DIR [--renew] | status | add --peer-urls URLS | promote MEMBER | remove MEMBER | replace MEMBER --peer-urls URLS | rolling-restart --with COMMAND",
+        "dev [--members N] [--data-dir DIR] [--port FIRST] | adopt DIR [--members N] [--data-dir DIR] | plan DIR --members NAME=ADDRESS,... | certs DIR [--renew] | status | add --peer-urls URLS | promote MEMBER | remove MEMBER | replace MEMBER --peer-urls URLS | rolling-restart --with COMMAND | upgrade --to VERSION --backup FILE [--with COMMAND]",
     .description =
         "dev runs a cluster of real etcd members on this machine, in the foreground, for development and for tests of what\n"
         "happens when one dies. It prints where they are, for `eval` or to be copied, once a linearizable read was answered.\n"
@@ -131,7 +135,10 @@ const struct command command_cluster = {
         "started with is printed. A leader hands over before it is removed. One that lives is replaced by adding first, one\n"
         "that is gone by removing first. `tenure member` has the single calls, without the checks.\n\n"
         "rolling-restart runs a command for each member, followers first, the leader last and when it has handed over. Each is back and\n"
-        "has caught up before the next one; what goes wrong ends it there, with a majority that was never at risk.",
+        "has caught up before the next one; what goes wrong ends it there, with a majority that was never at risk.\n\n"
+        "upgrade does the same for another version of etcd, by a command that installs it and restarts, after it has looked at all\n"
+        "versions (one minor version at a time), alarms and the backup; without --with it looks, and says the steps. The members of dev\n"
+        "become another program: upgrade --data-dir DIR --etcd FILE --backup FILE. Interrupted, it goes on when it is run again.",
     .examples = "tenure cluster dev --members 3 --data-dir /var/tmp/three\n"
                 "tenure cluster adopt /var/lib/tenure --data-dir /var/tmp/three\n"
                 "tenure cluster plan ./prod --members a=10.0.0.1,b=10.0.0.2,c=10.0.0.3\n"

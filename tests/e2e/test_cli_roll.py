@@ -42,7 +42,7 @@ def what_goes_wrong(w):
     c = Cluster(w).well()
     before = {name: c.pid(name) for name in c.members}
     short = ("--timeout", "1500ms")
-    for command, words in (("exit 3", "ended with code 3: stopped here"), ("true", "its process runs on: stopped here"),
+    for command, words in (("exit 3", "ended with code 3: stopped here"), ("true", "its process is still the same"),
                            ("sleep 60", "took too long")):
         got, events = rolling(c, "--with", command, *short)
         true(got.returncode == 1 and words in got.stderr and events == [], f"{command}: {got.returncode} {events} {got.stderr}")
@@ -74,4 +74,33 @@ def words_of_a_command(w):
     equal(f"<m1 127.0.0.1 {status['member']} {status['endpoint']} {{other}}>" in got.stderr, True, got.stderr)
 
 
-main([all_of_them, what_goes_wrong, one_alone, words_of_a_command])
+def another_version(w):
+    """what has to hold is looked at before anything is done; a member that comes back with another version than the wanted one ends it"""
+    c = Cluster(w).well()
+    before = {name: c.pid(name) for name in c.members}
+    upgrade = lambda *args: c.tenure("cluster", "upgrade", *args, timeout=PATIENCE_S * 6)
+    own = next(iter(c.status()[1].values()))["version"]
+    major, minor = map(int, own.split(".")[:2])
+    for args, code, words in ((("--to", f"{major}.{minor + 2}"), 1, "one minor version at a time"), (("--to", f"{major}.{minor - 1}"), 1, "this goes forward only"),
+                              (("--to", "latest"), 2, "expected a version"), ((), 2, "expected --data-dir DIR and --etcd FILE"),
+                              (("--to", f"{major}.{minor + 1}", "--with", "true"), 2, "expected --backup FILE"),
+                              (("--to", f"{major}.{minor + 1}", "--with", "true", "--backup", "/dev/null"), 1, "--backup /dev/null"),
+                              (("--data-dir", str(c.folder), "--etcd", "/bin/true"), 1, "it is no etcd"),
+                              (("--data-dir", w.path("nowhere"), "--etcd", "etcd"), 2, "No such file")):
+        got = upgrade(*args)
+        true(got.returncode == code and words in got.stderr, f"{args}: {got.returncode} {got.stdout}{got.stderr}")
+    got = upgrade("--to", f"{major}.{minor}")
+    equal((got.returncode, got.stdout), (0, f"all 3 members run {major}.{minor}\n"), f"nothing to do: {got.stderr}")
+    got = upgrade("--to", f"{major}.{minor + 1}")
+    true(got.returncode == 0 and f"3 of 3 members are to become {major}.{minor + 1}" in got.stdout, f"the steps: {got.stdout}{got.stderr}")
+    equal({name: c.pid(name) for name in c.members}, before, "the same processes")
+    other = Path(w.path("other-etcd"))
+    other.write_text(f'#!/bin/sh\n[ "$1" = --version ] && echo "etcd Version: {major}.{minor + 1}.9" && exit\nexec etcd "$@"\n')
+    other.chmod(0o755)
+    got = upgrade("--data-dir", str(c.folder), "--etcd", str(other), "--backup", w.path("before.db"))
+    true(got.returncode == 1 and f"is back and runs {own}, not {major}.{minor + 1}.9: stopped here" in got.stderr, f"{got.stdout}{got.stderr}")
+    equal(len([name for name in c.members if c.pid(name) != before[name]]), 1, "members that were restarted")
+    w.run([TENURE, "snapshot", "status", w.path("before.db")], check=True)
+
+
+main([all_of_them, another_version, what_goes_wrong, one_alone, words_of_a_command])
