@@ -1,6 +1,6 @@
 # Tenure. Everything here calls a script or meson; `make help` lists it.
 .POSIX:
-.PHONY: all help deps demo check check-asan check-tsan check-clang bench fuzz sim faults mirrors system flows interop reference install format tidy clean
+.PHONY: all help deps demo check check-asan check-tsan check-clang bench fuzz sim faults mirrors replicas system flows interop reference install format tidy clean
 
 PREFIX = /usr/local
 
@@ -42,6 +42,9 @@ faults: deps    ## real faults in network namespaces, over many seeds, on both s
 
 mirrors: deps   ## a mirror over KILLS (100) kills of all sides, on both servers
 	@scripts/mirrors
+
+replicas: deps  ## replicas of a busy source, killed and cut off on both sides, for SECONDS_EACH (600) on etcd and tenure serve
+	@scripts/replicas
 
 system: deps    ## the example of a whole system under random faults, for MINUTES (30) on each server
 	@scripts/system
