@@ -31,6 +31,7 @@ struct server {
     bool is_cluster; /* of etcd's; pid is their parent, `tenure cluster dev` */
     pid_t pid;       /* 0 = not running */
     pid_t members[CLUSTER_MEMBERS];
+    pid_t killer; /* of a cluster's members, with TEST_FAULTS; 0 = none */
     uint16_t port;
     char dir[64];
     char log[96];
@@ -135,16 +136,10 @@ static const char *output(const struct server *s, char *buf, size_t size)
     return buf;
 }
 
-/* All of them have been started when it says that it serves. */
-static bool is_cluster_ready(struct server *s, const char *said)
+/* A member that died has been started again as another process. */
+static void find_members(struct server *s)
 {
-    const char *url = strstr(said, "export TENURE_ENDPOINTS=");
-    size_t n = url ? strcspn(url += strlen("export TENURE_ENDPOINTS="), "\n") : 0;
-    if (!url || url[n] != '\n' || n >= sizeof s->url)
-        return false;
-    memcpy(s->url, url, n);
-    s->url[n] = 0;
-    for (int i = 0; i < CLUSTER_MEMBERS; i++) {
+    for (int i = 0; s->is_cluster && i < CLUSTER_MEMBERS; i++) {
         char path[128];
         int pid = 0;
         snprintf(path, sizeof path, "%s/three/m%d.pid", s->dir, i + 1);
@@ -155,6 +150,55 @@ static bool is_cluster_ready(struct server *s, const char *said)
             fclose(f);
         s->members[i] = pid;
     }
+}
+
+/* ---- faults in the background ---- */
+
+/* Kills a member every few seconds; their parent starts them again. */
+static _Noreturn void kill_members(struct server *s, int seconds)
+{
+    unsigned seed = (unsigned)seconds;
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    for (;;) {
+        sleep((unsigned)seconds);
+        find_members(s);
+        int i = rand_r(&seed) % CLUSTER_MEMBERS;
+        if (s->members[i] > 0)
+            kill(s->members[i], SIGKILL);
+    }
+}
+
+static void begin_faults(struct server *s)
+{
+    const char *seconds = getenv("TEST_FAULTS");
+    if (!s->is_cluster || !seconds || atoi(seconds) <= 0)
+        return;
+    s->killer = fork();
+    assert_true(s->killer >= 0);
+    if (s->killer == 0)
+        kill_members(s, atoi(seconds));
+}
+
+static void end_faults(struct server *s)
+{
+    if (s->killer == 0)
+        return;
+    kill(s->killer, SIGKILL);
+    waitpid(s->killer, NULL, 0);
+    s->killer = 0;
+    find_members(s);
+}
+
+/* All of them have been started when it says that it serves. */
+static bool is_cluster_ready(struct server *s, const char *said)
+{
+    const char *url = strstr(said, "export TENURE_ENDPOINTS=");
+    size_t n = url ? strcspn(url += strlen("export TENURE_ENDPOINTS="), "\n") : 0;
+    if (!url || url[n] != '\n' || n >= sizeof s->url)
+        return false;
+    memcpy(s->url, url, n);
+    s->url[n] = 0;
+    find_members(s);
     return true;
 }
 
@@ -232,6 +276,7 @@ struct server *server_start(void)
         server_free(s);
         fail_msg("the server did not start");
     }
+    begin_faults(s);
     return s;
 }
 
@@ -247,6 +292,7 @@ void server_kill(struct server *s)
 {
     if (s->pid == 0)
         return;
+    end_faults(s);
     kill(s->pid, SIGKILL); /* of a cluster first, or it would start its members again */
     waitpid(s->pid, NULL, 0);
     s->pid = 0;
@@ -261,12 +307,14 @@ void server_restart(struct server *s)
 {
     assert_int_equal(s->pid, 0);
     assert_true(run(s));
+    begin_faults(s);
 }
 
 /* Until one of its threads has taken the signal, the others run on. */
 void server_pause(struct server *s)
 {
     siginfo_t info;
+    end_faults(s);
     assert_int_equal(kill(s->pid, SIGSTOP), 0);
     assert_int_equal(waitid(P_PID, (id_t)s->pid, &info, WSTOPPED | WEXITED | WNOWAIT), 0);
     assert_int_equal(info.si_code, CLD_STOPPED);
@@ -277,6 +325,7 @@ void server_resume(struct server *s)
 {
     signal_members(s, SIGCONT);
     kill(s->pid, SIGCONT);
+    begin_faults(s);
 }
 
 /* Where a test failed, its reader wants to know what the server said last; and a sanitizer's line must not be lost with the folder

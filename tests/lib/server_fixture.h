@@ -2,7 +2,8 @@
  * ended by its process id, also when the test program dies. Failures fail the cmocka test.
  *
  * Which one: TEST_SERVER=tenure (the default), etcd or cluster in the environment; TENURE names our binary. The same test runs once
- * on each (tests/e2e/meson.build).
+ * on each (tests/e2e/meson.build). With TEST_FAULTS=SECONDS a member of the cluster is killed that often, while the test runs; drawn from
+ * that number.
  */
 #ifndef TESTS_LIB_SERVER_FIXTURE_H
 #define TESTS_LIB_SERVER_FIXTURE_H
