@@ -8,18 +8,15 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "cli/cluster.h"
+#include "cli/cluster_make.h"
 #include "cli/output.h"
-#include "cli/program.h"
 #include "cli/seal.h"
 #include "cli/snapshot.h"
-#include "cli/spawn.h"
 
 #define LINE_MAX_BYTES 8192
-#define WORDS_MAX      32
 
 struct adopt {
     const struct global_options *g;
@@ -33,68 +30,18 @@ static bool exists(const char *path)
     return access(path, F_OK) == 0;
 }
 
-/* What it says goes to a file, which is named where it failed. */
-static bool run_tool(const struct adopt *a, char **words)
+static bool restore(const struct adopt *a, const struct cluster_member *m)
 {
-    char log[CLUSTER_PATH_MAX];
-    char *argv[WORDS_MAX] = {"sh", "-c", "exec \"$@\" >>\"$TENURE_LOG\" 2>&1", "sh"};
-    const struct spawn_variable env[] = {{"ETCDCTL_API", "3"}, {"TENURE_LOG", log}, {NULL, NULL}};
-    struct spawn child;
-    sigset_t mask;
-    int status = 0;
+    char log[CLUSTER_PATH_MAX], peer[64];
+    const struct cluster_make make = {.dir = a->layout.dir,
+                                      .log = log,
+                                      .tool = a->tool,
+                                      .snapshot = a->snapshot,
+                                      .peers = a->peers,
+                                      .token = CLUSTER_TOKEN};
     snprintf(log, sizeof log, "%s/adopt.log", a->layout.dir);
-    for (size_t i = 0; words[i]; i++)
-        argv[4 + i] = words[i];
-    sigprocmask(SIG_SETMASK, NULL, &mask);
-    if (!spawn_make(&child, argv, env, &mask)) {
-        fprintf(stderr, "tenure cluster: %s cannot be started: %s\n", words[0], strerror(errno));
-        return false;
-    }
-    spawn_go(&child);
-    while (waitpid(child.pid, &status, 0) < 0 && errno == EINTR)
-        ;
-    spawn_fini(&child);
-    if (status != 0)
-        fprintf(stderr, "tenure cluster: %s failed (code %d); what it said is in %s\n", words[0],
-                WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status), log);
-    return status == 0;
-}
-
-/* Restored beside its place: a folder that has the member's name is whole. */
-static bool restore(struct adopt *a, const struct cluster_member *m)
-{
-    char into[CLUSTER_PATH_MAX], unfinished[CLUSTER_PATH_MAX], peer[64];
-    snprintf(into, sizeof into, "%s/%s", a->layout.dir, m->name);
-    snprintf(unfinished, sizeof unfinished, "%s/%s.unfinished", a->layout.dir, m->name);
     snprintf(peer, sizeof peer, "http://127.0.0.1:%d", m->peer_port);
-    if (exists(into))
-        return true;
-    if (exists(unfinished)) {
-        char *remove[] = {"rm", "-rf", "--", unfinished, NULL};
-        if (!run_tool(a, remove))
-            return false;
-    }
-    char *argv[] = {a->tool,
-                    "snapshot",
-                    "restore",
-                    a->snapshot,
-                    "--name",
-                    (char *)m->name,
-                    "--data-dir",
-                    unfinished,
-                    "--initial-cluster",
-                    a->peers,
-                    "--initial-cluster-token",
-                    CLUSTER_TOKEN,
-                    "--initial-advertise-peer-urls",
-                    peer,
-                    NULL};
-    if (!run_tool(a, argv))
-        return false;
-    if (rename(unfinished, into) == 0)
-        return true;
-    fprintf(stderr, "tenure cluster: %s: %s\n", into, strerror(errno));
-    return false;
+    return cluster_make_member(&make, m->name, peer);
 }
 
 /* Sealing comes first, inside: from then on the old directory gives out no revision. */
@@ -191,14 +138,6 @@ static void tell(const struct adopt *a)
     printf("export TENURE_ENDPOINTS=%s\n", a->endpoints);
 }
 
-static bool find_tool(struct adopt *a, const struct cluster_options *o)
-{
-    if (!o->etcdutl && program_find("tenure cluster", "--etcdutl", NULL, "etcdutl", NULL, a->tool, sizeof a->tool))
-        return true;
-    return program_find("tenure cluster", "--etcdutl", o->etcdutl, "etcdctl", "apt install etcd-client", a->tool,
-                        sizeof a->tool);
-}
-
 int cluster_adopt(const struct global_options *g, const struct cluster_options *o, const char *from)
 {
     struct adopt a = {.g = g};
@@ -207,7 +146,7 @@ int cluster_adopt(const struct global_options *g, const struct cluster_options *
         fprintf(stderr, "tenure cluster: adopt %s: %s\n", from, strerror(errno));
         return EXIT_USAGE;
     }
-    if (!find_tool(&a, o))
+    if (!cluster_make_tool(o->etcdutl, a.tool, sizeof a.tool))
         return EXIT_USAGE;
     int lock = cluster_layout_open(&a.layout, o->data_dir, (size_t)o->members, (int)o->port, &code);
     if (lock < 0)

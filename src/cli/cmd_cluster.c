@@ -1,9 +1,9 @@
-/* tenure cluster dev|adopt|plan|certs|status|add|promote|remove|replace. */
+/* tenure cluster: the options and the names of the actions. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/cluster.h"
+#include "cli/cluster_care.h"
 #include "cli/commands.h"
 #include "cli/paths.h"
 
@@ -13,13 +13,13 @@ static const struct option_spec *options(void)
 {
     static const struct option_spec table[] = {
         {"members", 0, OPTION_STRING, "N|LIST",
-         "dev, adopt: how many, 1, 3, 5 or 7 (default 3); plan: NAME=ADDRESS,... (default: as before)",
+         "dev, adopt, restore: how many, 1, 3, 5 or 7 (default 3); plan, restore: NAME=ADDRESS,...",
          &opt.members_text},
         {"data-dir", 0, OPTION_STRING, "DIR",
-         "dev, adopt: where their data and logs are kept; plan: on the hosts (default /var/lib/etcd/{name})",
+         "dev, adopt, restore: where their data and logs are kept; plan: on the hosts (default /var/lib/etcd/{name})",
          &opt.data_dir},
         {"port", 0, OPTION_INT, "FIRST",
-         "dev, adopt, plan: two each from here on (default 2379); dev, adopt: 0 = any that are free", &opt.port},
+         "dev, adopt, restore, plan: two each from here on (default 2379); 0 = any that are free (not plan)", &opt.port},
         {"etcd", 0, OPTION_STRING, "FILE",
          "dev: the program (default: etcd on the PATH); plan: on the hosts (default /usr/bin/etcd)", &opt.etcd},
         {"config-dir", 0, OPTION_STRING, "DIR", "plan: where the files are, on the hosts (default /etc/etcd)",
@@ -31,22 +31,24 @@ static const struct option_spec *options(void)
         {"days", 0, OPTION_INT, "N", "plan, certs: how long new certificates are good (default 365)", &opt.days},
         {"renew", 0, OPTION_FLAG, NULL, "certs: makes all of them anew; the authority stays", &opt.renew},
         {"etcdutl", 0, OPTION_STRING, "FILE",
-         "adopt: what restores a snapshot (default: etcdutl, or etcdctl, on the PATH)", &opt.etcdutl},
+         "adopt, restore: what restores a snapshot (default: etcdutl, or etcdctl, on the PATH)", &opt.etcdutl},
         {"peer-urls", 0, OPTION_STRING, "URLS", "add, replace: where the other members find the new one",
          &opt.peer_urls},
         {"name", 0, OPTION_STRING, "NAME", "add, replace: what the new one is to be called", &opt.name},
         {"with", 0, OPTION_STRING, "COMMAND",
          "rolling-restart, upgrade: what restarts {name}, {host}, {id} or {endpoint}, for a shell", &opt.with},
-        {"to", 0, OPTION_STRING, "VERSION", "upgrade: such as 3.5, or 3.5.21", &opt.to},
+        {"to", 0, OPTION_STRING, "VERSION|DIR", "upgrade: such as 3.5, or 3.5.21; backup: the folder of the files", &opt.to},
         {"backup", 0, OPTION_STRING, "FILE", "upgrade: a snapshot of today; one that is not there is made",
          &opt.backup},
         {"force", 0, OPTION_FLAG, NULL,
          "add: when a member does not answer; rolling-restart, upgrade: without a majority", &opt.force},
         {"timeout", 0, OPTION_DURATION, "TIME",
          "how long a change may take; rolling-restart, upgrade: each member (default 10m)", &opt.timeout_ms},
+        CLUSTER_CARE_OPTIONS,
         {NULL, 0, 0, NULL, NULL, NULL},
     };
     opt = (struct cluster_options){.port = -1};
+    cluster_care = (struct cluster_care){0};
     return table;
 }
 
@@ -104,9 +106,12 @@ static int run(const struct command *self, const struct global_options *g, int a
     for (size_t i = 0; argc == 2 && i < sizeof changes / sizeof *changes; i++)
         if (strcmp(argv[0], changes[i].name) == 0)
             return changes[i].run(g, &opt, argv[1]);
+    int code = cluster_care_run(g, &opt, argc, argv);
+    if (code >= 0)
+        return code;
     fprintf(
         stderr,
-        "tenure cluster: expected dev, adopt DIR, plan DIR, certs DIR, status, add, promote MEMBER, remove MEMBER, replace MEMBER, rolling-restart or upgrade\ntry: tenure cluster --help\n");
+        "tenure cluster: expected dev, adopt DIR, plan DIR, certs DIR, status, add, promote MEMBER, remove MEMBER, replace MEMBER, rolling-restart, upgrade, backup, backups DIR or restore FILE\ntry: tenure cluster --help\n");
     return EXIT_USAGE;
 }
 
@@ -115,7 +120,7 @@ const struct command command_cluster = {
     .group = "Servers",
     .summary = "a real etcd cluster: run one here, look after one",
     .synopsis =
-        "dev [--members N] [--data-dir DIR] [--port FIRST] | adopt DIR [--members N] [--data-dir DIR] | plan DIR --members NAME=ADDRESS,... | certs DIR [--renew] | status | add --peer-urls URLS | promote MEMBER | remove MEMBER | replace MEMBER --peer-urls URLS | rolling-restart --with COMMAND | upgrade --to VERSION --backup FILE [--with COMMAND]",
+        "dev [--members N] [--data-dir DIR] [--port FIRST] | adopt DIR [--members N] [--data-dir DIR] | plan DIR --members NAME=ADDRESS,... | certs DIR [--renew] | status | add --peer-urls URLS | promote MEMBER | remove MEMBER | replace MEMBER --peer-urls URLS | rolling-restart --with COMMAND | upgrade --to VERSION --backup FILE [--with COMMAND] | backup --to DIR [--every TIME | --schedule CRON] [--keep N] [--keep-for TIME] | backups DIR [--check] [--max-age TIME] | restore FILE|DIR --data-dir DIR [--members N]",
     .description =
         "dev runs a cluster of real etcd members on this machine, in the foreground, for development and for tests of what\n"
         "happens when one dies. It prints where they are, for `eval` or to be copied, once a linearizable read was answered.\n"
@@ -138,14 +143,25 @@ const struct command command_cluster = {
         "has caught up before the next one; what goes wrong ends it there, with a majority that was never at risk.\n\n"
         "upgrade does the same for another version of etcd, by a command that installs it and restarts, after it has looked at all\n"
         "versions (one minor version at a time), alarms and the backup; without --with it looks, and says the steps. The members of dev\n"
-        "become another program: upgrade --data-dir DIR --etcd FILE --backup FILE. Interrupted, it goes on when it is run again.",
+        "become another program: upgrade --data-dir DIR --etcd FILE --backup FILE. Interrupted, it goes on when it is run again.\n\n"
+        "backup writes a snapshot into a folder: of a follower where there is one, with its checksum, each of its pages and its\n"
+        "revision checked, and named when it is on the disk. With --every or --schedule it stays and makes one after the other;\n"
+        "one that fails is told and tried again after a pause that grows, and the older ones stay. Only files that it has\n"
+        "written are ever removed, and the newest good one never. Several may write into one folder. backups lists them; it is 0\n"
+        "when there is a good one, none is damaged and the last attempt was one.\n\n"
+        "restore makes a whole new cluster of one backup, or of the newest good one of a folder: the revision goes on 2^40 later,\n"
+        "everything before counts as compacted, so that fencing tokens grow and old watches are told to begin anew. For members\n"
+        "on other hosts (--members a=10.0.0.1,b=10.0.0.2,c=10.0.0.3) it makes their folders and says how to start them.",
     .examples = "tenure cluster dev --members 3 --data-dir /var/tmp/three\n"
                 "tenure cluster adopt /var/lib/tenure --data-dir /var/tmp/three\n"
                 "tenure cluster plan ./prod --members a=10.0.0.1,b=10.0.0.2,c=10.0.0.3\n"
                 "tenure cluster status --endpoints http://127.0.0.1:2379\n"
                 "tenure cluster replace m2 --name m4 --peer-urls http://10.0.0.4:2380\n"
                 "tenure cluster rolling-restart --with 'ssh root@{host} systemctl restart etcd'\n"
-                "kill -9 $(cat /var/tmp/three/m1.pid)",
+                "kill -9 $(cat /var/tmp/three/m1.pid)\n"
+                "tenure cluster backup --to /var/lib/backups --every 1h --keep 24 --keep-for 7d\n"
+                "tenure cluster backups /var/lib/backups --max-age 2h\n"
+                "tenure cluster restore /var/lib/backups --data-dir /var/tmp/again",
     .options = options,
     .run = run,
 };

@@ -8,8 +8,13 @@
 #include "cli/command.h"
 #include "snapshot/export.h"
 
+/* More revisions than a server makes between a backup and its loss: 100,000 a second for four months. See
+ * docs/decisions/0012-restore.md. */
+#define SNAPSHOT_BUMP (INT64_C(1) << 40)
+
 struct snapshot_options {
     const char *data_dir, *name, *successor;
+    const char *storage_version; /* of etcd, that a file of ours says it has; NULL = the newest */
     bool skip_hash_check, keep_revisions, mark_compacted, seal;
     bool quiet;   /* says nothing of what went well */
     int64_t bump; /* -1 = not given */

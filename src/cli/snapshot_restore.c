@@ -22,10 +22,6 @@
 #include "snapshot/import.h"
 #include "store/store.h"
 
-/* More revisions than a server makes between a backup and its loss: 100,000 a second for four months. See
- * docs/decisions/0012-restore.md. */
-#define BUMP_DEFAULT (INT64_C(1) << 40)
-
 enum { BATCH_ROWS = 4096 };
 static const size_t BATCH_BYTES = 8 << 20;
 
@@ -317,7 +313,7 @@ int snapshot_restore(const struct snapshot_options *o, const struct global_optio
         .skip_hash_check = o->skip_hash_check,
         .bump = o->keep_revisions ? 0
                 : o->bump > 0     ? o->bump
-                                  : BUMP_DEFAULT,
+                                  : SNAPSHOT_BUMP,
     };
     if (snapshot_restore_into(&into, path, &summary, &err) < 0)
         return connect_failed("snapshot", g, &err);

@@ -283,12 +283,14 @@ static int append_sum(struct part *p, uint64_t size)
     return rc ? rc : part_flush(p);
 }
 
-static int dump_backend(struct part *p, struct backend *b, const char *successor)
+static int dump_backend(struct part *p, struct backend *b, const struct snapshot_options *o)
 {
     struct snapshot_summary s;
+    const struct snapshot_facts facts = {.storage_version = o->storage_version};
+    const char *successor = !o->seal ? NULL : o->successor ? o->successor : "";
     struct bolt_output out = {.write = on_write, .user = p};
     struct dump d = {.err = &p->error};
-    if (snapshot_export_new(&out, &(struct snapshot_facts){0}, &d.export) < 0)
+    if (snapshot_export_new(&out, &facts, &d.export) < 0)
         return error_set(&p->error, TENURE_ENOMEM, "out of memory");
     int rc = backend_replay(b, on_record, &d, &p->error);
     if (rc == 0 && successor)
@@ -311,7 +313,7 @@ int snapshot_save_offline(const struct snapshot_options *o, const struct global_
     if (rc == 0)
         rc = seal_open(&config, &b, &p.error);
     if (rc == 0)
-        rc = dump_backend(&p, b, o->seal ? o->successor ? o->successor : "" : NULL);
+        rc = dump_backend(&p, b, o);
     backend_close(b);
     if (rc == 0)
         rc = part_name(&p);
