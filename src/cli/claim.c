@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "cli/connect.h"
 #include "cli/name.h"
@@ -93,6 +94,33 @@ static void on_stopped(tenure_election *e, int code, const struct tenure_error *
 
 /* ---- opening ---- */
 
+#define URLS_MAX 4096
+#define KEY_MAX  4352
+
+/* The endpoints of the region that is asked for, looked up in the cluster at hand, and found to answer. False after having said
+ * why not. */
+static bool find_region(const struct claim *c, const struct global_options *g, char urls[URLS_MAX])
+{
+    struct tenure_error err = {0};
+    struct tenure_options options;
+    char key[KEY_MAX];
+    tenure_client *here = connect_open(c->command, g), *there = NULL;
+    if (!here)
+        return false;
+    connect_options(g, &options);
+    snprintf(key, sizeof key, "%s%s", c->prefix ? c->prefix : c->o.election ? "/election/" : "/locks/", c->name);
+    there = strcmp(c->o.region, "home") == 0 ? tenure_home_open(here, key, &options, &err)
+                                             : tenure_region_open(here, c->o.region, &options, &err);
+    urls[0] = 0;
+    for (size_t i = 0, n = 0; there && i < tenure_endpoints(there) && n < URLS_MAX; i++)
+        n += (size_t)snprintf(urls + n, URLS_MAX - n, "%s%s", i ? "," : "", tenure_endpoint(there, i));
+    if (!there)
+        fprintf(stderr, "tenure %s: %s: %s\n", c->command, c->o.name, err.text);
+    tenure_close(there);
+    tenure_close(here);
+    return urls[0];
+}
+
 bool claim_open(struct claim *c, const char *command, const struct global_options *g, const struct claim_options *o)
 {
     struct tenure_options options;
@@ -105,10 +133,20 @@ bool claim_open(struct claim *c, const char *command, const struct global_option
         return false;
     connect_options(g, &options);
     options.purpose = o->purpose;
-    if (name_split(o->name, o->whole_key, &c->prefix, &c->name))
-        c->client = tenure_open_poll(g->endpoints, &options, &err);
-    else
+    char urls[URLS_MAX];
+    if (!name_split(o->name, o->whole_key, &c->prefix, &c->name)) {
         err.code = TENURE_ENOMEM;
+    } else if (!o->region) {
+        c->client = tenure_open_poll(g->endpoints, &options, &err);
+    } else if (find_region(c, g, urls)) {
+        options.federated = 1;
+        options.discovery_srv = options.discovery_srv_name = NULL;
+        c->client = tenure_open_poll(urls, &options, &err);
+        c->answer_until_ms = io_clock() + c->call_timeout_ms;
+    } else {
+        claim_close(c);
+        return false;
+    }
     if (c->client)
         return true;
     connect_failed(command, g, &err);

@@ -30,6 +30,7 @@ struct claim_options {
     const char *purpose;
     const char *proposal;
     int64_t preference; /* of an election */
+    const char *region; /* where to ask, "home" = where the name's home is; NULL = here */
 };
 
 struct claim {

@@ -26,6 +26,8 @@ static const struct option_spec *options(void)
         {"purpose", 0, OPTION_STRING, "TEXT", "shown by --list (default: the command)", &opt.purpose},
         {"grace", 0, OPTION_DURATION, "TIME",
          "from TERM to KILL when it is lost (default: a quarter of the TTL, at most 5s)", &opt.grace_ms},
+        {"region", 0, OPTION_STRING, "NAME",
+         "campaign in that region; home: where the name has its home (tenure help region)", &opt.region},
         {"prefix", 0, OPTION_FLAG, NULL, "NAME is the key as it is, not a name under /election/", &opt.whole_key},
         {"observe", 0, OPTION_FLAG, NULL, "print who leads, as it changes, and take no part", &observing},
         {"list", 0, OPTION_FLAG, NULL, "show who leads and who waits, in order, and take no part", &list},
@@ -45,6 +47,8 @@ static int run(const struct command *self, const struct global_options *g, int a
 {
     struct run_options o = {.command = self->name, .g = g};
     char purpose[RUN_PURPOSE_MAX];
+    if (opt.region && (list || observing))
+        return wrong("--region belongs to a candidate: ask the region itself by --endpoints");
     if (list && (argc != 1 || observing || once))
         return wrong("--list takes one NAME and no command");
     if (list)

@@ -1,4 +1,4 @@
-/* tenure region init|add|remove|list|status|home. */
+/* tenure region init|add|remove|list|status|home|promote|sync. */
 #include <stdio.h>
 #include <string.h>
 
@@ -12,7 +12,12 @@ static const struct option_spec *options(void)
     static const struct option_spec table[] = {
         {"distance", 0, OPTION_LIST, "REGION=MS", "add: how far REGION is from there, in milliseconds; may be repeated",
          &opt.distances},
-        {"force", 0, OPTION_FLAG, NULL, "add: also when it cannot be reached", &opt.force},
+        {"prefix", 0, OPTION_STRING, "PREFIX", "promote: of what it becomes the home", &opt.prefix},
+        {"instead-of", 0, OPTION_STRING, "REGION", "promote: of all that has its home there", &opt.instead_of},
+        {"save", 0, OPTION_STRING, "FILE",
+         "sync: where to keep what an old home alone has (default: federation-REGION-epoch-N.jsonl)", &opt.save},
+        {"force", 0, OPTION_FLAG, NULL,
+         "add: also when it cannot be reached; promote: also when the old home does not answer", &opt.force},
         {NULL, 0, 0, NULL, NULL, NULL},
     };
     opt = (struct region_options){0};
@@ -35,9 +40,14 @@ static int run(const struct command *self, const struct global_options *g, int a
         return region_status(g);
     if (argc >= 1 && argc <= 3 && strcmp(what, "home") == 0)
         return region_home(g, &opt, argc > 1 ? argv[1] : NULL, argc > 2 ? argv[2] : NULL);
-    fprintf(stderr,
-            "tenure region: expected init NAME [URLS], add NAME URLS, remove NAME, list, status or home [PREFIX "
-            "[NAME]]\ntry: tenure region --help\n");
+    if (argc == 2 && strcmp(what, "promote") == 0)
+        return region_promote(g, &opt, argv[1]);
+    if (argc == 1 && strcmp(what, "sync") == 0)
+        return region_sync(g, &opt);
+    fprintf(
+        stderr,
+        "tenure region: expected init NAME [URLS], add NAME URLS, remove NAME, list, status, sync, promote NAME or home [PREFIX "
+        "[NAME]]\ntry: tenure region --help\n");
     return EXIT_USAGE;
 }
 
@@ -46,7 +56,7 @@ const struct command command_region = {
     .group = "Servers",
     .summary = "clusters in several places that know each other, and which is home to what",
     .synopsis =
-        "init NAME [URLS] | add NAME URLS [--distance REGION=MS] | remove NAME | list | status | home [PREFIX [NAME]]",
+        "init NAME [URLS] | add NAME URLS [--distance REGION=MS] | remove NAME | list | status | home [PREFIX [NAME]] | promote NAME --prefix PREFIX | promote NAME --instead-of REGION | sync [--save FILE]",
     .description =
         "Each region is a cluster of its own. init gives the cluster at hand its name, once; add makes another one known to it and\n"
         "to all that it knows, and the other way round (a cluster that has no name yet gets that one). URLS is where the others find\n"
@@ -54,11 +64,17 @@ const struct command command_region = {
         "home says which region is the home of all keys that begin with PREFIX, the longest prefix counts: locks, elections and\n"
         "configuration below it are written there alone. Who asks for them says `tenure lock --region home NAME`. A home is moved by\n"
         "promote, never by home.\n\n"
+        "promote makes NAME the home of PREFIX, or of all that had its home in REGION, with a greater epoch, so that each of its tokens\n"
+        "is greater than all of the old home. An old home that answers hands over: its holders lose what they have, and it gives out\n"
+        "no more. One that does not answer may be cut off and well, and goes on giving out what is its own: that takes --force, and\n"
+        "a majority of the regions where there are more than two. Interrupted, it can be run again. sync tells a region that comes\n"
+        "back; what an old home alone has is kept in a file first.\n\n"
         "status asks all regions at once, and is 0 when all answer and agree. One that was away is told by sync what it missed.",
     .examples = "tenure region init eu http://10.1.0.1:2379,http://10.1.0.2:2379\n"
                 "tenure region add us http://10.2.0.1:2379 --distance eu=80\n"
                 "tenure region home /locks/ eu\n"
                 "tenure region home /locks/nightly-backup\n"
+                "tenure region promote us --instead-of eu --force\n"
                 "tenure region status",
     .options = options,
     .run = run,

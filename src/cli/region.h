@@ -50,5 +50,7 @@ int region_list(const struct global_options *g);
 int region_status(const struct global_options *g);
 /* prefix NULL: all; region NULL: shows it. */
 int region_home(const struct global_options *g, const struct region_options *o, const char *prefix, const char *region);
+int region_promote(const struct global_options *g, const struct region_options *o, const char *name);
+int region_sync(const struct global_options *g, const struct region_options *o);
 
 #endif

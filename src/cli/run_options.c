@@ -29,6 +29,7 @@ bool run_options_fill(struct run_options *o, const struct run_flags *flags, int 
     o->claim.ttl_s = flags->ttl_s;
     o->claim.timeout_ms = flags->timeout_ms;
     o->claim.purpose = flags->purpose;
+    o->claim.region = flags->region;
     return true;
 }
 

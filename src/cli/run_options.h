@@ -37,6 +37,12 @@
          "from TERM to KILL when it is lost (default: a quarter of the TTL, at most 5s)",                              \
          &(flags).grace_ms},                                                                                           \
         {"purpose", 0, OPTION_STRING, "TEXT", "shown to those who wait (default: the command)", &(flags).purpose},     \
+        {"region",                                                                                                     \
+         0,                                                                                                            \
+         OPTION_STRING,                                                                                                \
+         "NAME",                                                                                                       \
+         "ask in that region; home: where the name has its home (tenure help region)",                                 \
+         &(flags).region},                                                                                             \
     {                                                                                                                  \
         "prefix", 0, OPTION_FLAG, NULL, "NAME is the key as it is, not a name under /locks/", &(flags).whole_key       \
     }
@@ -46,6 +52,7 @@ struct run_flags {
     int64_t timeout_ms; /* < 0 = without end */
     int64_t grace_ms;   /* < 0 = by the TTL */
     const char *purpose;
+    const char *region;
     bool whole_key;
 };
 

@@ -326,6 +326,7 @@ static int begin(struct start *s, tenure_election *e)
         .ttl_s = s->o.ttl_s,
         .wait_ms = s->o.wait_ms,
         .once = s->o.once,
+        .homed = s->handle->federated,
         .resume_lease = s->o.resume_lease,
         .resume_token = s->o.resume_token,
         .is_gone = s->o.resume_is_sure ? NULL : lock_value_is_gone,

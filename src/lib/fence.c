@@ -12,6 +12,7 @@
 #include "base/token.h"
 #include "lib/fence.h"
 #include "lib/handle.h"
+#include "recipes/home.h"
 
 #define NAME_MAX_BYTES 1024
 
@@ -42,7 +43,9 @@ int tenure_token_parse(struct tenure_bytes text, tenure_token *ret, struct tenur
 void tenure_if_token(tenure_txn *t, const char *holder_key, tenure_token token)
 {
     /* A create revision of 0 would hold where there is no key at all. */
-    tenure_if_create_revision(t, token > 0 ? tenure_str(holder_key) : (struct tenure_bytes){NULL, 0}, TENURE_EQ, token);
+    int64_t create = lib_txn_is_federated(t) ? home_token_revision(token) : token;
+    tenure_if_create_revision(t, create > 0 ? tenure_str(holder_key) : (struct tenure_bytes){NULL, 0}, TENURE_EQ,
+                              create);
 }
 
 /* False: no name, or too long. */

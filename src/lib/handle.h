@@ -48,6 +48,9 @@ enum handle_kind {
 /* OPEN -> CLOSING (objects end, no new work) -> CLOSED (nothing of it is left on the loop) */
 enum handle_state { HANDLE_OPEN, HANDLE_CLOSING, HANDLE_CLOSED };
 
+/* Whether the tokens of a transaction's handle carry epochs. NULL is fine. */
+bool lib_txn_is_federated(const tenure_txn *t);
+
 /* What other threads ask of the loop: see post.h. Any thread, under the mutex. */
 struct posts {
     pthread_mutex_t mutex;

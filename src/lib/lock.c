@@ -20,6 +20,7 @@
 #include <stdlib.h>
 
 #include "lib/lock_value.h"
+#include "recipes/home.h"
 #include "recipes/queue.h"
 
 static void leave_session(tenure_lock *l)
@@ -221,6 +222,12 @@ static int64_t wait_left(const tenure_lock *l, tn_ms now)
     return l->wait_until > now ? l->wait_until - now : 1;
 }
 
+/* Of the place to resume. */
+static tn_rev create_of(const tenure_lock *l)
+{
+    return l->object.handle->federated ? home_token_revision(l->o.resume_token) : l->o.resume_token;
+}
+
 static int engine_new(tenure_lock *l, tn_ms now, struct tenure_error *err)
 {
     char *value = lib_lock_value(l, false);
@@ -233,7 +240,8 @@ static int engine_new(tenure_lock *l, tn_ms now, struct tenure_error *err)
         .try_only = l->o.wait_ms < 0,
         .wait_ms = wait_left(l, now),
         .delay_ms = l->o.delay_ms,
-        .resume = l->resumes ? l->o.resume_token : 0,
+        .resume = l->resumes ? create_of(l) : 0,
+        .homed = l->object.handle->federated,
     };
     int rc = lock_new(l->on.session->engine, l->name, &opt, &callbacks, l, &l->engine, err);
     free(value);
@@ -318,7 +326,7 @@ static int take_over(tenure_lock *l, tn_ms now, struct tenure_error *err)
     snprintf(key, sizeof key, "%s%s/%" PRIx64, l->o.prefix ? l->o.prefix : PREFIX_DEFAULT, l->name,
              (uint64_t)l->o.resume_lease);
     struct takeover_place place = {
-        .key = bytes_str(key), .words = bytes_str(key), .lease = l->o.resume_lease, .create = l->o.resume_token};
+        .key = bytes_str(key), .words = bytes_str(key), .lease = l->o.resume_lease, .create = create_of(l)};
     int rc = takeover_start(&l->takeover, engine, &place, bytes_str(value), &cb, l, now, err);
     free(value);
     return rc;

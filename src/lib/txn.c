@@ -28,6 +28,11 @@ struct tenure_txn {
     bool exact;
 };
 
+bool lib_txn_is_federated(const tenure_txn *t)
+{
+    return t && t->handle->federated;
+}
+
 tenure_txn *tenure_txn_new(tenure_client *c)
 {
     tenure_txn *t = calloc(1, sizeof *t);

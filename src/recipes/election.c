@@ -17,6 +17,7 @@
 #include <stdlib.h>
 
 #include "base/backoff.h"
+#include "recipes/home.h"
 #include "recipes/proclaim.h"
 #include "recipes/queue.h"
 #include "recipes/takeover.h"
@@ -30,7 +31,7 @@ struct election {
     char *prefix, *name, *path;
     struct buf proposal, note;
     int64_t preference, ttl_s, wait_ms;
-    bool once, broken_skip_verify, broken_proud, broken_meek, broken_unguarded;
+    bool once, homed, broken_skip_verify, broken_proud, broken_meek, broken_unguarded;
     bool borrows; /* the session: neither opened, ticked, closed nor freed here */
 
     enum election_state state;
@@ -177,11 +178,16 @@ static void left_borrowed(struct election *e)
     stopped(e, e->stop_code);
 }
 
+static tn_rev create_of(const struct election *e, int64_t token)
+{
+    return e->homed ? home_token_revision(token) : token;
+}
+
 static void gained(struct election *e, int64_t token)
 {
     election_move(e, ELECTION_LEADING);
     e->token = token;
-    e->mod = token;
+    e->mod = create_of(e, token);
     e->wait_until = TN_MS_NEVER;
     backoff_success(&e->backoff);
     if (e->cb.on_gained)
@@ -248,7 +254,8 @@ static int open_campaign(struct election *e, tn_ms now, struct tenure_error *err
                                     .note = buf_bytes(&e->note),
                                     .ranked = e->note.len > 0,
                                     .preference = e->preference,
-                                    .resume = e->resumes ? e->resume_token : 0,
+                                    .resume = e->resumes ? create_of(e, e->resume_token) : 0,
+                                    .homed = e->homed,
                                     .broken_skip_verify = e->broken_skip_verify,
                                     .broken_proud = e->broken_proud,
                                     .broken_meek = e->broken_meek};
@@ -293,7 +300,7 @@ static int take_over(struct election *e, tn_ms now, struct tenure_error *err)
     struct takeover_place place = {.key = q.own,
                                    .words = q.who,
                                    .lease = e->resume_lease,
-                                   .create = e->resume_token,
+                                   .create = create_of(e, e->resume_token),
                                    .broken_unguarded = e->broken_unguarded};
     int rc = takeover_start(&e->takeover, e->client, &place, buf_bytes(&e->note), &cb, e, now, err);
     queue_fini(&q);
@@ -336,7 +343,7 @@ int election_proclaim(struct election *e, bytes proposal, client_done_cb cb, voi
     if (buf_error(&e->proclaimed))
         return error_set(err, TENURE_ENOMEM, "proclaim: out of memory");
     struct proclaim_place place = {
-        .path = e->path, .lease = session_lease(e->session), .create = e->token, .mod = e->mod};
+        .path = e->path, .lease = session_lease(e->session), .create = create_of(e, e->token), .mod = e->mod};
     return proclaim_start(&e->proclaim, e->client, &place, proposal, on_proclaim_ended, e, cb, user, now, err);
 }
 
@@ -394,6 +401,7 @@ static void election_init(struct election *e, struct client *c, const struct ele
     e->ttl_s = opt->ttl_s;
     e->wait_ms = opt->wait_ms;
     e->once = opt->once;
+    e->homed = opt->homed;
     e->session = opt->session;
     e->borrows = opt->session != NULL;
     e->resume_lease = opt->resume_lease;

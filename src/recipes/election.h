@@ -46,6 +46,7 @@ struct election_options {
     tn_lease resume_lease;
     tn_rev resume_token;
     bool (*is_gone)(void *user, bytes note);
+    bool homed; /* as of a lock (lock.h); then resume_token has an epoch, too */
     bool broken_skip_verify;
     bool broken_proud, broken_meek; /* lock.h */
     bool broken_unguarded;          /* takeover.h */

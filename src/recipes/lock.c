@@ -23,6 +23,7 @@
 
 #include "base/backoff.h"
 #include "recipes/delay.h"
+#include "recipes/homed.h"
 #include "recipes/lane.h"
 #include "recipes/rank.h"
 
@@ -79,6 +80,10 @@ struct lock {
     uint64_t looks;
     struct op *op; /* to enter or to verify */
     struct client_watch *watch_before, *watch_own;
+
+    bool homed, home_known, look_home; /* look: something of it changed while another request was under way */
+    int64_t epoch;                     /* of its home, once known */
+    struct client_watch *watch_home;
 
     tn_ms wait_until, retry_at; /* TN_MS_NEVER = none */
     struct backoff backoff;
@@ -161,7 +166,9 @@ static void stop_watches(struct lock *l, tn_ms now)
         client_watch_stop(lock_client(l), l->watch_before, now);
     if (l->watch_own)
         client_watch_stop(lock_client(l), l->watch_own, now);
-    l->watch_before = l->watch_own = NULL;
+    if (l->watch_home)
+        client_watch_stop(lock_client(l), l->watch_home, now);
+    l->watch_before = l->watch_own = l->watch_home = NULL;
 }
 
 /* Nothing of this acquisition is under way any more; what it left at the server is not touched. */
@@ -170,7 +177,7 @@ static void stop_work(struct lock *l, tn_ms now)
     op_drop(&l->op, now);
     stop_watches(l, now);
     l->create = l->record = l->left_behind = 0;
-    l->resuming = l->claimed = false;
+    l->resuming = l->claimed = l->home_known = l->look_home = false;
     l->doubtful = l->first_unproven = l->look_at_all = l->touch = l->touching = false;
     l->retry_at = TN_MS_NEVER;
 }
@@ -294,6 +301,7 @@ static void lock_on_dropped(struct session_object *o)
 static void watch_own(struct lock *l, tn_ms now);
 static void verify(struct lock *l, tn_ms now);
 static void claim(struct lock *l, tn_ms now);
+static void ask_home(struct lock *l, tn_ms now);
 
 static void note_whether_early(struct lock *l)
 {
@@ -317,10 +325,14 @@ static void become_first(struct lock *l, tn_ms now)
         claim(l, now);
         return;
     }
+    if (l->homed && !l->home_known) {
+        ask_home(l, now);
+        return;
+    }
     lock_move(l, LOCK_HELD);
     l->resuming = false;
     backoff_success(&l->backoff);
-    l->retry_at = l->watch_own ? TN_MS_NEVER : now + OWN_WATCH_AFTER_MS;
+    l->retry_at = l->watch_own && !l->homed ? TN_MS_NEVER : now + OWN_WATCH_AFTER_MS;
     lock_arm(l);
     post_acquired(l, 0, NULL);
     if (l->touch)
@@ -462,6 +474,19 @@ static bool start_watch_own(struct lock *l, tn_ms now)
     return l->watch_own != NULL;
 }
 
+static void on_home_events(void *user, const struct client_watch_events *e);
+static void on_home_end(void *user, int code, tn_rev compact_revision, const struct tenure_error *error);
+
+/* While it is held: behind the revision at which the home was asked for. */
+static bool start_watch_home(struct lock *l, tn_ms now)
+{
+    static const struct client_watch_callbacks cb = {.on_events = on_home_events, .on_end = on_home_end};
+    struct watch_create_req req = {.range = home_range()};
+    if (l->homed && !l->watch_home)
+        l->watch_home = start_watch(l, &req, &cb, now);
+    return !l->homed || l->watch_home;
+}
+
 static bool start_watch_before(struct lock *l, tn_ms now)
 {
     static const struct client_watch_callbacks cb = {.on_events = on_before_events, .on_end = on_before_end};
@@ -522,6 +547,8 @@ static void verified_held(struct lock *l, bool touched, tn_ms now)
         post_shared(l, 0);
     if (l->touch)
         verify(l, now);
+    else if (l->homed)
+        ask_home(l, now);
     else
         watch_own(l, now);
 }
@@ -538,6 +565,7 @@ static bool lets_pass(struct lock *l, const struct queue_view *v, tn_ms now)
 /* To the end: the lane gives it its turn when the place is undone. */
 static void let_pass(struct lock *l, tn_ms now)
 {
+    l->epoch = 0;
     give_place_back(l, true, now);
     lock_move(l, LOCK_QUEUED);
     lane_join(l->lane, &l->in_lane, now);
@@ -629,7 +657,7 @@ static void verify(struct lock *l, tn_ms now)
 static void watch_own(struct lock *l, tn_ms now)
 {
     l->retry_at = TN_MS_NEVER;
-    if (!start_watch_own(l, now))
+    if (!start_watch_own(l, now) || !start_watch_home(l, now))
         retry_later(l, now);
     lock_arm(l);
 }
@@ -742,6 +770,106 @@ static void claim(struct lock *l, tn_ms now)
     if (op_txn(&l->op, lock_client(l), &t.req, &opt, on_claimed, l, now, NULL))
         retry_later(l, now);
     lock_arm(l);
+}
+
+/* ---- the home: see homed.h ---- */
+
+/* Held, and now somewhere else. The place is given back, so that nobody here waits for it. */
+static void home_gone(struct lock *l, const char *why, tn_ms now)
+{
+    struct tenure_error lost;
+    error_set(&lost, TENURE_ELOST, "%s", why);
+    give_place_back(l, true, now);
+    become_lost(l, TENURE_ELOST, &lost);
+}
+
+static void home_of_held(struct lock *l, const struct homed_view *v, tn_ms now)
+{
+    if (v->answer == HOMED_ELSEWHERE) {
+        home_gone(l, v->error.text, now);
+    } else if (v->answer == HOMED_SINCE || v->epoch != l->epoch) {
+        home_gone(l, "its home has moved, or has a greater epoch", now);
+    } else if (l->look_home) {
+        ask_home(l, now);
+    } else {
+        backoff_success(&l->backoff);
+        watch_own(l, now);
+    }
+}
+
+static void home_answered(struct lock *l, const struct homed_view *v, tn_ms now)
+{
+    l->seen = v->revision;
+    if (v->answer == HOMED_OUT) {
+        own_key_gone(l, now);
+    } else if (l->state == LOCK_HELD) {
+        home_of_held(l, v, now);
+    } else if (v->answer == HOMED_ELSEWHERE) {
+        end_acquire(l, &v->error, now);
+    } else if (v->answer == HOMED_SINCE) {
+        let_pass(l, now); /* everybody who was in the queue before the record does */
+    } else {
+        l->epoch = v->epoch;
+        l->home_known = true;
+        become_first(l, now);
+    }
+}
+
+static void on_homed(void *owner, const struct client_result *r)
+{
+    struct lock *l = owner;
+    struct session *s = lock_session(l);
+    tn_ms now = client_now(session_client(s));
+    struct homed_view v;
+    struct tenure_error err;
+    int rc = r->code ? r->code : homed_answered(&l->queue, l->create, r->txn, &v, &err);
+    if (rc == 0)
+        home_answered(l, &v, now);
+    else if (r->code && op_may_retry(r))
+        retry_later(l, now); /* looks who is before it, and asks again */
+    else if (l->state == LOCK_HELD)
+        home_gone(l, r->code ? r->error->text : err.text, now);
+    else
+        fail_acquire(l, r->code ? r->error : &err, now);
+    session_flush(s);
+}
+
+/* When it is first, and while it is held whenever a record has changed. */
+static void ask_home(struct lock *l, tn_ms now)
+{
+    struct homed_txn t;
+    struct client_call_options opt = {.repeatable = true};
+    if (l->state != LOCK_VERIFYING && l->state != LOCK_HELD)
+        lock_move(l, LOCK_VERIFYING);
+    l->retry_at = TN_MS_NEVER;
+    l->look_home = false;
+    homed_ask(&l->queue, l->create, &t);
+    if (op_txn(&l->op, lock_client(l), &t.req, &opt, on_homed, l, now, NULL))
+        retry_later(l, now);
+    lock_arm(l);
+}
+
+static void on_home_events(void *user, const struct client_watch_events *e)
+{
+    struct lock *l = user;
+    struct session *s = lock_session(l);
+    if (l->state == LOCK_HELD && e->n_events > 0 && l->op)
+        l->look_home = true;
+    else if (l->state == LOCK_HELD && e->n_events > 0)
+        ask_home(l, client_now(session_client(s)));
+    session_flush(s);
+}
+
+static void on_home_end(void *user, int code, tn_rev compact_revision, const struct tenure_error *error)
+{
+    (void)compact_revision;
+    struct lock *l = user;
+    struct session *s = lock_session(l);
+    tn_ms now = client_now(session_client(s));
+    client_watch_stop(session_client(s), l->watch_home, now);
+    l->watch_home = NULL;
+    watch_ended(l, code, error, now);
+    session_flush(s);
 }
 
 /* ---- entering ---- */
@@ -977,11 +1105,17 @@ static bool has_news(const struct lock *l)
     return l->tell_acquired || l->tell_lost || l->tell_released || l->tell_shared;
 }
 
+/* That it has a place in a token was seen when the home was asked for. */
+static int64_t token_of(const struct lock *l)
+{
+    return l->epoch ? home_token(l->epoch, l->create) : l->create;
+}
+
 static void tell_acquired(struct lock *l)
 {
     struct tenure_error error = l->error;
     int code = l->acquired_code;
-    int64_t token = l->broken_token && l->object.session ? session_lease(lock_session(l)) : l->create;
+    int64_t token = l->broken_token && l->object.session ? session_lease(lock_session(l)) : token_of(l);
     l->tell_acquired = false;
     if (has_news(l))
         session_post(&l->object);
@@ -1098,6 +1232,7 @@ static void lock_init(struct lock *l, struct session *s, const struct lock_optio
     l->broken_proud = opt->broken_proud;
     l->broken_meek = opt->broken_meek;
     l->delay_ms = opt->delay_ms;
+    l->homed = opt->homed;
     l->resume = opt->resume;
     l->broken_delay = opt->broken_delay;
     l->broken_rule = opt->broken_rule;
@@ -1278,7 +1413,7 @@ bool lock_held(const struct lock *l, tn_ms now)
 
 int64_t lock_token(const struct lock *l)
 {
-    return l->state == LOCK_HELD ? l->create : 0;
+    return l->state == LOCK_HELD ? token_of(l) : 0;
 }
 
 bytes lock_key(const struct lock *l)

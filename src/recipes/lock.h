@@ -7,7 +7,7 @@
  *        create_revision is ours) -> IDLE
  *   from any of them: LOST (session lost, or the own key is gone)
  *
- * The token is the own key's create_revision (an epoch in the high bits, 0 by default, comes with restore). A session and
+ * The token is the own key's create_revision, with the epoch of its home in the high bits where one is asked for. A session and
  * a name share one key: a second lock object of the same session and name queues behind the first inside the process,
  * and gets a key, so a token, of its own.
  *
@@ -66,6 +66,7 @@ struct lock_options {
     int64_t preference; /* higher is better; put beside the key; other than 0 only where ranked */
     int64_t delay_ms;   /* after an unclean end of this one (delay.h); 0 = none, and none is kept. Of the whole only */
     tn_rev resume;      /* the place of this session that was created then is taken up, if it stands; 0 = none */
+    bool homed;         /* the home of its key is asked for: its token has that one's epoch (homed.h) */
     struct rule rule;   /* all zero = the whole: a mutex, a writer; number is chosen */
     bool broken_skip_verify; /* tests only: believes after the wait without asking */
     bool broken_delay;       /* tests only: does not wait for what a lost holder left behind */

@@ -61,4 +61,120 @@ def homes(world):
     true("/locks/us/" in busy.stderr, busy.stderr)
 
 
-main([known_to_each_other, who_they_are, homes])
+EPOCH = 1 << 44
+
+
+def run_token(r, name, *args):
+    return int(r.at(name, *args, "--", "sh", "-c", "echo $TENURE_TOKEN", check=True).stdout)
+
+
+def locks_at_home(world):
+    """a lock and a leadership asked for at home have the epoch of the home in their token, and stand in that region's cluster"""
+    r = Regions(world, 2)
+    r.at("us", "region", "home", "/locks/", "eu", check=True)
+    r.at("us", "region", "home", "/election/", "us", check=True)
+    plain = run_token(r, "eu", "lock", "job")
+    tokens = [run_token(r, name, "lock", "--region", "home", "job") for name in ("us", "eu", "us")]
+    true(plain < EPOCH < tokens[0] < tokens[1] < tokens[2] < 2 * EPOCH, f"tokens {plain} {tokens}")
+    holder = r.start("us", "lock", "--region", "home", "job", "-o", "json")
+    held = json.loads(holder.stdout.readline())
+    create = int(json.loads(r.at("eu", "get", held["key"], "-o", "json", check=True).stdout)["kvs"][0]["create_revision"])
+    equal(held["token"], EPOCH + create, "the token")
+    equal(r.at("us", "get", held["key"]).stdout, "", "in us")
+    leader = run_token(r, "eu", "elect", "--region", "home", "boss")
+    true(EPOCH < leader < 2 * EPOCH, "a leader's token")
+    for name in ("rwlock", "sem"):
+        more = ("--write",) if name == "rwlock" else ("--limit", "2")
+        true(run_token(r, "us", name, *more, "--region", "home", f"j-{name}") > EPOCH, name)
+
+
+def elsewhere_is_refused(world):
+    """a lock whose home is elsewhere, unknown, or cannot be reached is refused in words that name region, endpoints and what to do"""
+    r = Regions(world, 2)
+    none = r.at("us", "lock", "--region", "home", "job", "--", "true")
+    equal(none.returncode, 125, "no home")
+    true("no home" in none.stderr and "tenure region home" in none.stderr, none.stderr)
+    r.at("us", "region", "home", "/locks/", "eu", check=True)
+    other = r.at("us", "lock", "--region", "us", "job", "--", "true")
+    equal(other.returncode, 125, "not the home")
+    true("home in region 'eu' (epoch 1), and this is 'us'" in other.stderr, other.stderr)
+    equal(r.at("us", "elect", "--region", "ap", "boss", "--", "true").returncode, 125, "unknown")
+    r["eu"].kill()
+    away = r.at("us", "lock", "--region", "home", "job", "--call-timeout", "1s", "--", "true")
+    equal(away.returncode, 125, "away")
+    for word in ("'eu' cannot be reached", r["eu"].url, "tenure region promote"):
+        true(word in away.stderr, away.stderr)
+
+
+def a_holder_hears(world):
+    """who holds a lock loses it when its home moves away, and the home does not give it again"""
+    r = Regions(world, 2)
+    r.at("us", "region", "home", "/locks/", "eu", check=True)
+    holder = r.start("us", "lock", "--region", "home", "job", "--", "sleep", "60")
+    await_(lambda: "job/" in r.at("eu", "get", "--prefix", "/locks/", "--keys-only").stdout, "it is there")
+    r.at("eu", "put", "/federation/homes/locks/", '{"region":"us","epoch":2}', check=True)
+    equal(holder.wait(PATIENCE_S), 121, "lost")
+    equal(r.at("eu", "get", "--prefix", "/locks/").stdout, "", "its place is given back")
+    equal(r.at("us", "lock", "--region", "eu", "job", "--", "true").returncode, 125, "no more there")
+
+
+def handed_over(world):
+    """a home that answers hands over: holders lose, tokens grow, and all know it"""
+    r = Regions(world)
+    r.at("us", "region", "home", "/locks/", "eu", check=True)
+    holder = r.start("us", "lock", "--region", "home", "job", "--", "sleep", "60")
+    await_(lambda: "job/" in r.at("eu", "get", "--prefix", "/locks/", "--keys-only").stdout, "it is held")
+    moved = json.loads(r.at("ap", "region", "promote", "us", "--prefix", "/locks/", "-o", "json", check=True).stdout)
+    equal(moved, {"homes": [{"prefix": "/locks/", "region": "us", "epoch": 2, "before": "eu", "handed_over": True}]}, "told")
+    equal(holder.wait(PATIENCE_S), 121, "the holder")
+    true(2 * EPOCH < run_token(r, "eu", "lock", "--region", "home", "job") < 3 * EPOCH, "its token")
+    again = json.loads(r.at("ap", "region", "promote", "us", "--prefix", "/locks/", "-o", "json", check=True).stdout)
+    equal(again["homes"][0]["epoch"], 2, "the same again")
+    equal({r.value(name, "/federation/homes/locks/") for name in r.servers}, {'{"region":"us","epoch":2}'}, "records")
+
+
+def interrupted(world):
+    """a promotion that was interrupted behind any of its steps goes on when it is run again"""
+    r = Regions(world)
+    for at in (("eu",), ("eu", "ap")):
+        prefix = f"/locks/{len(at)}/"
+        r.at("us", "region", "home", prefix, "eu", check=True)
+        for name in at:
+            r.at(name, "put", f"/federation/homes{prefix}", '{"region":"us","epoch":2}', check=True)
+        r.at("ap", "region", "promote", "us", "--instead-of", "eu", check=True)
+        equal({r.value(name, f"/federation/homes{prefix}") for name in r.servers}, {'{"region":"us","epoch":2}'}, "records")
+
+
+def by_force(world):
+    """a home that is silent is not replaced but by force and with a majority, and what it alone has is kept when it comes back"""
+    r = Regions(world)
+    patient = ("--call-timeout", "1s")
+    r.at("us", "region", "home", "/locks/", "eu", check=True)
+    r.at("us", "region", "home", "/data/", "eu", check=True)
+    old = run_token(r, "eu", "lock", "--region", "home", "job")
+    r.at("us", "put", "/data/same", "1", check=True)
+    r.at("eu", "put", "/data/same", "1", check=True)
+    r["eu"].freeze()
+    refused = r.at("us", "region", "promote", "us", "--instead-of", "eu", *patient)
+    equal(refused.returncode, 1, "without force")
+    true("goes on" in refused.stderr and "--force" in refused.stderr, refused.stderr)
+    r["ap"].freeze()
+    few = r.at("us", "region", "promote", "us", "--instead-of", "eu", "--force", *patient)
+    equal(few.returncode, 1, "one of three")
+    true("1 of 3 regions answer" in few.stderr, few.stderr)
+    r["ap"].thaw()
+    r.at("us", "region", "promote", "us", "--instead-of", "eu", "--force", *patient, check=True)
+    new = run_token(r, "us", "lock", "--region", "home", "job")
+    true(new > 2 * EPOCH > old, f"{old} {new}")
+    r["eu"].thaw()
+    r.at("eu", "put", "/data/unseen", "2", check=True)
+    true(run_token(r, "eu", "lock", "--region", "eu", "job") < new, "what it goes on giving out is smaller")
+    kept = world.path("kept.jsonl")
+    synced = json.loads(r.at("ap", "region", "sync", "--save", kept, "-o", "json", check=True).stdout)
+    equal(sorted((x["region"], x["prefix"], x["epoch"]) for x in synced["raised"]), [("eu", "/data/", 2), ("eu", "/locks/", 2)], "raised")
+    equal([(json.loads(line)["key"], json.loads(line)["value"]) for line in lines(kept)], [("/data/unseen", "2")], "kept")
+    equal(r.at("eu", "lock", "--region", "eu", "job", "--", "true").returncode, 125, "no home any more")
+    equal(r.at("eu", "region", "status").returncode, 0, "all agree")
+
+
+main([known_to_each_other, who_they_are, homes, locks_at_home, elsewhere_is_refused, a_holder_hears, handed_over, interrupted, by_force])

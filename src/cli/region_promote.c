@@ -1,0 +1,219 @@
+/* tenure region promote: another region becomes the home.
+ *
+ * The old home answers: its own record is moved first, so that from then on it gives out nothing and its holders lose what they
+ * have; then the others', the new home's last. It does not answer: by --force alone, and with a majority of all regions, whose records
+ * are moved before the new home's, so that of two promotions at once one is refused. Two regions have no majority without the
+ * old one; there is only one other to promote. Interrupted, and run again, it goes on where it stopped: a record that says the
+ * new home already is told to the others, with the same epoch. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/connect.h"
+#include "cli/output.h"
+#include "cli/region.h"
+
+static const struct output_column columns[] = {{.path = "prefix", .heading = "PREFIX"},
+                                               {.path = "region", .heading = "HOME"},
+                                               {.path = "epoch", .heading = "EPOCH", .kind = OUTPUT_NUMBER},
+                                               {.path = "before", .heading = "BEFORE"},
+                                               {.path = "handed_over", .heading = "HANDED OVER"},
+                                               {0}};
+static const struct output_form form = {.lists = {"homes"}, .columns = columns};
+
+struct promotion {
+    struct region_set *set;
+    const struct global_options *g;
+    struct region_peer *to, *from; /* from NULL: the old home is not known here, or it is the new one already */
+    char prefix[1200], before[64];
+    int64_t epoch;
+    bool by_force;
+};
+
+static int put(const struct promotion *m, struct region_peer *p, struct tenure_error *err)
+{
+    return tenure_home_put(p->client, m->prefix, m->to->name, m->epoch, err);
+}
+
+static void not_told(struct region_peer *p)
+{
+    fprintf(stderr, "tenure region: '%s' was not told (%s); when it can be reached: tenure region sync\n", p->name,
+            connect_text(REGION_COMMAND, &p->why));
+}
+
+/* All but the new and the old home. false: one of them knows something newer, or another promotion of that epoch. */
+static bool tell_others(struct promotion *m, size_t *ret_told, struct tenure_error *err)
+{
+    for (size_t i = 0; i < m->set->n; i++) {
+        struct region_peer *p = &m->set->peers[i];
+        if (p == m->to || p == m->from)
+            continue;
+        int rc = p->answers ? put(m, p, &p->why) : TENURE_EUNAVAILABLE;
+        if (rc == TENURE_ECONFLICT) {
+            *err = p->why;
+            return false;
+        }
+        if (rc == 0)
+            (*ret_told)++;
+        else
+            not_told(p);
+    }
+    return true;
+}
+
+static int refuse_silent(const struct promotion *m)
+{
+    fprintf(
+        stderr,
+        "tenure region: the home of '%s' is '%s' (epoch %" PRId64 "), which does not answer%s%s\n"
+        "It may be cut off from here and well: it then goes on renewing what its own clients hold, giving out locks and taking\n"
+        "writes, until it hears of the promotion. --force promotes all the same: whoever compares tokens refuses its holders from the\n"
+        "first token of the new home on; what compares none has two holders meanwhile, and what it writes is not in the new home.\n",
+        m->prefix, m->before, m->epoch - 1, m->from ? ": " : "", m->from ? m->from->why.text : "");
+    return EXIT_FAILED;
+}
+
+/* The new home must not be one of two. */
+static bool has_majority(const struct promotion *m)
+{
+    size_t answer = 0, needed = m->set->n / 2 + 1;
+    for (size_t i = 0; i < m->set->n; i++)
+        answer += m->set->peers[i].answers;
+    if (m->set->n == 2 || answer >= needed)
+        return true;
+    fprintf(
+        stderr,
+        "tenure region: %zu of %zu regions answer, and it takes %zu, also by --force: else two could be promoted at once\n",
+        answer, m->set->n, needed);
+    return false;
+}
+
+static int conflict(const struct promotion *m, const struct tenure_error *err)
+{
+    int code = connect_failed(REGION_COMMAND, m->g, err);
+    fprintf(stderr, "the home of '%s' stays; look at it again: tenure region status\n", m->prefix);
+    return code;
+}
+
+static int move_home(struct promotion *m)
+{
+    struct tenure_error err = {0};
+    size_t told = 0;
+    bool old_answers = m->from && m->from->answers;
+    if (m->before[0] && !old_answers && !m->by_force)
+        return refuse_silent(m);
+    if (m->before[0] && !old_answers && !has_majority(m))
+        return EXIT_FAILED;
+    if (old_answers && put(m, m->from, &err) < 0)
+        return conflict(m, &err);
+    if (!tell_others(m, &told, &err))
+        return conflict(m, &err);
+    if (m->before[0] && !old_answers && m->set->n > 2 && told + 1 < m->set->n / 2 + 1) {
+        fprintf(stderr, "tenure region: not a majority of the regions was told; run it again\n");
+        return EXIT_FAILED;
+    }
+    if (put(m, m->to, &err) < 0)
+        return conflict(m, &err);
+    if (m->before[0] && !old_answers)
+        fprintf(
+            stderr,
+            "tenure region: '%s' goes on as the home of '%s' for its own clients until it hears of this: tenure region sync\n",
+            m->before, m->prefix);
+    return EXIT_OK;
+}
+
+static json_t *moved_json(const struct promotion *m)
+{
+    json_t *o = json_object();
+    json_object_set_new(o, "prefix", json_string(m->prefix));
+    json_object_set_new(o, "region", json_string(m->to->name));
+    json_object_set_new(o, "epoch", json_integer(m->epoch));
+    if (m->before[0])
+        json_object_set_new(o, "before", json_string(m->before));
+    json_object_set_new(o, "handed_over", json_boolean(!m->before[0] || (m->from && m->from->answers)));
+    return o;
+}
+
+/* Once for each prefix: of the newest record, wherever it was found. */
+static bool is_meant(const struct region_options *o, const struct tenure_home *h, const struct tenure_home *newest,
+                     const char *to)
+{
+    if (o->prefix)
+        return strcmp(h->prefix, o->prefix) == 0;
+    return strcmp(newest->region, o->instead_of) == 0 ||
+           (strcmp(newest->region, to) == 0 && strcmp(h->region, o->instead_of) == 0);
+}
+
+static bool is_done(const json_t *list, const char *prefix)
+{
+    size_t i;
+    json_t *one;
+    json_array_foreach(list, i, one)
+    {
+        if (strcmp(json_string_value(json_object_get(one, "prefix")), prefix) == 0)
+            return true;
+    }
+    return false;
+}
+
+static int promote_one(struct promotion *m, const struct tenure_home *newest, json_t *done)
+{
+    bool is_there = strcmp(newest->region, m->to->name) == 0;
+    snprintf(m->prefix, sizeof m->prefix, "%s", newest->prefix);
+    snprintf(m->before, sizeof m->before, "%s", is_there ? "" : newest->region);
+    m->from = is_there ? NULL : region_set_find(m->set, newest->region);
+    m->epoch = newest->epoch + !is_there;
+    int code = move_home(m);
+    if (code == EXIT_OK)
+        json_array_append_new(done, moved_json(m));
+    return code;
+}
+
+static int promote_all(struct promotion *m, const struct region_options *o, json_t *done)
+{
+    int code = EXIT_OK;
+    for (size_t i = 0; i < m->set->n; i++)
+        for (size_t j = 0; m->set->peers[i].homes && j < m->set->peers[i].homes->n && code == EXIT_OK; j++) {
+            const struct tenure_home *h = &m->set->peers[i].homes->homes[j];
+            const struct tenure_home *newest = region_set_home(m->set, h->prefix);
+            if (newest->epoch && is_meant(o, h, newest, m->to->name) && !is_done(done, h->prefix))
+                code = promote_one(m, newest, done);
+        }
+    if (code == EXIT_OK && json_array_size(done) == 0) {
+        fprintf(stderr, "tenure region: %s%s has no home%s\n", o->prefix ? "'" : "", o->prefix ? o->prefix : "nothing",
+                o->prefix ? "'; give it one: tenure region home PREFIX REGION" : " there");
+        code = EXIT_FAILED;
+    }
+    return code;
+}
+
+int region_promote(const struct global_options *g, const struct region_options *o, const char *name)
+{
+    struct region_set s;
+    int code;
+    if (!o->prefix == !o->instead_of) {
+        fprintf(stderr,
+                "tenure region: promote takes --prefix PREFIX or --instead-of REGION\ntry: tenure region --help\n");
+        return EXIT_USAGE;
+    }
+    if (!region_set_open(&s, g, &code))
+        return code;
+    struct promotion m = {.set = &s, .g = g, .to = region_set_find(&s, name), .by_force = o->force};
+    json_t *done = json_array();
+    if (!m.to || !m.to->answers) {
+        fprintf(stderr, "tenure region: '%s' %s%s\n", name, m.to ? "does not answer: " : "is not known here",
+                m.to ? connect_text(REGION_COMMAND, &m.to->why) : "");
+        code = m.to ? EXIT_UNAVAILABLE : EXIT_FAILED;
+    } else {
+        code = promote_all(&m, o, done);
+    }
+    if (json_array_size(done)) {
+        json_t *document = json_object();
+        json_object_set(document, "homes", done);
+        output_print(g, &form, document);
+    }
+    json_decref(done);
+    region_set_close(&s);
+    return code;
+}
