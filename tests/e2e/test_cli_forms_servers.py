@@ -95,6 +95,13 @@ def regions(world):
     forms.each("region", "home", "/locks/")
     forms.each("region", "home")
     forms.each("region", "status")
+    forms.each("region", "promote", "us", "--prefix", "/locks/")
+    forms.each("region", "promote", "eu", "--prefix", "/locks/")
+    for form in FORMS:
+        other_env = world.environment(TENURE_ENDPOINTS=other.url)
+        world.tenure("region", "home", f"/{form}/", "us", check=True)
+        world.tenure("put", f"/federation/homes/{form}/", '{"region":"eu","epoch":2}', env=other_env, check=True)
+        forms.once(form, "region", "sync")
     for form in FORMS:
         world.tenure("region", "add", "ap", third.url, check=True)
         forms.once(form, "region", "remove", "ap")

@@ -557,6 +557,7 @@ static struct object *locks_object(struct actor *a, const char *label)
                                .broken_herd = st.herd};
     if (is(3, "delay"))
         opt.delay_ms = number(4);
+    opt.homed = is(3, "home");
     if (is(1, "resumes"))
         opt.resume = number(3);
     if (is(3, "within") || is(5, "within"))
