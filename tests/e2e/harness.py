@@ -275,6 +275,51 @@ class Delayed:
         self.process.wait()
 
 
+class ClusterServer(Server):
+    """Three members of Debian's etcd under `tenure cluster dev`, in the place of one server: killed and started again together."""
+
+    endpoints = None
+
+    @property
+    def url(self):
+        return self.endpoints
+
+    def start(self):
+        log = open(self.folder / "log", "ab")
+        begins_at = log.tell()
+        argv = [TENURE, "cluster", "dev", "--port", "0", "--data-dir", str(self.folder / "data")]
+        self.process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+        log.close()
+
+        def told():
+            with open(self.folder / "log", "rb") as text:
+                text.seek(begins_at)
+                said = text.read().decode(errors="replace")
+            true(self.process.poll() is None, f"the cluster runs: {said[-2000:]}")
+            return said.partition("export TENURE_ENDPOINTS=")[2].partition("\n")[0] if "members serve" in said else None
+
+        self.endpoints = await_(told, "the members serve", 60)
+        return self
+
+    def members(self):
+        return [int(p) for i in (1, 2, 3) if (p := read(self.folder / "data" / f"m{i}.pid").strip())]
+
+    def freeze(self):
+        for pid in [self.pid, *self.members()]:
+            stop(pid)
+
+    def thaw(self):
+        for pid in [*self.members(), self.pid]:
+            os.kill(pid, signal.SIGCONT)
+
+    def kill(self):
+        super().kill()  # first, or it would start its members again
+        for pid in self.members():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+                await_(lambda: not is_running(pid), f"{pid} is gone")
+
+
 # --- one test's world ---------------------------------------------------------------------------------------------------
 
 
@@ -290,7 +335,8 @@ class World:
     @property
     def server(self):
         if not self._server:
-            self._server = Server(self.server_kind, self.folder / "server").start()
+            make = ClusterServer if self.server_kind == "cluster" else Server
+            self._server = make(self.server_kind, self.folder / "server").start()
         return self._server
 
     def path(self, name):
@@ -397,7 +443,7 @@ def main(functions):
     server_kind = "tenure"
     if args[:1] == ["--server"]:
         server_kind, args = args[1], args[2:]
-    if server_kind == "etcd" and not shutil.which("etcd"):
+    if server_kind in ("etcd", "cluster") and not shutil.which("etcd"):
         print("1..0 # SKIP there is no etcd on this machine")
         sys.exit(77)
     functions = [f for f in functions if not args or f.__name__ in args]
