@@ -161,48 +161,57 @@ def states(region):
     return {each["region"]: each["state"] for each in json.loads(told.stdout)["regions"]}, told.returncode
 
 
-def set_home(region, of, epoch, prefix=SHARED):
-    """Writes into this cluster which region is the prefix's home, if it does not know a greater epoch."""
-    key = b64(f"/federation/homes{prefix}")
-    gateway = region.gateway()
-    old = gateway.ask("kv/range", {"key": key}).get("kvs", [])
-    if old:
-        true(json.loads(text(old[0]["value"]))["epoch"] < epoch, "the epoch grows")
-    guard = {"key": key, "target": "MOD", "result": "EQUAL", "mod_revision": old[0]["mod_revision"] if old else "0"}
-    put = {"request_put": {"key": key, "value": b64(json.dumps({"region": of.name, "epoch": epoch}))}}
-    true(gateway.ask("kv/txn", {"compare": [guard], "success": [put]}).get("succeeded"), "the home is written")
+def token(region, *options):
+    """Of the lock that is taken, for a moment, at its home."""
+    told = region.tenure("lock", "--region", "home", "job", *options, "--", "sh", "-c", "echo $TENURE_TOKEN", check=True)
+    return int(told.stdout)
 
 
 def home_lost(world):
-    '''a home that was lost and comes back undoes nothing: what it wrote unseen goes nowhere, and it becomes what the new home is'''
-    with regions(world, ["eu", "us"]) as r:
-        introduce(r.eu, r.us)
-        r.eu.tenure("region", "home", SHARED, "eu", check=True)
+    '''a home that was lost and comes back undoes nothing: its tokens are old ones, what it wrote unseen is kept in a file and goes nowhere'''
+    with regions(world) as r:
+        introduce(r.eu, r.us, r.ap)
+        for prefix in (SHARED, "/locks/"):
+            r.eu.tenure("region", "home", prefix, "eu", check=True)
         mirrors = [start_mirror(r.eu, r.us, "eu-us"), start_mirror(r.us, r.eu, "us-eu")]  # both, always; one of them has a home
         eu, us = r.eu.gateway(), r.us.gateway()
         for i in range(20):
             eu.put(f"{SHARED}k{i}", "1")
         await_(lambda: below(r.us)[0] == below(r.eu)[0], "the mirror has all")
-        equal(states(r.us), ({"eu": "answers", "us": "answers"}, 0), "who answers")
+        tokens = [token(r.eu), token(r.us)]
+        equal(states(r.us), ({"ap": "answers", "eu": "answers", "us": "answers"}, 0), "who answers")
+
         r.cut(r.eu)
-        equal(states(r.us), ({"eu": "away", "us": "answers"}, 1), "who answers, seen from us")
-        equal(states(r.eu), ({"eu": "answers", "us": "away"}, 1), "who answers, seen from eu")
+        equal(states(r.us), ({"ap": "answers", "eu": "away", "us": "answers"}, 1), "who answers, seen from us")
+        refused = r.us.tenure("lock", "--region", "home", "job", "--call-timeout", "500ms", "--", "true")
+        true(refused.returncode != 0 and "eu" in refused.stderr, f"the home cannot be reached: {refused.stderr}")
         eu.put(f"{SHARED}k0", "of the old home, unseen")
         eu.put(f"{SHARED}new", "of the old home, unseen")
         eu.delete(f"{SHARED}k1")
-        set_home(r.us, r.us, 2)
+        promote = ["region", "promote", "us", "--instead-of", "eu", "--call-timeout", "500ms"]
+        refused = r.us.tenure(*promote)
+        true(refused.returncode == 1 and "--force" in refused.stderr, f"a home that may live is not passed over: {refused.stderr}")
+        r.us.tenure(*promote, "--force", check=True)
         us.put(f"{SHARED}k2", "of the new home")
         us.delete(f"{SHARED}k3")
+        tokens.append(token(r.eu))  # a zombie: it holds, and does not know
+        tokens.append(token(r.us))
+        tokens.append(token(r.ap))
+        zombie = tokens.pop(2)
+        true(tokens == sorted(tokens) and zombie < tokens[2], f"tokens grow, and the zombie's is older: {tokens}, {zombie}")
+
         eu.put(f"{SHARED}k3", "of the old home, behind the new home's delete")
         wanted = below(r.us)[0]
         r.heal(r.eu, connections=BEHIND)
-        eu.put(f"{SHARED}k4", "of the old home, which can be reached again and does not know yet")
         await_(lambda: "the destination us (epoch 2)" in read(world.path("eu-us.log")), "the old home's mirror is told", 60)
         equal(below(r.us)[0], wanted, "the new home, which hears nothing of the old one")
-        set_home(r.eu, r.us, 2)
+        r.us.tenure("region", "sync", "--save", world.path("unseen"), check=True)
         await_(lambda: below(r.eu)[0] == wanted, "the old home becomes what the new one is")
         us.put(f"{SHARED}k5", "of the new home, again")
         await_(lambda: below(r.eu)[0] == below(r.us)[0], "the mirror goes the other way")
+        true("new" in read(world.path("unseen")), f"what the old home alone had: {read(world.path('unseen'))}")
+        tokens.append(token(r.eu))  # asked for in the old home, held in the new one
+        equal(tokens, sorted(tokens), "tokens")
         for mirror in mirrors:
             equal(mirror.poll(), None, "the mirrors still run")
 
