@@ -1,6 +1,6 @@
 # Tenure. Everything here calls a script or meson; `make help` lists it.
 .POSIX:
-.PHONY: all help deps demo check check-asan check-tsan check-clang bench fuzz sim faults mirrors replicas system flows interop reference install format tidy clean
+.PHONY: all help deps demo check check-asan check-tsan check-clang bench bench-regions fuzz sim faults mirrors replicas system flows interop reference install format tidy clean
 
 PREFIX = /usr/local
 
@@ -30,6 +30,9 @@ check-clang: deps ## clang build, warnings are errors, and the tests that need n
 
 bench: all      ## tenure serve beside etcd on this machine
 	@scripts/bench
+
+bench-regions: all ## replicas: watches, rates, trees; writes the tables and plots of docs/replica-scale.md
+	@scripts/bench-regions
 
 fuzz: deps      ## each parser under libFuzzer for FUZZ_S seconds
 	@scripts/fuzz
