@@ -58,6 +58,39 @@ static void one_token_is_asked_for_before_all_calls_and_goes_with_them(void **st
         assert_string_equal(w.requests[i].token, "token-1");
 }
 
+static struct told forwarded(bytes token)
+{
+    struct told t = {0};
+    struct buf message;
+    struct range_req req = {.range = {.key = bytes_str("k")}};
+    buf_init(&message);
+    encode_range_req(&req, &message);
+    struct client_forward_req f = {
+        .service = "etcdserverpb.KV", .method = "Range", .message = buf_bytes(&message), .token = token};
+    assert_non_null(client_forward(w.client, &f, NULL, NULL, on_plain, &t, w.now, NULL));
+    buf_fini(&message);
+    assert_true(world_until(&w, &t.done, 2000));
+    return t;
+}
+
+/* The client's own would make everybody what the client is; and theirs is theirs to renew. */
+static void what_is_sent_on_goes_with_the_askers_token_or_none(void **state)
+{
+    (void)state;
+    read_value("k", "");
+    assert_int_equal(n_logins(), 1);
+    struct told t = forwarded(bytes_of(NULL, 0));
+    assert_int_not_equal(t.code, 0);
+    assert_string_equal(mock_last_request(&w, "/Range")->token, "");
+    t = forwarded(bytes_str("of-bob"));
+    assert_string_equal(mock_last_request(&w, "/Range")->token, "of-bob");
+    t = forwarded(bytes_str("token-1"));
+    assert_int_equal(t.code, 0);
+    assert_int_equal(n_logins(), 1);
+    read_value("k", "");
+    assert_string_equal(mock_last_request(&w, "/Range")->token, "token-1");
+}
+
 static void a_handle_without_work_does_not_log_in(void **state)
 {
     (void)state;
@@ -349,6 +382,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         ALICE(one_token_is_asked_for_before_all_calls_and_goes_with_them),
         ALICE(a_handle_without_work_does_not_log_in),
+        ALICE(what_is_sent_on_goes_with_the_askers_token_or_none),
         ALICE(calls_that_name_an_endpoint_wait_for_the_token_too),
         ALICE(a_write_whose_token_expired_is_applied_once_with_the_next),
         ALICE(many_calls_with_an_old_token_ask_for_one_new_token),
