@@ -72,7 +72,7 @@ struct follower *follower_free(struct follower *f)
 
 void follower_fail(struct follower *f, enum follower_state state, const struct tenure_error *err)
 {
-    if (f->state != FOLLOWER_FOLLOWING)
+    if (f->state != FOLLOWER_FOLLOWING && (f->state == FOLLOWER_REFUSED || state == FOLLOWER_LOST))
         return;
     f->state = state;
     f->error = *err;
@@ -298,11 +298,12 @@ void follower_run(struct follower *f, tn_ms now)
 {
     if (!f->client)
         return;
+    if (f->state != FOLLOWER_REFUSED)
+        users_run(f, now); /* as long as the old copy is served, those count that the source has now */
     if (f->state != FOLLOWER_FOLLOWING) {
         refuse_rounds(f, now);
         return;
     }
-    users_run(f, now);
     if (f->config.has_users && !f->users.known)
         return;
     feed_run(f, now);
@@ -320,8 +321,10 @@ tn_ms follower_deadline(const struct follower *f)
 {
     if (!f->client)
         return TN_MS_NEVER;
+    if (f->state != FOLLOWER_FOLLOWING && f->wanted && !f->round_under_way)
+        return 0;
     if (f->state != FOLLOWER_FOLLOWING)
-        return f->wanted && !f->round_under_way ? 0 : TN_MS_NEVER;
+        return f->state == FOLLOWER_LOST ? users_deadline(f) : TN_MS_NEVER;
     if (f->config.has_users && !f->users.known)
         return users_deadline(f);
     tn_ms at = sooner(feed_deadline(f), users_deadline(f));

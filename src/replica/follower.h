@@ -23,7 +23,7 @@ struct follower;
 
 enum follower_state {
     FOLLOWER_FOLLOWING, /* Next: LOST, REFUSED */
-    FOLLOWER_LOST,      /* Next: none */
+    FOLLOWER_LOST,      /* Next: REFUSED, by users that it may not read */
     FOLLOWER_REFUSED    /* Next: none */
 };
 

@@ -331,7 +331,7 @@ static void on_answer(void *user, const struct client_result *r)
     struct follower *f = user;
     struct users *u = &f->users;
     u->under_way = false;
-    if (f->stopped || f->state != FOLLOWER_FOLLOWING)
+    if (f->stopped || f->state == FOLLOWER_REFUSED)
         return;
     tn_ms now = f->config.enter(f->config.user);
     if (r->code == 0) {
@@ -349,7 +349,7 @@ static void on_probe(void *user, const struct client_result *r)
 {
     struct follower *f = user;
     f->users.under_way = false;
-    if (f->stopped || f->state != FOLLOWER_FOLLOWING)
+    if (f->stopped || f->state == FOLLOWER_REFUSED)
         return;
     tn_ms now = f->config.enter(f->config.user);
     if (r->etcd == ETCD_AUTH_NOT_ENABLED)

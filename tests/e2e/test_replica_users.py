@@ -107,14 +107,15 @@ def everybody_reads_what_he_may(world):
                     here = await_(lambda: logged_in(replica, name), f"{name} is known")
                     await_(lambda: outcome(lambda: here.ask("kv/range", {"key": b64("a/1"), "serializable": True}))
                            == outcome(lambda: there.ask("kv/range", {"key": b64("a/1"), "serializable": True})), "users are known")
+                    ranges = RANGES if replica is first else RANGES[::3]
                     for serializable in (True, False):
-                        for key, end in RANGES:
+                        for key, end in ranges:
                             request = {"key": b64(key), "range_end": b64(end), "serializable": serializable}
                             equal(outcome(lambda: here.ask("kv/range", request)), outcome(lambda: there.ask("kv/range", request)),
                                   f"{request} as {name}")
                             txn = {"success": [{"request_range": request}], "failure": []}
                             equal(outcome(lambda: here.ask("kv/txn", txn)), outcome(lambda: there.ask("kv/txn", txn)), f"{txn} as {name}")
-                    for key, end in RANGES:
+                    for key, end in ranges:
                         create = {"key": b64(key), "range_end": b64(end)}
                         answers = []
                         for who in (here, there):
@@ -165,7 +166,16 @@ def a_new_copy_is_made_by_the_same_user(world):
         root.delete("a/1")
         root.compact(root.put("a/2", "2"))
         revision = root.put("a/3", "1")
+        (replica.folder / "data" / "copy").write_text("in the way of a new one")
         replica.start()
+        await_(lambda: "no new copy yet" in read(replica.folder / "log"), "it says that there is no new copy")
+        reader = await_(lambda: logged_in(replica, "reader"), "it is known")
+        get = {"key": b64("a/1"), "serializable": True}
+        await_(lambda: not isinstance(outcome(lambda: reader.ask("kv/range", get)), tuple), "it reads from the old one")
+        root.ask("auth/user/revoke", {"name": "reader", "role": "reader"})
+        await_(lambda: outcome(lambda: reader.ask("kv/range", get)) == (7, "etcdserver: permission denied"), "it may not any more")
+        root.ask("auth/user/grant", {"user": "reader", "role": "reader"})
+        (replica.folder / "data" / "copy").unlink()
 
         def all_there():
             time.sleep(0.2)  # each look costs the source a password
