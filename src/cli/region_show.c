@@ -220,6 +220,23 @@ static int show_one(const struct global_options *g, const char *key)
     return code;
 }
 
+/* Where a longer prefix takes keys out of a shorter one's home their tokens go on growing: not below the epoch that they had, and
+ * above it when they change the region. 0: that region must agree, and does not answer. */
+static int64_t first_epoch(const struct region_set *s, const char *prefix, const char *region)
+{
+    const struct tenure_home *around = region_set_home_of(s, prefix);
+    if (!around || !around->epoch)
+        return 1;
+    if (strcmp(around->region, region) == 0)
+        return around->epoch;
+    const struct region_peer *old = region_set_find(s, around->region);
+    if (old && old->answers)
+        return around->epoch + 1;
+    fprintf(stderr, "tenure region: the home of '%s' is '%s' by '%s', and it does not answer%s%s\n", prefix,
+            around->region, around->prefix, old ? ": " : "", old ? old->why.text : "");
+    return 0;
+}
+
 /* The first home of a prefix: there first, so that nobody believes in a home that does not know of it. */
 static int give_home(struct region_set *s, const struct global_options *g, const char *prefix, const char *region)
 {
@@ -238,7 +255,9 @@ static int give_home(struct region_set *s, const struct global_options *g, const
                 prefix, was->region, was->epoch, region, prefix);
         return EXIT_FAILED;
     }
-    int64_t epoch = was && was->epoch ? was->epoch : 1;
+    int64_t epoch = first_epoch(s, prefix, region);
+    if (!epoch)
+        return EXIT_UNAVAILABLE;
     if (tenure_home_put(home->client, prefix, region, epoch, &err) < 0)
         return connect_failed(REGION_COMMAND, g, &err);
     for (size_t i = 0; i < s->n; i++) {
