@@ -286,12 +286,12 @@ def server_gone(world, how):
 
 def server_killed(world):
     """server killed: the command is ended before safe-until, exit code 121"""
-    server_gone(world, Server.kill)
+    server_gone(world, lambda server: server.kill())
 
 
 def server_frozen(world):
     """server frozen: the command is ended before safe-until, exit code 121"""
-    server_gone(world, Server.freeze)
+    server_gone(world, lambda server: server.freeze())
 
 
 def server_away_for_a_moment(world):
