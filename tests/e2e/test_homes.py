@@ -16,7 +16,7 @@ def known_to_each_other(world):
     status = json.loads(r.at("us", "region", "status", "-o", "json", check=True).stdout)
     equal({x["state"] for x in status["regions"]}, {"answers"}, "states")
     r["ap"].kill()
-    status = r.at("eu", "region", "status", "-o", "json", "--call-timeout", "1s")
+    status = r.at("eu", "region", "status", "-o", "json", "--call-timeout", "3s")
     equal(status.returncode, 1, "one is away")
     equal({x["region"]: x["state"] for x in json.loads(status.stdout)["regions"]}, {"ap": "away", "eu": "answers", "us": "answers"}, "states")
 
@@ -32,9 +32,9 @@ def who_they_are(world):
     equal(wrong.returncode, 1, "us as ap")
     true("'us' already" in wrong.stderr, wrong.stderr)
     equal(r.at("eu", "region", "add", "AP", r["us"].url).returncode, 2, "no name")
-    gone = r.at("eu", "region", "add", "ap", "http://127.0.0.1:1", "--call-timeout", "500ms")
+    gone = r.at("eu", "region", "add", "ap", "http://127.0.0.1:1", "--call-timeout", "2s")
     equal(gone.returncode, 3, "nobody is there")
-    equal(r.at("eu", "region", "add", "ap", "http://127.0.0.1:1", "--call-timeout", "500ms", "--force").returncode, 0, "by force")
+    equal(r.at("eu", "region", "add", "ap", "http://127.0.0.1:1", "--call-timeout", "2s", "--force").returncode, 0, "by force")
     equal(r.at("us", "region", "list", "-o", "jsonl").stdout.count("\n"), 3, "us knows it")
     r.at("us", "region", "remove", "ap", check=True)
     equal(r.at("eu", "region", "list", "-o", "jsonl").stdout.count("\n"), 2, "eu forgot it")
@@ -103,7 +103,7 @@ def elsewhere_is_refused(world):
     true("home in region 'eu' (epoch 1), and this is 'us'" in other.stderr, other.stderr)
     equal(r.at("us", "elect", "--region", "ap", "boss", "--", "true").returncode, 125, "unknown")
     r["eu"].kill()
-    away = r.at("us", "lock", "--region", "home", "job", "--call-timeout", "1s", "--", "true")
+    away = r.at("us", "lock", "--region", "home", "job", "--call-timeout", "3s", "--", "true")
     equal(away.returncode, 125, "away")
     for word in ("'eu' cannot be reached", r["eu"].url, "tenure region promote"):
         true(word in away.stderr, away.stderr)
@@ -151,7 +151,7 @@ def interrupted(world):
 def by_force(world):
     """a home that is silent is not replaced but by force and with a majority, and what it alone has is kept when it comes back"""
     r = Regions(world)
-    patient = ("--call-timeout", "1s")
+    patient = ("--call-timeout", "3s")
     r.at("us", "region", "home", "/locks/", "eu", check=True)
     r.at("us", "region", "home", "/data/", "eu", check=True)
     old = run_token(r, "eu", "lock", "--region", "home", "job")
