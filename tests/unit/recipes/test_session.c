@@ -175,6 +175,19 @@ static void a_start_that_failed_revokes_what_may_have_been_granted(void **state)
     assert_int_equal(fake_leases(), 0);
 }
 
+static void a_grant_that_is_held_back_is_asked_for_again_in_time(void **state)
+{
+    (void)state;
+    story("slow A 20000"); /* granted; its member waits for a leader that is gone */
+    story("A opens 10");
+    story("wait 2400");
+    assert_int_equal(session_state(a()), SESSION_STARTING);
+    story("slow A 1"); /* there is another leader */
+    story("wait 600");
+    assert_int_equal(session_state(a()), SESSION_ALIVE);
+    assert_int_equal(fake_leases(), 1); /* the same one */
+}
+
 static void a_start_that_is_refused_now_and_then_goes_on(void **state)
 {
     (void)state;
@@ -609,6 +622,7 @@ int main(void)
         TEST(a_lease_of_somebody_else_with_the_same_id_is_not_taken),
         TEST(a_start_without_a_server_fails_at_its_deadline_and_tells_why),
         TEST(a_start_that_failed_revokes_what_may_have_been_granted),
+        TEST(a_grant_that_is_held_back_is_asked_for_again_in_time),
         TEST(a_start_that_is_refused_now_and_then_goes_on),
         TEST(closing_revokes_the_lease),
         TEST(a_close_that_is_foreseen_revokes_along_with_what_was_sent),
