@@ -9,6 +9,6 @@ extern const struct command command_lock, command_elect, command_get, command_pu
     command_help, command_compact, command_txn, command_member, command_alarm, command_defrag, command_rwlock,
     command_sem, command_counter, command_cron, command_barrier, command_completion, command_queue, command_fence,
     command_context, command_config, command_service, command_doctor, command_cluster, command_cache, command_replica,
-    command_top, command_mirror, command_region;
+    command_top, command_bench, command_mirror, command_region;
 
 #endif

@@ -18,25 +18,19 @@
 #include "cli/spawn.h"
 
 const struct command *const commands[] = {
-    &command_lock,       &command_rwlock,
-    &command_sem,        &command_elect,
-    &command_fence,      &command_queue,
-    &command_barrier,    &command_counter,
-    &command_cron,       &command_service,
-    &command_config,     &command_get,
-    &command_put,        &command_del,
-    &command_txn,        &command_watch,
-    &command_cache,      &command_lease,
-    &command_compact,    &command_serve,
-    &command_status,     &command_top,
-    &command_doctor,     &command_cluster,
-    &command_region,     &command_member,
-    &command_alarm,      &command_defrag,
-    &command_auth,       &command_snapshot,
-    &command_migrate,    &command_replica,
-    &command_mirror,     &command_context,
-    &command_completion, &command_version,
-    &command_help,       NULL,
+    &command_lock,     &command_rwlock,  &command_sem,
+    &command_elect,    &command_fence,   &command_queue,
+    &command_barrier,  &command_counter, &command_cron,
+    &command_service,  &command_config,  &command_get,
+    &command_put,      &command_del,     &command_txn,
+    &command_watch,    &command_cache,   &command_lease,
+    &command_compact,  &command_serve,   &command_status,
+    &command_top,      &command_bench,   &command_doctor,
+    &command_cluster,  &command_region,  &command_member,
+    &command_alarm,    &command_defrag,  &command_auth,
+    &command_snapshot, &command_migrate, &command_replica,
+    &command_mirror,   &command_context, &command_completion,
+    &command_version,  &command_help,    NULL,
 };
 
 const struct command *command_find(const char *name)
