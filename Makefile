@@ -16,11 +16,11 @@ deps:           ## install the Debian packages needed
 demo: deps all  ## the demonstration: election, kill -9, restart, a lock in a shell
 	@scripts/demo
 
-check: deps     ## all tests as release, and those of one process with address and undefined-behaviour sanitizers
-	@scripts/check release asan-inner
+check: deps     ## all tests
+	@scripts/check release
 
-check-asan: deps ## the tests of real processes with address and undefined-behaviour sanitizers
-	@scripts/check asan-e2e
+check-asan: deps ## all of them with address and undefined-behaviour sanitizers
+	@scripts/check asan
 
 check-tsan: deps ## the tests in which there are threads, with the thread sanitizer
 	@scripts/check tsan
