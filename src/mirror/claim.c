@@ -2,10 +2,11 @@
  *
  * Without home records: a prefix of which the source itself holds a copy is refused, and the claim is written before that is
  * looked at for the last time; so of two mirrors against each other at least one sees the other, and there are no loops. What another
- * mirror writes in the destination is refused as well: the claim compares that no record has changed since they were read.
+ * mirror writes in the destination is refused as well: the claim compares that no record has been made since they were read.
  *
  * With home records (recipes/home.h): both sides must name the same region in the same epoch, and it must be the source's own. Every
- * transaction compares that no home record of the destination has changed. Records of mirrors of an older epoch count for nothing.
+ * transaction compares that no home record of the destination has changed. Records of mirrors of an older epoch of their own prefix
+ * count for nothing; then the claim compares that no record has changed at all, so that none of those is taken up again meanwhile.
  * Where the source is not the home the carrier waits: a home may move there.
  *
  * A destination that has keys already and no record of this mirror is refused, unless they may go: --replace, or a home that has
@@ -66,6 +67,15 @@ static tn_rev newest_of(const struct range_resp *r)
     for (size_t i = 0; i < r->n_kvs; i++)
         if (r->kvs[i].mod_revision > at)
             at = r->kvs[i].mod_revision;
+    return at;
+}
+
+static tn_rev newest_made(const struct range_resp *r)
+{
+    tn_rev at = 0;
+    for (size_t i = 0; i < r->n_kvs; i++)
+        if (r->kvs[i].create_revision > at)
+            at = r->kvs[i].create_revision;
     return at;
 }
 
@@ -149,20 +159,34 @@ static void wait_for_home(struct carrier *c, const struct tenure_error *why, tn_
 
 /* ---- the destination ---- */
 
+/* By the homes as they are now that mirror writes nothing any more: its prefix has a greater epoch, or several homes. */
+static bool is_over(const struct kv *mirror, bytes to, const struct range_resp *homes)
+{
+    struct record r = {.seq = 0};
+    struct home home;
+    struct tenure_error why;
+    bool has;
+    int rc = find_home(homes, to, &home, &has, &why);
+    return rc == TENURE_ECONFLICT ||
+           (rc == 0 && has && record_parse(mirror->value, &r) == 0 && r.home.epoch < home.epoch);
+}
+
 /* Another mirror writes where we would. */
-static bool is_taken(struct carrier *c, const struct range_resp *mirrors, struct tenure_error *err)
+static bool is_taken(struct carrier *c, const struct range_resp *mirrors, const struct range_resp *homes,
+                     struct tenure_error *err)
 {
     struct buf to;
     bool taken = false;
+    c->over_another = false;
     buf_init(&to);
     for (size_t i = 0; i < mirrors->n_kvs && !taken; i++) {
         const struct kv *kv = &mirrors->kvs[i];
-        struct record r = {.seq = 0};
         buf_reset(&to);
-        if (bytes_equal(kv->key, buf_bytes(&c->key)) || !record_destination(kv->value, &to))
+        if (bytes_equal(kv->key, buf_bytes(&c->key)) || !record_destination(kv->value, &to) ||
+            !overlap(buf_bytes(&to), buf_bytes(&c->to)))
             continue;
-        bool older = c->has_there && record_parse(kv->value, &r) == 0 && r.home.epoch < c->there.epoch;
-        taken = overlap(buf_bytes(&to), buf_bytes(&c->to)) && !older;
+        taken = !is_over(kv, buf_bytes(&to), homes);
+        c->over_another = true;
         if (taken)
             error_set(
                 err, TENURE_ECONFLICT,
@@ -171,6 +195,30 @@ static bool is_taken(struct carrier *c, const struct range_resp *mirrors, struct
     }
     buf_fini(&to);
     return taken;
+}
+
+/* Its key tells the name and, without the slash before it, the destination's prefix alone. */
+static bool look_what_it_is_of(struct carrier *c, const struct kv *record, tn_ms now)
+{
+    struct buf prefix, to;
+    struct tenure_error err;
+    buf_init(&prefix);
+    buf_init(&to);
+    bool told = record_source(record->value, &prefix) && record_destination(record->value, &to);
+    bool good = !buf_error(&prefix) && !buf_error(&to);
+    c->of_another = !told || !bytes_equal(buf_bytes(&prefix), buf_bytes(&c->prefix)) ||
+                    !bytes_equal(buf_bytes(&to), buf_bytes(&c->to));
+    if (!good)
+        error_set(&err, TENURE_ENOMEM, "out of memory");
+    else if (c->of_another)
+        error_set(&c->what_else, TENURE_ECONFLICT,
+                  "%.*s is the record of a copy of '%.*s' to '%.*s'; --replace makes the copy of '%.*s' to '%.*s' anew",
+                  (int)record->key.len, (const char *)record->key.data, (int)prefix.len, (const char *)prefix.data,
+                  (int)to.len, (const char *)to.data, (int)c->prefix.len, (const char *)c->prefix.data, (int)c->to.len,
+                  (const char *)c->to.data);
+    buf_fini(&prefix);
+    buf_fini(&to);
+    return !carrier_failed(c, good ? 0 : TENURE_ENOMEM, &err, now);
 }
 
 /* The record of an earlier run, of this name; or of this run, and then nothing else may have written it. */
@@ -194,7 +242,7 @@ static bool take_record(struct carrier *c, const struct range_resp *r, tn_ms now
     c->has_record = kv != NULL;
     c->mod = kv ? kv->mod_revision : 0;
     c->rec = rec;
-    return true;
+    return !kv || look_what_it_is_of(c, kv, now);
 }
 
 static void on_look(void *owner, const struct client_result *r)
@@ -210,13 +258,14 @@ static void on_look(void *owner, const struct client_result *r)
     }
     c->homes_mod = newest_of(range_at(r, LOOK_HOMES));
     c->mirrors_mod = newest_of(range_at(r, LOOK_MIRRORS));
+    c->mirrors_made = newest_made(range_at(r, LOOK_MIRRORS));
     if (find_home(range_at(r, LOOK_HOMES), buf_bytes(&c->to), &c->there, &c->has_there, &err)) {
         wait_for_home(c, &err, now);
         return;
     }
     if (!take_record(c, range_at(r, LOOK_RECORD), now))
         return;
-    if (is_taken(c, range_at(r, LOOK_MIRRORS), &err)) {
+    if (is_taken(c, range_at(r, LOOK_MIRRORS), range_at(r, LOOK_HOMES), &err)) {
         carrier_end(c, CARRIER_REFUSED, &err, now);
         return;
     }
@@ -265,13 +314,15 @@ static bool fits_record(struct carrier *c, tn_ms now)
 {
     struct tenure_error err;
     bool other = c->rec.source_cluster && c->rec.source_cluster != c->cluster;
-    if (!c->has_record || (!other && c->rec.revision <= c->newest && c->rec.at <= c->newest))
+    if (!c->has_record || (!other && !c->of_another && c->rec.revision <= c->newest && c->rec.at <= c->newest))
         return true;
     if (c->k.replace) {
         c->compare_all = true;
         return true;
     }
-    if (other)
+    if (c->of_another)
+        err = c->what_else;
+    else if (other)
         error_set(&err, TENURE_ECONFLICT,
                   "the source is cluster %" PRIx64 ", and what was copied came from %" PRIx64
                   "; --replace makes the copy as this source is",
@@ -378,7 +429,9 @@ void claim_make(struct carrier *c, tn_ms now)
     }
     fill_claim(c, now);
     size_t n = batch_guard(c, compares);
-    compares[n++] = compare_of(COMPARE_MOD, COMPARE_LESS, mirrors_range(), c->mirrors_mod + 1);
+    /* Others write theirs all the time: what matters is that no new one is there. */
+    compares[n++] = c->over_another ? compare_of(COMPARE_MOD, COMPARE_LESS, mirrors_range(), c->mirrors_mod + 1)
+                                    : compare_of(COMPARE_CREATE, COMPARE_LESS, mirrors_range(), c->mirrors_made + 1);
     if (!c->has_record && !c->foreign_ok)
         compares[n++] = compare_of(COMPARE_CREATE, COMPARE_EQUAL, all, 0);
     struct request_op read[2] = {read_op((struct key_range){.key = buf_bytes(&c->key)}), read_op(all)};

@@ -90,9 +90,13 @@ void batch_describe(struct carrier *c, tn_ms now)
     }
 }
 
+/* Before everything is compared, those that the record names stay there, also the one that is gone and is why: else whoever takes
+ * over would not know. */
 static void name_leases(struct carrier *c)
 {
     struct record *a = &c->batch.after;
+    if (c->compare_all && a->n_leases > 0)
+        return;
     a->n_leases = 0;
     for (size_t i = 0; i < c->n_leases; i++)
         if (c->leases[i].alive) {

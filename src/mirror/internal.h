@@ -99,9 +99,13 @@ struct carrier {
     /* the claim */
     struct record rec; /* as it is in the destination */
     bool has_record, mine, created;
-    tn_rev mod;              /* of the record; 0 = there is none */
-    tn_rev homes_mod;        /* of the newest home record in the destination */
-    tn_rev mirrors_mod;      /* of the newest other record there; for the claim */
+    tn_rev mod;          /* of the record; 0 = there is none */
+    tn_rev homes_mod;    /* of the newest home record in the destination */
+    tn_rev mirrors_mod;  /* of the newest record of a mirror there, for the claim */
+    tn_rev mirrors_made; /* the same, create_revision */
+    bool over_another;   /* one of them is about our prefix, and over */
+    bool of_another;     /* rec is of other prefixes: see what_else */
+    struct tenure_error what_else;
     bool foreign_ok;         /* what is in the destination already goes */
     struct home here, there; /* of the prefix, by source and destination; epoch 0 = none */
     bool has_here, has_there;

@@ -755,6 +755,124 @@ static void what_is_refused_is_in_the_record(void **state)
     assert_string_equal(view_of(c).error, "");
 }
 
+/* The key of a record has the destination's prefix, without the slash before it. */
+static void the_record_of_another_prefix_is_not_its_own(void **state)
+{
+    (void)state;
+    struct kv kv;
+    put("a", "1", 0);
+    fake_put("/t/b", "2", 0);
+    open_one();
+    catches_up();
+    c = end_of(c);
+    fake_set_judge(NULL, NULL);
+    fake_on_step(NULL, NULL);
+    c = open_as("m", "/t/", "/d/");
+    ends_with(c, CARRIER_REFUSED, "/s/");
+    c = end_of(c);
+    c = open_as("m", "/s/", "d/");
+    ends_with(c, CARRIER_REFUSED, "/d/");
+    c = end_of(c);
+    replace = true;
+    c = open_as("m", "/t/", "/d/");
+    fake_run(5000);
+    assert_true(fake_get(bytes_str("/d/b"), &kv));
+    assert_false(fake_get(bytes_str("/d/a"), &kv));
+    c = end_of(c);
+    replace = false;
+    fake_put("/t/b", "3", 0);
+    c = open_as("m", "/t/", "/d/");
+    fake_run(5000);
+    assert_true(fake_get(bytes_str("/d/b"), &kv) && bytes_equal(kv.value, bytes_str("3")));
+}
+
+/* Other mirrors write their records all the time. */
+static void busy_mirrors_keep_no_new_one_out(void **state)
+{
+    (void)state;
+    struct kv kv;
+    struct buf b;
+    put("a", "1", 0);
+    open_one();
+    catches_up();
+    assert_true(record_key(&kv));
+    buf_init(&b);
+    buf_append_bytes(&b, kv.value);
+    buf_append_byte(&b, 0);
+    char *to = strstr((char *)b.data, "/d/");
+    assert_non_null(to);
+    to[1] = 'z';
+    c = end_of(c);
+    replace = true;
+    c = open_as("n", "/s/", "/e/");
+    for (int i = 0; i < 5000 && view_of(c).state != CARRIER_FOLLOWING; i++) {
+        fake_put("/federation/mirrors/other/z/", (const char *)b.data, 0);
+        fake_run(1);
+    }
+    buf_fini(&b);
+    assert_int_equal(view_of(c).state, CARRIER_FOLLOWING);
+}
+
+static void a_record_is_old_by_the_home_of_its_own_prefix(void **state)
+{
+    (void)state;
+    struct record r = {.source_cluster = 1, .home = {.region = "eu", .epoch = 1}, .writer = 7, .seq = 1, .revision = 1};
+    struct buf b;
+    buf_init(&b);
+    record_format(&r, bytes_str("/s/x/"), bytes_str("/s/x/"), &b);
+    buf_append_byte(&b, 0);
+    fake_put("/federation/region", "eu", 0);
+    fake_put("/federation/homes/s/", "{\"region\":\"eu\",\"epoch\":3}", 0);
+    fake_put("/federation/homes/s/x/", "{\"region\":\"eu\",\"epoch\":1}", 0);
+    fake_put("/federation/mirrors/other/s/x/", (const char *)b.data, 0);
+    buf_fini(&b);
+    once = true;
+    c = open_as("m", "/s/", "/s/");
+    ends_with(c, CARRIER_REFUSED, "another mirror");
+    c = end_of(c);
+    fake_put("/federation/homes/s/x/", "{\"region\":\"eu\",\"epoch\":4}", 0);
+    c = open_as("m", "/s/", "/s/");
+    fake_run(5000);
+    assert_int_equal(view_of(c).state, CARRIER_DONE);
+}
+
+static bool looked;
+
+/* The first look at the destination, and the count of what is to be copied. */
+static enum fake_fault deny_some(void *user, struct client *client, unsigned n, const char *what)
+{
+    (void)user, (void)n;
+    bool first = client == into && !looked;
+    looked = looked || first;
+    bool counts = client == from && strncmp(what, "range /s/", 9) == 0 && (what[9] < 'a' || what[9] > 'z');
+    return first || counts ? FAKE_DENIED : FAKE_FINE;
+}
+
+/* What it found out it must not forget before it has begun to make it good. */
+static void a_lease_that_ran_out_is_in_the_record_until_its_keys_are_copied(void **state)
+{
+    (void)state;
+    struct kv kv;
+    leased = true;
+    put("a", "1", fake_grant(100000));
+    put("b", "1", 0);
+    open_one();
+    catches_up();
+    tn_lease own = lease_of("/d/a");
+    c = end_of(c);
+    fake_revoke(own);
+    looked = false;
+    fake_set_judge(deny_some, NULL);
+    open_one();
+    fake_run(5000);
+    c = end_of(c);
+    assert_false(fake_get(bytes_str("/d/a"), &kv));
+    fake_set_judge(NULL, NULL);
+    open_one();
+    fake_run(5000);
+    assert_true(fake_get(bytes_str("/d/a"), &kv));
+}
+
 /* ---- without memory ---- */
 
 static int runs_without(size_t at)
@@ -815,6 +933,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(leases_live_on_while_the_source_is_gone, begin, end),
         cmocka_unit_test_setup_teardown(under_all_faults_what_the_record_says_is_there, begin, end),
         cmocka_unit_test_setup_teardown(what_is_refused_is_in_the_record, begin, end),
+        cmocka_unit_test_setup_teardown(the_record_of_another_prefix_is_not_its_own, begin, end),
+        cmocka_unit_test_setup_teardown(busy_mirrors_keep_no_new_one_out, begin, end),
+        cmocka_unit_test_setup_teardown(a_record_is_old_by_the_home_of_its_own_prefix, begin, end),
+        cmocka_unit_test_setup_teardown(a_lease_that_ran_out_is_in_the_record_until_its_keys_are_copied, begin, end),
         cmocka_unit_test_setup_teardown(without_memory_it_goes_on_later, begin, end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
