@@ -4,7 +4,8 @@
  * have; then the others', the new home's last. It does not answer: by --force alone, and with a majority of all regions, whose records
  * are moved before the new home's, so that of two promotions at once one is refused. Two regions have no majority without the
  * old one; there is only one other to promote. Interrupted, and run again, it goes on where it stopped: a record that says the
- * new home already is told to the others, with the same epoch. */
+ * new home already is told to the others, with the same epoch, and as long as the new home does not say so itself by the same rules as
+ * at first: another promotion may have stopped likewise, with others. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -157,12 +158,37 @@ static bool is_done(const json_t *list, const char *prefix)
     return false;
 }
 
+static const struct tenure_home *record_at(const struct region_peer *p, const char *prefix)
+{
+    for (size_t i = 0; p->homes && i < p->homes->n; i++)
+        if (strcmp(p->homes->homes[i].prefix, prefix) == 0)
+            return &p->homes->homes[i];
+    return NULL;
+}
+
+/* The home before that epoch, as far as anybody who answers remembers; NULL: there was none. */
+static const struct tenure_home *home_before(const struct promotion *m, const struct tenure_home *newest)
+{
+    const struct tenure_home *best = NULL;
+    for (size_t i = 0; i < m->set->n; i++) {
+        const struct tenure_home *h = record_at(&m->set->peers[i], newest->prefix);
+        if (h && h->epoch && h->epoch < newest->epoch && (!best || h->epoch > best->epoch))
+            best = h;
+    }
+    return best;
+}
+
 static int promote_one(struct promotion *m, const struct tenure_home *newest, json_t *done)
 {
     bool is_there = strcmp(newest->region, m->to->name) == 0;
+    const struct tenure_home *own = record_at(m->to, newest->prefix);
+    bool is_home = is_there && own && own->epoch == newest->epoch;
+    const struct tenure_home *before = is_home ? NULL : is_there ? home_before(m, newest) : newest;
+    if (before && strcmp(before->region, m->to->name) == 0)
+        before = NULL;
     snprintf(m->prefix, sizeof m->prefix, "%s", newest->prefix);
-    snprintf(m->before, sizeof m->before, "%s", is_there ? "" : newest->region);
-    m->from = is_there ? NULL : region_set_find(m->set, newest->region);
+    snprintf(m->before, sizeof m->before, "%s", before ? before->region : "");
+    m->from = before ? region_set_find(m->set, before->region) : NULL;
     m->epoch = newest->epoch + !is_there;
     int code = move_home(m);
     if (code == EXIT_OK)

@@ -1,6 +1,7 @@
 /* tenure region sync: what regions that were away have missed. Records of homes are raised to the greatest epoch, those of regions
  * are made alike. A region that took itself for the home, and is not any more, may have written what nobody else has seen: that is
- * kept in a file before its record is raised, because the mirror of the new home, once it begins, goes over it. */
+ * kept in a file before its record is raised, because the mirror of the new home, once it begins, goes over it. A promotion that has not
+ * reached the new home is not for this to finish: it takes a majority. */
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -134,6 +135,14 @@ static int raise_there(struct sync *y, struct region_peer *p, const struct tenur
     struct tenure_error err = {0};
     if (was && was->epoch >= newest->epoch)
         return EXIT_OK;
+    if (strcmp(newest->region, p->name) == 0 && was && was->epoch) {
+        fprintf(
+            stderr,
+            "tenure region: '%s' was told to others to move to '%s', and '%s' does not know it: tenure region promote "
+            "%s --prefix %s\n",
+            newest->prefix, p->name, p->name, p->name, newest->prefix);
+        return EXIT_FAILED;
+    }
     bool took_itself = was && strcmp(was->region, p->name) == 0 && strcmp(newest->region, p->name) != 0;
     if (took_itself && (!home || !home->answers)) {
         fprintf(stderr, "tenure region: '%s' stays as it is in '%s': the new home '%s' does not answer\n",

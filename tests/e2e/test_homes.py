@@ -180,4 +180,21 @@ def by_force(world):
     equal(r.at("eu", "region", "status").returncode, 0, "all agree")
 
 
-main([known_to_each_other, who_they_are, homes, locks_at_home, elsewhere_is_refused, a_holder_hears, handed_over, interrupted, by_force])
+def interrupted_by_force(world):
+    """what goes on with a promotion in place of a silent home takes a majority, too"""
+    r = Regions(world)
+    patient = ("--call-timeout", "3s")
+    r.at("us", "region", "home", "/locks/", "eu", check=True)
+    for name in ("sa", "af"):
+        r.at("us", "put", f"/regions/{name}", '{"endpoints":["http://127.0.0.1:1"]}', check=True)
+    r.at("ap", "put", "/federation/homes/locks/", '{"region":"us","epoch":2}', check=True)
+    r["eu"].freeze()
+    few = r.at("us", "region", "promote", "us", "--instead-of", "eu", "--force", *patient)
+    equal(few.returncode, 1, "two of five")
+    true("2 of 5 regions answer" in few.stderr, few.stderr)
+    synced = r.at("us", "region", "sync", *patient)
+    true("promote us --prefix /locks/" in synced.stderr, synced.stderr)
+    equal(r.value("us", "/federation/homes/locks/"), '{"region":"eu","epoch":1}', "it is not the home")
+
+
+main([known_to_each_other, who_they_are, homes, locks_at_home, elsewhere_is_refused, a_holder_hears, handed_over, interrupted, by_force, interrupted_by_force])
