@@ -37,6 +37,8 @@ bool region_set_open(struct region_set *s, const struct global_options *g, int *
 void region_set_close(struct region_set *s);
 /* NULL: it is not known. */
 struct region_peer *region_set_find(const struct region_set *s, const char *name);
+/* The home record of that very prefix as that region has it; NULL = there is none, or it does not answer. */
+const struct tenure_home *region_set_record(const struct region_peer *p, const char *prefix);
 /* The home record of that very prefix with the greatest epoch in all that answer; NULL = there is none. */
 const struct tenure_home *region_set_home(const struct region_set *s, const char *prefix);
 /* The same of the longest prefix that a key begins with. */

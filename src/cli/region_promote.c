@@ -158,20 +158,12 @@ static bool is_done(const json_t *list, const char *prefix)
     return false;
 }
 
-static const struct tenure_home *record_at(const struct region_peer *p, const char *prefix)
-{
-    for (size_t i = 0; p->homes && i < p->homes->n; i++)
-        if (strcmp(p->homes->homes[i].prefix, prefix) == 0)
-            return &p->homes->homes[i];
-    return NULL;
-}
-
 /* The home before that epoch, as far as anybody who answers remembers; NULL: there was none. */
 static const struct tenure_home *home_before(const struct promotion *m, const struct tenure_home *newest)
 {
     const struct tenure_home *best = NULL;
     for (size_t i = 0; i < m->set->n; i++) {
-        const struct tenure_home *h = record_at(&m->set->peers[i], newest->prefix);
+        const struct tenure_home *h = region_set_record(&m->set->peers[i], newest->prefix);
         if (h && h->epoch && h->epoch < newest->epoch && (!best || h->epoch > best->epoch))
             best = h;
     }
@@ -181,7 +173,7 @@ static const struct tenure_home *home_before(const struct promotion *m, const st
 static int promote_one(struct promotion *m, const struct tenure_home *newest, json_t *done)
 {
     bool is_there = strcmp(newest->region, m->to->name) == 0;
-    const struct tenure_home *own = record_at(m->to, newest->prefix);
+    const struct tenure_home *own = region_set_record(m->to, newest->prefix);
     bool is_home = is_there && own && own->epoch == newest->epoch;
     const struct tenure_home *before = is_home ? NULL : is_there ? home_before(m, newest) : newest;
     if (before && strcmp(before->region, m->to->name) == 0)

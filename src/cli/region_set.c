@@ -115,6 +115,14 @@ struct region_peer *region_set_find(const struct region_set *s, const char *name
     return NULL;
 }
 
+const struct tenure_home *region_set_record(const struct region_peer *p, const char *prefix)
+{
+    for (size_t i = 0; p->homes && i < p->homes->n; i++)
+        if (strcmp(p->homes->homes[i].prefix, prefix) == 0)
+            return &p->homes->homes[i];
+    return NULL;
+}
+
 static const struct tenure_home *newer(const struct tenure_home *a, const struct tenure_home *b)
 {
     return !a || (b && b->epoch > a->epoch) ? b : a;
@@ -124,9 +132,7 @@ const struct tenure_home *region_set_home(const struct region_set *s, const char
 {
     const struct tenure_home *best = NULL;
     for (size_t i = 0; i < s->n; i++)
-        for (size_t j = 0; s->peers[i].homes && j < s->peers[i].homes->n; j++)
-            if (strcmp(s->peers[i].homes->homes[j].prefix, prefix) == 0)
-                best = newer(best, &s->peers[i].homes->homes[j]);
+        best = newer(best, region_set_record(&s->peers[i], prefix));
     return best;
 }
 

@@ -248,7 +248,9 @@ static int give_home(struct region_set *s, const struct global_options *g, const
                 home ? ": " : "; add it: tenure region add ", home ? home->why.text : region);
         return home ? EXIT_UNAVAILABLE : EXIT_FAILED;
     }
-    if (was && was->epoch && strcmp(was->region, region) != 0) {
+    const struct tenure_home *own = region_set_record(home, prefix);
+    /* It is another one, or a promotion was begun that the new home does not know of. */
+    if (was && was->epoch && (strcmp(was->region, region) != 0 || (own && own->epoch < was->epoch))) {
         fprintf(stderr,
                 "tenure region: the home of '%s' is '%s' (epoch %" PRId64
                 "); to move it: tenure region promote %s --prefix %s\n",

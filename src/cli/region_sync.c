@@ -113,14 +113,6 @@ static bool save_unseen(struct saving *s, struct region_peer *old, struct region
 
 /* ---- homes ---- */
 
-static const struct tenure_home *record_there(const struct region_peer *p, const char *prefix)
-{
-    for (size_t i = 0; p->homes && i < p->homes->n; i++)
-        if (strcmp(p->homes->homes[i].prefix, prefix) == 0)
-            return &p->homes->homes[i];
-    return NULL;
-}
-
 struct sync {
     struct region_set *set;
     const struct global_options *g;
@@ -130,7 +122,7 @@ struct sync {
 
 static int raise_there(struct sync *y, struct region_peer *p, const struct tenure_home *newest)
 {
-    const struct tenure_home *was = record_there(p, newest->prefix);
+    const struct tenure_home *was = region_set_record(p, newest->prefix);
     struct region_peer *home = region_set_find(y->set, newest->region);
     struct tenure_error err = {0};
     if (was && was->epoch >= newest->epoch)
@@ -173,7 +165,7 @@ static int raise_all(struct sync *y, struct region_peer *p)
             const struct tenure_home *newest = region_set_home(y->set, y->set->peers[i].homes->homes[j].prefix);
             bool is_known = false; /* it was raised for the record of an earlier region */
             for (size_t k = 0; k < i; k++)
-                is_known = is_known || record_there(&y->set->peers[k], newest->prefix);
+                is_known = is_known || region_set_record(&y->set->peers[k], newest->prefix);
             if (newest->epoch && !is_known)
                 code = raise_there(y, p, newest);
         }

@@ -320,13 +320,13 @@ static bool fits_record(struct carrier *c, tn_ms now)
         c->compare_all = true;
         return true;
     }
-    if (c->of_another)
-        err = c->what_else;
-    else if (other)
+    if (other)
         error_set(&err, TENURE_ECONFLICT,
                   "the source is cluster %" PRIx64 ", and what was copied came from %" PRIx64
                   "; --replace makes the copy as this source is",
                   c->cluster, c->rec.source_cluster);
+    else if (c->of_another)
+        err = c->what_else;
     else
         error_set(&err, TENURE_ECONFLICT,
                   "the source's revision is %" PRId64 ", and %" PRId64

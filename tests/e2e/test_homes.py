@@ -192,6 +192,7 @@ def interrupted_by_force(world):
     few = r.at("us", "region", "promote", "us", "--instead-of", "eu", "--force", *patient)
     equal(few.returncode, 1, "two of five")
     true("2 of 5 regions answer" in few.stderr, few.stderr)
+    equal(r.at("us", "region", "home", "/locks/", "us", *patient).returncode, 1, "home moves none")
     synced = r.at("us", "region", "sync", *patient)
     true("promote us --prefix /locks/" in synced.stderr, synced.stderr)
     equal(r.value("us", "/federation/homes/locks/"), '{"region":"eu","epoch":1}', "it is not the home")
