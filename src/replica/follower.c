@@ -110,14 +110,23 @@ const struct follower_counts *follower_counts(const struct follower *f)
 
 /* ---- rounds ---- */
 
+bool follower_saw(struct follower *f, const struct response_header *h)
+{
+    struct tenure_error err;
+    if (h->cluster_id == f->config.cluster_id)
+        return true;
+    error_set(&err, TENURE_ECONFLICT, "the source is cluster %016" PRIx64 " now, and this is a copy of %016" PRIx64,
+              h->cluster_id, f->config.cluster_id);
+    follower_fail(f, FOLLOWER_REFUSED, &err);
+    return false;
+}
+
 static void check_source(struct follower *f, const struct response_header *h)
 {
     struct tenure_error err;
-    if (h->cluster_id != f->config.cluster_id) {
-        error_set(&err, TENURE_ECONFLICT, "the source is cluster %016" PRIx64 " now, and this is a copy of %016" PRIx64,
-                  h->cluster_id, f->config.cluster_id);
-        follower_fail(f, FOLLOWER_REFUSED, &err);
-    } else if (h->revision >= f->had_at_round) {
+    if (!follower_saw(f, h))
+        return;
+    if (h->revision >= f->had_at_round) {
         f->older = 0;
     } else if (++f->older >= OLDER_MAX) {
         error_set(&err, TENURE_ECONFLICT,

@@ -92,6 +92,8 @@ void users_run(struct follower *f, tn_ms now);
 tn_ms users_deadline(const struct follower *f);
 
 /* ---- follower.c ---- */
+/* False: another cluster answers, and it is REFUSED. */
+bool follower_saw(struct follower *f, const struct response_header *h);
 /* The client was denied what it needs: after some times in a row it is REFUSED. */
 void follower_denied(struct follower *f, const struct tenure_error *why);
 

@@ -6,7 +6,8 @@
  * tells no revision: there PROBE finds out whether authentication is on, by logging in as nobody, and a reading counts when
  * the one before it was the same, so that no user is seen with roles that he never had.
  *
- * Failures: what cannot be read is tried again; what counted goes on to count. Who is denied may not follow: follower_denied.
+ * Failures: what cannot be read is tried again; what counted goes on to count. Who is denied may not follow: follower_denied. Another
+ * cluster's users count for nothing.
  */
 #include <stdlib.h>
 
@@ -335,7 +336,8 @@ static void on_answer(void *user, const struct client_result *r)
         return;
     tn_ms now = f->config.enter(f->config.user);
     if (r->code == 0) {
-        step_done(f, r, now);
+        if (follower_saw(f, &r->header))
+            step_done(f, r, now);
     } else if (u->step == USERS_BEGIN && r->code == TENURE_EUNIMPLEMENTED) {
         u->no_revision = true;
         probe(f, now);

@@ -83,7 +83,8 @@ static void leave(struct world *w)
 
 static struct response_header header_of(const struct world *w)
 {
-    return (struct response_header){.cluster_id = 7, .member_id = 1, .revision = w->revision, .raft_term = 2};
+    return (struct response_header){
+        .cluster_id = w->cluster ? w->cluster : 7, .member_id = 1, .revision = w->revision, .raft_term = 2};
 }
 
 /* ---- network ---- */
@@ -511,6 +512,16 @@ static enum etcd_error authenticate(struct world *w, bytes in, struct arena *a, 
     return ETCD_OK;
 }
 
+static enum etcd_error auth_status(struct world *w, bytes in, struct arena *a, struct buf *out)
+{
+    struct auth_status_resp p = {.revision = w->revision, .enabled = w->auth, .auth_revision = 1};
+    struct response_header h = header_of(w);
+    (void)in;
+    (void)a;
+    encode_auth_status_resp(&h, &p, out);
+    return ETCD_OK;
+}
+
 /* Answers the alarm that was asked about. */
 static enum etcd_error alarm(struct world *w, bytes in, struct arena *a, struct buf *out)
 {
@@ -542,6 +553,7 @@ static const struct {
     {"/etcdserverpb.Maintenance/Snapshot", snapshot},
     {"/grpc.health.v1.Health/Check", health},
     {"/etcdserverpb.Auth/Authenticate", authenticate},
+    {"/etcdserverpb.Auth/AuthStatus", auth_status},
 };
 
 /* As etcd: nobody in particular, somebody unknown, or fine. */

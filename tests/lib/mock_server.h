@@ -110,6 +110,7 @@ struct world {
     bool auth; /* calls need the newest token, which Authenticate gives to user "alice" with password "secret" */
     unsigned n_tokens;   /* given so far; the newest is "token-N" */
     bool tokens_expired; /* until the next one is given */
+    uint64_t cluster;    /* 0 = 7 */
 
     size_t asked;      /* the endpoint that is answering */
     size_t chunks_max; /* of a RangeStream, then it fails with UNAVAILABLE; 0 = all */

@@ -8,6 +8,7 @@
 
 #include "mock_server.h"
 #include "replica/follower.h"
+#include "store/auth.h"
 
 /* The copy. */
 struct copy {
@@ -53,12 +54,12 @@ static void run(int64_t ms)
     turn();
 }
 
-static void open_copy(void)
+static void open_copy_with(bool users)
 {
     struct rng seed;
     struct tenure_error err;
     struct store_config s = {.cluster_id = 7, .member_id = 8, .member_name = "copy", .follows = true};
-    struct follower_config f = {.cluster_id = 7, .enter = on_enter, .asked = on_asked};
+    struct follower_config f = {.cluster_id = 7, .has_users = users, .enter = on_enter, .asked = on_asked};
     memset(&c, 0, sizeof c);
     c.outcome = CORE_APPLIED;
     rng_init(&seed, 1);
@@ -70,10 +71,16 @@ static void open_copy(void)
                             .source = &follower_source,
                             .source_user = c.follower,
                             .source_cluster = 7,
+                            .source_has_users = users,
                             .retention_ms = -1,
                             .seed = seed};
     assert_int_equal(core_new(&k, &c.core), 0);
     follower_start(c.follower, c.core, c.store, w.client, w.now);
+}
+
+static void open_copy(void)
+{
+    open_copy_with(false);
 }
 
 static int set_up(void **state)
@@ -291,6 +298,29 @@ static void a_source_that_asks_who_asks_is_refused(void **state)
     assert_non_null(strstr(follower_error(c.follower)->text, "authentication"));
 }
 
+/* It is asked about users before anything else, and must not say for the right one that everybody may read. */
+static void users_of_another_source_count_for_nothing(void **state)
+{
+    (void)state;
+    w.cluster = 9;
+    open_copy_with(true);
+    run(500);
+    assert_int_equal(follower_state(c.follower), FOLLOWER_REFUSED);
+    assert_non_null(strstr(follower_error(c.follower)->text, "is cluster 0000000000000009 now"));
+    assert_int_equal(store_auth_changes(c.store), 0);
+}
+
+static void users_of_the_source_count(void **state)
+{
+    (void)state;
+    mock_put(&w, "a", "1");
+    open_copy_with(true);
+    run(500);
+    assert_following();
+    assert_true(store_auth_changes(c.store) > 0);
+    assert_int_equal(store_revision(c.store), w.revision);
+}
+
 static void lost_connections_lose_nothing(void **state)
 {
     (void)state;
@@ -355,6 +385,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(an_older_source_is_refused, set_up, tear_down),
         cmocka_unit_test_setup_teardown(another_history_is_refused, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_source_that_asks_who_asks_is_refused, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(users_of_another_source_count_for_nothing, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(users_of_the_source_count, set_up, tear_down),
         cmocka_unit_test_setup_teardown(lost_connections_lose_nothing, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
