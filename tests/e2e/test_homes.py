@@ -183,7 +183,7 @@ def by_force(world):
 def interrupted_by_force(world):
     """what goes on with a promotion in place of a silent home takes a majority, too"""
     r = Regions(world)
-    patient = ("--call-timeout", "3s")
+    patient = ("--call-timeout", "2s")
     r.at("us", "region", "home", "/locks/", "eu", check=True)
     for name in ("sa", "af"):
         r.at("us", "put", f"/regions/{name}", '{"endpoints":["http://127.0.0.1:1"]}', check=True)
