@@ -111,8 +111,10 @@ void job_drop_ready(struct job *j)
 {
     pid_t pid = j->ready.pid;
     spawn_fini(&j->ready);
-    if (pid)
-        waitpid(pid, NULL, 0);
+    if (!pid)
+        return;
+    kill(pid, SIGKILL); /* somebody may have stopped it */
+    waitpid(pid, NULL, 0);
 }
 
 void job_close(struct job *j)

@@ -147,6 +147,18 @@ def waiter_killed(world):
 # --- signals ----------------------------------------------------------------------------------------------------------
 
 
+def made_ready_and_stopped(world):
+    """the process that is to become the command is stopped by somebody while tenure waits: that holds nothing up"""
+    holder = world.start("lock", "a")
+    await_(lambda: world.tenure("get", "--prefix", "/locks/a/").stdout, "it is held")
+    waiter = world.start("lock", "a", "--ttl", "3", "--", "true")
+    ready = await_(lambda: [c for c in children(waiter.pid) if read(f"/proc/{c}/comm").strip() == "tenure"], "it is ready")[0]
+    stop(ready)
+    await_(lambda: ready not in children(waiter.pid), "it is given up")
+    holder.terminate()
+    equal((holder.wait(PATIENCE_S), waiter.wait(PATIENCE_S)), (0, 0), "exit codes")
+
+
 def signals_are_passed_on(world):
     """signals to tenure reach the command, whose answer counts"""
     script = "trap 'echo got {0}; exit 40' {0}; echo ready; while :; do sleep 0.02; done"
@@ -279,6 +291,6 @@ def whole_key(world):
 
 
 main([exit_codes, dies_of_a_signal, cannot_run, input_and_output, environment, leaves_processes_behind,
-      runs_longer_than_the_ttl, one_after_the_other, usage, no_server, timeout, told_to_end_while_waiting, waiter_killed,
+      runs_longer_than_the_ttl, one_after_the_other, usage, no_server, timeout, told_to_end_while_waiting, waiter_killed, made_ready_and_stopped,
       signals_are_passed_on, signals_reach_the_whole_group, ignored_term, nohup, command_stopped, held_without_a_command,
       held_as_json, held_and_lost, listed, whole_key])
