@@ -35,7 +35,7 @@ static const struct option_spec *options(void)
          &opt.peer_urls},
         {"name", 0, OPTION_STRING, "NAME", "add, replace: what the new one is to be called", &opt.name},
         {"with", 0, OPTION_STRING, "COMMAND",
-         "rolling-restart, upgrade: what restarts {name}, {host}, {id} or {endpoint}, for a shell", &opt.with},
+         "rolling-restart, upgrade: what restarts {name}, {host}, {id} or {endpoint}; drill: kills {name}", &opt.with},
         {"to", 0, OPTION_STRING, "VERSION|DIR", "upgrade: such as 3.5, or 3.5.21; backup: the folder of the files",
          &opt.to},
         {"backup", 0, OPTION_STRING, "FILE", "upgrade: a snapshot of today; one that is not there is made",
@@ -111,7 +111,7 @@ static int run(const struct command *self, const struct global_options *g, int a
         return code;
     fprintf(
         stderr,
-        "tenure cluster: expected dev, adopt DIR, plan DIR, certs DIR, status, add, promote MEMBER, remove MEMBER, replace MEMBER, rolling-restart, upgrade, backup, backups DIR or restore FILE\ntry: tenure cluster --help\n");
+        "tenure cluster: expected dev, adopt DIR, plan DIR, certs DIR, status, add, promote MEMBER, remove MEMBER, replace MEMBER, rolling-restart, upgrade, backup, backups DIR, restore FILE or drill\ntry: tenure cluster --help\n");
     return EXIT_USAGE;
 }
 
@@ -120,7 +120,7 @@ const struct command command_cluster = {
     .group = "Servers",
     .summary = "a real etcd cluster: run one here, look after one",
     .synopsis =
-        "dev [--members N] [--data-dir DIR] [--port FIRST] | adopt DIR [--members N] [--data-dir DIR] | plan DIR --members NAME=ADDRESS,... | certs DIR [--renew] | status | add --peer-urls URLS | promote MEMBER | remove MEMBER | replace MEMBER --peer-urls URLS | rolling-restart --with COMMAND | upgrade --to VERSION --backup FILE [--with COMMAND] | backup --to DIR [--every TIME | --schedule CRON] [--keep N] [--keep-for TIME] | backups DIR [--check] [--max-age TIME] | restore FILE|DIR --data-dir DIR [--members N]",
+        "dev [--members N] [--data-dir DIR] [--port FIRST] | adopt DIR [--members N] [--data-dir DIR] | plan DIR --members NAME=ADDRESS,... | certs DIR [--renew] | status | add --peer-urls URLS | promote MEMBER | remove MEMBER | replace MEMBER --peer-urls URLS | rolling-restart --with COMMAND | upgrade --to VERSION --backup FILE [--with COMMAND] | backup --to DIR [--every TIME | --schedule CRON] [--keep N] [--keep-for TIME] | backups DIR [--check] [--max-age TIME] | restore FILE|DIR --data-dir DIR [--members N] | drill [MEMBER] --yes {--data-dir DIR | --with COMMAND}",
     .description =
         "dev runs a cluster of real etcd members on this machine, in the foreground, for development and for tests of what\n"
         "happens when one dies. It prints where they are, for `eval` or to be copied, once a linearizable read was answered.\n"
@@ -151,7 +151,10 @@ const struct command command_cluster = {
         "when there is a good one, none is damaged and the last attempt was one.\n\n"
         "restore makes a whole new cluster of one backup, or of the newest good one of a folder: the revision goes on 2^40 later,\n"
         "everything before counts as compacted, so that fencing tokens grow and old watches are told to begin anew. For members\n"
-        "on other hosts (--members a=10.0.0.1,b=10.0.0.2,c=10.0.0.3) it makes their folders and says how to start them.",
+        "on other hosts (--members a=10.0.0.1,b=10.0.0.2,c=10.0.0.3) it makes their folders and says how to start them.\n\n"
+        "drill kills the leader, or MEMBER, while clients of its own write, read, hold a lock and watch, waits until the cluster is whole\n"
+        "again, and tells what they saw. It is 0 when no acknowledged write was lost, no read was stale, the lock was held throughout and\n"
+        "the watch missed nothing. A member of dev is killed by its process (--data-dir), another by a command (--with).",
     .examples = "tenure cluster dev --members 3 --data-dir /var/tmp/three\n"
                 "tenure cluster adopt /var/lib/tenure --data-dir /var/tmp/three\n"
                 "tenure cluster plan ./prod --members a=10.0.0.1,b=10.0.0.2,c=10.0.0.3\n"
@@ -161,7 +164,8 @@ const struct command command_cluster = {
                 "kill -9 $(cat /var/tmp/three/m1.pid)\n"
                 "tenure cluster backup --to /var/lib/backups --every 1h --keep 24 --keep-for 7d\n"
                 "tenure cluster backups /var/lib/backups --max-age 2h\n"
-                "tenure cluster restore /var/lib/backups --data-dir /var/tmp/again",
+                "tenure cluster restore /var/lib/backups --data-dir /var/tmp/again\n"
+                "tenure cluster drill --data-dir /var/tmp/three --yes",
     .options = options,
     .run = run,
 };

@@ -45,7 +45,7 @@ def command_lines(world):
         (2, "config rollback a first", "'first'"), (2, "config render a", "TEMPLATE:OUT"),
         (2, "cache frob", "expected"), (2, "cache run", "PREFIX"), (2, "cache get", "KEY"), (2, "service frob", "expected"), (2, "service register", "expected"), (2, "service list a/b/", "name"),
         (2, "context set a", "--endpoints"), (2, "context frob", "expected"), (2, "serve x", ""), (2, "completion frob", ""),
-        (2, "cluster frob", "dev"), (2, "replica --frob", "--frob"), (2, "replica frob", "verify"), (2, "mirror frob", "status"), (2, "mirror", "--from"),
+        (2, "cluster frob", "dev"), (2, "cluster drill", "--with"), (2, "cluster drill a b", "drill"), (2, "replica --frob", "--frob"), (2, "replica frob", "verify"), (2, "mirror frob", "status"), (2, "mirror", "--from"),
         (2, "mirror --from x --to y", "--prefix"), (2, "mirror --frob", "--frob"), (2, "cache frob", "expected"),
         (2, "region frob", "expected"), (2, "region promote us", "--prefix"), (2, "region init A", "name"), (2, "region add b http://127.0.0.1:1 --distance far", "us=80ms"),
         (2, "get a --context none", "none"),
