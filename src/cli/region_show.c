@@ -237,6 +237,19 @@ static int64_t first_epoch(const struct region_set *s, const char *prefix, const
     return 0;
 }
 
+/* A region that is not the home itself. TENURE_ECONFLICT: it knows of another home. */
+static int tell_home(struct region_peer *p, const char *prefix, const char *region, int64_t epoch)
+{
+    int rc = p->answers ? tenure_home_put(p->client, prefix, region, epoch, &p->why) : p->why.code;
+    p->answers = p->answers && rc >= 0;
+    if (!p->answers && rc != TENURE_ECONFLICT)
+        fprintf(stderr, "tenure region: '%s' was not told (%s); when it can be reached: tenure region sync\n", p->name,
+                connect_text(REGION_COMMAND, &p->why));
+    else if (!p->answers)
+        fprintf(stderr, "tenure region: '%s' was not told: %s\n", p->name, connect_text(REGION_COMMAND, &p->why));
+    return p->answers ? 0 : rc;
+}
+
 /* The first home of a prefix: there first, so that nobody believes in a home that does not know of it. */
 static int give_home(struct region_set *s, const struct global_options *g, const char *prefix, const char *region)
 {
@@ -262,15 +275,16 @@ static int give_home(struct region_set *s, const struct global_options *g, const
         return EXIT_UNAVAILABLE;
     if (tenure_home_put(home->client, prefix, region, epoch, &err) < 0)
         return connect_failed(REGION_COMMAND, g, &err);
-    for (size_t i = 0; i < s->n; i++) {
-        struct region_peer *p = &s->peers[i];
-        if (p == home)
-            continue;
-        if (p->answers && tenure_home_put(p->client, prefix, region, epoch, &p->why) < 0)
-            p->answers = false;
-        if (!p->answers)
-            fprintf(stderr, "tenure region: '%s' was not told (%s); when it can be reached: tenure region sync\n",
-                    p->name, connect_text(REGION_COMMAND, &p->why));
+    bool is_contested = false;
+    for (size_t i = 0; i < s->n; i++)
+        if (&s->peers[i] != home)
+            is_contested = tell_home(&s->peers[i], prefix, region, epoch) == TENURE_ECONFLICT || is_contested;
+    if (is_contested) {
+        fprintf(stderr,
+                "tenure region: somebody gave '%s' another home at the same time; to settle it: tenure region promote "
+                "REGION --prefix %s\n",
+                prefix, prefix);
+        return EXIT_FAILED;
     }
     if (!output_is_text(g)) {
         struct tenure_home now = {.prefix = prefix, .region = region, .epoch = epoch};

@@ -67,6 +67,18 @@ def homes(world):
 EPOCH = 1 << 44
 
 
+def two_first_homes(world):
+    """two first homes of a prefix, given at the same moment: not both are told that they succeeded"""
+    r = Regions(world, 2)
+    for n in range(8):
+        prefix = f"/race/{n}/"
+        asked = [r.start("eu", "region", "home", prefix, name) for name in ("eu", "us")]
+        codes = [p.wait(PATIENCE_S) for p in asked]
+        records = {json.loads(r.value(name, f"/federation/homes{prefix}"))["region"] for name in r.servers}
+        true(codes != [0, 0], f"one of two different homes is refused: {records}")
+        true(0 not in codes or len(records) == 1, f"{codes}, but records {records}")
+
+
 def run_token(r, name, *args):
     return int(r.at(name, *args, "--", "sh", "-c", "echo $TENURE_TOKEN", check=True).stdout)
 
@@ -198,4 +210,4 @@ def interrupted_by_force(world):
     equal(r.value("us", "/federation/homes/locks/"), '{"region":"eu","epoch":1}', "it is not the home")
 
 
-main([known_to_each_other, who_they_are, homes, locks_at_home, elsewhere_is_refused, a_holder_hears, handed_over, interrupted, by_force, interrupted_by_force])
+main([known_to_each_other, who_they_are, homes, two_first_homes, locks_at_home, elsewhere_is_refused, a_holder_hears, handed_over, interrupted, by_force, interrupted_by_force])
