@@ -57,10 +57,9 @@ static bool check(void)
 {
     static char place[CLUSTER_PATH_MAX];
     char *end = "";
-    opt.members = opt.members_text ? strtoll(opt.members_text, &end, 10) : 0;
+    opt.members = opt.members_text ? strtoll(opt.members_text, &end, 10) : 0; /* 0: it was not said */
     opt.port = opt.port == -1 ? 2379 : opt.port;
-    if (*end || (opt.members_text && !*opt.members_text) || opt.members < 0 || opt.members > CLUSTER_MEMBERS_MAX ||
-        (opt.members && opt.members % 2 == 0)) {
+    if (*end || opt.members > CLUSTER_MEMBERS_MAX || (opt.members_text && (opt.members < 1 || opt.members % 2 == 0))) {
         fprintf(stderr,
                 "tenure cluster: option --members: expected 1, 3, 5 or 7: an even one more bears no more losses\n");
         return false;

@@ -257,8 +257,8 @@ static int give_home(struct region_set *s, const struct global_options *g, const
     struct region_peer *home = region_set_find(s, region);
     struct tenure_error err = {0};
     if (!home || !home->answers) {
-        fprintf(stderr, "tenure region: %s '%s'%s%s\n", home ? "no answer from" : "there is no region", region,
-                home ? ": " : "; add it: tenure region add ", home ? home->why.text : region);
+        fprintf(stderr, "tenure region: %s '%s'%s%s%s\n", home ? "no answer from" : "there is no region", region,
+                home ? ": " : "; add it: tenure region add ", home ? home->why.text : region, home ? "" : " URLS");
         return home ? EXIT_UNAVAILABLE : EXIT_FAILED;
     }
     const struct tenure_home *own = region_set_record(home, prefix);

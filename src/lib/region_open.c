@@ -11,8 +11,7 @@ static const struct tenure_region *find(const struct tenure_region_list *r, cons
     for (size_t i = 0; i < r->n; i++)
         if (strcmp(r->regions[i].name, name) == 0 && r->regions[i].endpoints[0])
             return &r->regions[i];
-    error_set(err, TENURE_ENOTFOUND, "region '%s' is not known here; tell it: tenure region add %s --endpoints URLS",
-              name, name);
+    error_set(err, TENURE_ENOTFOUND, "region '%s' is not known here; tell it: tenure region add %s URLS", name, name);
     return NULL;
 }
 

@@ -97,7 +97,8 @@ def what_cannot_be(w):
         s.bind(("127.0.0.1", 0))
         s.listen()
         taken = str(s.getsockname()[1])
-        for args, code, words in ((["--members", "2"], 2, "expected 1, 3, 5 or 7"), (["--port", "70000"], 2, "expected 0 to"),
+        for args, code, words in ((["--members", "2"], 2, "expected 1, 3, 5 or 7"), (["--members", "0"], 2, "expected 1, 3, 5 or 7:"),
+                                  (["--port", "70000"], 2, "expected 0 to"),
                                   (["--etcd", "/nowhere/etcd"], 2, "/nowhere/etcd: No such file"),
                                   (["--etcd", "no-such-etcd"], 2, "no no-such-etcd on the PATH"),
                                   (["--port", taken], 1, f"port {taken} of 127.0.0.1 cannot be had"),
