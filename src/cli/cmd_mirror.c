@@ -112,7 +112,7 @@ const struct command command_mirror = {
                 "tenure mirror --from http://10.0.0.1:2379 --to http://10.0.0.2:2379 --prefix /config/ --once\n"
                 "tenure mirror status --to http://10.0.0.2:2379",
     .exits = "1  it must not be copied, or another mirror of that name has taken over\n"
-             "3  --once: not done within --timeout",
+             "3  --once: not done within --timeout; without one, nothing went forward for a minute",
     .no_servers = true,
     .options = options,
     .run = run,

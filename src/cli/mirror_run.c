@@ -19,6 +19,7 @@
 #include "mirror/carrier.h"
 
 enum { TELL_MS = 2000, SIGNALS = 3 };
+enum { ONCE_PATIENCE_MS = 60000 }; /* --once without --timeout: so long without an end of what is wrong */
 
 struct run;
 
@@ -28,7 +29,8 @@ struct carried {
     const char *prefix;
     enum carrier_state told;
     tn_ms told_at;
-    char error[256]; /* the last that was told */
+    char error[256];   /* the last that was told */
+    tn_ms wrong_since; /* 0: all goes well */
 };
 
 struct destination {
@@ -120,6 +122,20 @@ static void tell(struct run *r, struct destination *d, struct carried *k, tn_ms 
     fflush(stdout);
 }
 
+/* Who copies once, from a timer perhaps, is told of what does not pass instead of waiting for ever. EXIT_OK: it goes on. */
+static int once_is_in_vain(struct run *r, struct carried *k, tn_ms now)
+{
+    struct carrier_view v;
+    carrier_look(k->carrier, now, &v);
+    k->wrong_since = !v.error_code || v.state == CARRIER_COPYING ? 0 : k->wrong_since ? k->wrong_since : now;
+    if (!r->o->once || !k->wrong_since || k->told >= CARRIER_DONE)
+        return EXIT_OK;
+    if (tenure_error_kind(v.error_code) == TENURE_KIND_DENIED)
+        return EXIT_FAILED;
+    bool is_over = !r->o->timeout_ms && now - k->wrong_since >= ONCE_PATIENCE_MS;
+    return is_over ? EXIT_UNAVAILABLE : EXIT_OK;
+}
+
 /* ---- the turn ---- */
 
 static bool has_ended(const struct run *r, const struct carried *k)
@@ -151,6 +167,9 @@ static void on_turn(void *user, tn_ms now)
             all_ended = all_ended && has_ended(r, k);
             if (k->told == CARRIER_REFUSED || k->told == CARRIER_FENCED)
                 r->code = EXIT_FAILED;
+            int vain = once_is_in_vain(r, k, now);
+            if (vain != EXIT_OK && !r->ending)
+                end(r, vain);
         }
     }
     if (!r->ending && all_ended)

@@ -69,8 +69,9 @@ static int print_records(tenure_client *c, const struct mirror_options *o, const
         json_decref(j);
     }
     tenure_get_free(r);
+    bool is_known = !o->name || json_array_size(list) > 0;
     output_print(g, &form, json_pack("{s:o}", "mirrors", list));
-    return 0;
+    return is_known ? 0 : error_set(err, TENURE_ENOTFOUND, "no mirror '%s' copies to this cluster", o->name);
 }
 
 static int ask(struct mirror_side *side, const struct mirror_options *o, const struct global_options *g)

@@ -199,8 +199,12 @@ static int promote_all(struct promotion *m, const struct region_options *o, json
                 code = promote_one(m, newest, done);
         }
     if (code == EXIT_OK && json_array_size(done) == 0) {
-        fprintf(stderr, "tenure region: %s%s has no home%s\n", o->prefix ? "'" : "", o->prefix ? o->prefix : "nothing",
-                o->prefix ? "'; give it one: tenure region home PREFIX REGION" : " there");
+        if (o->prefix)
+            fprintf(stderr, "tenure region: '%s' has no home; give it one: tenure region home PREFIX REGION\n",
+                    o->prefix);
+        else
+            fprintf(stderr, "tenure region: no prefix has its home in '%s'; all homes: tenure region home\n",
+                    o->instead_of);
         code = EXIT_FAILED;
     }
     return code;

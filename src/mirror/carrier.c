@@ -358,6 +358,7 @@ void carrier_look(const struct carrier *c, tn_ms now, struct carrier_view *ret)
         .copied = c->rec.copied,
         .deleted = c->rec.deleted,
         .error = c->error.code ? c->error.text : "",
+        .error_code = c->error.code,
     };
 }
 

@@ -72,6 +72,7 @@ struct carrier_view {
     int64_t keys, total;     /* while COPYING: of so many keys so many were compared */
     int64_t copied, deleted; /* keys written and deleted, ever, by the record */
     const char *error;       /* "" = none since all goes well; borrowed */
+    int error_code;          /* of it; 0 */
 };
 void carrier_look(const struct carrier *c, tn_ms now, struct carrier_view *ret);
 const char *carrier_state_name(enum carrier_state s);

@@ -288,6 +288,12 @@ def users_of_both_sides(world):
         denied = Mirror(world, a, [b], "--prefix", "/a/").start()
         await_(lambda: "user name is empty" in denied.said() or "denied" in denied.said(), "what is denied is said")
         denied.stop()
+        for who in ([], ["--from-user", "reader:wrong", "--to-user", "writer:secret"]):
+            once = world.tenure("mirror", "--from", a.url, "--to", b.url, "--prefix", "/a/", "--once", *who)
+            equal(once.returncode, 1, f"--once does not wait for what is denied: {once.stderr}")
+        gone = world.tenure("mirror", "status", "--to", b.url, "--user", "writer", "--name", "nobody", env=world.environment(TENURE_PASSWORD="secret"))
+        equal(gone.returncode, 1, "no mirror of that name")
+        true("'nobody'" in gone.stderr, gone.stderr)
         Mirror(world, a, [b], "--prefix", "/a/", "--from-user", "reader:secret", "--to-user", "writer:secret", "--once").start().ends()
         password = world.environment(TENURE_PASSWORD="secret")
 
