@@ -282,6 +282,8 @@ static int restart(struct change *x, const struct roll *r, uint64_t id)
         fprintf(stderr, "tenure cluster: %" PRIx64 " is no member any more: stopped here\n", id);
         return change_stop(x, EXIT_FAILED);
     }
+    if (r->stays)
+        return r->restart(x, it, r->user) < 0 ? -1 : await_all(x);
     tenure_client *held = hold(x, it);
     if (!held)
         return -1;
@@ -313,7 +315,7 @@ static const struct cluster_row *next_of(const struct change *x, const struct ro
     const struct cluster_row *last = NULL;
     for (size_t i = 0; i < x->survey.list->n; i++) {
         const struct cluster_row *it = &x->survey.rows[i];
-        if (is_in(it->member->id, done, n) ||
+        if (is_in(it->member->id, done, n) || (r->passes && r->passes(x, it, r->user)) ||
             (r->version && it->status && roll_is_version(it->status->version, r->version)))
             continue;
         if (it->member->id != x->survey.leader)

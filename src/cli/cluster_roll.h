@@ -8,7 +8,10 @@ struct roll {
     const char *command; /* a line of shell, with {name}, {host}, {id} and {endpoint} */
     /* Instead of that: 0, or a code by change_stop. Borrows. */
     int (*restart)(struct change *x, const struct cluster_row *r, void *user);
+    /* NULL, or who is left alone. */
+    bool (*passes)(const struct change *x, const struct cluster_row *r, void *user);
     void *user;
+    bool stays;          /* it is no restart: its process stays, and what it says of itself is enough */
     const char *version; /* who runs it already is left alone, and who does not run it then ends all; NULL = any */
 };
 

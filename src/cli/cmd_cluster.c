@@ -110,7 +110,7 @@ static int run(const struct command *self, const struct global_options *g, int a
         return code;
     fprintf(
         stderr,
-        "tenure cluster: expected dev, adopt DIR, plan DIR, certs DIR, status, add, promote MEMBER, remove MEMBER, replace MEMBER, rolling-restart, upgrade, backup, backups DIR, restore FILE or drill\ntry: tenure cluster --help\n");
+        "tenure cluster: expected dev, adopt DIR, plan DIR, certs DIR, status, add, promote MEMBER, remove MEMBER, replace MEMBER, rolling-restart, upgrade, backup, backups DIR, restore FILE, defrag or drill\ntry: tenure cluster --help\n");
     return EXIT_USAGE;
 }
 
@@ -119,7 +119,7 @@ const struct command command_cluster = {
     .group = "Servers",
     .summary = "a real etcd cluster: run one here, look after one",
     .synopsis =
-        "dev [--members N] [--data-dir DIR] [--port FIRST] | adopt DIR [--members N] [--data-dir DIR] | plan DIR --members NAME=ADDRESS,... | certs DIR [--renew] | status | add --peer-urls URLS | promote MEMBER | remove MEMBER | replace MEMBER --peer-urls URLS | rolling-restart --with COMMAND | upgrade --to VERSION --backup FILE [--with COMMAND] | backup --to DIR [--every TIME | --schedule CRON] [--keep N] [--keep-for TIME] | backups DIR [--check] [--max-age TIME] | restore FILE|DIR --data-dir DIR [--members N] | drill [MEMBER] --yes {--data-dir DIR | --with COMMAND}",
+        "dev [--members N] [--data-dir DIR] [--port FIRST] | adopt DIR [--members N] [--data-dir DIR] | plan DIR --members NAME=ADDRESS,... | certs DIR [--renew] | status | add --peer-urls URLS | promote MEMBER | remove MEMBER | replace MEMBER --peer-urls URLS | rolling-restart --with COMMAND | upgrade --to VERSION --backup FILE [--with COMMAND] | backup --to DIR [--every TIME | --schedule CRON] [--keep N] [--keep-for TIME] | backups DIR [--check] [--max-age TIME] | restore FILE|DIR --data-dir DIR [--members N] | defrag [--always] | drill [MEMBER] --yes {--data-dir DIR | --with COMMAND}",
     .description =
         "dev runs a cluster of real etcd members on this machine, in the foreground, for development and for tests of what\n"
         "happens when one dies. It prints where they are, for `eval` or to be copied, once a linearizable read was answered.\n"
@@ -151,6 +151,8 @@ const struct command command_cluster = {
         "restore makes a whole new cluster of one backup, or of the newest good one of a folder: the revision goes on 2^40 later,\n"
         "everything before counts as compacted, so that fencing tokens grow and old watches are told to begin anew. For members\n"
         "on other hosts (--members a=10.0.0.1,b=10.0.0.2,c=10.0.0.3) it makes their folders and says how to start them.\n\n"
+        "defrag gives unused space back to the file system, one member after another in the order of rolling-restart, since etcd answers\n"
+        "nothing meanwhile; members that would gain less than 1 MB, or less than 16 MB and a tenth, are left alone (--always).\n\n"
         "drill kills the leader, or MEMBER, while clients of its own write, read, hold a lock and watch, waits until the cluster is whole\n"
         "again, and tells what they saw. It is 0 when no acknowledged write was lost, no read was stale, the lock was held throughout and\n"
         "the watch missed nothing. A member of dev is killed by its process (--data-dir), another by a command (--with).",

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""tenure cluster rolling-restart: every member anew, one at a time, with a majority at any moment."""
+"""tenure cluster rolling-restart and defrag: every member, one at a time, with a majority at any moment."""
 
 import json
 
@@ -35,6 +35,28 @@ def all_of_them(w):
     end.touch()
     out, err = holder.communicate(timeout=PATIENCE_S)
     equal((holder.returncode, out), (0, "held\n"), f"the lock: {err}")
+
+
+def space_given_back(w):
+    """defrag does it to one member after the other, the leader last, when it has handed over; twice is not worth it"""
+    c = Cluster(w).well()
+    for n in range(3):
+        c.tenure("put", f"k{n}", input="v" * 900000, check=True)
+        c.tenure("del", f"k{n}", check=True)
+    revision = json.loads(c.tenure("get", "none", "-o", "json", check=True).stdout)["revision"]
+    c.tenure("compact", str(revision), check=True)
+    before = {name: c.pid(name) for name in c.members}
+    got = c.tenure("cluster", "defrag", "--always", "-o", "jsonl", timeout=PATIENCE_S * 6)
+    equal(got.returncode, 0, f"exit code: {got.stdout}{got.stderr}")
+    events = [json.loads(line) for line in got.stdout.splitlines()]
+    done = [e for e in events if e["done"] == "defragmented"]
+    equal(sorted(e["name"] for e in done), ["m1", "m2", "m3"], f"each once: {events}")
+    equal([e["done"] for e in events][-2:], ["handed over", "defragmented"], f"the leader last: {events}")
+    true(all(e["db_size"] <= e["db_size_before"] for e in done), f"none grew: {done}")
+    equal({name: c.pid(name) for name in c.members}, before, "nobody was restarted")
+    again = c.tenure("cluster", "defrag", check=True).stdout.splitlines()
+    equal(sorted(line.split(":")[0] for line in again), ["left alone m1", "left alone m2", "left alone m3"], "nothing is to be had")
+    equal(c.status()[0], 0, "all are well")
 
 
 def what_goes_wrong(w):
@@ -102,4 +124,4 @@ def another_version(w):
     w.run([TENURE, "snapshot", "status", w.path("before.db")], check=True)
 
 
-main([all_of_them, another_version, what_goes_wrong, one_alone, words_of_a_command])
+main([all_of_them, space_given_back, another_version, what_goes_wrong, one_alone, words_of_a_command])
