@@ -98,9 +98,8 @@ def regions(world):
     forms.each("region", "promote", "us", "--prefix", "/locks/")
     forms.each("region", "promote", "eu", "--prefix", "/locks/")
     for form in FORMS:
-        other_env = world.environment(TENURE_ENDPOINTS=other.url)
         world.tenure("region", "home", f"/{form}/", "us", check=True)
-        world.tenure("put", f"/federation/homes/{form}/", '{"region":"eu","epoch":2}', env=other_env, check=True)
+        world.tenure("put", f"/federation/homes/{form}/", '{"region":"eu","epoch":2}', check=True)
         forms.once(form, "region", "sync")
     for form in FORMS:
         world.tenure("region", "add", "ap", third.url, check=True)
