@@ -44,6 +44,9 @@ const struct tenure_home *region_set_home(const struct region_set *s, const char
 /* The same of the longest prefix that a key begins with. */
 const struct tenure_home *region_set_home_of(const struct region_set *s, const char *key);
 
+/* As the output form says; not as text. */
+void region_print_home(const struct global_options *g, const struct tenure_home *h);
+
 /* Each answers the exit code. urls NULL: those at hand. */
 int region_init(const struct global_options *g, const char *name, const char *urls);
 int region_add(const struct global_options *g, const struct region_options *o, const char *name, const char *urls);
@@ -52,6 +55,7 @@ int region_list(const struct global_options *g);
 int region_status(const struct global_options *g);
 /* prefix NULL: all; region NULL: shows it. */
 int region_home(const struct global_options *g, const struct region_options *o, const char *prefix, const char *region);
+int region_give_home(const struct global_options *g, const char *prefix, const char *region);
 int region_promote(const struct global_options *g, const struct region_options *o, const char *name);
 int region_sync(const struct global_options *g, const struct region_options *o);
 

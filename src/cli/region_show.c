@@ -1,5 +1,4 @@
 /* tenure region list, status, home: what there is, and whether all agree. */
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -141,6 +140,11 @@ static const struct output_column home_columns[] = {{.path = "prefix", .heading 
                                                     {0}};
 static const struct output_form homes_form = {.lists = {"homes"}, .columns = home_columns};
 
+void region_print_home(const struct global_options *g, const struct tenure_home *h)
+{
+    output_print(g, &(struct output_form){.columns = home_columns}, home_json(h));
+}
+
 /* ---- status ---- */
 
 static json_t *peer_json(const struct region_peer *p)
@@ -215,94 +219,15 @@ static int show_one(const struct global_options *g, const char *key)
     else if (output_is_text(g))
         printf("%s\n", h->region);
     else
-        output_print(g, &(struct output_form){.columns = home_columns}, home_json(h));
+        region_print_home(g, h);
     region_set_close(&s);
     return code;
-}
-
-/* Where a longer prefix takes keys out of a shorter one's home their tokens go on growing: not below the epoch that they had, and
- * above it when they change the region. 0: that region must agree, and does not answer. */
-static int64_t first_epoch(const struct region_set *s, const char *prefix, const char *region)
-{
-    const struct tenure_home *around = region_set_home_of(s, prefix);
-    if (!around || !around->epoch)
-        return 1;
-    if (strcmp(around->region, region) == 0)
-        return around->epoch;
-    const struct region_peer *old = region_set_find(s, around->region);
-    if (old && old->answers)
-        return around->epoch + 1;
-    fprintf(stderr, "tenure region: the home of '%s' is '%s' by '%s', and it does not answer%s%s\n", prefix,
-            around->region, around->prefix, old ? ": " : "", old ? old->why.text : "");
-    return 0;
-}
-
-/* A region that is not the home itself. TENURE_ECONFLICT: it knows of another home. */
-static int tell_home(struct region_peer *p, const char *prefix, const char *region, int64_t epoch)
-{
-    int rc = p->answers ? tenure_home_put(p->client, prefix, region, epoch, &p->why) : p->why.code;
-    p->answers = p->answers && rc >= 0;
-    if (!p->answers && rc != TENURE_ECONFLICT)
-        fprintf(stderr, "tenure region: '%s' was not told (%s); when it can be reached: tenure region sync\n", p->name,
-                connect_text(REGION_COMMAND, &p->why));
-    else if (!p->answers)
-        fprintf(stderr, "tenure region: '%s' was not told: %s\n", p->name, connect_text(REGION_COMMAND, &p->why));
-    return p->answers ? 0 : rc;
-}
-
-/* The first home of a prefix: there first, so that nobody believes in a home that does not know of it. */
-static int give_home(struct region_set *s, const struct global_options *g, const char *prefix, const char *region)
-{
-    const struct tenure_home *was = region_set_home(s, prefix);
-    struct region_peer *home = region_set_find(s, region);
-    struct tenure_error err = {0};
-    if (!home || !home->answers) {
-        fprintf(stderr, "tenure region: %s '%s'%s%s%s\n", home ? "no answer from" : "there is no region", region,
-                home ? ": " : "; add it: tenure region add ", home ? home->why.text : region, home ? "" : " URLS");
-        return home ? EXIT_UNAVAILABLE : EXIT_FAILED;
-    }
-    const struct tenure_home *own = region_set_record(home, prefix);
-    /* It is another one, or a promotion was begun that the new home does not know of. */
-    if (was && was->epoch && (strcmp(was->region, region) != 0 || (own && own->epoch < was->epoch))) {
-        fprintf(stderr,
-                "tenure region: the home of '%s' is '%s' (epoch %" PRId64
-                "); to move it: tenure region promote %s --prefix %s\n",
-                prefix, was->region, was->epoch, region, prefix);
-        return EXIT_FAILED;
-    }
-    int64_t epoch = first_epoch(s, prefix, region);
-    if (!epoch)
-        return EXIT_UNAVAILABLE;
-    if (tenure_home_put(home->client, prefix, region, epoch, &err) < 0)
-        return connect_failed(REGION_COMMAND, g, &err);
-    bool is_contested = false;
-    for (size_t i = 0; i < s->n; i++)
-        if (&s->peers[i] != home)
-            is_contested = tell_home(&s->peers[i], prefix, region, epoch) == TENURE_ECONFLICT || is_contested;
-    if (is_contested) {
-        fprintf(stderr,
-                "tenure region: somebody gave '%s' another home at the same time; to settle it: tenure region promote "
-                "REGION --prefix %s\n",
-                prefix, prefix);
-        return EXIT_FAILED;
-    }
-    if (!output_is_text(g)) {
-        struct tenure_home now = {.prefix = prefix, .region = region, .epoch = epoch};
-        output_print(g, &(struct output_form){.columns = home_columns}, home_json(&now));
-    }
-    return EXIT_OK;
 }
 
 int region_home(const struct global_options *g, const struct region_options *o, const char *prefix, const char *region)
 {
-    struct region_set s;
-    int code;
     (void)o;
-    if (!prefix || !region)
-        return prefix ? show_one(g, prefix) : show_all(g);
-    if (!region_set_open(&s, g, &code))
-        return code;
-    code = give_home(&s, g, prefix, region);
-    region_set_close(&s);
-    return code;
+    if (!prefix)
+        return show_all(g);
+    return region ? region_give_home(g, prefix, region) : show_one(g, prefix);
 }

@@ -3,6 +3,7 @@
  *     cmd_replica.c   the command           replica_copy.c    the first copy, and the next one when the source has dropped what
  *     replica_run.c   the server on it                        this one lacks
  *     replica_ask.c   verify and status     replica_place.c   what lies in the directory, and how a copy takes another's place
+ *                                           replica_mark.c    what it is a copy of
  */
 #ifndef CLI_REPLICA_H
 #define CLI_REPLICA_H
@@ -35,8 +36,6 @@ int replica_status(const struct global_options *g);
 /* The directory is there and a copy of *ret_cluster: made now, of that source, when it was not. */
 int replica_prepare(const char *dir, const char *name, const struct replica_source *from, uint64_t *ret_cluster,
                     struct tenure_error *err);
-/* From now on the directory is only for who names a user. */
-int replica_mark_users(const char *dir, uint64_t cluster, struct tenure_error *err);
 /* The source answers, and is one that must not be copied: another cluster than that, or one with authentication on, for nobody. */
 bool replica_is_refused(const struct replica_source *from, uint64_t cluster, struct tenure_error *err);
 /* A copy as of now beside it; of that cluster. Takes the place of one that was left half done; the directory is served. */
@@ -44,6 +43,15 @@ int replica_copy_beside(const char *dir, const char *name, const struct replica_
                         struct tenure_error *err);
 /* That one takes its place; nobody serves the directory. */
 int replica_take_beside(const char *dir, struct tenure_error *err);
+
+/* ---- replica_mark.c: the same ---- */
+
+#define REPLICA_MARK_SIZE 64
+/* What the file says; answers out, of REPLICA_MARK_SIZE bytes. users: the source had authentication on. */
+const char *replica_mark(uint64_t cluster, bool users, char *out);
+int replica_mark_read(const char *dir, uint64_t *ret_cluster, bool *ret_users, struct tenure_error *err);
+/* From now on the directory is only for who names a user. */
+int replica_mark_users(const char *dir, uint64_t cluster, struct tenure_error *err);
 
 /* ---- replica_place.c: the same. But for replica_has_copy, all but replica_place want the directory locked, which wants it served ---- */
 

@@ -5,61 +5,13 @@
  * is made while the old one is served, and takes its place; what differs between the two is what happened in between, deletes too, and
  * everything up to the source's compaction is compacted here as well. Where it is made, and how it takes the place: replica_place.c.
  */
-#include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-#include "backend/backend.h"
 #include "cli/replica.h"
 #include "cli/snapshot.h"
-
-#define PATH_SIZE REPLICA_PATH_SIZE
-#define USERS_ON  "users=on\n"
-
-/* ---- the mark ---- */
-
-static int read_mark(const char *dir, uint64_t *ret_cluster, bool *ret_users, struct tenure_error *err)
-{
-    char path[PATH_SIZE], text[64] = "";
-    if (snprintf(path, sizeof path, "%s/%s", dir, BACKEND_REPLICA) >= (int)sizeof path)
-        return error_set(err, TENURE_EINVALID, "%s: the name is too long", dir);
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0 && errno == ENOENT)
-        return error_set(err, TENURE_ECONFLICT, "%s holds data of a server, and no copy: name another directory", dir);
-    ssize_t n = fd >= 0 ? read(fd, text, sizeof text - 1) : -1;
-    int rc = n < 0 ? error_errno(err, errno, "%s", path) : 0;
-    if (rc == 0 && sscanf(text, "source=%" SCNx64, ret_cluster) != 1)
-        rc = error_set(err, TENURE_ECORRUPT, "%s does not say what this is a copy of", path);
-    *ret_users = strstr(text, USERS_ON) != NULL;
-    if (fd >= 0)
-        close(fd);
-    return rc;
-}
-
-/* Written beside and renamed: without it the directory would pass for a server's. */
-int replica_mark_users(const char *dir, uint64_t cluster, struct tenure_error *err)
-{
-    char path[PATH_SIZE], fresh[PATH_SIZE], text[64];
-    bool is_marked = false;
-    int rc = read_mark(dir, &cluster, &is_marked, err);
-    if (rc || is_marked)
-        return rc;
-    int len = snprintf(text, sizeof text, "source=%016" PRIx64 "\n" USERS_ON, cluster);
-    if (snprintf(path, sizeof path, "%s/%s", dir, BACKEND_REPLICA) >= (int)sizeof path ||
-        snprintf(fresh, sizeof fresh, "%s/%s.new", dir, BACKEND_REPLICA) >= (int)sizeof fresh)
-        return error_set(err, TENURE_EINVALID, "%s: the name is too long", dir);
-    int fd = open(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    bool ok = fd >= 0 && write(fd, text, (size_t)len) == len && fsync(fd) == 0 && rename(fresh, path) == 0;
-    rc = ok ? 0 : error_errno(err, errno, "%s", path);
-    if (fd >= 0)
-        close(fd);
-    return rc;
-}
 
 /* ---- a copy ---- */
 
@@ -124,7 +76,7 @@ bool replica_is_refused(const struct replica_source *from, uint64_t cluster, str
 static int copy_into(const char *dir, const char *name, const struct replica_source *from, uint64_t wanted,
                      uint64_t *ret_cluster, struct tenure_error *err)
 {
-    char note[64];
+    char mark[REPLICA_MARK_SIZE];
     bool users = false;
     struct replica_place place;
     struct snapshot_summary summary;
@@ -136,8 +88,7 @@ static int copy_into(const char *dir, const char *name, const struct replica_sou
         rc = snapshot_fetch(from->client, endpoint, place.snapshot, NULL, NULL, err);
     if (rc)
         return rc;
-    snprintf(note, sizeof note, "source=%016" PRIx64 "\n%s", *ret_cluster, users ? USERS_ON : "");
-    struct snapshot_into into = {.dir = place.data, .name = name, .replica = note};
+    struct snapshot_into into = {.dir = place.data, .name = name, .replica = replica_mark(*ret_cluster, users, mark)};
     rc = snapshot_restore_into(&into, place.snapshot, &summary, err);
     (void)unlink(place.snapshot);
     return rc;
@@ -150,7 +101,7 @@ static int check_mark(const char *dir, const struct replica_source *from, uint64
                       struct tenure_error *err)
 {
     bool users = false;
-    int rc = read_mark(dir, ret_cluster, &users, err);
+    int rc = replica_mark_read(dir, ret_cluster, &users, err);
     if (rc == 0 && users && !from->has_user)
         rc = error_set(err, TENURE_ECONFLICT,
                        "%s is a copy of a source that had authentication on: name a user with the role root by --user",

@@ -1,45 +1,32 @@
-/* Who may copy: what is looked at, on both sides, before and behind the claim.
- *
- * Without home records: a prefix of which the source itself holds a copy is refused, and the claim is written before that is
- * looked at for the last time; so of two mirrors against each other at least one sees the other, and there are no loops. What another
- * mirror writes in the destination is refused as well: the claim compares that no record has been made since they were read.
- *
- * With home records (recipes/home.h): both sides must name the same region in the same epoch, and it must be the source's own. Every
- * transaction compares that no home record of the destination has changed. Records of mirrors of an older epoch of their own prefix
- * count for nothing; then the claim compares that no record has changed at all, so that none of those is taken up again meanwhile.
- * Where the source is not the home the carrier waits: a home may move there.
- *
- * A destination that has keys already and no record of this mirror is refused, unless they may go: --replace, or a home that has
- * moved, whose region's word counts.
- */
+/* What is looked at on both sides, before and behind the claim, and what follows from it: see claim.h. */
 #include <inttypes.h>
 
-#include "mirror/internal.h"
+#include "mirror/claim.h"
 
 enum { WAIT_MS = 1000 };
 
 /* What both looks read; the record itself is read at the destination only. */
 enum { LOOK_HOMES, LOOK_MIRRORS, LOOK_REGION, LOOK_RECORD, LOOK_OPS };
 
-static struct key_range mirrors_range(void)
+struct key_range claim_mirrors(void)
 {
     return (struct key_range){bytes_str(CARRIER_KEYS), bytes_str("/federation/mirrors0")};
 }
 
-static struct request_op read_op(struct key_range r)
+struct request_op claim_read(struct key_range r)
 {
     return (struct request_op){.kind = OP_RANGE, .range = {.range = r}};
 }
 
 static void fill_look(const struct carrier *c, struct request_op ops[LOOK_OPS])
 {
-    ops[LOOK_HOMES] = read_op(home_range());
-    ops[LOOK_MIRRORS] = read_op(mirrors_range());
-    ops[LOOK_REGION] = read_op((struct key_range){.key = bytes_str(HOME_REGION_KEY)});
-    ops[LOOK_RECORD] = read_op((struct key_range){.key = buf_bytes(&c->key)});
+    ops[LOOK_HOMES] = claim_read(home_range());
+    ops[LOOK_MIRRORS] = claim_read(claim_mirrors());
+    ops[LOOK_REGION] = claim_read((struct key_range){.key = bytes_str(HOME_REGION_KEY)});
+    ops[LOOK_RECORD] = claim_read((struct key_range){.key = buf_bytes(&c->key)});
 }
 
-static bool answers(const struct client_result *r, size_t n)
+bool claim_answers(const struct client_result *r, size_t n)
 {
     if (r->txn->n_responses != n)
         return false;
@@ -49,14 +36,14 @@ static bool answers(const struct client_result *r, size_t n)
     return true;
 }
 
-static void garbled(struct carrier *c, tn_ms now)
+void claim_garbled(struct carrier *c, tn_ms now)
 {
     struct tenure_error err;
     error_set(&err, TENURE_EPROTOCOL, "a server's answer is not one to what was asked");
     carrier_retry(c, &err, now);
 }
 
-static const struct range_resp *range_at(const struct client_result *r, size_t i)
+const struct range_resp *claim_range(const struct client_result *r, size_t i)
 {
     return &r->txn->responses[i].range;
 }
@@ -84,67 +71,6 @@ static bool overlap(bytes a, bytes b)
     return bytes_has_prefix(a, b) || bytes_has_prefix(b, a);
 }
 
-/* ---- homes ---- */
-
-/* The home of all that lies below prefix. *ret_has false: nobody has said. A code: what is below it is at home in several places, or a
- * record cannot be read. */
-static int find_home(const struct range_resp *homes, bytes prefix, struct home *ret, bool *ret_has,
-                     struct tenure_error *err)
-{
-    size_t i = home_covering(homes->kvs, homes->n_kvs, prefix);
-    *ret_has = i != SIZE_MAX;
-    *ret = (struct home){.epoch = 0};
-    if (*ret_has && home_parse(homes->kvs[i].value, ret))
-        return error_set(err, TENURE_ECORRUPT, "%.*s is no home record", (int)homes->kvs[i].key.len,
-                         (const char *)homes->kvs[i].key.data);
-    for (i = 0; i < homes->n_kvs; i++) {
-        struct home inner = {.epoch = 0};
-        bytes p = home_prefix_of(homes->kvs[i].key);
-        if (p.len <= prefix.len || !bytes_has_prefix(p, prefix))
-            continue;
-        bool same = *ret_has && home_parse(homes->kvs[i].value, &inner) == 0 && strcmp(inner.region, ret->region) == 0;
-        if (!same)
-            return error_set(err, TENURE_ECONFLICT, "%.*s, below it, has another home: mirror what lies beside it",
-                             (int)p.len, (const char *)p.data);
-    }
-    return 0;
-}
-
-static bool is_region(const struct range_resp *own, const char *region)
-{
-    return own->n_kvs == 1 && bytes_equal(own->kvs[0].value, bytes_str(region));
-}
-
-static bool same_home(const struct home *a, const struct home *b)
-{
-    return a->epoch == b->epoch && strcmp(a->region, b->region) == 0;
-}
-
-/* 0: the source may be copied to the destination, by homes or because there are none. */
-static int judge_homes(const struct carrier *c, const struct range_resp *source_region, struct tenure_error *err)
-{
-    bytes to = buf_bytes(&c->to);
-    bool elsewhere = !bytes_equal(to, buf_bytes(&c->prefix));
-    if (c->has_here && !is_region(source_region, c->here.region))
-        return error_set(err, TENURE_ECONFLICT, "the home of %.*s is %s (epoch %" PRId64 "), and not the source",
-                         (int)c->prefix.len, (const char *)c->prefix.data, c->here.region, c->here.epoch);
-    if (elsewhere && c->has_there)
-        return error_set(err, TENURE_ECONFLICT,
-                         "%.*s has a home at the destination, and is no place for a copy of others", (int)to.len,
-                         (const char *)to.data);
-    if (elsewhere)
-        return 0;
-    if (c->has_here != c->has_there)
-        return error_set(err, TENURE_ECONFLICT, "only the %s has a home record that covers %.*s",
-                         c->has_here ? "source" : "destination", (int)to.len, (const char *)to.data);
-    if (c->has_here && !same_home(&c->here, &c->there))
-        return error_set(err, TENURE_ECONFLICT,
-                         "the source says that the home is %s (epoch %" PRId64 "), the destination %s (epoch %" PRId64
-                         ")",
-                         c->here.region, c->here.epoch, c->there.region, c->there.epoch);
-    return 0;
-}
-
 /* The home may come to be here. */
 static void wait_for_home(struct carrier *c, const struct tenure_error *why, tn_ms now)
 {
@@ -166,7 +92,7 @@ static bool is_over(const struct kv *mirror, bytes to, const struct range_resp *
     struct home home;
     struct tenure_error why;
     bool has;
-    int rc = find_home(homes, to, &home, &has, &why);
+    int rc = homes_find(homes, to, &home, &has, &why);
     return rc == TENURE_ECONFLICT ||
            (rc == 0 && has && record_parse(mirror->value, &r) == 0 && r.home.epoch < home.epoch);
 }
@@ -252,20 +178,20 @@ static void on_look(void *owner, const struct client_result *r)
     tn_ms now = carrier_now(c);
     if (carrier_failed(c, r->code, r->error, now))
         return;
-    if (!answers(r, LOOK_OPS)) {
-        garbled(c, now);
+    if (!claim_answers(r, LOOK_OPS)) {
+        claim_garbled(c, now);
         return;
     }
-    c->homes_mod = newest_of(range_at(r, LOOK_HOMES));
-    c->mirrors_mod = newest_of(range_at(r, LOOK_MIRRORS));
-    c->mirrors_made = newest_made(range_at(r, LOOK_MIRRORS));
-    if (find_home(range_at(r, LOOK_HOMES), buf_bytes(&c->to), &c->there, &c->has_there, &err)) {
+    c->homes_mod = newest_of(claim_range(r, LOOK_HOMES));
+    c->mirrors_mod = newest_of(claim_range(r, LOOK_MIRRORS));
+    c->mirrors_made = newest_made(claim_range(r, LOOK_MIRRORS));
+    if (homes_find(claim_range(r, LOOK_HOMES), buf_bytes(&c->to), &c->there, &c->has_there, &err)) {
         wait_for_home(c, &err, now);
         return;
     }
-    if (!take_record(c, range_at(r, LOOK_RECORD), now))
+    if (!take_record(c, claim_range(r, LOOK_RECORD), now))
         return;
-    if (is_taken(c, range_at(r, LOOK_MIRRORS), range_at(r, LOOK_HOMES), &err)) {
+    if (is_taken(c, claim_range(r, LOOK_MIRRORS), claim_range(r, LOOK_HOMES), &err)) {
         carrier_end(c, CARRIER_REFUSED, &err, now);
         return;
     }
@@ -352,15 +278,15 @@ static bool judge_source(struct carrier *c, const struct client_result *r, tn_ms
     struct tenure_error err;
     if (!carrier_saw_source(c, &r->header, r->sent_at, now) || !fits_record(c, now))
         return false;
-    int rc = find_home(range_at(r, LOOK_HOMES), buf_bytes(&c->prefix), &c->here, &c->has_here, &err);
+    int rc = homes_find(claim_range(r, LOOK_HOMES), buf_bytes(&c->prefix), &c->here, &c->has_here, &err);
     if (rc == 0)
-        rc = judge_homes(c, range_at(r, LOOK_REGION), &err);
+        rc = homes_judge(c, claim_range(r, LOOK_REGION), &err);
     if (rc) {
         wait_for_home(c, &err, now);
         return false;
     }
     bool accepted = (c->mine && !c->created) || c->rec.revision || c->rec.at;
-    if (!c->has_here && !accepted && is_copy(c, range_at(r, LOOK_MIRRORS), &err)) {
+    if (!c->has_here && !accepted && is_copy(c, claim_range(r, LOOK_MIRRORS), &err)) {
         refuse_copy(c, &err, now);
         return c->step == STEP_WITHDRAW;
     }
@@ -373,8 +299,8 @@ static void on_look_source(void *owner, const struct client_result *r)
     tn_ms now = carrier_now(c);
     if (carrier_failed(c, r->code, r->error, now))
         return;
-    if (!answers(r, LOOK_RECORD))
-        garbled(c, now);
+    if (!claim_answers(r, LOOK_RECORD))
+        claim_garbled(c, now);
     else if (judge_source(c, r, now)) {
         if (c->step == STEP_LOOK_AGAIN)
             c->created = false; /* it stays */
@@ -387,140 +313,6 @@ static void on_look_source(void *owner, const struct client_result *r)
 void claim_look_source(struct carrier *c, tn_ms now)
 {
     (void)!ask(c, &c->op, c->source, LOOK_RECORD, on_look_source, now);
-}
-
-/* ---- the claim ---- */
-
-static void on_claim(void *owner, const struct client_result *r);
-
-static void fill_claim(struct carrier *c, tn_ms now)
-{
-    batch_begin(c);
-    struct record *a = &c->batch.after;
-    c->foreign_ok = c->k.replace || (c->has_here && c->has_there && c->here.epoch > 1);
-    /* Epochs in between were somebody else's: what is here may be of theirs. */
-    if (c->has_record && a->home.epoch != (c->has_there ? c->here.epoch : 0))
-        c->compare_all = true;
-    if (c->compare_all) {
-        a->revision = a->at = a->part = 0;
-        a->cursor.len = 0;
-        a->check_mod = 0;
-    }
-    batch_describe(c, now);
-    a->source_cluster = c->cluster;
-    a->home = c->has_there ? c->here : (struct home){.epoch = 0};
-}
-
-static struct compare compare_of(int target, int result, struct key_range r, int64_t number)
-{
-    return (struct compare){.result = result, .target = target, .range = r, .number = number};
-}
-
-void claim_make(struct carrier *c, tn_ms now)
-{
-    struct compare compares[4];
-    struct buf value;
-    struct tenure_error err = {0};
-    struct key_range all = {buf_bytes(&c->to), buf_bytes(&c->to_end)};
-    struct client_call_options o = {.timeout_ms = CALL_MS, .repeatable = true};
-    if (c->mine && c->rec.home.epoch == (c->has_there ? c->here.epoch : 0)) {
-        carrier_move(c, STEP_LOOK_AGAIN);
-        return;
-    }
-    fill_claim(c, now);
-    size_t n = batch_guard(c, compares);
-    /* Others write theirs all the time: what matters is that no new one is there. */
-    compares[n++] = c->over_another ? compare_of(COMPARE_MOD, COMPARE_LESS, mirrors_range(), c->mirrors_mod + 1)
-                                    : compare_of(COMPARE_CREATE, COMPARE_LESS, mirrors_range(), c->mirrors_made + 1);
-    if (!c->has_record && !c->foreign_ok)
-        compares[n++] = compare_of(COMPARE_CREATE, COMPARE_EQUAL, all, 0);
-    struct request_op read[2] = {read_op((struct key_range){.key = buf_bytes(&c->key)}), read_op(all)};
-    read[1].range.limit = 1;
-    read[1].range.keys_only = true;
-    buf_init(&value);
-    record_format(&c->batch.after, buf_bytes(&c->prefix), buf_bytes(&c->to), &value);
-    struct request_op put = {.kind = OP_PUT, .put = {.key = buf_bytes(&c->key), .value = buf_bytes(&value)}};
-    struct txn_req req = {
-        .compares = compares, .n_compares = n, .success = &put, .n_success = 1, .failure = read, .n_failure = 2};
-    int rc = buf_error(&value);
-    if (rc == 0)
-        rc = op_txn(&c->op, c->destination, &req, &o, on_claim, c, now, &err);
-    buf_fini(&value);
-    carrier_failed(c, rc, &err, now);
-}
-
-static void claimed(struct carrier *c, tn_rev mod, tn_ms now)
-{
-    c->created = !c->has_record;
-    c->has_record = c->mine = true;
-    c->mod = mod;
-    c->rec = c->batch.after;
-    c->written_at = now;
-    carrier_move(c, STEP_LOOK_AGAIN);
-    carrier_go_on(c, now);
-}
-
-static void claim_denied(struct carrier *c, const struct range_resp *foreign, tn_ms now)
-{
-    struct tenure_error err;
-    if (foreign->n_kvs && !c->has_record && !c->foreign_ok) {
-        error_set(
-            &err, TENURE_ECONFLICT,
-            "the destination has keys below %.*s that did not come from this mirror (%.*s); --replace deletes them",
-            (int)c->to.len, (const char *)c->to.data, (int)foreign->kvs[0].key.len,
-            (const char *)foreign->kvs[0].key.data);
-        carrier_end(c, CARRIER_REFUSED, &err, now);
-        return;
-    }
-    error_set(&err, TENURE_ECONFLICT, "records of mirrors or homes changed at the destination meanwhile");
-    carrier_retry(c, &err, now);
-}
-
-static void on_claim(void *owner, const struct client_result *r)
-{
-    struct carrier *c = owner;
-    struct record rec;
-    tn_ms now = carrier_now(c);
-    if (carrier_failed(c, r->code, r->error, now))
-        return;
-    if (r->txn->succeeded) {
-        claimed(c, r->txn->revision, now);
-        return;
-    }
-    if (!answers(r, 2)) {
-        garbled(c, now);
-        return;
-    }
-    const struct range_resp *own = range_at(r, 0);
-    bool ours = own->n_kvs && record_parse(own->kvs[0].value, &rec) == 0 && rec.writer == c->k.writer &&
-                rec.seq == c->batch.after.seq;
-    if (ours)
-        claimed(c, own->kvs[0].mod_revision, now);
-    else
-        claim_denied(c, range_at(r, 1), now);
-}
-
-/* ---- and back ---- */
-
-static void on_withdrawn(void *owner, const struct client_result *r)
-{
-    struct carrier *c = owner;
-    struct tenure_error why = c->error;
-    (void)r; /* one that stays is seen, and named, by whoever is refused because of it */
-    carrier_end(c, CARRIER_REFUSED, &why, carrier_now(c));
-}
-
-void claim_withdraw(struct carrier *c, tn_ms now)
-{
-    struct tenure_error err = {0}, why = c->error;
-    struct compare own = compare_of(COMPARE_MOD, COMPARE_EQUAL, (struct key_range){.key = buf_bytes(&c->key)}, c->mod);
-    struct request_op del = {.kind = OP_DELETE, .del = {.range = {.key = buf_bytes(&c->key)}}};
-    struct txn_req req = {.compares = &own, .n_compares = 1, .success = &del, .n_success = 1};
-    struct client_call_options o = {.timeout_ms = CALL_MS, .repeatable = true};
-    if (op_txn(&c->op, c->destination, &req, &o, on_withdrawn, c, now, &err))
-        carrier_end(c, CARRIER_REFUSED, &why, now);
-    else
-        carrier_asked(c);
 }
 
 /* ---- while it goes on ---- */
@@ -538,10 +330,10 @@ static void on_poll(void *owner, const struct client_result *r)
         carrier_note(c, r->error);
         return;
     }
-    if (!answers(r, LOOK_RECORD) || !carrier_saw_source(c, &r->header, r->sent_at, now))
+    if (!claim_answers(r, LOOK_RECORD) || !carrier_saw_source(c, &r->header, r->sent_at, now))
         return;
-    int rc = find_home(range_at(r, LOOK_HOMES), buf_bytes(&c->prefix), &here, &has, &err);
-    if (rc || has != c->has_here || !same_home(&here, &c->here)) {
+    int rc = homes_find(claim_range(r, LOOK_HOMES), buf_bytes(&c->prefix), &here, &has, &err);
+    if (rc || has != c->has_here || !homes_same(&here, &c->here)) {
         if (rc == 0)
             error_set(&err, TENURE_ECONFLICT, "a home record has changed at the source");
         carrier_retry(c, &err, now);

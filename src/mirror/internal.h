@@ -160,7 +160,7 @@ bytes carrier_map(struct carrier *c, struct arena *a, bytes key);
 /* What is behind the prefix. */
 bytes carrier_rest(bytes key, const struct buf *prefix);
 
-/* ---- claim.c ---- */
+/* ---- claim.c, claim_make.c ---- */
 void claim_look(struct carrier *c, tn_ms now);
 void claim_look_source(struct carrier *c, tn_ms now);
 void claim_make(struct carrier *c, tn_ms now);
