@@ -134,6 +134,10 @@ bool backend_take_defragmented(struct backend *b, int *ret_code, struct tenure_e
 /* Stops the writer (a batch under way is finished first), checkpoints, closes and frees. NULL is fine. NULL. */
 struct backend *backend_close(struct backend *b);
 
+/* Removes a directory that no backend has open and that its owner gives up, whatever moment it was left at: files of ours only, and the
+ * directory when nothing else is in it. Any thread. */
+void backend_remove(const char *path);
+
 /* Bytes on disk (file and WAL), and bytes in use without free pages. Any time. */
 int64_t backend_size(const struct backend *b);
 int64_t backend_size_in_use(const struct backend *b);

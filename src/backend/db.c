@@ -20,8 +20,6 @@
 #include "backend/sql.h"
 #include "backend/walscan.h"
 
-#define DB_FILE_NEW DB_FILE ".new"
-
 static const char log_sql[] =
     "CREATE TABLE log(seq INTEGER PRIMARY KEY, kind, flags, main, sub, create_revision, version, "
     "lease, key, value, crc, acc)";

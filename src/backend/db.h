@@ -16,6 +16,7 @@
 
 #define DB_FILE     "tenure.db"
 #define DB_FILE_WAL DB_FILE "-wal"
+#define DB_FILE_NEW DB_FILE ".new" /* being made: it gets its name once it is whole */
 enum { DB_PAGE_SIZE = 4096, DB_FRAME_SIZE = 24 + DB_PAGE_SIZE, DB_WAL_HEADER = 32, DB_FORMAT_VERSION = 1 };
 #define DB_APPLICATION_ID 0x546e7265 /* "Tnre" */
 

@@ -78,24 +78,13 @@ static void remove_file(const char *dir, const char *name)
     (void)unlink(in(dir, name, path));
 }
 
-/* Files of ours only. */
-static void remove_copy(const char *dir)
-{
-    static const char *const names[] = {
-        "tenure.db", "tenure.db-wal", "tenure.db-shm", "tenure.db.new", "tenure.db.new-wal",
-        "lock",      "leases",        "ballast",       BACKEND_REPLICA, BACKEND_UNFINISHED};
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
-        remove_file(dir, names[i]);
-    (void)rmdir(dir);
-}
-
 void replica_clean(const char *dir)
 {
     static const char *const halves[] = {"copy/data.restoring", "copy/data"};
     static const char *const files[] = {"copy/snapshot", "copy/snapshot.part"};
     char path[PATH_SIZE];
     for (size_t i = 0; i < sizeof halves / sizeof halves[0]; i++)
-        remove_copy(in(dir, halves[i], path));
+        backend_remove(in(dir, halves[i], path));
     for (size_t i = 0; i < sizeof files / sizeof files[0]; i++)
         remove_file(dir, files[i]);
     (void)rmdir(in(dir, "copy", path));
@@ -185,7 +174,7 @@ int replica_finish(const char *dir, struct tenure_error *err)
     if (rc == 0)
         rc = sync_directory(dir, err);
     if (rc == 0)
-        remove_copy(in(dir, "next", path));
+        backend_remove(in(dir, "next", path));
     return rc;
 }
 

@@ -48,19 +48,6 @@ static bool is_empty(const char *path)
     return empty;
 }
 
-/* What a restore that was cut short has left: files of ours only. */
-static void remove_directory(const char *path)
-{
-    static const char *const names[] = {"tenure.db", "tenure.db-wal", "tenure.db.new",    "tenure.db.new-wal", "lock",
-                                        "leases",    "ballast",       BACKEND_UNFINISHED, BACKEND_REPLICA};
-    char file[4096];
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-        if (snprintf(file, sizeof file, "%s/%s", path, names[i]) < (int)sizeof file)
-            (void)unlink(file);
-    }
-    (void)rmdir(path);
-}
-
 static int open_directory(struct restore *r, const char *dir)
 {
     if (!is_empty(dir))
@@ -72,7 +59,7 @@ static int open_directory(struct restore *r, const char *dir)
         r->dir = NULL;
         return error_set(&r->error, TENURE_ENOMEM, "out of memory");
     }
-    remove_directory(r->dir);
+    backend_remove(r->dir); /* what a restore that was cut short has left */
     return 0;
 }
 
@@ -283,7 +270,7 @@ static int restore_file(struct restore *r, const struct snapshot_into *o, const 
     if (rc == 0)
         rc = name_directory(r, o->dir);
     if (rc)
-        remove_directory(r->dir);
+        backend_remove(r->dir);
     return rc;
 }
 
