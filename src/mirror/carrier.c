@@ -81,6 +81,9 @@ struct carrier *carrier_new(const struct carrier_config *config)
     c->source = config->source;
     c->destination = config->destination;
     c->clear_at = -1;
+    c->doubted = RECORD_LEASES_MAX;
+    c->ops_max = OPS_MAX;
+    c->bytes_max = REVISION_BYTES;
     backoff_init(&c->backoff, RETRY_MIN_MS, RETRY_MAX_MS);
     rng_init(&c->rng, config->writer);
     map_init(&c->ttls);
@@ -313,7 +316,7 @@ void carrier_run(struct carrier *c, tn_ms now)
         struct tenure_error err;
         c->leases_lost = false;
         c->compare_all = true;
-        leases_drop(c, now); /* which of them, the record tells */
+        leases_drop_dead(c, now);
         error_set(&err, TENURE_ELOST,
                   "a lease of the mirror's ran out at the destination: what lay under it is copied again");
         carrier_retry(c, &err, now);
@@ -338,6 +341,8 @@ tn_ms carrier_deadline(const struct carrier *c)
         return 0;
     if (!c->op && c->retry_at > c->ran_at)
         at = c->retry_at;
+    else if (!c->op && c->step == STEP_FOLLOW && c->stuck && !list_empty(&c->chunks))
+        at = follow_behind_at(c);
     else if (!c->op && c->step != STEP_COPY)
         at = c->step == STEP_FOLLOW ? c->written_at + c->k.heartbeat_ms : 0;
     return c->step == STEP_FOLLOW && !c->poll && c->poll_at < at ? c->poll_at : at;

@@ -37,11 +37,29 @@ bool batch_has(const struct carrier *c, bytes key)
     return op_of((struct batch *)&c->batch, key) != NULL;
 }
 
-/* The place for an operation on key, empty or its earlier one's: of a revision that touched it twice the last counts. */
-static struct request_op *place(struct carrier *c, bytes key)
+bool batch_takes(const struct carrier *c, size_t ops, size_t size)
 {
-    struct request_op *op = op_of(&c->batch, key);
-    return op ? op : &c->batch.ops[c->batch.n++];
+    size_t most = BATCH_BYTES < c->bytes_max ? BATCH_BYTES : c->bytes_max;
+    bool may_shrink = c->stuck && c->step == STEP_FOLLOW && c->batch.bytes > most;
+    bool fits = may_shrink || c->batch.bytes + size <= most;
+    return c->batch.n == 0 || (c->batch.n + ops <= c->ops_max && fits);
+}
+
+static size_t size_of(const struct request_op *op)
+{
+    return op->kind == OP_PUT ? op->put.key.len + op->put.value.len : op->del.range.key.len;
+}
+
+/* The last one on a key counts. */
+static void place(struct batch *b, struct request_op op, bytes key)
+{
+    struct request_op *earlier = op_of(b, key);
+    if (earlier)
+        b->bytes -= size_of(earlier);
+    else
+        earlier = &b->ops[b->n++];
+    *earlier = op;
+    b->bytes += size_of(&op);
 }
 
 bool batch_put(struct carrier *c, bytes key, bytes value, tn_lease lease)
@@ -50,8 +68,7 @@ bool batch_put(struct carrier *c, bytes key, bytes value, tn_lease lease)
     bytes copy = arena_copy(&b->arena, value);
     if (!key.data || !copy.data)
         return false;
-    *place(c, key) = (struct request_op){.kind = OP_PUT, .put = {.key = key, .value = copy, .lease = lease}};
-    b->bytes += key.len + value.len;
+    place(b, (struct request_op){.kind = OP_PUT, .put = {.key = key, .value = copy, .lease = lease}}, key);
     b->after.copied++;
     return true;
 }
@@ -60,8 +77,7 @@ bool batch_delete(struct carrier *c, bytes key)
 {
     if (!key.data)
         return false;
-    *place(c, key) = (struct request_op){.kind = OP_DELETE, .del = {.range = {.key = key}}};
-    c->batch.bytes += key.len;
+    place(&c->batch, (struct request_op){.kind = OP_DELETE, .del = {.range = {.key = key}}}, key);
     c->batch.after.deleted++;
     return true;
 }
@@ -98,7 +114,7 @@ static void name_leases(struct carrier *c)
     if (c->compare_all && a->n_leases > 0)
         return;
     a->n_leases = 0;
-    for (size_t i = 0; i < c->n_leases; i++)
+    for (size_t i = 0; i < RECORD_LEASES_MAX; i++)
         if (c->leases[i].alive) {
             a->leases[a->n_leases].ttl_s = c->leases[i].ttl_s;
             a->leases[a->n_leases++].id = c->leases[i].id;
@@ -120,6 +136,8 @@ static void carried_out(struct carrier *c, tn_rev mod, tn_ms now)
     }
     if (c->step == STEP_FOLLOW)
         follow_carried_out(c);
+    if (c->step == STEP_FOLLOW || c->step == STEP_COPY)
+        c->stuck = false;
     carrier_go_on(c, now);
 }
 
@@ -145,13 +163,50 @@ static void denied(struct carrier *c, const struct client_result *r, tn_ms now)
     carrier_go_on(c, now);
 }
 
+static bool is_put(const struct request_op *op)
+{
+    return op->kind == OP_PUT;
+}
+
+/* One that has several operations is made again in smaller ones; when one alone is too large it is said which it is. */
+static void too_much(struct carrier *c, const struct client_result *r, tn_ms now)
+{
+    const struct batch *b = &c->batch;
+    const struct request_op *largest = b->ops; /* the record's, when there is no other */
+    struct tenure_error err;
+    for (size_t i = 1; i < b->n; i++)
+        if (size_of(&b->ops[i]) > size_of(largest))
+            largest = &b->ops[i];
+    bytes key = is_put(largest) ? largest->put.key : largest->del.range.key;
+    bool again = b->n > 1 && (r->etcd == ETCD_TOO_MANY_OPS || !c->stuck);
+    if (again && r->etcd == ETCD_TOO_MANY_OPS)
+        c->ops_max = b->n / 2;
+    else if (again)
+        c->bytes_max = b->bytes / 2;
+    if (again)
+        error_set(&err, r->code, "the destination takes no transaction of %zu keys and %zu bytes: smaller ones follow",
+                  b->n, b->bytes);
+    else
+        error_set(
+            &err, r->code,
+            "%.*s: with %zu bytes, and the mirror's record beside them, more than a request to the destination may "
+            "have: give it a larger --max-request-bytes (%s)",
+            (int)bytes_utf8_cut(key, 128), (const char *)key.data, size_of(largest), r->error->text);
+    c->stuck = c->stuck || (!again && c->step == STEP_FOLLOW);
+    carrier_retry(c, &err, now);
+}
+
 static void on_commit(void *owner, const struct client_result *r)
 {
     struct carrier *c = owner;
     tn_ms now = carrier_now(c);
     c->busy_txn = false;
     if (r->code && r->etcd == ETCD_LEASE_NOT_FOUND)
-        c->leases_lost = true;
+        leases_doubt(c);
+    if (r->code == TENURE_ETOOLARGE || r->etcd == ETCD_TOO_MANY_OPS) {
+        too_much(c, r, now);
+        return;
+    }
     if (carrier_failed(c, r->code, r->error, now))
         return;
     if (r->txn->succeeded)

@@ -246,11 +246,6 @@ static void note_check(struct carrier *c, const struct kv *kv)
     a->check_crc = (int64_t)crc32c(0, kv->value.data, kv->value.len);
 }
 
-static bool is_full(const struct carrier *c, size_t more)
-{
-    return c->batch.n == OPS_MAX || (c->batch.n > 0 && c->batch.bytes + more > BATCH_BYTES);
-}
-
 /* The next key of either side, in order. */
 struct pair {
     const struct kv *from, *into; /* NULL: that side does not have it */
@@ -346,7 +341,7 @@ void copy_go_on(struct carrier *c, tn_ms now)
             return;
         }
         size_t more = p.rest.len + (p.from ? p.from->value.len : 0);
-        if (is_full(c, more) || now - c->written_at >= c->k.heartbeat_ms) {
+        if (!batch_takes(c, 1, more) || now - c->written_at >= c->k.heartbeat_ms) {
             batch_commit(c, now);
             return;
         }

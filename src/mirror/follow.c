@@ -1,7 +1,10 @@
 /* The watch of the source, revision by revision into the destination.
  *
  * It begins with the revision that is here already, not behind it: an old etcd leaves out deletes of the very revision that it is
- * compacted to, and so it says that it is compacted instead. What waits is bounded: past QUEUE_BYTES the watch ends, and begins anew
+ * compacted to, and so it says that it is compacted instead.
+ *
+ * A key that changes in several revisions is told as often, one transaction after the other, unless they wait for longer than
+ * BEHIND_MS: a mirror that is behind makes many of them one, in which the last change of a key counts, and so comes nearer again. What waits is bounded: past QUEUE_BYTES the watch ends, and begins anew
  * when all that came is carried out. Compacted: everything is compared. */
 #include "mirror/internal.h"
 
@@ -71,6 +74,7 @@ static void on_events(void *user, const struct client_watch_events *e)
     }
     list_push_back(&c->chunks, &k->link);
     c->queued += k->arena.total;
+    k->came = now;
     c->told = e->events[e->n_events - 1].kv.mod_revision;
     c->watch_ended = c->queued > QUEUE_BYTES;
     carrier_go_on(c, now);
@@ -170,26 +174,29 @@ static int add_events(struct carrier *c, const struct event *events, size_t n, t
     return rc;
 }
 
-/* Whether a transaction that has other revisions already can take these as well. */
+/* Whether a transaction that has other revisions already can take these as well. A key twice: only when the mirror is behind. */
 static bool goes_along(struct carrier *c, const struct event *events, size_t n, size_t size)
 {
-    if (c->batch.n + n > OPS_MAX || c->batch.bytes + size > BATCH_BYTES)
+    size_t fresh = 0;
+    if (n > c->ops_max || c->batch.arena.total > TOGETHER_BYTES)
         return false;
     for (size_t i = 0; i < n; i++) {
         bytes key = carrier_map(c, &c->batch.arena, events[i].kv.key);
-        if (!key.data || batch_has(c, key))
+        bool has = key.data && batch_has(c, key);
+        if (!key.data || (has && !c->behind))
             return false;
+        fresh += !has;
     }
-    return true;
+    return batch_takes(c, fresh, size);
 }
 
 /* As many as one transaction takes, of a revision that does not fit into one. */
-static size_t part_len(const struct event *events, size_t n)
+static size_t part_len(const struct carrier *c, const struct event *events, size_t n)
 {
     size_t len = 0, size = 0;
-    while (len < n && len < OPS_MAX) {
+    while (len < n && len < c->ops_max) {
         size += events[len].kv.key.len + events[len].kv.value.len;
-        if (len > 0 && size > REVISION_BYTES)
+        if (len > 0 && size > c->bytes_max)
             break;
         len++;
     }
@@ -204,7 +211,7 @@ static int add_first(struct carrier *c, const struct event *events, size_t n, tn
     size_t done = a->part && a->part_of == revision ? (size_t)a->part : 0;
     if (done > n)
         done = n; /* another history would be the only way; the check at the start finds it */
-    size_t len = part_len(events + done, n - done);
+    size_t len = part_len(c, events + done, n - done);
     int rc = add_events(c, events + done, len, now);
     bool whole = done + len == n;
     a->revision = whole ? revision : a->revision;
@@ -240,10 +247,16 @@ static int fill(struct carrier *c, tn_ms now)
     return 1;
 }
 
+tn_ms follow_behind_at(const struct carrier *c)
+{
+    return LIST_ENTRY(c->chunks.next, const struct chunk, link)->came + BEHIND_MS;
+}
+
 static void carry(struct carrier *c, tn_ms now)
 {
     struct tenure_error err;
     batch_begin(c);
+    c->behind = now >= follow_behind_at(c);
     int rc = fill(c, now);
     if (rc > 0)
         batch_commit(c, now);
@@ -281,7 +294,8 @@ void follow_go_on(struct carrier *c, tn_ms now)
 {
     c->state = CARRIER_FOLLOWING;
     if (!list_empty(&c->chunks)) {
-        carry(c, now);
+        if (!c->stuck || now >= follow_behind_at(c)) /* what comes meanwhile may help */
+            carry(c, now);
         return;
     }
     if (c->compare_all) {

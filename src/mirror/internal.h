@@ -20,6 +20,9 @@ enum {
     BATCH_BYTES = 512 * 1024,             /* several revisions, or keys of a copy, go together up to here */
     REVISION_BYTES = 1536 * 1024 - 65536, /* one goes as a whole up to here */
     QUEUE_BYTES = 32 * 1024 * 1024,
+    BEHIND_MS =
+        500, /* what waits for longer is made one: of a key that changed several times the last change is told */
+    TOGETHER_BYTES = 4 * 1024 * 1024, /* of events that become one transaction then */
     ASK_MS = 500,
     HEARTBEAT_MS = 10000,
     CALL_MS = 5000,
@@ -67,12 +70,12 @@ struct chunk {
     struct arena arena;
     struct event *events;
     size_t n, i; /* i: the first that is not at the destination yet */
-    tn_rev revision;
+    tn_ms came;
 };
 
 struct own_lease {
     struct carrier *carrier;
-    struct client_keepalive *keepalive;
+    struct client_keepalive *keepalive; /* NULL: the place is free */
     int64_t ttl_s;
     tn_lease id;
     bool alive;
@@ -122,17 +125,22 @@ struct carrier {
     bool compare_all; /* the next position is a difference's, not the record's */
 
     struct own_lease leases[RECORD_LEASES_MAX];
-    size_t n_leases, reviving;
-    struct map ttls; /* of the source's leases, by id; the value is the TTL + 1 */
+    size_t reviving;     /* of the record's: to be asked about next */
+    size_t doubted;      /* of the places: the same; RECORD_LEASES_MAX: a write has missed none */
+    int64_t asked_ttl_s; /* of the grant under way */
+    struct map ttls;     /* of the source's leases, by id; the value is the TTL + 1 */
     tn_lease asked_lease;
     bool leases_lost;
 
     struct batch batch;
-    struct side from, into; /* of a copy: the pages of the source, and of the destination */
+    size_t ops_max, bytes_max; /* of a transaction: less when the destination takes less */
+    struct side from, into;    /* of a copy: the pages of the source, and of the destination */
     struct client_watch *watch;
     bool watch_ended;
     struct list chunks;
     size_t queued;   /* bytes */
+    bool behind;     /* by BEHIND_MS, or because of: */
+    bool stuck;      /* a change that the destination does not take; a later one of that key may do instead */
     tn_rev told;     /* the last revision in the queue, or carried out */
     tn_rev progress; /* the source said that there is nothing up to here */
 };
@@ -174,6 +182,8 @@ void batch_begin(struct carrier *c);
 bool batch_put(struct carrier *c, bytes key, bytes value, tn_lease lease);
 bool batch_delete(struct carrier *c, bytes key);
 bool batch_has(const struct carrier *c, bytes key);
+/* Whether so much more goes along with what is in it, if anything is. */
+bool batch_takes(const struct carrier *c, size_t ops, size_t size);
 /* What the record says for people. */
 void batch_describe(struct carrier *c, tn_ms now);
 /* Sends it; goes on when it is there. */
@@ -184,9 +194,12 @@ size_t batch_guard(struct carrier *c, struct compare *out);
 /* ---- leases.c ---- */
 void leases_revive(struct carrier *c, tn_ms now);
 void leases_drop(struct carrier *c, tn_ms now);
+/* One of them is gone, and which must be asked. */
+void leases_doubt(struct carrier *c);
+/* Those that ran out; then everything is compared. */
+void leases_drop_dead(struct carrier *c, tn_ms now);
 /* The destination's lease for a key with that one of the source. 1: *ret; 0: it was asked for, come again; below: failed, and told. */
 int leases_map(struct carrier *c, tn_lease source, tn_lease *ret, tn_ms now);
-bool leases_is_own(const struct carrier *c, tn_lease id, int64_t ttl_s);
 
 /* ---- copy.c ---- */
 void copy_check(struct carrier *c, tn_ms now);
@@ -196,6 +209,8 @@ void copy_stop(struct carrier *c, tn_ms now);
 
 /* ---- follow.c ---- */
 void follow_go_on(struct carrier *c, tn_ms now);
+/* When what has waited longest has done so for too long; there is some. */
+tn_ms follow_behind_at(const struct carrier *c);
 /* The batch was carried out. */
 void follow_carried_out(struct carrier *c);
 void follow_end(struct carrier *c, tn_ms now);

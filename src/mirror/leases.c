@@ -27,41 +27,59 @@ static void on_gone(void *user)
     carrier_asked(l->carrier); /* so that it runs */
 }
 
-static bool add(struct carrier *c, tn_lease id, int64_t ttl_s, tn_ms now)
+/* A place without one; RECORD_LEASES_MAX: there is none. */
+static size_t free_place(const struct carrier *c)
+{
+    size_t i = 0;
+    while (i < RECORD_LEASES_MAX && c->leases[i].keepalive)
+        i++;
+    return i;
+}
+
+static bool add(struct carrier *c, size_t place, tn_lease id, int64_t ttl_s, tn_ms now)
 {
     static const struct client_keepalive_callbacks callbacks = {.on_renewed = on_renewed, .on_gone = on_gone};
     struct tenure_error err = {0};
-    struct own_lease *l = &c->leases[c->n_leases];
-    *l = (struct own_lease){.carrier = c, .id = id, .ttl_s = ttl_s, .alive = true};
+    struct own_lease *l = &c->leases[place];
+    *l = (struct own_lease){.carrier = c, .id = id, .ttl_s = ttl_s};
     l->keepalive = client_keepalive_start(c->destination, id, ttl_s, now + ttl_s * 1000 / 3, &callbacks, l, now, &err);
     if (!l->keepalive)
         return !carrier_failed(c, err.code ? err.code : TENURE_ENOMEM, &err, now);
-    c->n_leases++;
+    l->alive = true;
     carrier_asked(c);
     return true;
 }
 
+static void drop(struct carrier *c, struct own_lease *l, tn_ms now)
+{
+    client_keepalive_stop(c->destination, l->keepalive, now);
+    l->keepalive = NULL;
+    l->alive = false;
+}
+
 void leases_drop(struct carrier *c, tn_ms now)
 {
-    for (size_t i = 0; i < c->n_leases; i++)
-        client_keepalive_stop(c->destination, c->leases[i].keepalive, now);
-    c->n_leases = 0;
+    for (size_t i = 0; i < RECORD_LEASES_MAX; i++)
+        if (c->leases[i].keepalive)
+            drop(c, &c->leases[i], now);
 }
 
-static bool any_is_gone(const struct carrier *c)
+/* The others are renewed as ever. */
+void leases_drop_dead(struct carrier *c, tn_ms now)
 {
-    for (size_t i = 0; i < c->n_leases; i++)
-        if (!c->leases[i].alive)
-            return true;
-    return false;
+    for (size_t i = 0; i < RECORD_LEASES_MAX; i++)
+        if (c->leases[i].keepalive && !c->leases[i].alive) {
+            c->compare_all = true;
+            drop(c, &c->leases[i], now);
+        }
 }
 
-static bool knows(const struct carrier *c, tn_lease id)
+static struct own_lease *own(struct carrier *c, tn_lease id)
 {
-    for (size_t i = 0; i < c->n_leases; i++)
-        if (c->leases[i].id == id)
-            return true;
-    return false;
+    for (size_t i = 0; i < RECORD_LEASES_MAX; i++)
+        if (c->leases[i].keepalive && c->leases[i].id == id)
+            return &c->leases[i];
+    return NULL;
 }
 
 /* ---- those of the record ---- */
@@ -72,40 +90,67 @@ static void on_revived(void *owner, const struct client_result *r)
     tn_ms now = carrier_now(c);
     if (carrier_failed(c, r->code, r->error, now))
         return;
-    size_t i = c->reviving++;
+    size_t i = c->reviving++, place = free_place(c);
     if (r->keepalive->ttl_s <= 0)
         c->compare_all = true;
-    else if (c->n_leases < RECORD_LEASES_MAX && !add(c, c->rec.leases[i].id, c->rec.leases[i].ttl_s, now))
+    else if (place < RECORD_LEASES_MAX && !add(c, place, c->rec.leases[i].id, c->rec.leases[i].ttl_s, now))
         return;
     carrier_go_on(c, now);
 }
 
-/* Dead ones are cleared away all together: their keepalives point into the table. */
-static void clear_dead(struct carrier *c, tn_ms now)
+static void on_doubted(void *owner, const struct client_result *r)
 {
-    if (any_is_gone(c)) {
-        c->compare_all = true;
-        leases_drop(c, now);
-    }
+    struct carrier *c = owner;
+    tn_ms now = carrier_now(c);
+    if (carrier_failed(c, r->code, r->error, now))
+        return;
+    struct own_lease *l = &c->leases[c->doubted++];
+    if (r->keepalive->ttl_s <= 0 && l->keepalive)
+        l->alive = false;
+    carrier_go_on(c, now);
+}
+
+static void ask_about(struct carrier *c, tn_lease id, op_done done, tn_ms now)
+{
+    struct tenure_error err = {0};
+    struct lease_keepalive_req req = {.id = id};
+    struct client_call_options o = {.timeout_ms = CALL_MS};
+    int rc = op_lease_keepalive_once(&c->op, c->destination, &req, &o, done, c, now, &err);
+    carrier_failed(c, rc, &err, now);
+}
+
+void leases_doubt(struct carrier *c)
+{
+    c->leases_lost = c->compare_all = true;
+    c->doubted = 0;
+}
+
+/* False: one of ours is asked about, because a write has missed one. */
+static bool none_in_doubt(struct carrier *c, tn_ms now)
+{
+    while (c->doubted < RECORD_LEASES_MAX && !c->leases[c->doubted].alive)
+        c->doubted++;
+    if (c->doubted == RECORD_LEASES_MAX)
+        return true;
+    ask_about(c, c->leases[c->doubted].id, on_doubted, now);
+    return false;
 }
 
 void leases_revive(struct carrier *c, tn_ms now)
 {
-    struct tenure_error err = {0};
-    clear_dead(c, now);
+    if (!none_in_doubt(c, now))
+        return;
+    leases_drop_dead(c, now);
     if (c->reviving > c->rec.n_leases)
         c->reviving = 0;
-    while (c->reviving < c->rec.n_leases && knows(c, c->rec.leases[c->reviving].id))
+    while (c->reviving < c->rec.n_leases && own(c, c->rec.leases[c->reviving].id))
         c->reviving++;
     if (c->reviving == c->rec.n_leases) {
         c->reviving = 0;
         carrier_move(c, STEP_CHECK);
         return;
     }
-    struct lease_keepalive_req req = {.id = c->rec.leases[c->reviving].id};
-    struct client_call_options o = {.timeout_ms = CALL_MS};
-    int rc = op_lease_keepalive_once(&c->op, c->destination, &req, &o, on_revived, c, now, &err);
-    carrier_failed(c, rc, &err, now);
+    ask_about(c, c->rec.leases[c->reviving].id, on_revived, now);
 }
 
 /* ---- new ones ---- */
@@ -116,7 +161,7 @@ static void on_granted(void *owner, const struct client_result *r)
     tn_ms now = carrier_now(c);
     if (carrier_failed(c, r->code, r->error, now))
         return;
-    if (add(c, r->grant->id, c->leases[c->n_leases].ttl_s, now))
+    if (add(c, free_place(c), r->grant->id, c->asked_ttl_s, now))
         carrier_go_on(c, now);
 }
 
@@ -126,7 +171,7 @@ static void grant(struct carrier *c, int64_t ttl_s, tn_ms now)
     struct tenure_error err = {0};
     struct lease_grant_req req = {.ttl_s = ttl_s, .id = (tn_lease)(client_random(c->destination) >> 1 | 1)};
     struct client_call_options o = {.timeout_ms = CALL_MS};
-    c->leases[c->n_leases].ttl_s = ttl_s; /* of the place that it will have */
+    c->asked_ttl_s = ttl_s;
     int rc = op_lease_grant(&c->op, c->destination, &req, &o, on_granted, c, now, &err);
     carrier_failed(c, rc, &err, now);
 }
@@ -162,21 +207,23 @@ static void ask_ttl(struct carrier *c, tn_lease id, tn_ms now)
     carrier_failed(c, rc, &err, now);
 }
 
-/* The place of the lease for keys of that TTL; n_leases: it is to be granted. */
+/* The place of the lease for keys of that TTL; RECORD_LEASES_MAX: it is to be granted. */
 static size_t place_of(const struct carrier *c, int64_t ttl_s)
 {
-    size_t longer = SIZE_MAX, longest = 0;
-    for (size_t i = 0; i < c->n_leases; i++) {
+    size_t longer = SIZE_MAX, longest = SIZE_MAX;
+    for (size_t i = 0; i < RECORD_LEASES_MAX; i++) {
         int64_t t = c->leases[i].ttl_s;
+        if (!c->leases[i].keepalive)
+            continue;
         if (t == ttl_s)
             return i;
         if (t > ttl_s && (longer == SIZE_MAX || t < c->leases[longer].ttl_s))
             longer = i;
-        if (t > c->leases[longest].ttl_s)
+        if (longest == SIZE_MAX || t > c->leases[longest].ttl_s)
             longest = i;
     }
-    if (c->n_leases < RECORD_LEASES_MAX)
-        return c->n_leases;
+    if (free_place(c) < RECORD_LEASES_MAX)
+        return RECORD_LEASES_MAX;
     return longer == SIZE_MAX ? longest : longer;
 }
 
@@ -191,7 +238,7 @@ int leases_map(struct carrier *c, tn_lease source, tn_lease *ret, tn_ms now)
         return 0;
     }
     size_t i = place_of(c, ttl_s);
-    if (i == c->n_leases) {
+    if (i == RECORD_LEASES_MAX) {
         grant(c, ttl_s, now);
         return 0;
     }

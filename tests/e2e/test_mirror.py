@@ -100,6 +100,30 @@ def deletes_are_kept(world):
         equal(sorted(text(kv["key"]) for kv in body["kvs"]), ["/a/05", "/a/20"], "what the comparison wrote")
 
 
+def large_values(world):
+    '''a value that leaves room for the record is copied; the largest that a source takes is named with what to do, until a smaller one is in its place'''
+    with server(world, "a") as a, server(world, "b") as b:
+        source, most, least = Gateway(a), 2 << 20, 1 << 20
+        while most - least > 1:
+            middle = (most + least) // 2
+            try:
+                source.put("/a/largest", "x" * middle)
+                least = middle
+            except (Refused, ConnectionError):
+                most = middle
+        source.put("/a/largest", "y" * (least - 8192))
+        mirror = Mirror(world, a, [b], "--prefix", "/a/").start()
+        is_there(b, "/a/largest", "y" * (least - 8192))
+        source.put("/a/largest", "x" * least)
+        await_(lambda: "/a/largest: with" in mirror.said(), "the key is named")
+        true("--max-request-bytes" in mirror.said(), mirror.said())
+        await_(lambda: "/a/largest: with" in status(world, b)[0].get("error", ""), "in the record too")
+        source.put("/a/after", "1")
+        source.put("/a/largest", "y" * (least - 8192))
+        same(a, b, "/a/")
+        mirror.stop()
+
+
 def what_is_not_ours_is_refused(world):
     '''foreign keys at the destination, loops, overlapping mirrors and other sources are refused; --replace makes room'''
     with server(world, "a") as a, server(world, "b") as b:
@@ -352,7 +376,7 @@ def nothing_is_lost_over_kills(world):
 
 
 if __name__ == "__main__":
-    main([changes_are_carried, large_revisions_go_in_parts, deletes_are_kept, what_is_not_ours_is_refused,
+    main([changes_are_carried, large_revisions_go_in_parts, large_values, deletes_are_kept, what_is_not_ours_is_refused,
           both_ways_with_prefixes_of_their_own, the_second_of_a_name_takes_over, leases_are_the_mirrors_own,
           one_that_is_dead_holds_nobody_up, once_ends, homes_are_obeyed, users_of_both_sides, a_restored_source_is_noticed,
           nothing_is_lost_over_kills])

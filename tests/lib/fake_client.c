@@ -166,6 +166,7 @@ static struct {
     tn_rev revision, compacted;
     int64_t ttl_min_s;
     tn_lease next_lease;
+    size_t ops_max, bytes_max; /* of a transaction; 0 = any */
 } w;
 
 static struct client_watch *watches[WATCHES_MAX];
@@ -473,6 +474,23 @@ static void run_txn(const struct txn_req *req, tn_rev rev, struct txn_resp *ret,
         run_op(&ops[i], rev, &ret->responses[i], changed);
 }
 
+void fake_limit_txn(size_t ops, size_t bytes)
+{
+    w.ops_max = ops;
+    w.bytes_max = bytes;
+}
+
+static enum etcd_error txn_is_too_large(const struct txn_req *req)
+{
+    size_t bytes = 0;
+    for (size_t i = 0; i < req->n_success; i++)
+        if (req->success[i].kind == OP_PUT)
+            bytes += req->success[i].put.key.len + req->success[i].put.value.len;
+    if (w.ops_max && req->n_success > w.ops_max)
+        return ETCD_TOO_MANY_OPS;
+    return w.bytes_max && bytes > w.bytes_max ? ETCD_REQUEST_TOO_LARGE : ETCD_OK;
+}
+
 static enum etcd_error do_txn(const struct txn_req *req, struct txn_resp *ret)
 {
     bool changed = false;
@@ -625,7 +643,18 @@ static void replied(void *what)
 
 static int code_of(enum etcd_error e)
 {
-    return e == ETCD_COMPACTED ? TENURE_ECOMPACTED : e == ETCD_LEASE_NOT_FOUND ? TENURE_ENOTFOUND : TENURE_EEXISTS;
+    switch (e) {
+    case ETCD_COMPACTED:
+        return TENURE_ECOMPACTED;
+    case ETCD_LEASE_NOT_FOUND:
+        return TENURE_ENOTFOUND;
+    case ETCD_REQUEST_TOO_LARGE:
+        return TENURE_ETOOLARGE;
+    case ETCD_TOO_MANY_OPS:
+        return TENURE_EINVALID;
+    default:
+        return TENURE_EEXISTS;
+    }
 }
 
 static void refused(void *what)
@@ -660,7 +689,8 @@ static enum etcd_error carry_out(const struct copy *copy, struct client_call *an
             answer->txn_resp = (struct txn_resp){.revision = 1, .responses = take(sizeof(struct response_op))};
             return ETCD_OK;
         }
-        return do_txn(&copy->txn, &answer->txn_resp);
+        enum etcd_error too_large = txn_is_too_large(&copy->txn);
+        return too_large ? too_large : do_txn(&copy->txn, &answer->txn_resp);
     case CALL_GRANT:
         answer->result.grant = &answer->grant_resp;
         return do_grant(call->grant.id, call->grant.ttl_s, &answer->grant_resp);

@@ -91,6 +91,8 @@ tn_lease fake_grant(int64_t ttl_s);
 bool fake_revoke(tn_lease lease);
 /* Ends all watches of c as the client does when too many events wait; the next ones start as usual. */
 void fake_overflow_watches(struct client *c);
+/* What a client's transaction may have, keys and values counted; 0 = any. */
+void fake_limit_txn(size_t ops, size_t bytes);
 /* The least TTL that the server grants. */
 void fake_set_ttl_min(int64_t ttl_s);
 

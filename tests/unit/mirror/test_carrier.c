@@ -336,6 +336,87 @@ static void a_key_that_changes_twice_is_told_twice(void **state)
     assert_int_equal(kv.version, 4);
 }
 
+static bool is_following(void *user)
+{
+    return view_of(user).state == CARRIER_FOLLOWING;
+}
+
+/* 80 ms away from its destination it can make a dozen transactions a second, and the source writes more. */
+static void a_key_that_changes_all_the_time_is_kept_up_with(void **state)
+{
+    (void)state;
+    char value[12], other[12];
+    put("a", "1", 0);
+    open_one();
+    catches_up();
+    fake_slow_replies(into, 80);
+    for (int i = 0; i < 400; i++) {
+        snprintf(value, sizeof value, "%d", i);
+        snprintf(other, sizeof other, "%03d", i % 5);
+        put("a", value, 0);
+        put_many(i % 5, 3, value);
+        if (i % 7 == 0)
+            delete (other);
+        fake_run(10);
+    }
+    fake_run(1500);
+    assert_true(in_step(NULL));
+    is_as_at(fake_revision());
+    assert_true(view_of(c).lag_ms < 2000);
+}
+
+/* The limits of the two sides need not be the same. */
+static void a_destination_that_takes_less_gets_less(void **state)
+{
+    (void)state;
+    fake_limit_txn(20, 0);
+    put_many(0, 100, "1");
+    open_one();
+    catches_up();
+    put_many(0, 100, "2");
+    catches_up();
+    c = end_of(c);
+    fake_limit_txn(0, 1000);
+    put_many(0, 100, "3");
+    fake_compact();
+    open_one();
+    catches_up();
+    put_many(0, 100, "4");
+    catches_up();
+    assert_true(is_following(c));
+}
+
+static void what_is_too_large_is_named(void **state)
+{
+    (void)state;
+    static char large[2000];
+    struct record r;
+    struct kv kv;
+    put("a", "1", 0);
+    open_one();
+    catches_up();
+    tn_rev at = changes[n_changes - 1].revision;
+    memset(large, 'x', sizeof large - 1);
+    fake_limit_txn(0, sizeof large);
+    fake_on_step(NULL, NULL);
+    fake_put("/s/large", large, 0);
+    fake_put("/s/b", "2", 0);
+    fake_run(10000);
+    assert_non_null(strstr(view_of(c).error, "/d/large: with 2007 bytes"));
+    assert_true(record_now(&r) && strstr(r.error, "/d/large"));
+    is_as_at(at);
+    fake_put("/s/large", "small", 0);
+    fake_run(5000);
+    assert_true(fake_get(bytes_str("/d/b"), &kv) && fake_get(bytes_str("/d/large"), &kv));
+    assert_true(bytes_equal(kv.value, bytes_str("small")));
+    assert_string_equal(view_of(c).error, "");
+    fake_put("/s/large", large, 0);
+    fake_run(5000);
+    fake_limit_txn(0, 0);
+    fake_run(5000);
+    assert_true(fake_get(bytes_str("/d/large"), &kv) && kv.value.len == sizeof large - 1);
+}
+
 static void what_was_compacted_is_compared(void **state)
 {
     (void)state;
@@ -640,6 +721,44 @@ static void leases_live_on_while_the_source_is_gone(void **state)
     assert_false(fake_get(bytes_str("/d/b"), &kv));
 }
 
+/* The source is away, and with it the look at both sides that is next. */
+static void a_lease_that_is_lost_is_no_end_of_the_others(void **state)
+{
+    (void)state;
+    struct kv kv;
+    leased = true;
+    put("a", "1", fake_grant(90));
+    put("b", "1", fake_grant(120));
+    open_one();
+    catches_up();
+    tn_lease own = lease_of("/d/a"), other = lease_of("/d/b");
+    fake_cut(from, true);
+    fake_revoke(own);
+    fake_run(600000);
+    assert_false(fake_get(bytes_str("/d/a"), &kv));
+    assert_true(fake_get(bytes_str("/d/b"), &kv) && kv.lease == other);
+}
+
+/* A write finds it out, and which one it was is asked. */
+static void a_lease_that_a_write_misses_is_looked_for(void **state)
+{
+    (void)state;
+    struct kv kv;
+    leased = true;
+    tn_lease there = fake_grant(30000);
+    put("a", "1", there);
+    put("b", "1", fake_grant(40000));
+    open_one();
+    catches_up();
+    tn_lease own = lease_of("/d/a"), other = lease_of("/d/b");
+    fake_revoke(own);
+    put("c", "1", there);
+    fake_run(5000); /* long before its next renewal */
+    assert_true(fake_get(bytes_str("/d/a"), &kv) && kv.lease != own);
+    assert_true(fake_get(bytes_str("/d/c"), &kv) && kv.lease == lease_of("/d/a"));
+    assert_true(lease_of("/d/b") == other);
+}
+
 /* ---- faults ---- */
 
 static struct rng chance;
@@ -915,6 +1034,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_large_revision_goes_in_parts, begin, end),
         cmocka_unit_test_setup_teardown(small_revisions_go_together, begin, end),
         cmocka_unit_test_setup_teardown(a_key_that_changes_twice_is_told_twice, begin, end),
+        cmocka_unit_test_setup_teardown(a_key_that_changes_all_the_time_is_kept_up_with, begin, end),
+        cmocka_unit_test_setup_teardown(a_destination_that_takes_less_gets_less, begin, end),
+        cmocka_unit_test_setup_teardown(what_is_too_large_is_named, begin, end),
         cmocka_unit_test_setup_teardown(what_was_compacted_is_compared, begin, end),
         cmocka_unit_test_setup_teardown(a_copy_goes_on_in_the_middle, begin, end),
         cmocka_unit_test_setup_teardown(a_copy_whose_revision_is_compacted_begins_anew, begin, end),
@@ -931,6 +1053,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(leases_are_its_own, begin, end),
         cmocka_unit_test_setup_teardown(a_lease_that_ran_out_is_made_again, begin, end),
         cmocka_unit_test_setup_teardown(leases_live_on_while_the_source_is_gone, begin, end),
+        cmocka_unit_test_setup_teardown(a_lease_that_is_lost_is_no_end_of_the_others, begin, end),
+        cmocka_unit_test_setup_teardown(a_lease_that_a_write_misses_is_looked_for, begin, end),
         cmocka_unit_test_setup_teardown(under_all_faults_what_the_record_says_is_there, begin, end),
         cmocka_unit_test_setup_teardown(what_is_refused_is_in_the_record, begin, end),
         cmocka_unit_test_setup_teardown(the_record_of_another_prefix_is_not_its_own, begin, end),
