@@ -14,6 +14,7 @@
 #include "base/error.h"
 #include "cli/snapshot_file.h"
 #include "io/atomic_file.h"
+#include "io/file.h"
 #include "io/loop.h"
 #include "snapshot/import.h"
 #include "snapshot/status.h"
@@ -199,11 +200,7 @@ int backup_dir_lock(const struct backup_dir *d, int *ret_fd, struct tenure_error
 
 static int sync_dir(const char *path, struct tenure_error *err)
 {
-    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    int rc = fd < 0 || fsync(fd) < 0 ? error_errno(err, errno, "%s", path) : 0;
-    if (fd >= 0)
-        close(fd);
-    return rc;
+    return io_sync_directory(path) < 0 ? error_errno(err, errno, "%s", path) : 0;
 }
 
 /* ---- one file ---- */

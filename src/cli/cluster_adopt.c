@@ -15,6 +15,7 @@
 #include "cli/output.h"
 #include "cli/seal.h"
 #include "cli/snapshot.h"
+#include "io/file.h"
 
 #define LINE_MAX_BYTES 8192
 
@@ -108,14 +109,11 @@ static bool may_go_on(const struct adopt *a, int given)
 static bool note_begun(const struct adopt *a)
 {
     int fd = open(a->note, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
-    int dir = open(a->layout.dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    bool ok = fd >= 0 && dir >= 0 && fsync(fd) == 0 && fsync(dir) == 0;
+    bool ok = fd >= 0 && fsync(fd) == 0 && io_sync_directory(a->layout.dir) == 0;
     if (!ok)
         fprintf(stderr, "tenure cluster: %s: %s\n", a->note, strerror(errno));
     if (fd >= 0)
         close(fd);
-    if (dir >= 0)
-        close(dir);
     return ok;
 }
 

@@ -23,6 +23,7 @@
 #include "cli/output.h"
 #include "cli/snapshot.h"
 #include "cli/snapshot_file.h"
+#include "io/file.h"
 #include "snapshot/status.h"
 
 #define LINE_MAX_BYTES 8192
@@ -249,11 +250,8 @@ static bool name_it(struct cluster_restoring *r)
         return false;
     }
     snprintf(up, sizeof up, "%s/..", r->data_dir);
-    int fd = open(up, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd >= 0 && fsync(fd) < 0)
+    if (io_sync_directory(up) < 0 && errno != EACCES)
         fprintf(stderr, "tenure cluster: %s: %s\n", up, strerror(errno));
-    if (fd >= 0)
-        close(fd);
     return true;
 }
 

@@ -17,18 +17,6 @@ static void on_bytes(void *user, uint64_t bytes)
     migrate_show(user, "copying, %" PRIu64 " MB have come", bytes / 1000000);
 }
 
-static bool is_new(const char *path)
-{
-    DIR *d = opendir(path);
-    if (!d)
-        return errno == ENOENT;
-    bool empty = true;
-    for (struct dirent *e; empty && (e = readdir(d));)
-        empty = strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0;
-    closedir(d);
-    return empty;
-}
-
 int migrate_copy_path(const char *dir, char *out, size_t size, struct tenure_error *err)
 {
     size_t len = strlen(dir);
@@ -74,7 +62,7 @@ static int check_source(struct migrate *m)
 int migrate_begin(struct migrate *m)
 {
     int rc = migrate_source_ids(&m->source, &m->cluster, &m->member, &m->err);
-    if (rc == 0 && is_new(m->o->data_dir))
+    if (rc == 0 && snapshot_dir_is_new(m->o->data_dir))
         rc = copy(m);
     if (rc == 0) {
         m->has_target = true;

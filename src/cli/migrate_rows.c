@@ -4,6 +4,8 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
+#include "store/event_row.h"
+
 void migrate_rows_init(struct migrate_rows *r, tn_seq seq, tn_rev newest)
 {
     *r = (struct migrate_rows){.seq = seq, .newest = newest};
@@ -106,20 +108,6 @@ static int check_event(const struct event *e, struct tenure_error *err)
     return 0;
 }
 
-static struct record row_of(const struct event *e)
-{
-    struct record row = {.kind = RECORD_KV, .main = e->kv.mod_revision, .key = e->kv.key};
-    if (e->type == EVENT_DELETE) {
-        row.tombstone = true;
-        return row;
-    }
-    row.value = e->kv.value;
-    row.create_revision = e->kv.create_revision;
-    row.version = e->kv.version;
-    row.lease = e->kv.lease;
-    return row;
-}
-
 int migrate_add_revision(struct migrate_rows *r, const struct event *events, size_t n, struct tenure_error *err)
 {
     tn_rev revision = events[0].kv.mod_revision;
@@ -136,7 +124,7 @@ int migrate_add_revision(struct migrate_rows *r, const struct event *events, siz
     if (rc)
         return rc;
     for (size_t i = 0; i < n; i++) {
-        struct record row = row_of(&events[i]);
+        struct record row = event_row(&events[i]);
         row.sub = (int64_t)i;
         row.last_of_command = i + 1 == n;
         add(r, row);

@@ -1,5 +1,6 @@
 /* See migrate_target.h. */
 #include "cli/migrate_target.h"
+#include "io/file.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -55,12 +56,7 @@ static int remove_note(const struct migrate_target *t, struct tenure_error *err)
         return rc;
     if (unlink(path) < 0)
         return error_errno(err, errno, "%s", path);
-    int fd = open(t->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0 || fsync(fd) < 0)
-        rc = error_errno(err, errno, "%s", t->dir);
-    if (fd >= 0)
-        close(fd);
-    return rc;
+    return io_sync_directory(t->dir) < 0 ? error_errno(err, errno, "%s", t->dir) : 0;
 }
 
 /* ---- opening ---- */

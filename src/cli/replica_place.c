@@ -19,6 +19,7 @@
 
 #include "backend/backend.h"
 #include "cli/replica.h"
+#include "io/file.h"
 
 #define PATH_SIZE REPLICA_PATH_SIZE
 
@@ -137,11 +138,7 @@ int replica_make_directory(const char *dir, struct tenure_error *err)
 
 static int sync_directory(const char *dir, struct tenure_error *err)
 {
-    int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    int rc = fd < 0 || fsync(fd) < 0 ? error_errno(err, errno, "data directory %s: sync", dir) : 0;
-    if (fd >= 0)
-        close(fd);
-    return rc;
+    return io_sync_directory(dir) < 0 ? error_errno(err, errno, "data directory %s: sync", dir) : 0;
 }
 
 static int move(const char *dir, const char *from, const char *to, struct tenure_error *err)

@@ -30,6 +30,8 @@ int snapshot_restore(const struct snapshot_options *o, const struct global_optio
  * thread how much has come. */
 int snapshot_fetch(tenure_client *c, size_t endpoint, const char *path, void (*on_bytes)(void *user, uint64_t bytes),
                    void *user, struct tenure_error *err);
+/* Nothing is there, or an empty directory. */
+bool snapshot_dir_is_new(const char *path);
 struct snapshot_into {
     const char *dir, *name; /* the new directory, which becomes one as the last step; of the member, NULL = "default" */
     bool skip_hash_check;

@@ -19,6 +19,7 @@
 #include "cli/output.h"
 #include "cli/snapshot.h"
 #include "cli/snapshot_file.h"
+#include "io/file.h"
 #include "snapshot/import.h"
 #include "store/store.h"
 
@@ -36,7 +37,7 @@ struct restore {
 
 /* ---- the directory ---- */
 
-static bool is_empty(const char *path)
+bool snapshot_dir_is_new(const char *path)
 {
     DIR *d = opendir(path);
     if (!d)
@@ -50,7 +51,7 @@ static bool is_empty(const char *path)
 
 static int open_directory(struct restore *r, const char *dir)
 {
-    if (!is_empty(dir))
+    if (!snapshot_dir_is_new(dir))
         return error_set(&r->error, TENURE_EEXISTS, "%s is there and not empty: name a new data directory", dir);
     size_t len = strlen(dir);
     while (len > 1 && dir[len - 1] == '/')
@@ -74,11 +75,8 @@ static int write_mark(struct restore *r, const char *name, const char *text)
     int rc = ok ? 0 : error_errno(&r->error, errno, "%s", path);
     if (fd >= 0)
         close(fd);
-    fd = rc ? -1 : open(r->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (rc == 0 && (fd < 0 || fsync(fd) < 0))
+    if (rc == 0 && io_sync_directory(r->dir) < 0)
         rc = error_errno(&r->error, errno, "%s", r->dir);
-    if (fd >= 0)
-        close(fd);
     return rc;
 }
 
@@ -89,11 +87,8 @@ static int name_directory(struct restore *r, const char *dir)
         return error_errno(&r->error, errno, "%s", dir);
     if (snprintf(up, sizeof up, "%s/..", dir) >= (int)sizeof up)
         return 0;
-    int fd = open(up, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    int rc = fd >= 0 && fsync(fd) < 0 ? error_errno(&r->error, errno, "%s", dir) : 0;
-    if (fd >= 0)
-        close(fd);
-    return rc;
+    bool failed = io_sync_directory(up) < 0 && errno != EACCES; /* one that only takes names is good for that */
+    return failed ? error_errno(&r->error, errno, "%s", dir) : 0;
 }
 
 /* ---- rows into the log ---- */

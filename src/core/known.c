@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/secret.h"
+
 static struct known *oldest(const struct known_set *set)
 {
     return list_empty(&set->by_use) ? NULL : LIST_ENTRY(set->by_use.next, struct known, by_use);
@@ -39,16 +41,6 @@ static uint64_t hash_of(const struct known_set *set, bytes text)
     return h ^ h >> 29;
 }
 
-static bool same_text(const struct known *k, bytes text)
-{
-    uint8_t differ = 0;
-    if (text.len != k->text_len)
-        return false;
-    for (size_t i = 0; i < text.len; i++)
-        differ |= text.data[i] ^ k->data[i];
-    return differ == 0;
-}
-
 bool known_add(struct known_set *set, bytes text, bytes name, uint64_t changes, tn_ms now)
 {
     uint64_t hash = hash_of(set, text);
@@ -81,7 +73,7 @@ struct known *known_find(struct known_set *set, bytes text, tn_ms now)
     for (struct known *k; (k = oldest(set)) && k->expires <= now;)
         known_remove(set, k);
     struct known *k = map_get(&set->by_hash, hash_of(set, text));
-    if (!k || !same_text(k, text))
+    if (!k || !secret_equal(bytes_of(k->data, k->text_len), text))
         return NULL;
     k->expires = now + set->ttl_ms;
     list_remove(&k->by_use);

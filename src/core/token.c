@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "base/bytes.h"
+#include "base/secret.h"
 
 void tokens_init(struct tokens *set, int64_t ttl_ms, size_t max)
 {
@@ -81,21 +82,11 @@ static bool read_number(bytes text, uint64_t *ret)
     return true;
 }
 
-static bool same_text(const struct token *t, bytes text)
-{
-    uint8_t differ = 0;
-    if (text.len != t->text_len)
-        return false;
-    for (size_t i = 0; i < text.len; i++)
-        differ |= text.data[i] ^ (uint8_t)t->text[i];
-    return differ == 0;
-}
-
 struct token *token_use(struct tokens *set, bytes text, tn_ms now)
 {
     uint64_t number;
     struct token *t = read_number(text, &number) ? map_get(&set->by_number, number) : NULL;
-    if (!t || !same_text(t, text) || t->expires <= now)
+    if (!t || !secret_equal(bytes_of(t->text, t->text_len), text) || t->expires <= now)
         return NULL;
     t->expires = now + set->ttl_ms;
     list_remove(&t->by_use);

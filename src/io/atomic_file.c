@@ -140,11 +140,8 @@ int atomic_file_begin(struct atomic_file *f, const char *path, mode_t mode, byte
 static void sync_directory(const char *path)
 {
     char *where = directory_of(path);
-    int fd = where ? open(where, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
-    if (fd >= 0) {
-        fsync(fd);
-        close(fd);
-    }
+    if (where)
+        (void)!io_sync_directory(where);
     free(where);
 }
 

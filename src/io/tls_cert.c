@@ -1,13 +1,11 @@
 /* What making a certificate takes, whoever signs it. */
 #include <arpa/inet.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "io/file.h"
+#include "io/atomic_file.h"
 #include "io/tls_internal.h"
 
 bool tls_cert_serial(const struct openssl *o, X509 *cert)
@@ -55,23 +53,15 @@ bool tls_cert_hosts(const struct openssl *o, X509 *cert, const char *const *host
 
 /* ---- the files ---- */
 
+/* A link in place of the key is not followed: who put it there would have the key. */
 static int write_file(const char *path, const char *data, size_t len, mode_t mode, struct tenure_error *err)
 {
-    char beside[4200];
-    snprintf(beside, sizeof beside, "%s.new", path);
-    unlink(beside);
-    int fd = open(beside, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
-    if (fd < 0)
-        return error_errno(err, errno, "%s", beside);
-    int errnum = io_write_all(fd, data, len) < 0 || fsync(fd) < 0 ? errno : 0;
-    if (close(fd) < 0 && !errnum)
-        errnum = errno;
-    if (!errnum && rename(beside, path) < 0)
-        errnum = errno;
-    if (!errnum)
-        return 0;
-    unlink(beside);
-    return error_errno(err, errnum, "%s", path);
+    struct atomic_file f;
+    int rc = atomic_file_begin(&f, path, mode, bytes_of(data, len), err);
+    if (rc == 0)
+        rc = atomic_file_commit(&f, err);
+    atomic_file_fini(&f);
+    return rc;
 }
 
 /* The folders above path that are missing; those that hold a key are for their owner only. */
@@ -115,6 +105,6 @@ int tls_cert_save(const struct openssl *o, const char *cert_file, X509 *cert, co
 {
     make_folders(key_file);
     make_folders(cert_file);
-    int rc = save(o, key_file, 0600, pem_key, key, err);
+    int rc = save(o, key_file, ATOMIC_FILE_PRIVATE, pem_key, key, err);
     return rc < 0 ? rc : save(o, cert_file, 0644, pem_cert, cert, err);
 }

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "lib/cron_words.h"
+#include "lib/put.h"
 #include "lib/view.h"
 #include "recipes/schedule.h"
 
@@ -25,17 +26,6 @@ static const struct tenure_kv *run_of(const struct tenure_get_result *r, size_t 
         if (is_below(&r->kvs[i], path_len, "run/", &t) && t == time)
             return &r->kvs[i];
     return NULL;
-}
-
-static const char *put_word(char **at, const char *s)
-{
-    char *to = *at;
-    size_t len = s ? strlen(s) : 0;
-    if (len > 0)
-        memcpy(to, s, len);
-    to[len] = 0;
-    *at += len + 1;
-    return to;
 }
 
 static void write_entry(struct tenure_cron_entry *e, int64_t time, const struct cron_words *w,

@@ -5,6 +5,7 @@
 #include <tenure/election.h>
 
 #include "lib/lock_value.h"
+#include "lib/put.h"
 #include "lib/result.h"
 #include "lib/view.h"
 #include "recipes/queue.h"
@@ -89,16 +90,6 @@ static const struct tenure_kv *beside(const struct query *q, bytes all, const st
     return NULL;
 }
 
-static const char *put_string(char **at, const void *s, size_t len)
-{
-    char *to = *at;
-    if (len > 0)
-        memcpy(to, s, len);
-    to[len] = 0;
-    *at += len + 1;
-    return to;
-}
-
 static size_t length(const char *s)
 {
     return s ? strlen(s) : 0;
@@ -115,14 +106,14 @@ static void write_entry(struct tenure_election_entry *e, const struct tenure_kv 
     const char *key = put_string(at, kv->key.data, kv->key.len);
     const char *value = put_string(at, kv->value.data, kv->value.len);
     const struct lock_words *w = &said->words;
-    const char *host = put_string(at, w->host, length(w->host));
+    const char *host = put_word(at, w->host);
     *e = (struct tenure_election_entry){
         .key = key,
         .token = kv->create_revision,
         .lease = kv->lease,
         .value = {value, kv->value.len},
         .host = host,
-        .purpose = put_string(at, w->purpose, length(w->purpose)),
+        .purpose = put_word(at, w->purpose),
         .pid = w->pid,
         .since_ms = w->since_ms,
         .preference = said->preference,

@@ -6,6 +6,7 @@
 #include "lib/group_value.h"
 #include "lib/post.h"
 #include "lib/presence.h"
+#include "lib/put.h"
 #include "lib/result.h"
 #include "lib/view.h"
 #include "recipes/view.h"
@@ -101,21 +102,6 @@ int tenure_group_set(tenure_presence *p, const char *data, struct tenure_error *
 }
 
 /* ---- lists: one allocation: the list, its members, their strings ---- */
-
-static const char *put_string(char **at, const void *s, size_t len)
-{
-    char *to = *at;
-    if (len > 0)
-        memcpy(to, s, len);
-    to[len] = 0;
-    *at += len + 1;
-    return to;
-}
-
-static const char *put_word(char **at, const char *s)
-{
-    return put_string(at, s, s ? strlen(s) : 0);
-}
 
 static size_t size_of(const struct tenure_kv *kv, const struct group_words *w)
 {

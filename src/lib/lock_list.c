@@ -4,6 +4,7 @@
 
 #include "lib/lock.h"
 #include "lib/lock_value.h"
+#include "lib/put.h"
 #include "lib/view.h"
 #include "recipes/queue.h"
 
@@ -33,21 +34,6 @@ static struct tenure_bytes path_of(const char *prefix, const char *name, char **
 static bool counts(const struct tenure_kv *kv, size_t path_len)
 {
     return !memchr((const char *)kv->key.data + path_len, '/', kv->key.len - path_len);
-}
-
-static const char *put_string(char **at, const char *s, size_t len)
-{
-    char *to = *at;
-    if (len > 0)
-        memcpy(to, s, len);
-    to[len] = 0;
-    *at += len + 1;
-    return to;
-}
-
-static const char *put_word(char **at, const char *s)
-{
-    return put_string(at, s, s ? strlen(s) : 0);
 }
 
 static struct room measure(const struct tenure_get_result *r, size_t path_len, struct lock_words *words)

@@ -10,6 +10,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "base/crc32c.h"
 #include "mirror/internal.h"
 
 void batch_begin(struct carrier *c)
@@ -89,6 +90,14 @@ size_t batch_guard(struct carrier *c, struct compare *out)
     out[1] = (struct compare){
         .result = COMPARE_LESS, .target = COMPARE_MOD, .range = home_range(), .number = c->homes_mod + 1};
     return 2;
+}
+
+void batch_note_check(struct carrier *c, const struct kv *kv)
+{
+    struct record *a = &c->batch.after;
+    record_key_set(&a->check, kv->key);
+    a->check_mod = a->check.len ? kv->mod_revision : 0;
+    a->check_crc = (int64_t)crc32c(0, kv->value.data, kv->value.len);
 }
 
 void batch_describe(struct carrier *c, tn_ms now)

@@ -238,14 +238,6 @@ static void no_memory(struct carrier *c, tn_ms now)
     carrier_retry(c, &err, now);
 }
 
-static void note_check(struct carrier *c, const struct kv *kv)
-{
-    struct record *a = &c->batch.after;
-    record_key_set(&a->check, kv->key);
-    a->check_mod = a->check.len ? kv->mod_revision : 0;
-    a->check_crc = (int64_t)crc32c(0, kv->value.data, kv->value.len);
-}
-
 /* The next key of either side, in order. */
 struct pair {
     const struct kv *from, *into; /* NULL: that side does not have it */
@@ -284,7 +276,7 @@ static int take_pair(struct carrier *c, const struct pair *p, tn_ms now)
     if (p->from) {
         c->batch.after.keys++;
         c->from.i++;
-        note_check(c, p->from);
+        batch_note_check(c, p->from);
     }
     c->into.i += p->into != NULL;
     record_key_set(&c->batch.after.cursor, p->rest);

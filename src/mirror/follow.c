@@ -10,8 +10,6 @@
 
 #include <stdlib.h>
 
-#include "base/crc32c.h"
-
 #define WATCH_BYTES_MAX ((size_t)1 << 30) /* one revision may be a delete of millions of keys */
 
 /* ---- what comes ---- */
@@ -144,15 +142,6 @@ static size_t revision_len(const struct event *events, size_t n, size_t *ret_byt
     return len;
 }
 
-/* As copy.c's: a put of this revision can be asked for again. */
-static void note_check(struct carrier *c, const struct kv *kv)
-{
-    struct record *a = &c->batch.after;
-    record_key_set(&a->check, kv->key);
-    a->check_mod = a->check.len ? kv->mod_revision : 0;
-    a->check_crc = (int64_t)crc32c(0, kv->value.data, kv->value.len);
-}
-
 /* 1: it is in the batch; 0: a call was begun; -1: out of memory. */
 static int add_event(struct carrier *c, const struct event *e, tn_ms now)
 {
@@ -162,7 +151,7 @@ static int add_event(struct carrier *c, const struct event *e, tn_ms now)
     bytes key = carrier_map(c, &c->batch.arena, e->kv.key);
     bool good = e->type == EVENT_PUT ? batch_put(c, key, e->kv.value, lease) : batch_delete(c, key);
     if (good && e->type == EVENT_PUT)
-        note_check(c, &e->kv);
+        batch_note_check(c, &e->kv);
     return good ? 1 : -1;
 }
 

@@ -184,6 +184,8 @@ bool batch_delete(struct carrier *c, bytes key);
 bool batch_has(const struct carrier *c, bytes key);
 /* Whether so much more goes along with what is in it, if anything is. */
 bool batch_takes(const struct carrier *c, size_t ops, size_t size);
+/* A put of the source's that can be asked for again, to see whether its history is still the one that was copied. */
+void batch_note_check(struct carrier *c, const struct kv *kv);
 /* What the record says for people. */
 void batch_describe(struct carrier *c, tn_ms now);
 /* Sends it; goes on when it is there. */

@@ -7,25 +7,12 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
+#include "store/event_row.h"
 #include "store/internal.h"
 
 static int misfit(tn_rev revision, const char *why, struct tenure_error *err)
 {
     return error_set(err, TENURE_ECORRUPT, "revision %" PRId64 ": %s", revision, why);
-}
-
-static struct record row_of(const struct event *e)
-{
-    struct record row = {.kind = RECORD_KV, .main = e->kv.mod_revision, .key = e->kv.key};
-    if (e->type == EVENT_DELETE) {
-        row.tombstone = true;
-        return row;
-    }
-    row.value = e->kv.value;
-    row.create_revision = e->kv.create_revision;
-    row.version = e->kv.version;
-    row.lease = e->kv.lease;
-    return row;
 }
 
 /* A version that begins in the middle can only be known by the key's past, which a copy has but where it was compacted. */
@@ -46,7 +33,7 @@ static int check_event(const struct store *s, const struct key *k, const struct 
 
 static int follow_event(struct store *s, const struct event *e, struct tenure_error *err)
 {
-    struct record row = row_of(e);
+    struct record row = event_row(e);
     struct key *k = store_key_find(s, row.key);
     int rc = check_event(s, k, &row, err);
     if (rc)
