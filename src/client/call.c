@@ -689,6 +689,11 @@ static void call_abort(struct client *c, struct client_call *call, int code, con
     call_fail(c, call, applied_unless(proven));
 }
 
+bool client_is_unsent(const struct client_call *call)
+{
+    return call->state != CALL_DONE && !call->maybe_applied && provably_unsent(call);
+}
+
 void client_cancel(struct client *c, struct client_call *call, tn_ms now)
 {
     c->now = now;

@@ -305,6 +305,8 @@ struct client_call *client_forward(struct client *c, const struct client_forward
                                    client_done_cb cb, void *user, tn_ms now, struct tenure_error *err) MUST_USE;
 
 void client_cancel(struct client *c, struct client_call *call, tn_ms now);
+/* Whether no server can have it yet: cancelled now, it is not applied for sure. */
+bool client_is_unsent(const struct client_call *call);
 
 /* ---- watches: resumed by the engine behind the last revision seen, over any number of connections ---- */
 struct client_watch;

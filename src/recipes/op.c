@@ -73,6 +73,11 @@ void op_cancel(struct op **slot, tn_ms now)
         client_cancel((*slot)->client, (*slot)->call, now);
 }
 
+bool op_is_unsent(struct op *const *slot)
+{
+    return !*slot || client_is_unsent((*slot)->call);
+}
+
 void op_forget(struct op **slot)
 {
     if (*slot)

@@ -33,6 +33,8 @@ OP_CALL(lease_ttl, struct lease_ttl_req);
 
 /* Cancels the call; done still comes, with the outcome as far as it is known. An empty slot: nothing. */
 void op_cancel(struct op **slot, tn_ms now);
+/* Whether no server can have it yet; an empty slot: yes. */
+bool op_is_unsent(struct op *const *slot);
 /* Cancels it and tells nobody. Empties the slot. */
 void op_drop(struct op **slot, tn_ms now);
 /* Lets it run and tells nobody. Empties the slot. */

@@ -22,7 +22,14 @@
 #include "recipes/object.h"
 #include "recipes/op.h"
 
-enum { TTL_DEFAULT_S = 10, TTL_MIN_S = 2, START_TIMEOUT_MS = 5000, RETRY_MIN_MS = 25, RETRY_MAX_MS = 1000 };
+enum {
+    TTL_DEFAULT_S = 10,
+    TTL_MIN_S = 2,
+    START_TIMEOUT_MS = 5000,
+    RETRY_MIN_MS = 25,
+    RETRY_MAX_MS = 1000,
+    GRANT_PATIENCE_MS = 300
+};
 
 struct session {
     struct client *client;
@@ -42,6 +49,7 @@ struct session {
     bool gated, broken_gate;
 
     struct op *op;      /* the grant or the one renewal of the start, then the revoke */
+    bool granting;      /* op is a grant */
     bool maybe_granted; /* a grant whose answer was lost may have landed or land */
     bool doubtful;      /* see session_began_in_doubt */
     bool leaving;       /* see session_close_soon */
@@ -491,6 +499,7 @@ static void on_granted(void *owner, const struct client_result *r)
 {
     struct session *s = owner;
     bool first_try = !s->maybe_granted;
+    s->granting = false;
     s->maybe_granted = s->maybe_granted || r->code == 0 || op_may_be_applied(r);
     if (s->state == SESSION_CLOSING)
         closing_start_ended(s, r);
@@ -541,7 +550,9 @@ static int try_grant(struct session *s, tn_ms now, struct tenure_error *err)
     struct client_call_options opt = start_options(s, now);
     if (!s->maybe_granted && opt.timeout_ms > 1)
         opt.timeout_ms /= 2;
-    return op_lease_grant(&s->op, s->client, &req, &opt, on_granted, s, now, err);
+    int rc = op_lease_grant(&s->op, s->client, &req, &opt, on_granted, s, now, err);
+    s->granting = rc == 0;
+    return rc;
 }
 
 static int try_adopt(struct session *s, tn_ms now, struct tenure_error *err)
@@ -658,20 +669,32 @@ static void revoke(struct session *s, tn_ms now)
 static void closing_start_ended(struct session *s, const struct client_result *r)
 {
     bool ours = s->maybe_granted || (s->resumed && r->code == 0 && r->keepalive->ttl_s > 0);
+    s->retry_at = TN_MS_NEVER;
     if (ours)
         revoke(s, client_now(s->client));
     else
         closed(s, 0);
 }
 
+static void end_start(struct session *s, tn_ms now)
+{
+    op_cancel(&s->op, now); /* its end tells what there is to revoke */
+}
+
+/* A grant that was sent is waited for, a little: a server carries out what it is sent at the same time in any order, and a revoke
+ * in front of its grant finds nothing, and leaves a lease for all of its TTL, with the keys that were put on it. */
 static void close_started(struct session *s, tn_ms now)
 {
-    if (s->op)
-        op_cancel(&s->op, now); /* its end tells what there is to revoke */
-    else if (s->maybe_granted)
+    if (s->op && s->granting && !op_is_unsent(&s->op)) {
+        s->retry = end_start;
+        s->retry_at = now + GRANT_PATIENCE_MS;
+    } else if (s->op) {
+        end_start(s, now);
+    } else if (s->maybe_granted) {
         revoke(s, now);
-    else
+    } else {
         closed(s, 0);
+    }
 }
 
 void session_close_soon(struct session *s, tn_ms now)

@@ -975,6 +975,11 @@ struct client_call *client_lease_ttl(struct client *c, const struct lease_ttl_re
     return begin(c, call, opt, err);
 }
 
+bool client_is_unsent(const struct client_call *call)
+{
+    return !call->sent && !call->done;
+}
+
 void client_cancel(struct client *c, struct client_call *call, tn_ms now)
 {
     assert_ptr_equal(call->client, c);

@@ -2,6 +2,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -287,7 +288,45 @@ static void closing_while_it_starts_revokes_what_was_granted(void **state)
     story("A opens 10");
     story("A closes");
     story("wait 100");
-    assert_string_equal(story_take(), "[ 1002] A is closed\n");
+    assert_string_equal(story_take(), "[ 1004] A is closed\n");
+    assert_int_equal(fake_leases(), 0);
+}
+
+/* What the server was sent at the same time it carries out in any order. */
+static enum fake_fault overtake_grant(void *user, struct client *c, unsigned n, const char *what)
+{
+    (void)user, (void)c, (void)n;
+    return strncmp(what, "grant", 5) == 0 ? FAKE_OVERTAKEN : FAKE_FINE;
+}
+
+static void closing_while_it_starts_does_not_revoke_before_the_grant(void **state)
+{
+    (void)state;
+    fake_set_judge(overtake_grant, NULL);
+    story("A opens 10");
+    story("A locks x");
+    story("wait 1");
+    story("A cancels x");
+    story("A closes");
+    story("wait 100");
+    fake_set_judge(NULL, NULL);
+    assert_int_equal(session_state(a()), SESSION_CLOSED);
+    assert_int_equal(fake_leases(), 0);
+    assert_int_equal(fake_keys(), 0);
+}
+
+static void closing_while_a_grant_is_not_answered_revokes_it_a_little_later(void **state)
+{
+    (void)state;
+    story("slow A 20000");
+    story("A opens 10");
+    story("wait 5");
+    story("A closes");
+    story("wait 250");
+    assert_int_equal(fake_leases(), 1);
+    story("slow A 1");
+    story("wait 60");
+    assert_int_equal(session_state(a()), SESSION_CLOSED);
     assert_int_equal(fake_leases(), 0);
 }
 
@@ -631,6 +670,8 @@ int main(void)
         TEST(a_foreseen_close_that_does_not_come_is_a_loss_in_time),
         TEST(freed_with_a_foreseen_close_leaves_no_lease),
         TEST(closing_while_it_starts_revokes_what_was_granted),
+        TEST(closing_while_it_starts_does_not_revoke_before_the_grant),
+        TEST(closing_while_a_grant_is_not_answered_revokes_it_a_little_later),
         TEST(closing_before_anything_was_sent_is_done_at_once),
         TEST(freed_while_it_closes_from_its_start_leaves_no_lease),
         TEST(closing_without_a_server_ends_with_its_error),
