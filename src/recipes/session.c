@@ -22,14 +22,9 @@
 #include "recipes/object.h"
 #include "recipes/op.h"
 
-enum {
-    TTL_DEFAULT_S = 10,
-    TTL_MIN_S = 2,
-    START_TIMEOUT_MS = 5000,
-    RETRY_MIN_MS = 25,
-    RETRY_MAX_MS = 1000,
-    GRANT_PATIENCE_MS = 300
-};
+enum { TTL_DEFAULT_S = 10, TTL_MIN_S = 2, START_TIMEOUT_MS = 5000, RETRY_MIN_MS = 25, RETRY_MAX_MS = 1000 };
+/* Of a close: with a grant under way, and behind one that was not answered. */
+enum { GRANT_PATIENCE_MS = 300, REVOKES_MAX = 4, REVOKE_AGAIN_MS = 50 };
 
 struct session {
     struct client *client;
@@ -54,6 +49,7 @@ struct session {
     bool doubtful;      /* see session_began_in_doubt */
     bool leaving;       /* see session_close_soon */
     bool revoking;
+    int revokes;        /* that may follow one which found no lease */
     bool lease_is_gone; /* the server said so: nothing to revoke */
     tn_ms start_until;
     tn_ms retry_at; /* of the grant, or of the keepalive; TN_MS_NEVER = nothing to retry */
@@ -645,6 +641,16 @@ int session_open(struct client *c, const struct session_options *opt, const stru
 
 /* ---- closing ---- */
 
+static void revoke(struct session *s, tn_ms now);
+
+/* The grant whose answer was not waited for may come behind this revoke. */
+static void revoke_again(struct session *s, tn_ms now)
+{
+    s->retry = revoke;
+    s->retry_at = now + ((tn_ms)REVOKE_AGAIN_MS << (REVOKES_MAX - s->revokes));
+    s->revokes--;
+}
+
 /* Before session_close too: see session_close_soon. */
 static void on_revoked(void *owner, const struct client_result *r)
 {
@@ -652,7 +658,9 @@ static void on_revoked(void *owner, const struct client_result *r)
     int code = r->etcd == ETCD_LEASE_NOT_FOUND ? 0 : r->code;
     s->revoking = false;
     s->lease_is_gone = code == 0;
-    if (s->state == SESSION_CLOSING)
+    if (r->etcd == ETCD_LEASE_NOT_FOUND && s->state == SESSION_CLOSING && s->revokes > 0)
+        revoke_again(s, client_now(s->client));
+    else if (s->state == SESSION_CLOSING)
         closed(s, code);
     session_flush(s);
 }
@@ -670,6 +678,7 @@ static void closing_start_ended(struct session *s, const struct client_result *r
 {
     bool ours = s->maybe_granted || (s->resumed && r->code == 0 && r->keepalive->ttl_s > 0);
     s->retry_at = TN_MS_NEVER;
+    s->revokes = !s->resumed && r->code && op_may_be_applied(r) ? REVOKES_MAX : 0;
     if (ours)
         revoke(s, client_now(s->client));
     else
@@ -682,7 +691,8 @@ static void end_start(struct session *s, tn_ms now)
 }
 
 /* A grant that was sent is waited for, a little: a server carries out what it is sent at the same time in any order, and a revoke
- * in front of its grant finds nothing, and leaves a lease for all of its TTL, with the keys that were put on it. */
+ * in front of its grant finds nothing, and leaves a lease for all of its TTL, with the keys that were put on it. When it
+ * is not answered, a revoke that finds nothing is followed by others. */
 static void close_started(struct session *s, tn_ms now)
 {
     if (s->op && s->granting && !op_is_unsent(&s->op)) {

@@ -54,7 +54,8 @@ int64_t session_margin_ms(int64_t ttl_s); /* 250 ms + 1 % */
 
 int session_open(struct client *c, const struct session_options *opt, const struct session_callbacks *cb, void *user,
                  tn_ms now, struct session **ret, struct tenure_error *err) MUST_USE;
-/* Revokes the lease (bounded by the client's call timeout), then on_closed. A grant that is under way is waited for first, for 300 ms.
+/* Revokes the lease (bounded by the client's call timeout), then on_closed. A grant that is under way is waited for first, for
+ * 300 ms, and if its end is not known a revoke that finds no lease is followed by four, over 750 ms.
  * Idempotent. */
 void session_close(struct session *s, tn_ms now);
 /* It will be closed as soon as what was asked of the server a moment ago is answered: the revoke is sent now, behind that,

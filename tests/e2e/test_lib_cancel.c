@@ -909,8 +909,49 @@ static void each_operation_can_be_cancelled_at_each_step(void **state)
     tenure_close(helper);
 }
 
+/* ---- a server that stands still ---- */
+
+static void turn_some(tenure_client *c)
+{
+    for (int i = 0; i < 3; i++)
+        turn(c, 2);
+}
+
+static bool has_no_lease_more(void *user)
+{
+    struct run *r = user;
+    return count_leases(r) <= (size_t)r->number;
+}
+
+/* It is sent all of it at once, and carries it out in any order: the grant behind its revoke would stay, with the lock's key. */
+static void a_lock_given_up_while_the_server_stands_still_leaves_no_lease(void **state)
+{
+    tenure_client *helper = open_on(*state);
+    for (int i = 0; i < 30; i++) {
+        struct run r = {.server = *state, .helper = helper};
+        struct tenure_error err = {0};
+        snprintf(r.name, sizeof r.name, "still-%d", i);
+        r.number = (int64_t)count_leases(&r);
+        r.c = open_poll_on(*state);
+        still_works(&r); /* connected */
+        server_pause(*state);
+        no_error(begin_own_lock(&r, &err), &err);
+        turn_some(r.c);
+        tenure_unlock_start(r.thing);
+        turn_some(r.c);
+        server_resume(*state);
+        tenure_close(r.c);
+        check_queue(&r);
+        assert_true(test_await(has_no_lease_more, &r));
+    }
+    tenure_close(helper);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(each_operation_can_be_cancelled_at_each_step)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(each_operation_can_be_cancelled_at_each_step),
+        cmocka_unit_test(a_lock_given_up_while_the_server_stands_still_leaves_no_lease),
+    };
     return cmocka_run_group_tests(tests, setup_server, teardown_server);
 }

@@ -330,6 +330,27 @@ static void closing_while_a_grant_is_not_answered_revokes_it_a_little_later(void
     assert_int_equal(fake_leases(), 0);
 }
 
+/* It stood still for longer than that, and then does it in the wrong order. */
+static enum fake_fault delay_grant(void *user, struct client *c, unsigned n, const char *what)
+{
+    (void)user, (void)c, (void)n;
+    return strncmp(what, "grant", 5) == 0 ? FAKE_LATE : FAKE_FINE;
+}
+
+static void closing_finds_a_lease_that_is_granted_late(void **state)
+{
+    (void)state;
+    fake_set_judge(delay_grant, NULL);
+    story("A opens 10");
+    story("A closes");
+    story("wait 690");
+    assert_int_equal(session_state(a()), SESSION_CLOSING);
+    story("wait 500");
+    fake_set_judge(NULL, NULL);
+    assert_int_equal(session_state(a()), SESSION_CLOSED);
+    assert_int_equal(fake_leases(), 0);
+}
+
 static void closing_before_anything_was_sent_is_done_at_once(void **state)
 {
     (void)state;
@@ -672,6 +693,7 @@ int main(void)
         TEST(closing_while_it_starts_revokes_what_was_granted),
         TEST(closing_while_it_starts_does_not_revoke_before_the_grant),
         TEST(closing_while_a_grant_is_not_answered_revokes_it_a_little_later),
+        TEST(closing_finds_a_lease_that_is_granted_late),
         TEST(closing_before_anything_was_sent_is_done_at_once),
         TEST(freed_while_it_closes_from_its_start_leaves_no_lease),
         TEST(closing_without_a_server_ends_with_its_error),
