@@ -26,6 +26,7 @@ struct lane {
     int64_t claim_ms;
     bool broken_all;
     bool doubtful, only_first, noted;
+    bool asked_early; /* the last try to undo was sent before the lease was known to be granted */
     int64_t preference;
     tn_ms give_up_at;
     struct backoff backoff;
@@ -231,7 +232,10 @@ static void try_later(struct lane *lane, tn_ms now)
     session_set_timer(&lane->object, at < lane->give_up_at ? at : lane->give_up_at);
 }
 
-/* Of a session that starts it is not gone, but not there yet. One that revokes it has undone the place so. */
+static void undo(struct lane *lane, tn_ms now);
+
+/* Of a session that starts it is not gone, but not there yet, nor when the request has overtaken the grant, whose answer may come
+ * first. One that revokes it has undone the place so. */
 static void no_lease(struct lane *lane, tn_ms now)
 {
     struct tenure_error why;
@@ -239,15 +243,16 @@ static void no_lease(struct lane *lane, tn_ms now)
         settled(lane, now);
         return;
     }
-    if (session_state(lane->object.session) == SESSION_STARTING) {
-        try_later(lane, now);
+    if (lane->asked_early) {
+        if (session_state(lane->object.session) == SESSION_STARTING)
+            try_later(lane, now);
+        else
+            undo(lane, now);
         return;
     }
     error_set(&why, TENURE_ELOST, "the lease of '%.100s' was revoked or has ended", lane->path);
     session_give_up(lane->object.session, &why, now);
 }
-
-static void undo(struct lane *lane, tn_ms now);
 
 static void on_undone_fenced(struct lane *lane, const struct client_result *r, tn_ms now)
 {
@@ -318,6 +323,7 @@ static int send_undo(struct lane *lane, tn_ms now)
         queue_leave_record(&q, lane->record, &t);
     else if (lane->claim_ms && lane->create)
         queue_leave_claim(&q, delay_record(lane->create, lane->claim_ms, record), &t);
+    lane->asked_early = session_state(lane->object.session) == SESSION_STARTING;
     rc = op_txn(&lane->op, lane_client(lane), &t.req, &opt, on_undone, lane, now, NULL);
     queue_fini(&q);
     return rc;

@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include <cmocka.h>
+#include <string.h>
 
 #include "story.h"
 #include "tenure/error.h"
@@ -648,6 +649,40 @@ static void a_request_that_overtakes_its_grant_is_sent_again(void **state)
     assert_int_equal(state_of("A"), LOCK_HELD);
 }
 
+/* Of an acquire that is given up: its undoing overtakes the grant and the request to enter, and its refusal is overtaken by the
+ * grant's answer. */
+static enum fake_fault undone_too_early(void *user, struct client *c, unsigned n, const char *what)
+{
+    (void)user;
+    (void)c;
+    (void)what;
+    return n < 2 ? FAKE_OVERTAKEN : n == 2 ? FAKE_SLOW : FAKE_FINE;
+}
+
+static size_t places(void)
+{
+    size_t n = 0;
+    struct kv kv;
+    for (size_t i = 0; fake_key(i, &kv); i++)
+        n += kv.key.len > 9 && memcmp(kv.key.data, "/locks/x/", 9) == 0;
+    return n;
+}
+
+static void an_undoing_that_overtakes_the_grant_is_sent_again_M7(void **state)
+{
+    (void)state;
+    fake_set_judge(undone_too_early, NULL);
+    story("A opens 10");
+    story("A locks x");
+    story("A cancels x");
+    story("wait 50");
+    assert_int_equal(session_state(story_session("A")), SESSION_ALIVE);
+    assert_int_equal(places(), 0);
+    story("A closes");
+    story("wait 50");
+    assert_int_equal(fake_leases(), 0);
+}
+
 /* The lock entered under a grant whose answer was lost; that lease ran out, and the grant was repeated under its id: the key
  * that was seen is gone (M6). */
 static void what_was_entered_under_an_earlier_life_of_the_lease_is_asked_for_again_M6(void **state)
@@ -737,6 +772,7 @@ int main(void)
         TEST(a_callback_may_free_the_session_too),
         TEST(a_callback_may_acquire_again),
         TEST(a_request_that_overtakes_its_grant_is_sent_again),
+        TEST(an_undoing_that_overtakes_the_grant_is_sent_again_M7),
         TEST(what_was_entered_under_an_earlier_life_of_the_lease_is_asked_for_again_M6),
         TEST(the_losses_come_in_the_order_of_creation),
         TEST(believing_without_asking_is_found_out),
