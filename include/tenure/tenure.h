@@ -16,6 +16,7 @@
 #include <tenure/config.h>
 #include <tenure/counter.h>
 #include <tenure/cron.h>
+#include <tenure/directory.h>
 #include <tenure/election.h>
 #include <tenure/error.h>
 #include <tenure/fence.h>

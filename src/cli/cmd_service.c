@@ -46,6 +46,8 @@ static const struct option_spec *options(void)
         {"count", 'n', OPTION_INT, "N", "watch: stop after N changes", &opt.count},
         {"wait", 0, OPTION_FLAG, NULL, "drain, deregister: until the instance has gone", &opt.wait},
         {"maintenance", 0, OPTION_STRING, "on|off", "edit: taken out, or back in", &opt.maintenance},
+        {"region", 0, OPTION_STRING, "WHICH",
+         "list, watch, pick: all, nearest, or names of regions; drain and so on: the one it is in", &opt.region},
         {"prefix", 0, OPTION_STRING, "PREFIX", "before the service's name in the keys (default /services/)",
          &opt.prefix},
         {NULL, 0, 0, NULL, NULL, NULL},
@@ -60,12 +62,31 @@ static int failed(const struct global_options *g, const struct tenure_error *err
     return connect_failed("service", g, err);
 }
 
+/* Where the instance is: the cluster at hand, or with --region that of another region. NULL with *ret_code set. */
+static tenure_client *open_there(const struct global_options *g, int *ret_code)
+{
+    struct tenure_error err = {0};
+    struct tenure_options options;
+    tenure_client *here = connect_open("service", g);
+    *ret_code = here ? EXIT_OK : connect_code();
+    if (!here || !opt.region)
+        return here;
+    connect_options(g, &options);
+    tenure_client *there = tenure_region_open(here, opt.region, &options, &err);
+    if (!there)
+        *ret_code = failed(g, &err);
+    tenure_close(here);
+    return there;
+}
+
 static int edit_one(const struct global_options *g, const char *name, const char *id,
                     const struct tenure_instance_edit *e)
 {
     struct tenure_error err = {0};
-    tenure_client *c = connect_open("service", g);
-    int code = !c ? connect_code() : tenure_instance_edit(c, name, id, e, &err) < 0 ? failed(g, &err) : EXIT_OK;
+    int code;
+    tenure_client *c = open_there(g, &code);
+    if (c && tenure_instance_edit(c, name, id, e, &err) < 0)
+        code = failed(g, &err);
     if (code == EXIT_OK && opt.wait)
         code = service_await_gone(c, g, &opt, name, id);
     tenure_close(c);
@@ -102,8 +123,10 @@ static int edit(const struct global_options *g, const char *name, const char *id
 static int deregister(const struct global_options *g, const char *name, const char *id)
 {
     struct tenure_error err = {0};
-    tenure_client *c = connect_open("service", g);
-    int code = !c ? connect_code() : tenure_deregister(c, opt.prefix, name, id, &err) < 0 ? failed(g, &err) : EXIT_OK;
+    int code;
+    tenure_client *c = open_there(g, &code);
+    if (c && tenure_deregister(c, opt.prefix, name, id, &err) < 0)
+        code = failed(g, &err);
     if (code == EXIT_OK && opt.wait)
         code = service_await_gone(c, g, &opt, name, id);
     tenure_close(c);
@@ -140,6 +163,12 @@ static int run(const struct command *self, const struct global_options *g, int a
         fprintf(stderr, "tenure service: option --output: '%s' is for pick; here text, json, jsonl or table\n",
                 g->output);
         return EXIT_USAGE;
+    }
+    if (opt.region && (strcmp(action, "run") == 0 || strcmp(action, "register") == 0)) {
+        fprintf(stderr,
+                "tenure service: option --region: an instance is registered in its own region; ask another one by "
+                "--endpoints\n");
+        return strcmp(action, "run") == 0 ? EXIT_LOCK_FAILED : EXIT_USAGE;
     }
     if (strcmp(action, "run") == 0)
         return run_command(g, argc, argv);
@@ -178,8 +207,13 @@ const struct command command_service = {
         "\n"
         "`list` shows all services, or the instances of one; `watch` prints who is here, then a line each change (came, changed,\n"
         "went); `pick` prints the endpoint of one that serves, or what -o says: text with {service}, {instance}, {address},\n"
-        "{port}, {endpoint}, {zone}, {version} and {weight} in it. Critical, draining and leaving ones, those in maintenance\n"
-        "and those whose value cannot be read are never picked.\n"
+        "{port}, {endpoint}, {zone}, {version}, {weight} and {region} in it. Critical, draining and leaving ones, those in\n"
+        "maintenance and those whose value cannot be read are never picked.\n"
+        "\n"
+        "--region all asks the clusters of all regions (tenure help region) at the same time; NAME, or several with commas between,\n"
+        "those alone. The nearest comes first: the own one, then by distance. pick takes one of the nearest region in which one\n"
+        "serves; `nearest` lists, or watches, what is there. A region that does not answer within half of --call-timeout is named\n"
+        "on standard error, and holds up nobody.\n"
         "\n"
         "`drain`, `undrain` and `edit` change somebody's instance, which keeps that through later changes and healings;\n"
         "`deregister` sends it away: it is not picked from then on, `register` ends with 1, the command of `run` goes on unregistered.\n"
@@ -191,6 +225,7 @@ const struct command command_service = {
     .examples = "tenure service register billing --id b-1 --address 10.0.0.7 --port 8080 --tag blue --zone eu-1\n"
                 "tenure service run billing --port 8080 --check http:/health --drain 10s -- ./billing\n"
                 "curl \"http://$(tenure service pick billing --zone eu-1)/invoices\"\n"
+                "tenure service pick billing --region all -o '{endpoint} in {region}'\n"
                 "tenure service drain billing b-1 --wait --timeout 1m",
     .options = options,
     .run = run,

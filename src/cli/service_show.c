@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "cli/connect.h"
-#include "cli/output.h"
 #include "cli/service.h"
 #include "cli/wait.h"
 
@@ -38,11 +37,13 @@ static json_t *meta_json(const struct tenure_instance *i)
     return meta;
 }
 
-static json_t *instance_json(const struct tenure_instance *i)
+json_t *service_json(const struct tenure_instance *i, const char *region)
 {
     json_t *o = json_object();
     output_set_bytes(o, "service", tenure_str(i->service));
     output_set_bytes(o, "instance", tenure_str(i->name));
+    if (region)
+        json_object_set_new(o, "region", json_string(region));
     json_object_set_new(o, "state", json_string(service_state(i)));
     if (i->error) {
         json_object_set_new(o, "error", json_string(i->error));
@@ -87,6 +88,7 @@ static void show_endpoint(const json_t *record, struct buf *to)
 
 #define INSTANCE_COLUMNS                                                                                               \
     {.path = "service", .heading = "SERVICE"}, {.path = "instance", .heading = "INSTANCE"},                            \
+        {.path = "region", .heading = "REGION", .optional = true},                                                     \
         {.path = "endpoint", .heading = "ENDPOINT", .show = show_endpoint}, {.path = "state", .heading = "STATE"},     \
         {.path = "weight", .heading = "WEIGHT", .kind = OUTPUT_NUMBER}, {.path = "zone", .heading = "ZONE"},           \
         {.path = "version", .heading = "VERSION"}, {.path = "tags", .heading = "TAGS"},                                \
@@ -94,8 +96,8 @@ static void show_endpoint(const json_t *record, struct buf *to)
         0                                                                                                              \
     }
 
-static const struct output_form list_form = {.lists = {"instances"},
-                                             .columns = (const struct output_column[]){INSTANCE_COLUMNS}};
+const struct output_form service_list_form = {.lists = {"instances"},
+                                              .columns = (const struct output_column[]){INSTANCE_COLUMNS}};
 static const struct output_form one_form = {.columns = (const struct output_column[]){INSTANCE_COLUMNS}};
 
 static const struct output_form names_form = {
@@ -110,13 +112,13 @@ static void print_list(const struct global_options *g, const struct tenure_insta
 {
     json_t *o = json_object(), *list = json_array();
     for (size_t i = 0; i < all->n; i++)
-        json_array_append_new(list, instance_json(&all->instances[i]));
+        json_array_append_new(list, service_json(&all->instances[i], NULL));
     json_object_set_new(o, "revision", json_integer(all->revision));
     json_object_set_new(o, "instances", list);
-    output_print(g, &list_form, o);
+    output_print(g, &service_list_form, o);
 }
 
-static struct tenure_instance_filter filter_of(const struct service_flags *f, bool with_zone)
+struct tenure_instance_filter service_filter(const struct service_flags *f, bool with_zone)
 {
     return (struct tenure_instance_filter){.tags = f->tags.values,
                                            .n_tags = f->tags.n,
@@ -155,7 +157,7 @@ static int list_names(tenure_client *c, const struct global_options *g, const st
 static int list_one(tenure_client *c, const struct global_options *g, const struct service_flags *f, const char *name)
 {
     struct tenure_error err = {0};
-    struct tenure_discover_options o = {.size = sizeof o, .prefix = f->prefix, .filter = filter_of(f, true)};
+    struct tenure_discover_options o = {.size = sizeof o, .prefix = f->prefix, .filter = service_filter(f, true)};
     struct tenure_instances *all = tenure_discover(c, name, &o, &err);
     if (!all)
         return connect_failed("service", g, &err);
@@ -166,6 +168,8 @@ static int list_one(tenure_client *c, const struct global_options *g, const stru
 
 int service_list(const struct global_options *g, const struct service_flags *f, const char *name)
 {
+    if (f->region)
+        return service_list_regions(g, f, name);
     tenure_client *c = connect_open("service", g);
     int code = !c ? connect_code() : name ? list_one(c, g, f, name) : list_names(c, g, f);
     tenure_close(c);
@@ -195,23 +199,26 @@ static const struct output_form change_form = {
             {.path = "revision", .heading = "REVISION", .kind = OUTPUT_NUMBER},
             {.path = "instance.service", .heading = "SERVICE", .width = 12},
             {.path = "instance.instance", .heading = "INSTANCE", .width = 12},
+            {.path = "instance.region", .heading = "REGION", .optional = true},
             {.path = "instance.endpoint", .heading = "ENDPOINT", .width = 20, .show = show_changed_endpoint},
             {.path = "instance.state", .heading = "STATE"},
             {0}},
 };
 
-static void print_line(const struct watching *w, const char *word, const struct tenure_instance *i, int64_t revision)
+void service_print_change(const struct global_options *g, const char *word, const struct tenure_instance *i,
+                          const char *region, int64_t revision)
 {
     char service[CELL_MAX], name[CELL_MAX], endpoint[CELL_MAX];
-    if (!output_is_text(w->g)) {
+    if (!output_is_text(g)) {
         json_t *o = json_object();
         json_object_set_new(o, "change", json_string(word));
         json_object_set_new(o, "revision", json_integer(revision));
-        json_object_set_new(o, "instance", instance_json(i));
-        output_event(w->g, &change_form, o);
+        json_object_set_new(o, "instance", service_json(i, region));
+        output_event(g, &change_form, o);
     } else {
-        printf("%-7s  %s/%s  %s  %s\n", word, cell(i->service, service), cell(i->name, name),
-               cell(i->error ? i->error : i->endpoint, endpoint), service_state(i));
+        printf("%-7s  %s/%s  %s  %s%s%s\n", word, cell(i->service, service), cell(i->name, name),
+               cell(i->error ? i->error : i->endpoint, endpoint), service_state(i), region ? "  " : "",
+               region ? region : "");
     }
 }
 
@@ -220,7 +227,7 @@ static void on_list(tenure_service_view *v, const struct tenure_instances *list,
     struct watching *w = user;
     (void)v;
     for (size_t i = 0; i < list->n; i++)
-        print_line(w, "here", &list->instances[i], list->revision);
+        service_print_change(w->g, "here", &list->instances[i], NULL, list->revision);
     if (fflush(stdout) != 0)
         wait_end(&w->wait, EXIT_FAILED);
 }
@@ -234,7 +241,7 @@ static void on_change(tenure_service_view *v, enum tenure_service_change change,
     if (w->f->count > 0 && w->seen >= w->f->count)
         return;
     w->seen++;
-    print_line(w, words[change], i, revision);
+    service_print_change(w->g, words[change], i, NULL, revision);
     if (fflush(stdout) != 0)
         wait_end(&w->wait, EXIT_FAILED);
     else if (w->f->count > 0 && w->seen >= w->f->count)
@@ -261,10 +268,12 @@ static int watch_until_told(tenure_client *c, struct watching *w, const char *na
 
 int service_watch(const struct global_options *g, const struct service_flags *f, const char *name)
 {
+    if (f->region)
+        return service_watch_regions(g, f, name);
     struct watching w = {.g = g, .f = f};
     struct tenure_service_view_options o = {.size = sizeof o,
                                             .prefix = f->prefix,
-                                            .filter = filter_of(f, true),
+                                            .filter = service_filter(f, true),
                                             .on_list = on_list,
                                             .on_change = on_change,
                                             .on_end = on_end,
@@ -331,8 +340,8 @@ static bool policy_of(const char *word, enum tenure_policy *ret)
     return false;
 }
 
-static const char *const field_names[] = {"{service}",  "{instance}", "{address}", "{port}",
-                                          "{endpoint}", "{zone}",     "{version}", "{weight}"};
+static const char *const field_names[] = {"{service}", "{instance}", "{address}", "{port}",  "{endpoint}",
+                                          "{zone}",    "{version}",  "{weight}",  "{region}"};
 enum { FIELDS = sizeof field_names / sizeof field_names[0] };
 
 /* The field that a template has at t; FIELDS: none. */
@@ -361,13 +370,13 @@ static bool template_is_good(const char *t)
 }
 
 /* "{address}:{port}". */
-static void print_template(const char *t, const struct tenure_instance *i)
+static void print_template(const char *t, const struct tenure_instance *i, const char *region)
 {
     char port[16], weight[16];
     snprintf(port, sizeof port, "%" PRId32, i->port);
     snprintf(weight, sizeof weight, "%" PRId32, i->weight);
-    const char *const texts[FIELDS] = {i->service,  i->name, i->address, port,
-                                       i->endpoint, i->zone, i->version, weight}; /* by field_names */
+    const char *const texts[FIELDS] = {i->service, i->name, i->address,          port, i->endpoint, i->zone,
+                                       i->version, weight,  region ? region : ""}; /* by field_names */
     while (*t) {
         size_t k = field_at(t);
         if (k < FIELDS)
@@ -379,14 +388,20 @@ static void print_template(const char *t, const struct tenure_instance *i)
     putchar('\n');
 }
 
-static void print_pick(const struct global_options *g, const struct tenure_instance *i)
+void service_print_pick(const struct global_options *g, const struct tenure_instance *i, const char *region)
 {
     if (strchr(g->output, '{'))
-        print_template(g->output, i);
+        print_template(g->output, i, region);
     else if (!output_is_text(g))
-        output_print(g, &one_form, instance_json(i));
+        output_print(g, &one_form, service_json(i, region));
     else
         puts(i->endpoint);
+}
+
+int service_pick_none(const char *name, const char *more)
+{
+    fprintf(stderr, "tenure service: no instance of '%s' serves%s\ntry: tenure service list %s\n", name, more, name);
+    return EXIT_FAILED;
 }
 
 static int pick(tenure_client *c, const struct global_options *g, const struct service_flags *f,
@@ -400,10 +415,9 @@ static int pick(tenure_client *c, const struct global_options *g, const struct s
     const struct tenure_instance *i = p ? tenure_pick(p, tenure_str(f->by ? f->by : ""), &err) : NULL;
     int code = EXIT_OK;
     if (i) {
-        print_pick(g, i);
+        service_print_pick(g, i, NULL);
     } else if (err.code == TENURE_ENOTFOUND) {
-        fprintf(stderr, "tenure service: no instance of '%s' serves\ntry: tenure service list %s\n", name, name);
-        code = EXIT_FAILED;
+        code = service_pick_none(name, "");
     } else {
         code = connect_failed("service", g, &err);
     }
@@ -419,12 +433,14 @@ int service_pick(const struct global_options *g, const struct service_flags *f, 
                                       .policy = TENURE_PICK_RANDOM,
                                       .zones = &f->zone,
                                       .n_zones = f->zone ? 1 : 0,
-                                      .filter = filter_of(f, false),
+                                      .filter = service_filter(f, false),
                                       .any_if_none = f->any};
     if (f->by)
         o.policy = TENURE_PICK_CONSISTENT;
     if ((f->policy && !policy_of(f->policy, &o.policy)) || (strchr(g->output, '{') && !template_is_good(g->output)))
         return EXIT_USAGE;
+    if (f->region)
+        return service_pick_regions(g, f, name, o.policy);
     tenure_client *c = connect_open("service", g);
     int code = c ? pick(c, g, f, &o, name) : connect_code();
     tenure_close(c);

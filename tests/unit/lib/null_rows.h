@@ -707,6 +707,14 @@ ROW(tenure_node_register, NONE(tenure_node_register(NULL, "a", 1, &err)))
 ROW(tenure_node_discover, NONE(tenure_node_discover(NULL, "s", &err)))
 ROW(tenure_node_pick, NONE(tenure_node_pick(NULL, "s", &err)))
 
+/* ---- directory.h ---- */
+ROW(tenure_directory_open, NONE(tenure_directory_open(NULL, "web", NULL, &err)))
+ROW(tenure_directory_await, BAD(tenure_directory_await(NULL, &err)))
+ROW(tenure_directory_list, NONE(tenure_directory_list(NULL, &err)))
+ROW(tenure_directory_list_free, tenure_directory_list_free(NULL))
+ROW(tenure_directory_pick, NONE(tenure_directory_pick(NULL, key, NULL, &err)))
+ROW(tenure_directory_close, tenure_directory_close(NULL))
+
 /* ---- region.h ---- */
 ROW(tenure_token_epoch, IS(tenure_token_epoch(-1) == 0))
 ROW(tenure_token_revision, IS(tenure_token_revision((INT64_C(3) << 44) + 7) == 7))
