@@ -192,18 +192,19 @@ static void show_changed_endpoint(const json_t *record, struct buf *to)
     show_endpoint(json_object_get(record, "instance"), to);
 }
 
-static const struct output_form change_form = {
-    .columns =
-        (const struct output_column[]){
-            {.path = "change", .heading = "CHANGE", .width = 7},
-            {.path = "revision", .heading = "REVISION", .kind = OUTPUT_NUMBER},
-            {.path = "instance.service", .heading = "SERVICE", .width = 12},
-            {.path = "instance.instance", .heading = "INSTANCE", .width = 12},
-            {.path = "instance.region", .heading = "REGION", .optional = true},
-            {.path = "instance.endpoint", .heading = "ENDPOINT", .width = 20, .show = show_changed_endpoint},
-            {.path = "instance.state", .heading = "STATE"},
-            {0}},
-};
+#define CHANGE_COLUMNS                                                                                                 \
+    {.path = "change", .heading = "CHANGE", .width = 7},                                                               \
+        {.path = "revision", .heading = "REVISION", .kind = OUTPUT_NUMBER},                                            \
+        {.path = "instance.service", .heading = "SERVICE", .width = 12},                                               \
+        {.path = "instance.instance", .heading = "INSTANCE", .width = 12},                                             \
+        {.path = "instance.endpoint", .heading = "ENDPOINT", .width = 20, .show = show_changed_endpoint},              \
+    {                                                                                                                  \
+        .path = "instance.state", .heading = "STATE", .width = 8                                                       \
+    }
+
+static const struct output_form change_form = {.columns = (const struct output_column[]){CHANGE_COLUMNS, {0}}};
+static const struct output_form region_change_form = {
+    .columns = (const struct output_column[]){CHANGE_COLUMNS, {.path = "instance.region", .heading = "REGION"}, {0}}};
 
 void service_print_change(const struct global_options *g, const char *word, const struct tenure_instance *i,
                           const char *region, int64_t revision)
@@ -214,7 +215,7 @@ void service_print_change(const struct global_options *g, const char *word, cons
         json_object_set_new(o, "change", json_string(word));
         json_object_set_new(o, "revision", json_integer(revision));
         json_object_set_new(o, "instance", service_json(i, region));
-        output_event(g, &change_form, o);
+        output_event(g, region ? &region_change_form : &change_form, o);
     } else {
         printf("%-7s  %s/%s  %s  %s%s%s\n", word, cell(i->service, service), cell(i->name, name),
                cell(i->error ? i->error : i->endpoint, endpoint), service_state(i), region ? "  " : "",

@@ -93,6 +93,30 @@ static void the_example_of_a_queue_does_its_work(void **state)
     ends_well(&e);
 }
 
+/* Of a cluster that is the region eu, beside one that does not answer. */
+static void the_example_of_regions_leads_at_home_and_finds_the_nearest(void **state)
+{
+    struct tenure_error err = {0};
+    tenure_client *c = open_on(*state);
+    struct tenure_region eu = {.name = "eu", .endpoints = tenure_endpoint(c, 0)};
+    struct tenure_region us = {.name = "us", .endpoints = "http://127.0.0.1:1"};
+    no_error(tenure_region_init(c, "eu", &err), &err);
+    no_error(tenure_region_put(c, &eu, &err), &err);
+    no_error(tenure_region_put(c, &us, &err), &err);
+    no_error(tenure_home_put(c, "/election/", "eu", 3, &err), &err);
+    put(c, "/services/packages/p-1", "{\"address\":\"10.0.0.7\",\"port\":80}");
+    struct example e = start(*state, "regions");
+    says(&e, "leads at home, epoch 3");
+    says(&e, "fetched from 10.0.0.7:80 in eu");
+    ends_well(&e);
+    no_error(tenure_home_put(c, "/election/", "us", 4, &err), &err);
+    e = start(*state, "regions");
+    says(&e, "does not lead: region 'us' cannot be reached at http://127.0.0.1:1");
+    says(&e, "fetched from 10.0.0.7:80 in eu");
+    ends_well(&e);
+    tenure_close(c);
+}
+
 static void the_example_of_the_registry_finds_the_nearest(void **state)
 {
     struct example e = start(*state, "registry");
@@ -322,6 +346,7 @@ int main(void)
         cmocka_unit_test(the_example_of_a_queue_does_its_work),
         cmocka_unit_test(the_example_of_caches_reads_what_it_wrote),
         cmocka_unit_test(the_example_of_configuration_reads_and_follows),
+        cmocka_unit_test(the_example_of_regions_leads_at_home_and_finds_the_nearest),
         cmocka_unit_test(the_example_of_the_registry_finds_the_nearest),
         cmocka_unit_test(the_example_of_the_test_kit_passes_its_own_tests),
         cmocka_unit_test(the_example_of_a_node_does_six_things),
