@@ -140,7 +140,10 @@ void tenure_directory_close(tenure_directory *d)
         struct directory_region *r = &d->regions[i];
         tenure_picker_free(r->picker);
         tenure_picker_free(r->lax);
-        tenure_service_view_stop(r->view);
+        pthread_mutex_lock(&d->mutex);
+        tenure_service_view *view = r->view;
+        pthread_mutex_unlock(&d->mutex);
+        tenure_service_view_stop(view);
         if (!r->own)
             tenure_close(r->client);
     }
