@@ -129,6 +129,15 @@ tenure_directory *tenure_directory_open(tenure_client *c, const char *service,
     return d;
 }
 
+/* Those that gave up lie there still. */
+static void forget_waiters(void *arg)
+{
+    struct directory_region *r = arg;
+    struct tenure_error why;
+    error_set(&why, TENURE_ECLOSED, "directory: it is closed");
+    waiters_answer(&r->waiters, why.code, &why);
+}
+
 void tenure_directory_close(tenure_directory *d)
 {
     if (!d)
@@ -144,6 +153,8 @@ void tenure_directory_close(tenure_directory *d)
         tenure_service_view *view = r->view;
         pthread_mutex_unlock(&d->mutex);
         tenure_service_view_stop(view);
+        if (r->waiters.handle)
+            handle_sync(r->client, forget_waiters, r);
         if (!r->own)
             tenure_close(r->client);
     }
