@@ -2,7 +2,9 @@
  * is another (tests/e2e/test_replica_busy.py). Everything is in this one thread.
  *
  *     busy --source PORT --replicas PORT,… [--rate N] [--watchers N] [--seed S] [--value BYTES] [--keys N] [--inflight N]
- *          [--compact-ms MS] [--compact-behind REVISIONS] [--trouble-ms MS] [--old-etcd]
+ *          [--compact-ms MS] [--compact-behind REVISIONS] [--trouble-ms MS] [--old-etcd] [--rights-ms MS] [--late-ms MS]
+ *
+ * --rights-ms: authentication is on, and so often a right changes (users.h); --late-ms: after which no right that was taken counts.
  *
  * Reads lines: `status` prints one line of JSON; `finish` ends the writers, waits until every watcher was told all that there is,
  * prints such a line with what was found wrong, and ends: 0 when nothing was.
@@ -15,6 +17,7 @@
 #include <unistd.h>
 
 #include "busy/link.h"
+#include "busy/users.h"
 #include "busy/watchers.h"
 #include "busy/writers.h"
 
@@ -24,6 +27,7 @@ static struct {
     int replicas[REPLICAS_MAX];
     struct writers_options writers;
     struct watchers_options watchers;
+    struct users_options users;
     struct court court;
     int64_t begun_ns, stopped_ns;
     tn_rev last;
@@ -34,11 +38,28 @@ static struct {
                      .seed = 1,
                      .compact_ms = 1000,
                      .compact_behind = 5000},
-         .watchers = {.n = 20, .seed = 1, .trouble_ms = 1000}};
+         .watchers = {.n = 20, .seed = 1, .trouble_ms = 1000},
+         .users = {.late_ms = 10000}};
 
 static void say_number(const char *name, uint64_t n)
 {
     printf("\"%s\": %" PRIu64 ", ", name, n);
+}
+
+static void say_users(void)
+{
+    struct users_counts u;
+    users_counts(&u);
+    if (!users_on())
+        return;
+    say_number("logins", u.logins);
+    say_number("rights_changed", u.changes);
+    say_number("watches_tried", u.tried);
+    say_number("watches_created", u.created);
+    say_number("watches_denied", u.denied);
+    say_number("puts_told", u.told);
+    printf("\"known_ms\": [%.1f, %.1f, %.1f], ", (double)u.known_us[0] / 1e3, (double)u.known_us[1] / 1e3,
+           (double)u.known_us[2] / 1e3);
 }
 
 static void say(void)
@@ -74,6 +95,7 @@ static void say(void)
     say_number("deletes_lost", v->deletes_lost);
     printf("\"lag_ms\": [%.1f, %.1f, %.1f], ", (double)w.lag_us[0] / 1e3, (double)w.lag_us[1] / 1e3,
            (double)w.lag_us[2] / 1e3);
+    say_users();
     printf("\"wrong\": %" PRIu64 "}\n", verdicts_wrong(v));
     fflush(stdout);
 }
@@ -93,6 +115,7 @@ static int say_end(bool came)
         printf("wrong: not every watcher has come to revision %" PRId64 "; the history to %" PRId64 "\n", run.last,
                run.court.history.last);
         watchers_say();
+        users_say();
     }
     say();
     return verdicts_wrong(v) || missing || !came;
@@ -119,11 +142,13 @@ static int finish(void)
     while (!came && now_ns() < until) {
         links_turn(2, -1, &ignored);
         watchers_turn(now_ns());
+        users_turn(now_ns());
+        bool given = users_finish();
         if (!stopped && writers_stop()) {
             stopped = true;
             run.last = writers_last() > run.court.history.last ? writers_last() : run.court.history.last;
         }
-        came = stopped && watchers_finish(run.last);
+        came = stopped && watchers_finish(run.last) && given;
     }
     return say_end(came);
 }
@@ -135,12 +160,13 @@ static void parse_replicas(char *text)
     for (char *one; (one = strsep(&text, ",")) && run.writers.n_replicas < REPLICAS_MAX;)
         run.replicas[run.writers.n_replicas++] = atoi(one);
     run.writers.replicas = run.watchers.replicas = run.replicas;
-    run.watchers.n_replicas = run.writers.n_replicas;
+    run.watchers.n_replicas = run.users.n_replicas = run.writers.n_replicas;
+    run.users.replicas = run.replicas;
 }
 
 static void parse(int argc, char **argv)
 {
-    enum { SOURCE, REPLICAS, RATE, WATCHERS, SEED, VALUE, KEYS, INFLIGHT, COMPACT, BEHIND, TROUBLE, OLD };
+    enum { SOURCE, REPLICAS, RATE, WATCHERS, SEED, VALUE, KEYS, INFLIGHT, COMPACT, BEHIND, TROUBLE, OLD, RIGHTS, LATE };
     static const struct option options[] = {{"source", 1, NULL, SOURCE},
                                             {"replicas", 1, NULL, REPLICAS},
                                             {"rate", 1, NULL, RATE},
@@ -153,12 +179,14 @@ static void parse(int argc, char **argv)
                                             {"compact-behind", 1, NULL, BEHIND},
                                             {"trouble-ms", 1, NULL, TROUBLE},
                                             {"old-etcd", 0, NULL, OLD},
+                                            {"rights-ms", 1, NULL, RIGHTS},
+                                            {"late-ms", 1, NULL, LATE},
                                             {NULL, 0, NULL, 0}};
     for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
         int64_t n = optarg && c != REPLICAS ? strtoll(optarg, NULL, 10) : 0;
         switch (c) {
         case SOURCE:
-            run.writers.source = run.watchers.source = (int)n;
+            run.writers.source = run.watchers.source = run.users.source = (int)n;
             break;
         case REPLICAS:
             parse_replicas(optarg);
@@ -170,7 +198,7 @@ static void parse(int argc, char **argv)
             run.watchers.n = (size_t)n;
             break;
         case SEED:
-            run.writers.seed = run.watchers.seed = (uint64_t)n;
+            run.writers.seed = run.watchers.seed = run.users.seed = (uint64_t)n;
             break;
         case VALUE:
             run.writers.value_bytes = (size_t)n;
@@ -193,6 +221,13 @@ static void parse(int argc, char **argv)
         case OLD:
             run.court.deletes_may_be_lost = true;
             break;
+        case RIGHTS:
+            run.users.on = true;
+            run.users.change_ms = n;
+            break;
+        case LATE:
+            run.users.late_ms = n;
+            break;
         default:
             die("see the head of busy.c for the options");
         }
@@ -207,6 +242,7 @@ int main(int argc, char **argv)
     court_init(&run.court);
     parse(argc, argv);
     run.begun_ns = now_ns();
+    users_start(&run.users, &run.court);
     watchers_start(&run.watchers, &run.court);
     writers_start(&run.writers, &run.court);
     for (;;) {
@@ -215,5 +251,6 @@ int main(int argc, char **argv)
             return finish();
         watchers_turn(now_ns());
         writers_turn(now_ns());
+        users_turn(now_ns());
     }
 }

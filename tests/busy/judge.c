@@ -11,14 +11,21 @@ static void PRINTF_LIKE(3, 4) wrong(struct judge *j, int rule, const char *forma
 {
     va_list args;
     char text[160];
-    if (j->court->verdicts.wrong[rule]++ > 0)
-        return;
     va_start(args, format);
     vsnprintf(text, sizeof text, format, args);
     va_end(args);
-    snprintf(j->court->verdicts.text[rule], sizeof j->court->verdicts.text[rule],
-             "W%d: %s (watch of \"%.*s\" from %" PRId64 ", told up to %" PRId64 ")", rule, text,
-             (int)j->asked.range.key.len, (const char *)j->asked.range.key.data, j->start, j->told);
+    court_wrong(j->court, rule, "W%d: %s (watch of \"%.*s\" from %" PRId64 ", told up to %" PRId64 ")", rule, text,
+                (int)j->asked.range.key.len, (const char *)j->asked.range.key.data, j->start, j->told);
+}
+
+void court_wrong(struct court *c, int rule, const char *format, ...)
+{
+    va_list args;
+    if (c->verdicts.wrong[rule]++ > 0)
+        return;
+    va_start(args, format);
+    vsnprintf(c->verdicts.text[rule], sizeof c->verdicts.text[rule], format, args);
+    va_end(args);
 }
 
 uint64_t verdicts_wrong(const struct verdicts *v)

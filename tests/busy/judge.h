@@ -1,4 +1,4 @@
-/* Whether what one watch was told is what the history says: W1 to W14 of docs/invariants.md. Pure.
+/* Whether what one watch was told is what the history says: W1 to W14 of docs/invariants.md (W15: rights.h). Pure.
  *
  *     judge_begin, for each time that the watch is created, with what was asked; then each response in order.
  *
@@ -10,7 +10,7 @@
 
 #include "busy/history.h"
 
-enum { JUDGE_RULES = 15 };
+enum { JUDGE_RULES = 16 };
 
 struct verdicts {
     uint64_t wrong[JUDGE_RULES]; /* by number: wrong[1] of W1 … */
@@ -44,6 +44,8 @@ struct judge {
 void court_init(struct court *c);
 void court_fini(struct court *c);
 void court_compaction(struct court *c, tn_rev revision);
+/* Something is wrong by that rule; the first text of each is kept. */
+void court_wrong(struct court *c, int rule, const char *format, ...) PRINTF_LIKE(3, 4);
 void judge_begin(struct judge *j, const struct watch_create_req *asked);
 void judge_response(struct judge *j, const struct watch_resp *r);
 /* Where such a watch is to be resumed: behind all that is known to have been told whole. */

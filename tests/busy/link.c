@@ -128,7 +128,8 @@ static struct h2_stream *call(struct link *l, const char *path, bytes request, v
     if (!c)
         return NULL;
     *c = (struct call){.user = user, .status = GRPC_UNAVAILABLE};
-    struct h2_stream *st = h2_call(l->h2, path, "localhost", -1, NULL, 0, c);
+    struct h2_header token = {bytes_str("token"), bytes_str(l->token ? l->token : "")};
+    struct h2_stream *st = h2_call(l->h2, path, "localhost", -1, &token, l->token != NULL, c);
     if (!st) {
         free(c);
         return NULL;

@@ -22,6 +22,7 @@ struct link {
     int port;
     const struct link_callbacks *cb;
     void *user;
+    const char *token;       /* of the user who calls from now on; NULL = nobody */
     int64_t paused_until_ns; /* not read before: a slow reader */
 
     /* link.c's */

@@ -6,11 +6,12 @@
 
 #include "busy/lag.h"
 #include "busy/link.h"
+#include "busy/users.h"
 #include "busy/watchers.h"
 #include "busy/writers.h"
 #include "wire/codec.h"
 
-enum { ASK_MS = 200, FUTURE = 50 };
+enum { ASK_MS = 200, FUTURE = 50, DENIED_MS = 100, AGAIN_MS = 20 };
 
 struct held {
     struct held *next;
@@ -26,8 +27,11 @@ struct watcher {
     char key[24], end[24];
     struct rng rng;
     struct held *first, **last; /* not judged yet */
-    bool ended;                 /* the server ended the watch: it is to be begun again */
-    tn_rev compacted;           /* where it goes on in this case; 0 = where it was */
+    int user, prefix;           /* whose rights it has; -1: those of more than one prefix */
+    struct claim claim;
+    int64_t create_ns; /* not before: it was refused */
+    bool ended;        /* the server ended the watch: it is to be begun again */
+    tn_rev compacted;  /* where it goes on in this case; 0 = where it was */
     int64_t trouble_ns, ask_ns;
 };
 
@@ -61,6 +65,11 @@ static void record(bytes m)
     struct watch_resp r;
     if (decode_watch_resp(m, &run.arena, &r))
         die("the source's response cannot be read");
+    if (r.canceled && users_on() && r.compact_revision == 0) { /* a token of before the source was started anew */
+        users_refused(USER_ROOT, run.recorder->port);
+        h2_reset(run.recording);
+        return;
+    }
     if (r.canceled)
         die(r.compact_revision ? "the recorder was compacted: the machine is too slow" : "the recorder was refused");
     const char *wrong = history_add(&run.court->history, r.events, r.n_events);
@@ -77,6 +86,9 @@ static void begin_recording(struct link *l)
                                        .start_revision = run.court->history.last + 1}};
     buf_reset(&run.body);
     encode_watch_req(&req, &run.body);
+    l->token = users_token(USER_ROOT, run.o.source);
+    if (users_on() && !l->token)
+        return;
     run.recording = link_stream(l, "/etcdserverpb.Watch/Watch", buf_bytes(&run.body), &run);
 }
 
@@ -86,6 +98,10 @@ static void draw_range(struct watcher *w)
 {
     uint64_t what = rng_below(&w->rng, 10), prefix = rng_below(&w->rng, 10), key = rng_below(&w->rng, 20);
     w->end[0] = 0;
+    w->user = USER_ROOT;
+    if (users_on() && (what || !run.finishing))
+        w->user = (int)rng_below(&w->rng, USER_ROOT + (what == 0));
+    w->prefix = what == 0 ? -1 : (int)prefix;
     if (what == 0) {
         w->key[0] = 0; /* all */
         w->asked.range = (struct key_range){bytes_of("\0", 1), bytes_of("\0", 1)};
@@ -118,7 +134,9 @@ static void draw_request(struct watcher *w)
 static void send_create(struct watcher *w)
 {
     struct watch_req req = {.kind = WATCH_REQ_CREATE, .create = w->asked};
-    if (w->first || !w->link->up)
+    int64_t now = now_ns();
+    w->link->token = users_token(w->user, w->link->port);
+    if (w->first || !w->link->up || now < w->create_ns || (users_on() && !w->link->token))
         return;
     buf_reset(&run.body);
     encode_watch_req(&req, &run.body);
@@ -126,6 +144,7 @@ static void send_create(struct watcher *w)
     if (!w->stream)
         return;
     w->ended = false;
+    w->claim = (struct claim){w->user == USER_ROOT ? -1 : w->user, w->prefix, users_replica(w->link->port), now};
     judge_begin(&w->judge, &w->asked);
     run.counts.sessions++;
 }
@@ -172,7 +191,10 @@ static bool judge(struct watcher *w, bytes m)
         die("a response that cannot be read");
     if (r.header.revision > run.court->history.last)
         return false;
-    judge_response(&w->judge, &r);
+    if (r.created && r.canceled)
+        w->judge.over = true; /* it never was */
+    else
+        judge_response(&w->judge, &r);
     if (r.canceled) {
         w->ended = true;
         w->compacted = r.compact_revision;
@@ -193,6 +215,28 @@ static void judge_held(struct watcher *w)
     arena_reset(&run.arena);
 }
 
+/* What is held against rights counts when it comes: later they may be others. */
+static void arrives(struct watcher *w, const struct watch_resp *r, int64_t now)
+{
+    for (size_t i = 0; i < r->n_events; i++) {
+        measure(&r->events[i], now);
+        int64_t written_ns = r->events[i].type == EVENT_PUT ? writers_sent_ns(r->events[i].kv.value) : 0;
+        if (users_on() && written_ns)
+            users_told(w->claim, written_ns);
+    }
+    if (!users_on())
+        return;
+    if (r->canceled && users_says_denied(r->cancel_reason)) {
+        users_denied(w->claim);
+        w->create_ns = now + DENIED_MS * INT64_C(1000000);
+    } else if (r->canceled && r->compact_revision == 0) {
+        users_refused(w->user, w->link->port);
+        w->create_ns = now + DENIED_MS * INT64_C(1000000);
+    } else if (r->created) {
+        users_created(w->claim);
+    }
+}
+
 static void on_message(struct link *l, void *call, bytes m)
 {
     struct watcher *w = call;
@@ -203,9 +247,7 @@ static void on_message(struct link *l, void *call, bytes m)
     } else {
         if (decode_watch_resp(m, &run.arena, &r))
             die("a response that cannot be read");
-        int64_t now = now_ns();
-        for (size_t i = 0; i < r.n_events; i++)
-            measure(&r.events[i], now);
+        arrives(w, &r, now_ns());
         hold(w, m);
     }
     arena_reset(&run.arena);
@@ -214,10 +256,14 @@ static void on_message(struct link *l, void *call, bytes m)
 static void on_end(struct link *l, void *call, enum grpc_status code)
 {
     struct watcher *w = call;
-    (void)l, (void)code;
     if (call == &run) {
         run.recording = NULL;
+        if (code == GRPC_UNAUTHENTICATED)
+            users_refused(USER_ROOT, l->port);
     } else {
+        if (code == GRPC_UNAUTHENTICATED)
+            users_refused(w->user, l->port);
+        w->create_ns = now_ns() + AGAIN_MS * INT64_C(1000000);
         w->stream = NULL;
         w->ended = true;
     }
@@ -236,6 +282,13 @@ static int draw_port(struct watcher *w)
     return run.o.replicas[rng_below(&w->rng, run.o.n_replicas)];
 }
 
+static void ask_for_another(struct watcher *w)
+{
+    w->judge.created = false;
+    w->compacted = 0;
+    draw_request(w);
+}
+
 static void make_trouble(struct watcher *w, int64_t now)
 {
     w->trouble_ns = now + (int64_t)rng_below(&w->rng, 2 * (uint64_t)run.o.trouble_ms) * 1000000;
@@ -252,9 +305,7 @@ static void make_trouble(struct watcher *w, int64_t now)
     case 2: /* something else altogether */
         if (w->first)
             break; /* what came is judged by what was asked */
-        w->judge.created = false;
-        w->compacted = 0;
-        draw_request(w);
+        ask_for_another(w);
         link_cut(w->link);
         break;
     default:
@@ -269,6 +320,8 @@ static void turn(struct watcher *w, int64_t now)
     if (w->ended && w->stream && !w->first) { /* the watch is over, and its stream goes on without */
         link_cut(w->link);
     } else if (!w->stream && !w->first && w->link->up) {
+        if (run.finishing && w->prefix < 0 && w->user != USER_ROOT)
+            ask_for_another(w); /* it would wait for ever */
         resume(w);
     }
     if (!run.finishing && now >= w->trouble_ns) {

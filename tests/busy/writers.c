@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "busy/link.h"
+#include "busy/users.h"
 #include "busy/writers.h"
 #include "wire/codec.h"
 
@@ -150,7 +151,8 @@ static bool send_op(struct op *op, struct link *l)
     if (buf_error(&run.body))
         die("out of memory");
     op->answered = false;
-    if (!link_call(l, path, buf_bytes(&run.body), op))
+    l->token = users_token(USER_ROOT, run.o.source);
+    if ((users_on() && !l->token) || !link_call(l, path, buf_bytes(&run.body), op))
         return false;
     run.running++;
     run.counts.begun++;
@@ -225,6 +227,8 @@ static void on_end(struct link *l, void *call, enum grpc_status code)
     struct op *op = call;
     bool ok = code == GRPC_OK && op->answered;
     (void)l;
+    if (code == GRPC_UNAUTHENTICATED)
+        users_refused(USER_ROOT, run.o.source);
     run.running--;
     run.counts.done += ok;
     run.counts.failed += !ok;
