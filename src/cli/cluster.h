@@ -72,6 +72,7 @@ struct cluster_options {
     const char *config_dir, *ca_cert, *ca_key;
     bool insecure, renew;
     int64_t days;
+    bool strict, quick; /* status: warnings count; only what the members say themselves */
 };
 
 int cluster_dev(const struct global_options *g, const struct cluster_options *o);
@@ -87,6 +88,6 @@ int cluster_certs(const struct global_options *g, const struct cluster_options *
 /* Every member, one after the other, by a command; to another version. */
 int cluster_rolling_restart(const struct global_options *g, const struct cluster_options *o);
 int cluster_upgrade(const struct global_options *g, const struct cluster_options *o);
-int cluster_status(const struct global_options *g);
+int cluster_status(const struct global_options *g, const struct cluster_options *o);
 
 #endif

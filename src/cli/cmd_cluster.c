@@ -44,6 +44,9 @@ static const struct option_spec *options(void)
          "add: when a member does not answer; rolling-restart, upgrade: without a majority", &opt.force},
         {"timeout", 0, OPTION_DURATION, "TIME",
          "how long a change may take; rolling-restart, upgrade: each member (default 10m)", &opt.timeout_ms},
+        {"strict", 0, OPTION_FLAG, NULL, "status: it is 1 for what it warns of too", &opt.strict},
+        {"quick", 0, OPTION_FLAG, NULL, "status: without disks, clocks and certificates, which take up to 1.5 s",
+         &opt.quick},
         CLUSTER_CARE_OPTIONS,
         {NULL, 0, 0, NULL, NULL, NULL},
     };
@@ -95,7 +98,7 @@ static int run(const struct command *self, const struct global_options *g, int a
     if (argc == 2 && strcmp(argv[0], "adopt") == 0)
         return check() ? cluster_adopt(g, &opt, argv[1]) : EXIT_USAGE;
     if (argc == 1 && strcmp(argv[0], "status") == 0)
-        return cluster_status(g);
+        return cluster_status(g, &opt);
     if (argc == 1 && strcmp(argv[0], "add") == 0)
         return cluster_add(g, &opt);
     if (argc == 1 && strcmp(argv[0], "rolling-restart") == 0)
@@ -119,7 +122,7 @@ const struct command command_cluster = {
     .group = "Servers",
     .summary = "a real etcd cluster: run one here, look after one",
     .synopsis =
-        "dev [--members N] [--data-dir DIR] [--port FIRST] | adopt DIR [--members N] [--data-dir DIR] | plan DIR --members NAME=ADDRESS,... | certs DIR [--renew] | status | add --peer-urls URLS | promote MEMBER | remove MEMBER | replace MEMBER --peer-urls URLS | rolling-restart --with COMMAND | upgrade --to VERSION --backup FILE [--with COMMAND] | backup --to DIR [--every TIME | --schedule CRON] [--keep N] [--keep-for TIME] | backups DIR [--check] [--max-age TIME] | restore FILE|DIR --data-dir DIR [--members N] | defrag [--always] | drill [MEMBER] --yes {--data-dir DIR | --with COMMAND}",
+        "dev [--members N] [--data-dir DIR] [--port FIRST] | adopt DIR [--members N] [--data-dir DIR] | plan DIR --members NAME=ADDRESS,... | certs DIR [--renew] | status [--strict | --quick] | add --peer-urls URLS | promote MEMBER | remove MEMBER | replace MEMBER --peer-urls URLS | rolling-restart --with COMMAND | upgrade --to VERSION --backup FILE [--with COMMAND] | backup --to DIR [--every TIME | --schedule CRON] [--keep N] [--keep-for TIME] | backups DIR [--check] [--max-age TIME] | restore FILE|DIR --data-dir DIR [--members N] | defrag [--always] | drill [MEMBER] --yes {--data-dir DIR | --with COMMAND}",
     .description =
         "dev runs a cluster of real etcd members on this machine, in the foreground, for development and for tests of what\n"
         "happens when one dies. It prints where they are, for `eval` or to be copied, once a linearizable read was answered.\n"
@@ -133,7 +136,10 @@ const struct command command_cluster = {
         "anew what runs out within 30 days, and plans the new ones among --members as those who join. certs says how long\n"
         "the certificates are good, and is 1 when one of them is due.\n\n"
         "status asks every member of the cluster, whichever of them are named, from one member's own memory, so that it\n"
-        "answers without a quorum too. It is 0 when all voters answer, know a leader and have no alarm.\n\n"
+        "answers without a quorum too: role, lag, space, alarms, and how far its clock is from this machine's, what syncs of its\n"
+        "disk take (p99, since it was started), how long its certificate is good, and which faults its version has. It is 0\n"
+        "when all voters answer, know a leader and have no alarm, and no certificate ran out; with --strict also nothing else\n"
+        "is warned of: a slow disk, clocks a second apart, a certificate of its last 30 days, a version with stale reads.\n\n"
         "add, remove and replace change the members one at a time, in an order that leaves a majority at any moment, and refuse\n"
         "what would not. A new one is a learner, without a vote, until it is started and has caught up; what it has to be\n"
         "started with is printed. A leader hands over before it is removed. One that lives is replaced by adding first, one\n"

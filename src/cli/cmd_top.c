@@ -340,7 +340,7 @@ static int run(const struct command *self, const struct global_options *g, int a
     sigprocmask(SIG_BLOCK, &set, NULL); /* before there are threads */
     int signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
     tenure_client *c = signal_fd >= 0 ? connect_open(self->name, &patient) : NULL;
-    struct top *top = c ? top_new(c, patient.call_timeout_ms) : NULL;
+    struct top *top = c ? top_new(c, &patient) : NULL;
     int code = !top ? EXIT_USAGE : is_live ? live(top, signal_fd) : print(top, g, signal_fd);
     top_free(top);
     tenure_close(c);
@@ -358,7 +358,7 @@ const struct command command_top = {
         "On a terminal a picture that renews itself:\n"
         "\n"
         "    servers     role, how long an answer takes, how many revisions behind the newest, size, and what a second brings:\n"
-        "                puts, deletes, ranges, events of watches (from /metrics; not over TLS)\n"
+        "                puts, deletes, ranges, events of watches (from /metrics)\n"
         "    elections   who leads, since when, and how many wait\n"
         "    locks       how many hold and wait, and the one in front; read-write locks and semaphores as well\n"
         "    leases      the time that is left, the one that ends first in front\n"

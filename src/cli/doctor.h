@@ -1,7 +1,8 @@
 /* What `tenure doctor` finds, one finding a line, and the checks that find it.
  *
  *     cmd_doctor.c      the command: what is printed, and the exit code
- *     doctor_server.c   each server by itself, and the cluster: who answers, how fast, versions, space, alarms, quorum, leases
+ *     doctor_server.c   each server by itself, and the cluster: who answers, how fast, space, alarms, quorum, leases
+ *     health.h          their disks and clocks, and faults of their versions
  *     doctor_local.c    this machine: clock, certificates
  */
 #ifndef CLI_DOCTOR_H
@@ -12,8 +13,7 @@
 #include <tenure/tenure.h>
 
 #include "cli/command.h"
-
-enum doctor_level { DOCTOR_OK, DOCTOR_WARN, DOCTOR_BAD };
+#include "cli/health.h"
 
 struct doctor {
     tenure_client *client;
@@ -30,8 +30,5 @@ void doctor_found(struct doctor *d, enum doctor_level level, const char *about, 
 void doctor_servers(struct doctor *d);
 void doctor_clock(struct doctor *d);
 void doctor_certificates(struct doctor *d);
-
-/* "3.4.31" against "3.5.2": below 0, 0 or above. */
-int doctor_version_compare(const char *a, const char *b);
 
 #endif

@@ -7,8 +7,6 @@
 #include "cli/doctor.h"
 #include "io/tls_expiry.h"
 
-#define DAY_S      86400
-#define SOON_DAYS  30
 #define TIMEOUT_MS 3000
 
 void doctor_clock(struct doctor *d)
@@ -22,16 +20,14 @@ void doctor_clock(struct doctor *d)
         doctor_found(d, DOCTOR_OK, "clock", NULL, "kept right, within %.0f ms", (double)t.maxerror / 1000);
 }
 
+static void tell(void *user, enum doctor_level level, const char *about, const char *advice, const char *text)
+{
+    doctor_found(user, level, about, advice, "%s", text);
+}
+
 static void say_expiry(struct doctor *d, const char *about, int64_t seconds)
 {
-    int64_t days = seconds / DAY_S;
-    if (seconds < 0)
-        doctor_found(d, DOCTOR_BAD, about, "renew it", "the certificate ran out %" PRId64 " days ago", -days);
-    else if (days < SOON_DAYS)
-        doctor_found(d, DOCTOR_WARN, about, "renew it; tenure serve reads new files by itself",
-                     "the certificate runs out in %" PRId64 " days", days);
-    else
-        doctor_found(d, DOCTOR_OK, about, NULL, "the certificate is good for %" PRId64 " days", days);
+    health_tell_certificate(about, seconds, tell, d);
 }
 
 static void check_file(struct doctor *d, const char *option, const char *variable)

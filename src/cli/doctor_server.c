@@ -15,50 +15,6 @@
 #define QUOTA_DEFAULT  (INT64_C(2) << 30)
 #define BEHIND_ENTRIES 1000
 
-/* ---- versions ---- */
-
-int doctor_version_compare(const char *a, const char *b)
-{
-    for (;;) {
-        char *after_a, *after_b;
-        long x = strtol(a, &after_a, 10), y = strtol(b, &after_b, 10);
-        if (x != y)
-            return x < y ? -1 : 1;
-        if (*after_a != '.' || *after_b != '.')
-            return 0;
-        a = after_a + 1;
-        b = after_b + 1;
-    }
-}
-
-/* Faults that matter to coordination, by minor version; docs/etcd-faults.md says more. */
-static const struct fault {
-    const char *minor, *from, *fixed; /* fixed NULL: never there */
-    bool in_clusters;                 /* only with several members */
-    const char *what;
-} faults[] = {
-    {"3.5.", "3.5.0", "3.5.3", false, "a crash under load can leave members with different data"},
-    {"3.4.", "3.4.0", "3.4.31", true, "a leader that was cut off goes on renewing leases (etcd-io/etcd#15247)"},
-    {"3.5.", "3.5.0", "3.5.13", true, "a leader that was cut off goes on renewing leases (etcd-io/etcd#15247)"},
-    {"3.4.", "3.4.20", NULL, true, "linearizable reads can be stale (etcd-io/etcd#20418)"},
-    {"3.4.", "3.4.0", "3.4.38", false, "a revoked lease is renewed once more (etcd-io/etcd#20615)"},
-    {"3.5.", "3.5.0", "3.5.23", false, "a revoked lease is renewed once more (etcd-io/etcd#20615)"},
-    {"3.6.", "3.6.0", "3.6.5", false, "a revoked lease is renewed once more (etcd-io/etcd#20615)"},
-};
-
-static void check_version(struct doctor *d, const char *endpoint, const char *version, bool in_cluster)
-{
-    for (size_t i = 0; i < sizeof faults / sizeof *faults; i++) {
-        const struct fault *f = &faults[i];
-        bool has = strncmp(version, f->minor, strlen(f->minor)) == 0 && doctor_version_compare(version, f->from) >= 0 &&
-                   (!f->fixed || doctor_version_compare(version, f->fixed) < 0) && (in_cluster || !f->in_clusters);
-        char advice[64];
-        snprintf(advice, sizeof advice, "upgrade to %s or later", f->fixed ? f->fixed : "3.5");
-        if (has)
-            doctor_found(d, DOCTOR_WARN, endpoint, advice, "etcd %s: %s", version, f->what);
-    }
-}
-
 /* ---- one server ---- */
 
 static double now_ms(void)
@@ -116,7 +72,7 @@ static void check_space(struct doctor *d, const char *endpoint, const struct ten
                      (double)s->db_size_in_use / 1e6);
 }
 
-static void check_one(struct doctor *d, const char *endpoint, const struct tenure_status *s, double ms, bool in_cluster)
+static void check_one(struct doctor *d, const char *endpoint, const struct tenure_status *s, double ms)
 {
     doctor_found(d, ms > SLOW_READ_MS ? DOCTOR_WARN : DOCTOR_OK, endpoint,
                  ms > SLOW_READ_MS ? "look at the network and the server's load" : NULL,
@@ -125,7 +81,6 @@ static void check_one(struct doctor *d, const char *endpoint, const struct tenur
                  : s->leader == s->member_id ? "leader"
                                              : "follower",
                  s->revision, (double)s->db_size / 1e6);
-    check_version(d, endpoint, s->version, in_cluster);
     check_space(d, endpoint, s);
 }
 
@@ -240,6 +195,30 @@ static void check_leases(struct doctor *d)
     tenure_lease_list_free(r);
 }
 
+static void tell(void *user, enum doctor_level level, const char *about, const char *advice, const char *text)
+{
+    doctor_found(user, level, about, advice, "%s", text);
+}
+
+/* What they tell beside their status; their certificates were looked at. */
+static void check_health(struct doctor *d, const struct seen *all)
+{
+    struct health_server *servers = calloc(all->n, sizeof *servers);
+    for (size_t i = 0; servers && i < all->n; i++)
+        if (all->status[i])
+            servers[i] = (struct health_server){.name = tenure_endpoint(d->client, i),
+                                                .endpoint = tenure_endpoint(d->client, i),
+                                                .version = all->status[i]->version,
+                                                .in_cluster = all->n > 1};
+    if (servers) {
+        health_tell_faults(servers, all->n, tell, d);
+        health_ask(servers, all->n, d->g, false);
+        health_tell(servers, all->n, tell, d);
+        health_free(servers, all->n);
+    }
+    free(servers);
+}
+
 void doctor_servers(struct doctor *d)
 {
     struct seen all = {.n = tenure_endpoints(d->client)};
@@ -250,7 +229,8 @@ void doctor_servers(struct doctor *d)
             all.n_answered += (all.status[i] = ask(d, i, &ms[i])) != NULL;
         for (size_t i = 0; i < all.n; i++)
             if (all.status[i])
-                check_one(d, tenure_endpoint(d->client, i), all.status[i], ms[i], all.n > 1);
+                check_one(d, tenure_endpoint(d->client, i), all.status[i], ms[i]);
+        check_health(d, &all);
         compare(d, &all);
         d->unavailable = all.n_answered == 0;
         if (!d->unavailable) {

@@ -12,8 +12,9 @@
 
 struct top;
 
-struct top *top_new(tenure_client *c, int64_t timeout_ms); /* NULL without memory; borrows c */
-void top_free(struct top *t);                              /* NULL is fine */
+/* NULL without memory; borrows c and g, of which it takes the time for a server */
+struct top *top_new(tenure_client *c, const struct global_options *g);
+void top_free(struct top *t); /* NULL is fine */
 
 /* How everything is now, as one document; rates are those since the last time. Its work has bounds that the document names
  * where they were met: so many keys of locks, queues and leases are looked at, however many there are. Blocks for up to the
@@ -25,8 +26,8 @@ json_t *top_ask(struct top *t);
 struct top_numbers {
     int64_t puts, deletes, ranges, events, watchers; /* < 0: not said */
 };
-/* Reads /metrics of "http://HOST:PORT" or "HOST:PORT"; false when there is no answer within the time, or it is not plain HTTP. */
-bool top_metrics(const char *endpoint, int64_t timeout_ms, struct top_numbers *ret);
+/* Reads /metrics of an endpoint, over TLS as g says; false when there is no answer within the time, or it is no page. */
+bool top_metrics(const char *endpoint, const struct global_options *g, int64_t timeout_ms, struct top_numbers *ret);
 /* Of its text. Pure. */
 void top_metrics_of(const char *text, struct top_numbers *ret);
 

@@ -21,6 +21,7 @@ struct seen { /* of a server, the last time */
 
 struct top {
     tenure_client *client;
+    const struct global_options *g;
     int64_t timeout_ms;
     struct seen seen[SERVERS_MAX];
     int64_t revision, revision_at_ms; /* 0 = not known */
@@ -28,11 +29,11 @@ struct top {
     bool is_away;
 };
 
-struct top *top_new(tenure_client *c, int64_t timeout_ms)
+struct top *top_new(tenure_client *c, const struct global_options *g)
 {
     struct top *t = calloc(1, sizeof *t);
     if (t)
-        *t = (struct top){.client = c, .timeout_ms = timeout_ms};
+        *t = (struct top){.client = c, .g = g, .timeout_ms = g->call_timeout_ms};
     return t;
 }
 
@@ -111,7 +112,7 @@ static json_t *ask_server(struct top *t, size_t i, int64_t *newest)
     set_status(o, s);
     *newest = s->revision > *newest ? s->revision : *newest;
     tenure_status_free(s);
-    if (top_metrics(endpoint, t->timeout_ms, &numbers))
+    if (top_metrics(endpoint, t->g, t->timeout_ms, &numbers))
         set_rates(o, &t->seen[i], &numbers, io_clock());
     return o;
 }

@@ -53,8 +53,9 @@ void http_set_date(struct http *h, int64_t unix_s)
                                      "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
     int64_t year;
     unsigned month, day;
-    if (unix_s < 0)
+    if (unix_s < 0 || (unix_s == h->date_s && h->date[0]))
         return;
+    h->date_s = unix_s;
     civil(unix_s / 86400, &year, &month, &day);
     int s = (int)(unix_s % 86400);
     snprintf(h->date, sizeof h->date, "%s, %02u %s %04d %02d:%02d:%02d GMT", days[unix_s / 86400 % 7], day,

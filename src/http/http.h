@@ -47,7 +47,7 @@ struct http_config {
 
 int http_new(const struct http_config *config, struct http **ret) MUST_USE;
 struct http *http_free(struct http *h); /* NULL is fine; NULL */
-/* The wall clock, for the header Date; once a second will do. */
+/* The wall clock, for the header Date: before input, so that others can tell by it how far their clocks are from ours. */
 void http_set_date(struct http *h, int64_t unix_s);
 
 /* core: the connection's place in the core, to which nothing was fed; borrowed, removed by the caller after http_conn_free.

@@ -19,6 +19,7 @@ struct http {
     struct http_counts counts;
     size_t body_bytes; /* of JSON values under way, all connections */
     char date[40];     /* empty: not known */
+    int64_t date_s;    /* the same, as it was told */
 };
 
 /* A name or value within the head. */

@@ -108,6 +108,7 @@ static int set_ciphers(struct io_tls *t, const struct io_tls_config *k, struct t
 /* HTTP/2 is for gRPC, whose clients offer that alone; one that offers both, as curl or Prometheus do, wants pages or the
  * JSON gateway, which are HTTP/1.1's. */
 static const unsigned char to_clients[] = "\x08http/1.1\x02h2", to_servers[] = "\x02h2";
+static const unsigned char to_servers_http1[] = "\x08http/1.1";
 
 /* One that offers neither is told so; one that offers nothing may be either. */
 static int select_protocol(SSL *ssl, const unsigned char **out, unsigned char *out_len, const unsigned char *in,
@@ -124,11 +125,13 @@ static int select_protocol(SSL *ssl, const unsigned char **out, unsigned char *o
     return SSL_TLSEXT_ERR_ALERT_FATAL;
 }
 
-static int set_protocols(struct io_tls *t, struct tenure_error *err)
+static int set_protocols(struct io_tls *t, bool is_http1, struct tenure_error *err)
 {
+    const unsigned char *offered = is_http1 ? to_servers_http1 : to_servers;
+    unsigned len = is_http1 ? sizeof to_servers_http1 - 1 : sizeof to_servers - 1;
     if (t->is_server)
         t->o->SSL_CTX_set_alpn_select_cb(t->ctx, select_protocol, NULL);
-    else if (t->o->SSL_CTX_set_alpn_protos(t->ctx, to_servers, sizeof to_servers - 1) != 0)
+    else if (t->o->SSL_CTX_set_alpn_protos(t->ctx, offered, len) != 0)
         return no_memory(err);
     return 0;
 }
@@ -237,7 +240,7 @@ static int fill(struct io_tls *t, const struct io_tls_config *k, struct tenure_e
     set_options(t);
     int rc = set_ciphers(t, k, err);
     if (rc == 0)
-        rc = set_protocols(t, err);
+        rc = set_protocols(t, k->is_http1, err);
     if (rc == 0)
         rc = load_certificate(t, k, err);
     if (rc == 0)

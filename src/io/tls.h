@@ -34,6 +34,7 @@ struct io_tls_config {
     /* client */
     const char *server_name; /* what the certificate must be for; NULL = the host connected to */
     bool insecure_skip_verify;
+    bool is_http1; /* it speaks HTTP/1.1, not gRPC */
 };
 
 /* TENURE_EUNAVAILABLE (no OpenSSL), TENURE_EINVALID (a file or name, which the text says), TENURE_ENOMEM. */

@@ -32,6 +32,7 @@ void http1_begin(struct conn *c, bytes first, tn_ms now)
 
 void http1_read(struct conn *c, bytes in, tn_ms now)
 {
+    http_set_date(c->server->http, io_wall_ms() / 1000);
     http_feed(c->http, in, now);
     if (!http_wants_input(c->http))
         io_stream_reading(c->stream, false);

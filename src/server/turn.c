@@ -197,7 +197,6 @@ static void each_second(struct server *s, tn_ms now)
     s->next_second = now + 1000;
     core_set_file_size(s->core, backend_size(s->backend), backend_size_in_use(s->backend));
     look_after_room(s, now);
-    http_set_date(s->http, io_wall_ms() / 1000);
     http1_check(s, now);
 }
 

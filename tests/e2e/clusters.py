@@ -27,7 +27,7 @@ class Cluster:
         return self.w.will_end(int(text)) if text else None
 
     def status(self):
-        got = self.tenure("cluster", "status", "-o", "json")
+        got = self.tenure("cluster", "status", "--quick", "-o", "json")
         return got.returncode, {m["name"]: m for m in json.loads(got.stdout)["members"]} if got.stdout else {}
 
     def leader(self):

@@ -63,7 +63,7 @@ def servers(world):
     world.tenure("put", "a", "1", check=True)
     forms.each("status")
     forms.each("status", "--members")
-    forms.each("cluster", "status")
+    forms.each("cluster", "status", "--quick")
     forms.each("member", "list")
     forms.each("member", "add", "--peer-urls", "http://10.0.0.4:2380")
     forms.each("member", "remove", "1")

@@ -29,17 +29,6 @@ static void numbers_are_found_by_their_names(void **state)
     assert_int_equal(n.watchers, 7);
 }
 
-static void what_is_not_plain_http_is_not_asked(void **state)
-{
-    struct top_numbers n;
-    (void)state;
-    assert_false(top_metrics("https://127.0.0.1:1", 100, &n));
-    assert_false(top_metrics("unix:///tmp/x", 100, &n));
-    assert_false(top_metrics("host", 100, &n));
-    assert_false(top_metrics("http://[]:1", 100, &n));
-    assert_false(top_metrics("http://127.0.0.1:", 100, &n));
-}
-
 static size_t place(const struct buf *text, const char *what)
 {
     const uint8_t *at = memmem(text->data, text->len, what, strlen(what));
@@ -79,7 +68,6 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(numbers_are_found_by_their_names),
-        cmocka_unit_test(what_is_not_plain_http_is_not_asked),
         cmocka_unit_test(queues_stand_in_the_order_that_is_wanted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
