@@ -255,8 +255,10 @@ int cluster_backup(const struct global_options *g)
     struct backing b = {.g = g, .signals.fd = -1, .done_fd = -1, .take = {.g = g}};
     struct tenure_error err = {0};
     int code = EXIT_FAILED;
-    if (!options_fit() || !connect_prepare("cluster", g))
-        return options_fit() ? connect_code() : EXIT_USAGE;
+    if (!options_fit())
+        return EXIT_USAGE;
+    if (!connect_prepare("cluster", g))
+        return connect_code();
     if (backup_dir_open(&b.take.dir, cluster_care.to, true, &err) < 0) {
         fprintf(stderr, "tenure cluster: %s\n", err.text);
         return EXIT_FAILED;

@@ -82,6 +82,40 @@ static bool check(void)
     return true;
 }
 
+/* What an action takes that was not given, or given too much. */
+static int say_expected(int argc, char **argv)
+{
+    static const struct {
+        const char *name, *word;
+        bool optional;
+    } actions[] = {
+        {"dev", NULL, false},         {"adopt", "DIR", false},        {"plan", "DIR", false},
+        {"certs", "DIR", false},      {"status", NULL, false},        {"add", NULL, false},
+        {"promote", "MEMBER", false}, {"remove", "MEMBER", false},    {"replace", "MEMBER", false},
+        {"upgrade", NULL, false},     {"backup", NULL, false},        {"rolling-restart", NULL, false},
+        {"backups", "DIR", false},    {"restore", "FILE|DIR", false}, {"defrag", NULL, false},
+        {"drill", "MEMBER", true},
+    };
+    for (size_t i = 0; argc > 0 && i < sizeof actions / sizeof *actions; i++) {
+        const char *name = actions[i].name, *word = actions[i].word;
+        if (strcmp(argv[0], name) != 0)
+            continue;
+        if (!word)
+            fprintf(stderr, "tenure cluster: %s takes no words, only options, and there is '%s'\n", name, argv[1]);
+        else if (argc == 1)
+            fprintf(stderr, "tenure cluster: %s: expected %s\n", name, word);
+        else
+            fprintf(stderr, "tenure cluster: %s: expected one %s%s, and there is '%s' as well\n", name, word,
+                    actions[i].optional ? " at most" : "", argv[2]);
+        fprintf(stderr, "try: tenure cluster --help\n");
+        return EXIT_USAGE;
+    }
+    fprintf(
+        stderr,
+        "tenure cluster: expected dev, adopt DIR, plan DIR, certs DIR, status, add, promote MEMBER, remove MEMBER, replace MEMBER, rolling-restart, upgrade, backup, backups DIR, restore FILE, defrag or drill\ntry: tenure cluster --help\n");
+    return EXIT_USAGE;
+}
+
 static int run(const struct command *self, const struct global_options *g, int argc, char **argv)
 {
     static const struct {
@@ -109,12 +143,7 @@ static int run(const struct command *self, const struct global_options *g, int a
         if (strcmp(argv[0], changes[i].name) == 0)
             return changes[i].run(g, &opt, argv[1]);
     int code = cluster_care_run(g, &opt, argc, argv);
-    if (code >= 0)
-        return code;
-    fprintf(
-        stderr,
-        "tenure cluster: expected dev, adopt DIR, plan DIR, certs DIR, status, add, promote MEMBER, remove MEMBER, replace MEMBER, rolling-restart, upgrade, backup, backups DIR, restore FILE, defrag or drill\ntry: tenure cluster --help\n");
-    return EXIT_USAGE;
+    return code >= 0 ? code : say_expected(argc, argv);
 }
 
 const struct command command_cluster = {

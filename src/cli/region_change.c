@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/error.h"
 #include "cli/connect.h"
 #include "cli/output.h"
 #include "cli/region.h"
@@ -60,10 +61,22 @@ static bool take_distance(const char *text, struct tenure_distance *d)
 }
 
 /* A cluster without a name gets this one. */
+static int give_name(tenure_client *c, const struct tenure_region *r, struct tenure_error *err)
+{
+    struct tenure_error ignored;
+    int rc = tenure_region_init(c, r->name, err);
+    struct tenure_region_list *list = rc == TENURE_EEXISTS ? tenure_region_list(c, &ignored) : NULL;
+    if (list)
+        error_set(err, rc, "the cluster at %.300s is region '%.63s' already, not '%.63s': add it by that name",
+                  r->endpoints, list->own, r->name);
+    tenure_region_list_free(list);
+    return rc;
+}
+
 static int tell_new(tenure_client *c, const struct region_set *s, const struct tenure_region *r,
                     struct tenure_error *err)
 {
-    int rc = tenure_region_init(c, r->name, err);
+    int rc = give_name(c, r, err);
     if (rc == 0)
         rc = tenure_region_put(c, r, err);
     for (size_t i = 0; rc == 0 && i < s->list->n; i++)
@@ -94,7 +107,9 @@ static int add(struct region_set *s, const struct global_options *g, const struc
     tenure_close(c);
     bool away = err.kind == TENURE_KIND_UNAVAILABLE || err.kind == TENURE_KIND_TIMEOUT;
     if (rc < 0 && !(away && o->force)) {
-        int code = failed(g, &err);
+        struct global_options there = *g;
+        there.endpoints = r->endpoints;
+        int code = failed(&there, &err);
         if (away)
             fprintf(stderr,
                     "--force: the others are told all the same; then, when it can be reached: tenure region sync\n");

@@ -38,9 +38,9 @@ static int64_t compacted(const struct tenure_hash_kv *h)
     return h->compact_revision > 1 ? h->compact_revision : 0;
 }
 
-/* Both at one revision, and compacted alike: a replica is a second behind a compaction. */
+/* Both at one revision, and compacted alike: a replica is a second behind a compaction. *ret_of_source: it was the source that failed. */
 static int compare(tenure_client *source, tenure_client *replica, size_t endpoint, struct tenure_hash_kv *a,
-                   struct tenure_hash_kv *b, struct tenure_error *err)
+                   struct tenure_hash_kv *b, bool *ret_of_source, struct tenure_error *err)
 {
     int rc = 0;
     for (int i = 0; i < TRIES; i++) {
@@ -48,6 +48,7 @@ static int compare(tenure_client *source, tenure_client *replica, size_t endpoin
         rc = revision_of(source, &revision, err);
         if (rc == 0)
             rc = tenure_hash_kv(source, 0, revision, HASH_TIMEOUT_MS, a, err);
+        *ret_of_source = rc != 0;
         if (rc == 0)
             rc = tenure_hash_kv(replica, endpoint, revision, HASH_TIMEOUT_MS, b, err);
         if (rc == 0 && compacted(a) == compacted(b))
@@ -78,16 +79,19 @@ static void say_verdict(const char *url, int64_t revision, const struct tenure_h
                         const struct tenure_hash_kv *b, json_t *into)
 {
     bool equal = a->hash == b->hash;
+    char up_to[48] = "never compacted";
+    if (compacted(a))
+        snprintf(up_to, sizeof up_to, "compacted %" PRId64, compacted(a));
     if (!into) {
-        printf("%s %s the source at revision %" PRId64 " (compacted %" PRId64 "): hash %" PRIu32 " and %" PRIu32 "\n",
-               url, equal ? "equals" : "differs from", revision, a->compact_revision, b->hash, a->hash);
+        printf("%s %s the source at revision %" PRId64 " (%s): hash %" PRIu32 " and %" PRIu32 "\n", url,
+               equal ? "equals" : "differs from", revision, up_to, b->hash, a->hash);
         return;
     }
     json_t *j = json_object();
     json_object_set_new(j, "endpoint", json_string(url));
     json_object_set_new(j, "equal", json_boolean(equal));
     json_object_set_new(j, "revision", json_integer(revision));
-    json_object_set_new(j, "compact_revision", json_integer(a->compact_revision));
+    json_object_set_new(j, "compact_revision", json_integer(compacted(a)));
     json_object_set_new(j, "source_hash", json_integer(a->hash));
     json_object_set_new(j, "hash", json_integer(b->hash));
     json_array_append_new(into, j);
@@ -103,17 +107,18 @@ static void print_list(const struct global_options *g, const struct output_form 
     output_print(g, form, all);
 }
 
-static int verify_all(tenure_client *source, tenure_client *replicas, const struct global_options *g,
-                      struct tenure_error *err)
+static int verify_all(tenure_client *source, tenure_client *replicas, const struct global_options *from,
+                      const struct global_options *g, struct tenure_error *err)
 {
     int code = EXIT_OK;
     json_t *list = output_is_text(g) ? NULL : json_array();
     for (size_t i = 0; i < tenure_endpoints(replicas); i++) {
         struct tenure_hash_kv a = {0}, b = {0};
-        int rc = compare(source, replicas, i, &a, &b, err);
+        bool of_source = false;
+        int rc = compare(source, replicas, i, &a, &b, &of_source, err);
         if (rc) {
             json_decref(list);
-            return connect_failed("replica", g, err);
+            return connect_failed("replica", of_source ? from : g, err);
         }
         say_verdict(tenure_endpoint(replicas, i), a.hash_revision ? a.hash_revision : a.revision, &a, &b, list);
         code = a.hash == b.hash ? code : EXIT_FAILED;
@@ -129,7 +134,7 @@ int replica_verify(const struct replica_options *o, const struct global_options 
     from.endpoints = o->from;
     tenure_client *source = connect_open("replica", &from);
     tenure_client *replicas = source ? connect_open("replica", g) : NULL;
-    int code = replicas ? verify_all(source, replicas, g, &err) : connect_code();
+    int code = replicas ? verify_all(source, replicas, &from, g, &err) : connect_code();
     tenure_close(replicas);
     tenure_close(source);
     return code;
@@ -195,6 +200,13 @@ static const struct output_form status_form = {
                                        {0}},
 };
 
+static int say_no_replica(const char *url)
+{
+    fprintf(stderr, "tenure replica: %s is no replica: it has its own data\ntry: tenure status --endpoints %s\n", url,
+            url);
+    return EXIT_FAILED;
+}
+
 int replica_status(const struct global_options *g)
 {
     int code = EXIT_OK;
@@ -207,8 +219,8 @@ int replica_status(const struct global_options *g)
         char *lines = NULL;
         int rc = lib_replica_status(c, i, g->call_timeout_ms, &lines, &err);
         if (rc == TENURE_EUNIMPLEMENTED)
-            error_set(&err, rc, "%s is no replica", tenure_endpoint(c, i));
-        if (rc)
+            code = say_no_replica(tenure_endpoint(c, i));
+        else if (rc)
             code = connect_failed("replica", g, &err);
         else if (list)
             json_array_append_new(list, status_json(tenure_endpoint(c, i), lines));

@@ -426,7 +426,7 @@ static void doubt_endpoint(struct client *c, const struct client_call *call, con
 }
 
 static void wait_for_next(struct client *c, struct client_call *call);
-static void timeout_text(struct client *c, struct client_call *call);
+static void timeout_text(struct client *c, struct client_call *call, bool is_applied_maybe);
 
 /* What is refused for its token is judged before anything else: it was not applied, and waits for the next token. */
 static bool token_was_refused(struct client *c, struct client_call *call)
@@ -454,7 +454,7 @@ static void call_refused(struct client *c, struct client_call *call, const struc
     if (!v.retry || call->endpoint != SIZE_MAX || has_begun(call) ||
         (!may_repeat(call) && v.applied != TENURE_APPLIED_NO)) {
         if (v.code == TENURE_EUNAVAILABLE && c->now >= call->deadline)
-            timeout_text(c, call); /* the server has only seen it first that the time is over */
+            timeout_text(c, call, v.applied == TENURE_APPLIED_MAYBE); /* the server has only seen it first */
         call_fail(c, call, v.applied);
         return;
     }
@@ -582,24 +582,26 @@ void call_on_end(struct client *c, struct client_call *call, const struct stream
 /* ---- time ---- */
 
 /* The last refusal, who said so, and what is known of the others. */
-static void refused_text(struct client *c, struct client_call *call, const char *time, const char *errors)
+static void refused_text(struct client *c, struct client_call *call, const char *time, const char *errors,
+                         bool is_applied_maybe)
 {
     char last[sizeof call->error.text];
     int grpc_status = call->error.grpc_status;
     snprintf(last, sizeof last, "%s", call->error.text);
-    error_set(&call->error, TENURE_ETIMEOUT, "not done within %s, the last answer was: %s (%s)%s%s", time, last,
+    error_set(&call->error, TENURE_ETIMEOUT, "%s within %s, the last answer was: %s (%s)%s%s",
+              is_applied_maybe ? "the last attempt was not answered" : "not done", time, last,
               c->endpoints[call->refused_by].url, errors[0] ? "; " : "", errors);
     call->error.grpc_status = grpc_status;
 }
 
-static void timeout_text(struct client *c, struct client_call *call)
+static void timeout_text(struct client *c, struct client_call *call, bool is_applied_maybe)
 {
     char time[32], errors[sizeof call->error.text];
     client_endpoint_errors(c, errors, sizeof errors);
     time_text(time, call->timeout_ms);
     const char *colon = errors[0] ? "; " : "";
     if (call->error.code)
-        refused_text(c, call, time, errors);
+        refused_text(c, call, time, errors, is_applied_maybe);
     else if (call->state == CALL_SENT)
         error_set(&call->error, TENURE_ETIMEOUT, "no answer from %s within %s%s%s",
                   c->endpoints[call->stream.conn->endpoint].url, time, colon, errors);
@@ -614,7 +616,7 @@ static void call_timed_out(struct client *c, struct client_call *call)
     bool proven = provably_unsent(call);
     struct conn *conn = call->stream.conn;
     trace_outcome(call, TENURE_ETIMEOUT, -1, applied_unless(proven));
-    timeout_text(c, call);
+    timeout_text(c, call, applied_unless(proven) == TENURE_APPLIED_MAYBE);
     if (conn && conn->heard_at < conn->asked_at && c->now - conn->asked_at >= c->silence_ms)
         conn_doubt(c, conn, DOUBT_SILENT, "no call is answered");
     stream_reset(c, &call->stream);

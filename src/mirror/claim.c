@@ -217,6 +217,14 @@ void claim_look(struct carrier *c, tn_ms now)
 
 /* ---- the source ---- */
 
+/* The very record that we wrote in the destination. */
+static bool is_our_claim(const struct carrier *c, const struct kv *kv)
+{
+    struct record r = {.seq = 0};
+    return c->created && bytes_equal(kv->key, buf_bytes(&c->key)) && record_parse(kv->value, &r) == 0 &&
+           r.writer == c->k.writer;
+}
+
 static bool is_copy(const struct carrier *c, const struct range_resp *mirrors, struct tenure_error *err)
 {
     struct buf to;
@@ -225,7 +233,12 @@ static bool is_copy(const struct carrier *c, const struct range_resp *mirrors, s
     for (size_t i = 0; i < mirrors->n_kvs && !copied; i++) {
         buf_reset(&to);
         copied = record_destination(mirrors->kvs[i].value, &to) && overlap(buf_bytes(&to), buf_bytes(&c->prefix));
-        if (copied)
+        if (copied && is_our_claim(c, &mirrors->kvs[i]))
+            error_set(
+                err, TENURE_ECONFLICT,
+                "the source and the destination are the same cluster: name another one, or another prefix of it by "
+                "--to-prefix");
+        else if (copied)
             error_set(err, TENURE_ECONFLICT,
                       "the source itself holds %.*s as a copy, by %.*s: mirror it from where it comes from",
                       (int)to.len, (const char *)to.data, (int)mirrors->kvs[i].key.len,

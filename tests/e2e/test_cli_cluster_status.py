@@ -124,7 +124,7 @@ def clocks_and_disks(w):
 
 def one_server(w):
     """`tenure serve` alone: its clock is this machine's, its disk is measured, nothing is warned of; doctor says the same"""
-    for i in range(20):
+    for i in range(5):
         w.tenure("put", f"a{i}", "b", check=True)
     code, told, members = status(w, w.server.url, "--strict")
     m = next(iter(members.values()))

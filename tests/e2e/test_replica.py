@@ -32,7 +32,14 @@ def history_is_kept(world):
         equal((now["state"], now["source"], now["error"]), ("follows", world.server.url, ""), "the status")
         true(0 <= now["staleness_ms"] < 10000 and now["revision"] == last, f"the status: {now}")
         none = world.tenure("replica", "status", "--endpoints", world.server.url)
-        true(none.returncode != 0 and "is no replica" in none.stderr, f"there is no replica: {none.stderr}")
+        true(none.returncode == 1 and "is no replica" in none.stderr, f"there is no replica: {none.returncode} {none.stderr}")
+        true(f"try: tenure status --endpoints {world.server.url}\n" in none.stderr, none.stderr)
+        gone = "http://127.0.0.1:1"
+        for at, origin in ((gone, world.server.url), (replica.url, gone)):
+            away = world.tenure("replica", "verify", "--from", origin, "--endpoints", at, "--call-timeout", "2s")
+            true(away.returncode == 3 and f"--endpoints {gone}\n" in away.stderr, f"who is away: {away.stderr}")
+        same = world.tenure("replica", "verify", "--from", world.server.url, "--endpoints", replica.url)
+        true(same.returncode == 0 and "(never compacted)" in same.stdout, f"it was never compacted: {same.stdout}{same.stderr}")
         replica.kill()
         source.delete("a")
         source.compact(leased)

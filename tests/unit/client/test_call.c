@@ -367,6 +367,23 @@ static void what_a_read_was_last_refused_with_is_said_at_its_deadline(void **sta
     assert_true(mock_count_requests(&w, "/Range", -1) < 30); /* spaced by a growing rest */
 }
 
+static void a_write_that_may_be_applied_is_not_said_to_be_undone(void **state)
+{
+    struct told t;
+    (void)state;
+    struct mock_rule *r = mock_on(&w, "/Put", 2, MOCK_ANSWER);
+    r->status = GRPC_UNAVAILABLE;
+    r->text = "etcdserver: no leader";
+    mock_on(&w, "/Put", -1, MOCK_APPLY_MUTE);
+    put(&t, "k", "v");
+    assert_true(world_until(&w, &t.done, 6000));
+    assert_int_equal(t.code, TENURE_ETIMEOUT);
+    assert_int_equal(t.error.applied, TENURE_APPLIED_MAYBE);
+    assert_string_equal(t.error.text,
+                        "the last attempt was not answered within 5 s, the last answer was: etcdserver: no leader "
+                        "(http://e0:1)");
+}
+
 static void a_too_busy_server_is_asked_again_for_a_write(void **state)
 {
     struct told t;
@@ -928,6 +945,7 @@ int main(void)
         CASE_2(a_write_that_timed_out_in_the_cluster_is_maybe_and_not_sent_again),
         CASE_1(a_read_refused_for_now_is_asked_again),
         CASE_1(what_a_read_was_last_refused_with_is_said_at_its_deadline),
+        CASE_1(a_write_that_may_be_applied_is_not_said_to_be_undone),
         CASE_1(a_too_busy_server_is_asked_again_for_a_write),
         CASE_1(nonsense_in_an_answer_is_a_protocol_error),
         CASE_2(without_any_server_a_call_ends_at_its_deadline_and_says_why),
