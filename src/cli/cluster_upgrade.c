@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "cli/cluster_roll.h"
+#include "cli/cluster_versions.h"
 #include "cli/connect.h"
 #include "cli/output.h"
 #include "cli/program.h"
@@ -28,12 +29,6 @@
 enum { VERSION_BYTES = 32, STEPS_MAX = 8, STEP_BYTES = 512 };
 #define BACKUP_MAX_S     (24 * 60 * 60)
 #define VERSION_LINE_MAX 256
-#define ZOMBIE_MINOR     5 /* 3.5: up to .25 its members bring back, when they become 3.6, those that were removed */
-#define ZOMBIE_PATCH     26
-
-struct version {
-    int major, minor, patch; /* patch: -1 = any */
-};
 
 struct upgrade {
     struct change x;
@@ -50,59 +45,19 @@ static int refuse(struct upgrade *u, int code)
 
 /* ---- versions ---- */
 
-static bool read_version(const char *text, struct version *ret)
-{
-    int at = 0;
-    *ret = (struct version){.patch = -1};
-    if (sscanf(text, "%d.%d%n", &ret->major, &ret->minor, &at) < 2 || ret->major < 0 || ret->minor < 0)
-        return false;
-    if (text[at] == '.') {
-        int more = 0;
-        if (sscanf(text + at + 1, "%d%n", &ret->patch, &more) < 1 || ret->patch < 0)
-            return false;
-        at += 1 + more;
-    }
-    return text[at] == 0 || text[at] == '-' || text[at] == '+';
-}
-
-/* Whether one may become the other. */
-static bool may_follow(const struct upgrade *u, const char *who, const char *text)
-{
-    struct version from, to;
-    if (!read_version(text, &from) || !read_version(u->to, &to)) {
-        fprintf(stderr, "tenure cluster: %s runs '%s', which is no version of etcd\n", who, text);
-    } else if (from.major != to.major || from.minor > to.minor) {
-        fprintf(
-            stderr,
-            "tenure cluster: %s runs %s: this goes forward only; back one minor version, from 3.6 on: etcdctl downgrade\n",
-            who, text);
-    } else if (to.minor > from.minor + 1) {
-        fprintf(stderr,
-                "tenure cluster: %s runs %s, and etcd goes one minor version at a time: to %d.%d next, all of them\n",
-                who, text, from.major, from.minor + 1);
-    } else if (to.minor == ZOMBIE_MINOR + 1 && from.minor == ZOMBIE_MINOR && from.patch < ZOMBIE_PATCH &&
-               !u->x.o->force) {
-        fprintf(
-            stderr,
-            "tenure cluster: %s runs %s, which may bring back members that were removed: to 3.5.%d or later before 3.6\n"
-            "--force goes on all the same\n",
-            who, text, ZOMBIE_PATCH);
-    } else {
-        return true;
-    }
-    return false;
-}
-
 static int check_versions(struct upgrade *u, size_t *ret_left)
 {
+    char why[CLUSTER_WHY_MAX];
     *ret_left = 0;
     for (size_t i = 0; i < u->x.survey.list->n; i++) {
         const struct cluster_row *r = &u->x.survey.rows[i];
         const char *name = r->member->name[0] ? r->member->name : "a member";
         if (roll_is_version(r->status->version, u->to))
             continue;
-        if (!may_follow(u, name, r->status->version))
+        if (!cluster_version_may_become(r->status->version, u->to, u->x.o->force, why, sizeof why)) {
+            fprintf(stderr, "tenure cluster: %s runs %s\n", name, why);
             return refuse(u, EXIT_FAILED);
+        }
         ++*ret_left;
     }
     return 0;
@@ -267,13 +222,12 @@ int cluster_upgrade(const struct global_options *g, const struct cluster_options
 {
     struct upgrade *u = calloc(1, sizeof *u);
     struct global_options here = *g;
-    struct version to;
     int code = u ? EXIT_OK : EXIT_FAILED;
     if (u && o->to)
         snprintf(u->to, sizeof u->to, "%s", o->to);
     else if (u)
         code = find_here(u, o, &here);
-    if (code == EXIT_OK && o->to && (strlen(o->to) >= sizeof u->to || !read_version(o->to, &to))) {
+    if (code == EXIT_OK && o->to && (strlen(o->to) >= sizeof u->to || !cluster_version_is_one(o->to))) {
         fprintf(stderr, "tenure cluster: option --to: expected a version, such as 3.5 or 3.5.21, not '%s'\n", o->to);
         code = EXIT_USAGE;
     }
