@@ -16,6 +16,9 @@ static const struct option_spec *options(void)
         {"listen", 0, OPTION_STRING, "URLS", "addresses to serve on (default http://127.0.0.1:2379)", &opt.listen},
         {"advertise", 0, OPTION_STRING, "URLS", "what the member list names (default: those)", &opt.advertise},
         {"name", 0, OPTION_STRING, "NAME", "in the member list (default replica)", &opt.name},
+        {"prefix", 0, OPTION_LIST, "PREFIX", "only keys that begin with it; may be given several times", &opt.prefixes},
+        {"others", 0, OPTION_STRING, "WHAT",
+         "refuse reads of keys that are not held (default), or forward them to the source", &opt.others},
         {"max-staleness", 0, OPTION_DURATION, "TIME", "a copy that may be older answers no serializable read by itself",
          &opt.staleness_ms},
         {"when-stale", 0, OPTION_STRING, "WHAT", "refuse such a read (default), or forward it", &opt.when_stale},
@@ -32,14 +35,26 @@ static const struct option_spec *options(void)
     return table;
 }
 
+static bool is_known(const char *what)
+{
+    return !what || strcmp(what, "refuse") == 0 || strcmp(what, "forward") == 0;
+}
+
 /* NULL, or what is wrong. */
 static const char *wrong(void)
 {
-    bool known = !opt.when_stale || strcmp(opt.when_stale, "refuse") == 0 || strcmp(opt.when_stale, "forward") == 0;
+    struct replica_prefixes prefixes;
+    const char *why = replica_prefixes(&opt.prefixes, &prefixes);
+    if (why)
+        return why;
     if (!opt.data_dir)
         return "expected --data-dir DIR";
-    if (!known)
+    if (!is_known(opt.when_stale))
         return "--when-stale: expected refuse or forward";
+    if (!is_known(opt.others))
+        return "--others: expected refuse or forward";
+    if (opt.others && !opt.prefixes.n)
+        return "--others goes with --prefix";
     return opt.when_stale && !opt.staleness_ms ? "--when-stale goes with --max-staleness" : NULL;
 }
 

@@ -19,6 +19,19 @@ static void pause_a_moment(void)
     nanosleep(&t, NULL);
 }
 
+/* ---- what a replica says of itself ---- */
+
+static const char *value_of(const char *lines, const char *name, char *out, size_t size)
+{
+    size_t len = strlen(name);
+    out[0] = 0;
+    for (const char *p = lines; p && *p; p = strchr(p, '\n') ? strchr(p, '\n') + 1 : NULL) {
+        if (strncmp(p, name, len) == 0 && p[len] == '=')
+            snprintf(out, size, "%.*s", (int)strcspn(p + len + 1, "\n"), p + len + 1);
+    }
+    return out;
+}
+
 /* ---- verify ---- */
 
 static int revision_of(tenure_client *c, int64_t *ret, struct tenure_error *err)
@@ -69,9 +82,17 @@ static const struct output_form verdicts_form = {
         (const struct output_column[]){{.path = "endpoint", .heading = "REPLICA"},
                                        {.path = "equal", .heading = "EQUAL"},
                                        {.path = "revision", .heading = "REVISION", .kind = OUTPUT_NUMBER},
-                                       {.path = "compact_revision", .heading = "COMPACTED", .kind = OUTPUT_NUMBER},
-                                       {.path = "hash", .heading = "HASH", .kind = OUTPUT_NUMBER},
-                                       {.path = "source_hash", .heading = "OF THE SOURCE", .kind = OUTPUT_NUMBER},
+                                       {.path = "compact_revision",
+                                        .heading = "COMPACTED",
+                                        .kind = OUTPUT_NUMBER,
+                                        .optional = true},
+                                       {.path = "hash", .heading = "HASH", .kind = OUTPUT_NUMBER, .optional = true},
+                                       {.path = "source_hash",
+                                        .heading = "OF THE SOURCE",
+                                        .kind = OUTPUT_NUMBER,
+                                        .optional = true},
+                                       {.path = "keys", .heading = "KEYS", .kind = OUTPUT_NUMBER, .optional = true},
+                                       {.path = "holds", .heading = "HOLDS", .optional = true},
                                        {0}},
 };
 
@@ -107,21 +128,91 @@ static void print_list(const struct global_options *g, const struct output_form 
     output_print(g, form, all);
 }
 
+struct verdict {
+    bool equal, of_source; /* of_source: it was the source that failed */
+};
+
+/* ---- verify of a copy by ranges ---- */
+
+static void say_compared(const char *url, const char *holds, const struct replica_compared *r, json_t *into)
+{
+    if (!into) {
+        printf("%s %s the source at revision %" PRId64 ": %s, %" PRId64 " keys%s%s (copied by ranges, it has no hash)\n", url,
+               r->equal ? "equals" : "differs from", r->revision, holds, r->keys,
+               r->different ? ", different at " : "", r->different ? r->different : "");
+        return;
+    }
+    json_t *j = json_object();
+    json_object_set_new(j, "endpoint", json_string(url));
+    json_object_set_new(j, "equal", json_boolean(r->equal));
+    json_object_set_new(j, "revision", json_integer(r->revision));
+    json_object_set_new(j, "keys", json_integer(r->keys));
+    json_object_set_new(j, "holds", json_string(holds));
+    json_array_append_new(into, j);
+}
+
+/* By a handle of its own, which asks nobody else. */
+static int verify_keys(tenure_client *source, const char *url, const struct global_options *g, const char *lines,
+                       json_t *list, struct verdict *ret, struct tenure_error *err)
+{
+    struct global_options one = *g;
+    struct replica_compared r = {0};
+    char *ranges = strdup(lines), *holds = strdup(lines);
+    one.endpoints = url;
+    tenure_client *replica = ranges && holds ? connect_open("replica", &one) : NULL;
+    int rc = replica ? replica_compare(source, replica, value_of(lines, "ranges", ranges, strlen(lines) + 1), &r, err)
+                     : error_set(err, TENURE_EUNAVAILABLE, "%s cannot be asked", url);
+    if (rc == 0)
+        say_compared(url, value_of(lines, "holds", holds, strlen(lines) + 1), &r, list);
+    ret->equal = r.equal;
+    free(r.different);
+    free(ranges);
+    free(holds);
+    tenure_close(replica);
+    return rc;
+}
+
+/* ---- verify of all ---- */
+
+static int verify_hash(tenure_client *source, tenure_client *replicas, size_t i, json_t *list, struct verdict *ret,
+                       struct tenure_error *err)
+{
+    struct tenure_hash_kv a = {0}, b = {0};
+    int rc = compare(source, replicas, i, &a, &b, &ret->of_source, err);
+    if (rc)
+        return rc;
+    say_verdict(tenure_endpoint(replicas, i), a.hash_revision ? a.hash_revision : a.revision, &a, &b, list);
+    ret->equal = a.hash == b.hash;
+    return 0;
+}
+
+/* What it is copied from it says itself; a server that is no replica is held to its hash. */
+static int verify_one(tenure_client *source, tenure_client *replicas, size_t i, const struct global_options *g,
+                      json_t *list, struct verdict *ret, struct tenure_error *err)
+{
+    char *lines = NULL;
+    int rc = lib_replica_status(replicas, i, g->call_timeout_ms, &lines, err);
+    if (rc == 0 && strstr(lines, "\nranges="))
+        rc = verify_keys(source, tenure_endpoint(replicas, i), g, lines, list, ret, err);
+    else if (rc == 0 || rc == TENURE_EUNIMPLEMENTED)
+        rc = verify_hash(source, replicas, i, list, ret, err);
+    free(lines);
+    return rc;
+}
+
 static int verify_all(tenure_client *source, tenure_client *replicas, const struct global_options *from,
                       const struct global_options *g, struct tenure_error *err)
 {
     int code = EXIT_OK;
     json_t *list = output_is_text(g) ? NULL : json_array();
     for (size_t i = 0; i < tenure_endpoints(replicas); i++) {
-        struct tenure_hash_kv a = {0}, b = {0};
-        bool of_source = false;
-        int rc = compare(source, replicas, i, &a, &b, &of_source, err);
+        struct verdict v = {0};
+        int rc = verify_one(source, replicas, i, g, list, &v, err);
         if (rc) {
             json_decref(list);
-            return connect_failed("replica", of_source ? from : g, err);
+            return connect_failed("replica", v.of_source ? from : g, err);
         }
-        say_verdict(tenure_endpoint(replicas, i), a.hash_revision ? a.hash_revision : a.revision, &a, &b, list);
-        code = a.hash == b.hash ? code : EXIT_FAILED;
+        code = v.equal ? code : EXIT_FAILED;
     }
     print_list(g, &verdicts_form, list);
     return code;
@@ -142,17 +233,6 @@ int replica_verify(const struct replica_options *o, const struct global_options 
 
 /* ---- status ---- */
 
-static const char *value_of(const char *lines, const char *name, char *out, size_t size)
-{
-    size_t len = strlen(name);
-    out[0] = 0;
-    for (const char *p = lines; p && *p; p = strchr(p, '\n') ? strchr(p, '\n') + 1 : NULL) {
-        if (strncmp(p, name, len) == 0 && p[len] == '=')
-            snprintf(out, size, "%.*s", (int)strcspn(p + len + 1, "\n"), p + len + 1);
-    }
-    return out;
-}
-
 static int64_t number_of(const char *lines, const char *name)
 {
     char text[32];
@@ -166,24 +246,29 @@ static void say_text(const char *url, const char *lines)
     int64_t staleness = number_of(lines, "staleness_ms");
     if (staleness >= 0)
         snprintf(age, sizeof age, "%" PRId64 " ms old at most", staleness);
-    printf("%s  %s %s  revision %" PRId64 ", %" PRId64 " behind, %s%s%s\n", url,
+    char *holds = strdup(lines);
+    bool partly = holds && *value_of(lines, "holds", holds, strlen(lines) + 1);
+    printf("%s  %s %s  revision %" PRId64 ", %" PRId64 " behind, %s%s%s%s%s\n", url,
            value_of(lines, "state", state, sizeof state), value_of(lines, "source", source, sizeof source), revision,
-           newest > revision ? newest - revision : 0, age,
+           newest > revision ? newest - revision : 0, age, partly ? ", holds " : "", partly ? holds : "",
            value_of(lines, "error", error, sizeof error)[0] ? "; last error: " : "", error);
+    free(holds);
 }
 
 static json_t *status_json(const char *url, const char *lines)
 {
-    static const char *const texts[] = {"state", "cluster", "source", "error"};
+    static const char *const texts[] = {"state", "cluster", "source", "error", "holds"};
     static const char *const numbers[] = {"revision", "source_revision", "compacted", "staleness_ms",
                                           "events",   "watches",         "rounds",    "forwarded"};
-    char text[640];
+    size_t size = strlen(lines) + 1;
+    char *text = malloc(size);
     json_t *j = json_object();
     json_object_set_new(j, "endpoint", json_string(url));
-    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
-        json_object_set_new(j, texts[i], json_string(value_of(lines, texts[i], text, sizeof text)));
+    for (size_t i = 0; text && i < sizeof texts / sizeof texts[0]; i++)
+        json_object_set_new(j, texts[i], json_string(value_of(lines, texts[i], text, size)));
     for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
         json_object_set_new(j, numbers[i], json_integer(number_of(lines, numbers[i])));
+    free(text);
     return j;
 }
 

@@ -1,12 +1,14 @@
 /* The directory of a replica: a data directory like a server's with a file in it that names the source's cluster, so that no server
  * writes there and no other source is followed.
  *
- * The first copy is the source's snapshot: the whole history that it has. When the source has compacted what a copy lacks, a new one
+ * The first copy is the source's snapshot: the whole history that it has; of some keys, or where there is no snapshot, the keys as
+ * they are (replica_range.c). When the source has compacted what a copy lacks, a new one
  * is made while the old one is served, and takes its place; what differs between the two is what happened in between, deletes too, and
  * everything up to the source's compaction is compacted here as well. Where it is made, and how it takes the place: replica_place.c.
  */
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -73,39 +75,86 @@ bool replica_is_refused(const struct replica_source *from, uint64_t cluster, str
     return rc == TENURE_ECONFLICT;
 }
 
+static int copy_snapshot(const struct replica_source *from, size_t endpoint, const struct replica_place *place,
+                         const char *name, const struct replica_mark *mark, struct tenure_error *err)
+{
+    struct snapshot_summary summary;
+    int rc = snapshot_fetch(from->client, endpoint, place->snapshot, NULL, NULL, err);
+    if (rc)
+        return rc;
+    char *note = replica_mark_text(mark);
+    struct snapshot_into into = {.dir = place->data, .name = name, .replica = note};
+    rc = note ? snapshot_restore_into(&into, place->snapshot, &summary, err)
+              : error_set(err, TENURE_ENOMEM, "out of memory");
+    free(note);
+    (void)unlink(place->snapshot);
+    return rc;
+}
+
+/* A snapshot is root's alone, and of a copy that was made by ranges itself there is none. */
+static bool has_no_snapshot(int rc)
+{
+    return rc == TENURE_EDENIED || rc == TENURE_EUNIMPLEMENTED || rc == TENURE_ECONFLICT;
+}
+
 static int copy_into(const char *dir, const char *name, const struct replica_source *from, uint64_t wanted,
                      uint64_t *ret_cluster, struct tenure_error *err)
 {
-    char mark[REPLICA_MARK_SIZE];
-    bool users = false;
     struct replica_place place;
-    struct snapshot_summary summary;
+    struct replica_mark mark = {.n_prefixes = from->prefixes->n};
     size_t endpoint = 0;
-    int rc = check_source(from, wanted, &endpoint, ret_cluster, &users, err);
+    int rc = check_source(from, wanted, &endpoint, ret_cluster, &mark.users, err);
     if (rc == 0)
         rc = replica_place(dir, &place, err);
-    if (rc == 0)
-        rc = snapshot_fetch(from->client, endpoint, place.snapshot, NULL, NULL, err);
     if (rc)
         return rc;
-    struct snapshot_into into = {.dir = place.data, .name = name, .replica = replica_mark(*ret_cluster, users, mark)};
-    rc = snapshot_restore_into(&into, place.snapshot, &summary, err);
-    (void)unlink(place.snapshot);
+    mark.cluster = *ret_cluster;
+    memcpy(mark.prefixes, from->prefixes->all, sizeof mark.prefixes);
+    if (mark.n_prefixes == 0)
+        rc = copy_snapshot(from, endpoint, &place, name, &mark, err);
+    if (mark.n_prefixes > 0 || has_no_snapshot(rc))
+        rc = replica_copy_ranges(from->client, place.data, name, &mark, err);
     return rc;
 }
 
 /* ---- the first one ---- */
 
+static bool has_prefixes(const struct replica_mark *m, const struct replica_prefixes *wanted)
+{
+    bool same = m->n_prefixes == wanted->n;
+    for (size_t i = 0; same && i < wanted->n; i++)
+        same = strcmp(m->prefixes[i], wanted->all[i]) == 0;
+    return same;
+}
+
+static int other_prefixes(const char *dir, const struct replica_mark *m, const struct replica_prefixes *wanted,
+                          struct tenure_error *err)
+{
+    char *is = replica_prefixes_text(m->prefixes, m->n_prefixes);
+    char *asked = replica_prefixes_text(wanted->all, wanted->n);
+    int rc = error_set(err, TENURE_ECONFLICT,
+                       "%s is a copy of %s, and %s were asked for: give the same --prefix as before, name another "
+                       "directory, or remove this one to copy anew",
+                       dir, is ? is : "others", asked ? asked : "these");
+    free(is);
+    free(asked);
+    return rc;
+}
+
 /* What only some may read is not served to all. */
 static int check_mark(const char *dir, const struct replica_source *from, uint64_t *ret_cluster,
                       struct tenure_error *err)
 {
-    bool users = false;
-    int rc = replica_mark_read(dir, ret_cluster, &users, err);
-    if (rc == 0 && users && !from->has_user)
+    struct replica_mark m;
+    int rc = replica_mark_read(dir, &m, err);
+    *ret_cluster = m.cluster;
+    if (rc == 0 && m.users && !from->has_user)
         rc = error_set(err, TENURE_ECONFLICT,
                        "%s is a copy of a source that had authentication on: name a user with the role root by --user",
                        dir);
+    if (rc == 0 && !has_prefixes(&m, from->prefixes))
+        rc = other_prefixes(dir, &m, from->prefixes, err);
+    replica_mark_free(&m);
     return rc;
 }
 

@@ -31,6 +31,10 @@ struct run {
     const struct global_options *g;
     struct log log;
     uint64_t cluster;
+    struct replica_prefixes prefixes;
+    struct replica_mark mark; /* of the copy that is served */
+    struct replica_ranges ranges; /* of a copy by ranges */
+    char *ranges_text;
     bool has_user, has_certificate;
     char *listen_text, *advertise_text;
     const char *listen[LISTEN_MAX], *advertise[LISTEN_MAX];
@@ -61,7 +65,7 @@ static bool on_users(void *user)
 {
     struct run *r = user;
     struct tenure_error err;
-    if (replica_mark_users(r->o->data_dir, r->cluster, &err) == 0)
+    if (replica_mark_users(r->o->data_dir, &err) == 0)
         return true;
     log_write(&r->log, LOG_ERROR, "it cannot be kept that the source has authentication on: nothing is answered",
               "error=\"%s\"", err.text);
@@ -93,7 +97,7 @@ static void *copy_again(void *arg)
         struct tenure_options options;
         connect_options(r->g, &options);
         tenure_client *c = tenure_open(r->g->endpoints, &options, &err);
-        struct replica_source from = {.client = c, .has_user = r->has_user};
+        struct replica_source from = {.client = c, .has_user = r->has_user, .prefixes = &r->prefixes};
         bool refused = c && replica_is_refused(&from, r->cluster, &r->refused);
         rc = c && !refused ? replica_copy_beside(r->o->data_dir, r->o->name, &from, r->cluster, &err) : -1;
         tenure_close(c);
@@ -185,6 +189,10 @@ static void fill(const struct run *r, struct server_config *k)
         .source_cluster = r->cluster,
         .source_has_users = r->has_user,
         .staleness_ms_max = o->staleness_ms,
+        .source_parts = r->ranges.all,
+        .n_source_parts = r->ranges.n,
+        .source_parts_text = r->ranges_text,
+        .forward_others = o->others && strcmp(o->others, "forward") == 0,
         .forward_when_stale = o->when_stale && strcmp(o->when_stale, "forward") == 0,
         .on_turn = on_turn,
         .user = (void *)r,
@@ -201,9 +209,32 @@ static int open_source(struct run *r, struct tenure_error *err)
     return r->source ? 0 : err->code;
 }
 
+static void forget_ranges(struct run *r)
+{
+    replica_mark_free(&r->mark);
+    replica_ranges_free(&r->ranges);
+    free(r->ranges_text);
+    r->ranges_text = NULL;
+}
+
+/* Which keys are here: another copy may have been made in another way. */
+static int read_ranges(struct run *r, struct tenure_error *err)
+{
+    forget_ranges(r);
+    int rc = replica_mark_read(r->o->data_dir, &r->mark, err);
+    if (rc || r->mark.first == 0)
+        return rc;
+    r->ranges_text = replica_prefixes_text(r->mark.prefixes, r->mark.n_prefixes);
+    rc = replica_ranges(r->mark.prefixes, r->mark.n_prefixes, &r->ranges);
+    return r->ranges_text && rc == 0 ? 0 : error_set(err, TENURE_ENOMEM, "out of memory");
+}
+
 static int open_all(struct run *r, struct tenure_error *err)
 {
     struct server_config config;
+    int rc = read_ranges(r, err);
+    if (rc)
+        return rc;
     struct follower_config follow = {.cluster_id = r->cluster,
                                      .has_users = r->has_user,
                                      .has_certificate = r->has_certificate,
@@ -211,12 +242,15 @@ static int open_all(struct run *r, struct tenure_error *err)
                                      .users_are_on = on_users,
                                      .enter = on_enter,
                                      .asked = on_asked,
+                                     .parts = r->ranges.all,
+                                     .n_parts = r->ranges.n,
+                                     .first = r->mark.first,
                                      .user = r};
     r->follower = follower_new(&follow);
     if (!r->follower)
         return error_set(err, TENURE_ENOMEM, "out of memory");
     fill(r, &config);
-    int rc = server_open(&config, &r->server, err);
+    rc = server_open(&config, &r->server, err);
     if (rc == 0)
         rc = open_source(r, err);
     if (rc == 0)
@@ -300,7 +334,7 @@ static int serve(struct run *r, bool again, struct tenure_error *err)
 static int prepare(struct run *r, struct tenure_error *err)
 {
     tenure_client *c = connect_open("replica", r->g);
-    struct replica_source from = {.client = c, .has_user = r->has_user};
+    struct replica_source from = {.client = c, .has_user = r->has_user, .prefixes = &r->prefixes};
     int rc = c ? replica_prepare(r->o->data_dir, r->o->name, &from, &r->cluster, err) : TENURE_EINVALID;
     tenure_close(c);
     return rc;
@@ -322,6 +356,7 @@ static int run_with_log(struct run *r)
         rc = 0;
         again = true;
     }
+    forget_ranges(r);
     free(r->listen_text);
     free(r->advertise_text);
     if (rc == 0)
@@ -335,6 +370,7 @@ int replica_run(const struct replica_options *o, const struct global_options *g)
     struct serve_log *log;
     struct serve_flags flags;
     struct run r = {.o = o, .g = g};
+    (void)replica_prefixes(&o->prefixes, &r.prefixes); /* looked at by the command */
     unsetenv("TENURE_AUTH_TOKEN");
     r.has_certificate = g->cert_file || getenv("TENURE_CERT");
     r.has_user = g->user || getenv("TENURE_USER") || r.has_certificate;

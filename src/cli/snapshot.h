@@ -41,5 +41,15 @@ struct snapshot_into {
 };
 int snapshot_restore_into(const struct snapshot_into *o, const char *path, struct snapshot_summary *ret,
                           struct tenure_error *err);
+/* The same of rows that somebody gives: in order, the first one the identity, with these ids; on_row borrows what they point to until
+ * give has answered. They leave the directory at that revision, and revisions may be missing. */
+typedef int (*snapshot_on_row)(void *to, const struct record *row, struct tenure_error *err);
+struct snapshot_rows {
+    int (*give)(void *user, uint64_t cluster_id, uint64_t member_id, snapshot_on_row on_row, void *to,
+                struct tenure_error *err);
+    void *user;
+    tn_rev revision;
+};
+int snapshot_rows_into(const struct snapshot_into *o, const struct snapshot_rows *rows, struct tenure_error *err);
 
 #endif

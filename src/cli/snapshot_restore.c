@@ -132,22 +132,40 @@ static int no_row(void *user, const struct record *row)
     return error_set(&r->error, TENURE_EINTERNAL, "%s was not new", r->dir);
 }
 
-static int fill(struct restore *r, const struct bolt_file *file, const struct snapshot_import_options *options)
+static int open_log(struct restore *r)
 {
     struct backend_config config = {.dir = r->dir, .ballast_bytes = -1};
-    int rc = bolt_check(file, &r->error);
-    if (rc == 0)
-        rc = backend_open(&config, &r->backend, &r->error);
-    if (rc == 0)
-        rc = backend_replay(r->backend, no_row, r, &r->error);
-    if (rc == 0) {
-        backend_allow_skips(r->backend);
-        rc = snapshot_import(file, options, on_row, r, &r->summary, &r->error);
-    }
+    int rc = backend_open(&config, &r->backend, &r->error);
+    return rc ? rc : backend_replay(r->backend, no_row, r, &r->error);
+}
+
+static int close_log(struct restore *r, int rc)
+{
     if (rc == 0)
         rc = write_batch(r, &r->error);
     r->backend = backend_close(r->backend);
     return rc;
+}
+
+static int fill(struct restore *r, const struct bolt_file *file, const struct snapshot_import_options *options)
+{
+    int rc = bolt_check(file, &r->error);
+    if (rc == 0)
+        rc = open_log(r);
+    if (rc == 0) {
+        backend_allow_skips(r->backend);
+        rc = snapshot_import(file, options, on_row, r, &r->summary, &r->error);
+    }
+    return close_log(r, rc);
+}
+
+static int fill_with(struct restore *r, const struct snapshot_rows *rows, const struct snapshot_import_options *ids)
+{
+    int rc = open_log(r);
+    if (rc == 0)
+        rc = rows->give(rows->user, ids->cluster_id, ids->member_id, on_row, r, &r->error);
+    r->summary.revision = rows->revision;
+    return close_log(r, rc);
 }
 
 /* ---- as a server reads it ---- */
@@ -163,10 +181,10 @@ static int on_record(void *user, const struct record *row)
     return store_replay(x->store, row, x->err);
 }
 
-static int read_back(struct restore *r, bool is_copy)
+static int read_back(struct restore *r, bool is_copy, bool has_holes)
 {
     struct reading x = {.err = &r->error};
-    struct store_config config = {.member_name = "default", .follows = is_copy};
+    struct store_config config = {.member_name = "default", .follows = is_copy, .has_holes = has_holes};
     struct backend_config directory = {.dir = r->dir, .ballast_bytes = -1};
     struct rng seed;
     rng_init(&seed, 1);
@@ -240,6 +258,21 @@ static void say(const struct snapshot_summary *s, const struct snapshot_options 
            o->data_dir, s->revision, s->compacted, s->rows, s->leases);
 }
 
+static int finish(struct restore *r, const struct snapshot_into *o, bool has_holes, int rc)
+{
+    if (rc == 0)
+        rc = read_back(r, o->replica != NULL, has_holes);
+    if (rc == 0 && o->unfinished)
+        rc = write_mark(r, BACKEND_UNFINISHED, o->unfinished);
+    if (rc == 0 && o->replica)
+        rc = write_mark(r, BACKEND_REPLICA, o->replica);
+    if (rc == 0)
+        rc = name_directory(r, o->dir);
+    if (rc)
+        backend_remove(r->dir);
+    return rc;
+}
+
 static int restore_file(struct restore *r, const struct snapshot_into *o, const char *path)
 {
     struct snapshot_file file;
@@ -256,16 +289,22 @@ static int restore_file(struct restore *r, const struct snapshot_into *o, const 
         return rc;
     rc = fill(r, &file.bolt, &options);
     snapshot_file_close(&file);
+    return finish(r, o, false, rc);
+}
+
+int snapshot_rows_into(const struct snapshot_into *o, const struct snapshot_rows *rows, struct tenure_error *err)
+{
+    struct restore r = {0};
+    struct snapshot_import_options ids = {0};
+    int rc = open_directory(&r, o->dir);
     if (rc == 0)
-        rc = read_back(r, o->replica != NULL);
-    if (rc == 0 && o->unfinished)
-        rc = write_mark(r, BACKEND_UNFINISHED, o->unfinished);
-    if (rc == 0 && o->replica)
-        rc = write_mark(r, BACKEND_REPLICA, o->replica);
+        rc = draw_ids(&ids, &r.error);
     if (rc == 0)
-        rc = name_directory(r, o->dir);
+        rc = finish(&r, o, true, fill_with(&r, rows, &ids));
     if (rc)
-        backend_remove(r->dir);
+        *err = r.error;
+    free(r.dir);
+    free(r.rows);
     return rc;
 }
 

@@ -86,6 +86,13 @@ struct core_config {
     uint64_t source_cluster;  /* its cluster id, which replies tell; 0 = the store's own */
     int64_t staleness_ms_max; /* a copy that is older answers no serializable read by itself; 0 = however old */
     bool forward_when_stale;  /* sends it on to the source; else it is refused */
+    /* What of its keys is here: ranges in order, apart from each other, none of them of a single key; 0 of them: all, with their past.
+     * Reads and watches of others are refused, or reads sent on. Of such a copy there are neither hashes nor snapshots. Borrowed, as is the
+     * text, which names them: "the keys below /a/". */
+    const struct key_range *source_parts;
+    size_t n_source_parts;
+    const char *source_parts_text;
+    bool forward_others;
     bool
         source_has_users; /* it may have authentication on: reads are judged by core_follow_users, and refused before that */
 
@@ -154,6 +161,9 @@ struct core_source {
 
 /* One whole revision, as store_follow; TENURE_ELIMIT too while the disk takes nothing. */
 int core_follow(struct core *c, const struct event *events, size_t n, tn_ms now, struct tenure_error *err) MUST_USE;
+/* Of a copy of some keys: up to that revision nothing happened to these. As store_follow_to; TENURE_ELIMIT too while the disk takes
+ * nothing. */
+int core_follow_to(struct core *c, tn_rev revision, tn_ms now) MUST_USE;
 /* The source has compacted up to there, and the copy has that revision. Compacted already: nothing. False: try again later. */
 bool core_follow_compaction(struct core *c, tn_rev revision, tn_ms now) MUST_USE;
 

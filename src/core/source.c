@@ -84,6 +84,17 @@ int core_follow(struct core *c, const struct event *events, size_t n, tn_ms now,
     return rc;
 }
 
+int core_follow_to(struct core *c, tn_rev revision, tn_ms now)
+{
+    core_clock(c, now);
+    if (journal_refuses(c, WRITE_GROWS, c->now) != ETCD_OK)
+        return TENURE_ELIMIT;
+    int rc = store_follow_to(c->store, revision);
+    if (rc == 0)
+        journal_planned(c, WRITE_GROWS);
+    return rc;
+}
+
 bool core_follow_compaction(struct core *c, tn_rev revision, tn_ms now)
 {
     struct compact_resp resp;
@@ -305,6 +316,8 @@ static void replica_status(struct core_call *call, bytes in, tn_ms now)
     }
     buf_printf(&c->out, "revision=%lld\ncompacted=%lld\nstaleness_ms=%lld\n", (long long)store_revision(c->store),
                (long long)store_compacted(c->store), (long long)core_staleness(c, now));
+    if (c->config.n_source_parts)
+        source_part_describe(c, &c->out);
     c->config.source->describe(c->config.source_user, &c->out, now);
     call_reply(call, 0);
 }
@@ -398,6 +411,8 @@ bool source_takes(struct core_call *call, bytes in, tn_ms now)
 {
     bool taken = false;
     enum answer answer = who_answers(call->method);
+    if (call->core->config.n_source_parts && source_part_take(call, answer, in, now))
+        return true;
     if (call->core->config.source_has_users && source_users_take(call, answer, in, now))
         return true;
     switch (answer) {

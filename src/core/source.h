@@ -1,4 +1,5 @@
-/* What the files about a copy of another's keys share: source.c whose a call is, and reads that wait; source_users.c who may read. */
+/* What the files about a copy of another's keys share: source.c whose a call is, and reads that wait; source_part.c which keys are
+ * here; source_users.c who may read. */
 #ifndef CORE_SOURCE_H
 #define CORE_SOURCE_H
 
@@ -32,6 +33,13 @@ struct core_forward *forward_new(struct core_call *call, bytes kept) MUST_USE;
 enum etcd_error forward_as(struct core_forward *f, const char *service, const char *method, bytes message, tn_ms now)
     MUST_USE;
 void source_send_on(struct core_call *call, bytes in, tn_ms now);
+
+/* ---- source_part.c ---- */
+/* Whether the message was taken, because it is about keys, or about all, that are not here. */
+bool source_part_take(struct core_call *call, enum answer answer, bytes in, tn_ms now) MUST_USE;
+
+/* The lines of how it stands that tell what is here. */
+void source_part_describe(const struct core *c, struct buf *out);
 
 /* ---- source_users.c ---- */
 /* Whether the message was taken: it is refused, sent on, or waits until the source has said whether its token counts. */

@@ -91,7 +91,10 @@ static bool is_asked_about(struct core_call *call)
 static void ask(struct core_call *call, bytes in, tn_ms now)
 {
     struct buf question;
-    struct range_req req = {.range = {.key = bytes_of("\0", 1)}, .count_only = true, .serializable = true};
+    const struct core_config *k = &call->core->config;
+    struct range_req req = {.range = {.key = k->n_source_parts ? k->source_parts[0].key : bytes_of("\0", 1)},
+                            .count_only = true,
+                            .serializable = true};
     struct core_forward *f = forward_new(call, in);
     if (!f)
         return;

@@ -371,6 +371,11 @@ tn_ms source_deadline(const struct core *c);
 void source_forget(struct core_call *call);
 /* Whether the call's token is known to be that user's. */
 bool source_knows(struct core_call *call, bytes *ret_name) MUST_USE;
+/* source_part.c: whether all keys of the range are here. For watches: an empty key is the first one. */
+bool source_holds(const struct core *c, struct key_range range) MUST_USE;
+/* What is said of other keys. Answers out. */
+const char *source_not_held(const struct core *c, char *out, size_t size);
+#define SOURCE_TEXT_MAX 512
 /* Whether signed tokens may tell their user themselves. */
 bool source_believes_signatures(const struct core *c);
 

@@ -261,6 +261,13 @@ static void create(struct watch_stream *ws, const struct watch_create_req *req, 
     struct watch *w = NULL;
     struct watch_user *user = NULL;
     char text[DENIED_TEXT_MAX];
+    if (c->config.n_source_parts && !source_holds(c, req->range)) {
+        char not_held[SOURCE_TEXT_MAX + 64] = "rpc error: code = FailedPrecondition desc = ";
+        size_t len = strlen(not_held);
+        source_not_held(c, not_held + len, SOURCE_TEXT_MAX);
+        reply_refused(ws, bytes_str(not_held));
+        return;
+    }
     enum etcd_error e = req->start_revision < 0 ? ETCD_OK : watch_auth_create(ws->call, req->range, &user);
     if (e != ETCD_OK) {
         reply_refused(ws, e == ETCD_OUT_OF_MEMORY ? bytes_str(etcd_error_text(e)) : denied_text(text, sizeof text, e));

@@ -4,10 +4,13 @@
  * what it tells of that revision must be what is here, or its history is another one. From then on each revision must be the next. Over
  * another connection it goes on in the same way: an old etcd leaves out deletes of the very revision that it is compacted to.
  *
+ * Of some keys alone: what others have changed is passed over, and told says how far.
+ *
  * Failure: too much waits for the disk, or rows were undone: the watch ends and begins anew from what is here, after a pause that grows
  * while nothing comes of it. The source has compacted what we miss: LOST. What does not fit: REFUSED.
  */
 #include <inttypes.h>
+#include <stdlib.h>
 
 #include "replica/internal.h"
 
@@ -31,7 +34,8 @@ static void end_feed(struct follower *f, tn_ms now)
 
 void feed_compare(struct follower *f, tn_rev revision)
 {
-    bool is_there = f->feed.watch && !f->feed.ended && f->feed.lives && store_revision(f->store) >= revision;
+    bool is_there = f->feed.watch && !f->feed.ended && f->feed.lives &&
+                    (store_revision(f->store) >= revision || (f->config.n_parts && f->feed.told >= revision));
     if (is_there)
         f->feed_error = (struct tenure_error){0};
 }
@@ -97,7 +101,8 @@ static void misfit(struct follower *f, const struct tenure_error *why)
 static void lose(struct follower *f, tn_rev told)
 {
     struct tenure_error err;
-    error_set(&err, TENURE_ECOMPACTED, "the source tells revision %" PRId64 " and not %" PRId64, told, f->feed.next);
+    error_set(&err, TENURE_ECOMPACTED, "the source tells revision %" PRId64 " and not %" PRId64, told,
+              f->feed.told + 1);
     follower_fail(f, FOLLOWER_LOST, &err);
 }
 
@@ -105,9 +110,10 @@ static void lose(struct follower *f, tn_rev told)
 static bool take(struct follower *f, const struct event *events, size_t n, tn_ms now)
 {
     struct tenure_error err = {0};
+    tn_rev revision = events[0].kv.mod_revision;
     int rc = core_follow(f->core, events, n, now, &err);
     if (rc == 0) {
-        f->feed.next++;
+        f->feed.next = revision + 1;
         f->counts.revisions++;
         f->counts.events += n;
         return true;
@@ -118,6 +124,83 @@ static bool take(struct follower *f, const struct event *events, size_t n, tn_ms
     end_feed(f, now);
     return false;
 }
+
+/* False: no more is taken now. Of one revision. */
+static bool take_revision(struct follower *f, const struct event *events, size_t n, tn_ms now)
+{
+    if (events[0].kv.mod_revision >= f->feed.next)
+        return take(f, events, n, now);
+    check_known(f, events, n);
+    return true;
+}
+
+/* ---- of some keys alone ---- */
+
+static bool is_ours(const struct follower *f, const struct event *e)
+{
+    for (size_t i = 0; i < f->config.n_parts; i++) {
+        if (key_range_contains(f->config.parts[i], e->kv.key))
+            return true;
+    }
+    return false;
+}
+
+static size_t count_ours(const struct follower *f, const struct event *events, size_t n)
+{
+    size_t ours = 0;
+    if (f->config.n_parts == 0)
+        return n;
+    for (size_t i = 0; i < n; i++)
+        ours += is_ours(f, &events[i]);
+    return ours;
+}
+
+/* A revision that has changed others too. */
+static bool take_some(struct follower *f, const struct event *events, size_t n, size_t ours, tn_ms now)
+{
+    struct event *some = calloc(ours, sizeof *some);
+    size_t len = 0;
+    if (!some) {
+        end_feed(f, now);
+        return false;
+    }
+    for (size_t i = 0; i < n; i++) {
+        if (is_ours(f, &events[i]))
+            some[len++] = events[i];
+    }
+    bool goes_on = take_revision(f, some, len, now);
+    free(some);
+    return goes_on;
+}
+
+static bool take_ours(struct follower *f, const struct event *events, size_t n, tn_ms now)
+{
+    tn_rev revision = events[0].kv.mod_revision;
+    size_t ours = count_ours(f, events, n);
+    bool goes_on = true;
+    if (revision > f->feed.told + 1)
+        lose(f, revision);
+    else if (ours > 0)
+        goes_on = ours == n ? take_revision(f, events, n, now) : take_some(f, events, n, ours, now);
+    if (goes_on && revision > f->feed.told)
+        f->feed.told = revision;
+    return goes_on;
+}
+
+/* As far as a round asks for: a row in the log for each revision of others would be as much as having them here. */
+static void go_on_to_told(struct follower *f, tn_ms now)
+{
+    tn_rev told = f->feed.told;
+    bool due = f->config.n_parts > 0 && f->asked_for >= f->feed.next && told >= f->asked_for;
+    if (!due || !f->feed.watch || f->feed.ended)
+        return;
+    if (core_follow_to(f->core, told, now) == 0)
+        f->feed.next = told + 1;
+    else
+        end_feed(f, now);
+}
+
+/* ---- what the watch says ---- */
 
 static void on_created(void *user, tn_rev revision)
 {
@@ -139,12 +222,7 @@ static void on_events(void *user, const struct client_watch_events *e)
     for (size_t at = 0, len; goes_on && at < e->n_events; at += len) {
         const struct event *first = &e->events[at];
         len = revision_len(first, e->n_events - at);
-        if (first->kv.mod_revision < f->feed.next)
-            check_known(f, first, len);
-        else if (first->kv.mod_revision > f->feed.next)
-            lose(f, first->kv.mod_revision);
-        else
-            goes_on = take(f, first, len, now);
+        goes_on = take_ours(f, first, len, now);
         goes_on = goes_on && f->state == FOLLOWER_FOLLOWING;
     }
     if (e->revision > f->newest && f->state == FOLLOWER_FOLLOWING)
@@ -181,7 +259,7 @@ static void begin(struct follower *f, tn_ms now)
     struct watch_create_req req = {.range = {.key = bytes_of(zero, 1), .range_end = bytes_of(zero, 1)},
                                    .start_revision = newest,
                                    .fragment = true};
-    f->feed = (struct feed){.next = newest + 1};
+    f->feed = (struct feed){.next = newest + 1, .told = newest};
     f->feed.watch = client_watch_start(f->client, &req, &callbacks, f, now, &err);
     f->counts.watches++;
     if (f->feed.watch)
@@ -214,6 +292,7 @@ void feed_run(struct follower *f, tn_ms now)
     }
     if (!f->feed.watch && may_begin(f, now))
         begin(f, now);
+    go_on_to_told(f, now);
 }
 
 tn_ms feed_deadline(const struct follower *f)

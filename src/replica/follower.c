@@ -108,6 +108,11 @@ const struct follower_counts *follower_counts(const struct follower *f)
     return &f->counts;
 }
 
+bytes follower_some_key(const struct follower *f)
+{
+    return f->config.n_parts ? f->config.parts[0].key : bytes_of("\0", 1);
+}
+
 /* ---- rounds ---- */
 
 bool follower_saw(struct follower *f, const struct response_header *h)
@@ -186,7 +191,7 @@ static void on_round(void *user, const struct client_result *r)
     }
     f->error = (struct tenure_error){0};
     f->denied = 0;
-    f->newest = r->header.revision;
+    f->newest = f->asked_for = r->header.revision;
     feed_compare(f, f->newest);
     core_ask_answered(f->core, r->header.revision, r->sent_at, now);
 }
@@ -195,7 +200,7 @@ static void on_round(void *user, const struct client_result *r)
 static void begin_round(struct follower *f, tn_ms now)
 {
     struct tenure_error err;
-    struct range_req req = {.range = {.key = bytes_of("\0", 1)}, .count_only = true};
+    struct range_req req = {.range = {.key = follower_some_key(f)}, .count_only = true};
     struct client_call_options o = {.timeout_ms = ROUND_TIMEOUT_MS};
     core_ask_begins(f->core);
     f->wanted = false;
@@ -244,7 +249,7 @@ static void probe(struct follower *f, tn_ms now)
 {
     static const struct client_watch_callbacks callbacks = {.on_events = on_probe_events, .on_end = on_probe_end};
     struct tenure_error err;
-    struct watch_create_req req = {.range = {.key = bytes_of("\0", 1)}, .start_revision = compacted(f)};
+    struct watch_create_req req = {.range = {.key = follower_some_key(f)}, .start_revision = compacted(f)};
     f->probe_ended = false;
     f->probe_until = now + PROBE_MS;
     f->probe = client_watch_start(f->client, &req, &callbacks, f, now, &err);
@@ -266,15 +271,25 @@ static void on_look(void *user, const struct client_result *r)
 static void look(struct follower *f, tn_ms now)
 {
     struct tenure_error err;
-    struct range_req req = {.range = {.key = bytes_of("\0", 1)}, .revision = compacted(f), .serializable = true};
+    struct range_req req = {.range = {.key = follower_some_key(f)}, .revision = compacted(f), .serializable = true};
     struct client_call_options o = {.timeout_ms = LOOK_TIMEOUT_MS};
     f->look_at = now + f->config.compaction_ms;
     f->look_under_way = client_range(f->client, &req, &o, on_look, f, now, &err) != NULL;
     f->config.asked(f->config.user);
 }
 
+/* A copy by ranges lacks the deletes of its first revision, which a watch from there would be told. So that one is given up as soon as there is
+ * another. */
+static void leave_first(struct follower *f)
+{
+    if (f->config.first > 0 && f->compacted == 0 && store_compacted(f->store) == f->config.first &&
+        store_revision(f->store) > f->config.first)
+        f->compacted = f->config.first + 1;
+}
+
 static void follow_compactions(struct follower *f, tn_ms now)
 {
+    leave_first(f);
     if (f->probe && (f->probe_ended || now >= f->probe_until)) {
         client_watch_stop(f->client, f->probe, now);
         f->probe = NULL;

@@ -5,6 +5,10 @@
  *     follower_run: FOLLOWING --the source has compacted what we miss--> LOST   (a new copy is needed)
  *                       `------its history is another one than ours----> REFUSED (so is the word of somebody)
  *
+ * Of some keys alone (parts), or of a copy that began without the past: the watch is of all keys all the same, because only then each server of etcd's
+ * says how far it has told; what others have changed is left out, and the copy's revision goes on to the source's whenever a round asks
+ * for that.
+ *
  * What it does: users and roles, where there are any (before anything else: what comes behind may be for some alone); one watch of all keys, from the copy's own newest revision on, whose events are held against what is here; rounds for
  * the source's revision, now and then and whenever a read waits; the source's compactions, asked for because they make no event;
  * calls sent on. A disk that takes nothing, or rows that were undone, begin the watch anew from what is here.
@@ -29,6 +33,9 @@ enum follower_state {
 
 struct follower_config {
     uint64_t cluster_id;   /* of the source */
+    const struct key_range *parts; /* as core_config.source_parts; borrowed */
+    size_t n_parts;
+    tn_rev first;          /* the revision that a copy by ranges began with; 0 = it began with a snapshot */
     int64_t ask_ms;        /* between two rounds; 0 = 200 */
     int64_t compaction_ms; /* between two looks at its compaction; 0 = 1 s */
     int64_t users_ms;      /* between two looks at its users; 0 = 1 s */

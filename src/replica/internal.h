@@ -14,6 +14,7 @@ struct feed {
     bool lives;                 /* the source has it */
     bool checked;               /* what it told first was held against what is here */
     tn_rev next;                /* the revision that comes next; the store must be one before it */
+    tn_rev told;                /* everything up to there was told; with parts, next may lie before it */
     tn_ms retry_at;
 };
 
@@ -58,7 +59,7 @@ struct follower {
 
     bool wanted, round_under_way;
     tn_ms round_at;
-    tn_rev newest;
+    tn_rev newest, asked_for; /* asked_for: what a round was answered with */
     tn_rev had_at_round; /* our own revision when the round began: the source had it then */
     int older;           /* rounds in a row that told less */
 
@@ -77,6 +78,9 @@ struct follower {
 void follower_fail(struct follower *f, enum follower_state state, const struct tenure_error *err);
 /* What may pass. */
 void follower_note(struct follower *f, const struct tenure_error *err);
+
+/* A key that may be asked for when it is not keys that matter. */
+bytes follower_some_key(const struct follower *f);
 
 /* ---- feed.c ---- */
 void feed_run(struct follower *f, tn_ms now);

@@ -84,6 +84,7 @@ static int new_store(struct server *s, struct rng *seed, struct tenure_error *er
         .member_id = rng_u64(seed) | 1,
         .member_name = s->config.name ? s->config.name : "default",
         .follows = s->config.source != NULL,
+        .has_holes = s->config.n_source_parts > 0,
     };
     if (store_new(&config, seed, &s->store) < 0)
         return error_set(err, TENURE_ENOMEM, "store: out of memory");
@@ -271,6 +272,10 @@ static int open_core(struct server *s, const struct rng *seed, struct tenure_err
         .staleness_ms_max = k->staleness_ms_max,
         .forward_when_stale = k->forward_when_stale,
         .source_has_users = k->source_has_users,
+        .source_parts = k->source_parts,
+        .n_source_parts = k->n_source_parts,
+        .source_parts_text = k->source_parts_text,
+        .forward_others = k->forward_others,
         .user = s,
     };
     auth_configure(s, &config);

@@ -60,6 +60,10 @@ struct server_config {
     int64_t staleness_ms_max;
     bool forward_when_stale;
     bool source_has_users;
+    const struct key_range *source_parts; /* as in core.h */
+    size_t n_source_parts;
+    const char *source_parts_text;
+    bool forward_others;
     tn_ms (*on_turn)(void *user, tn_ms now);
     int64_t stop_unused_ms; /* stops when there was neither a connection nor a lease for so long; 0 = never */
     bool listen_default;    /* nobody has named listen_urls: sockets that systemd hands over stand for them */

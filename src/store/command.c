@@ -114,6 +114,13 @@ void store_rollback(struct store *s)
     assert(s->compacted == s->compacted_durable);
 }
 
+static void commit_compaction(struct store *s, const struct compaction *c)
+{
+    s->compacted_durable = c->revision;
+    if (c->reached > s->revision_durable)
+        s->revision_durable = c->reached;
+}
+
 static void commit_version(struct store *s, struct version *v)
 {
     s->revision_durable = v->main;
@@ -134,7 +141,7 @@ void store_commit(struct store *s, tn_seq seq)
         if (entry.kind == RECORD_KV)
             commit_version(s, entry.version);
         else if (entry.kind == RECORD_COMPACT)
-            s->compacted_durable = entry.compaction->revision;
+            commit_compaction(s, entry.compaction);
         else if (record_is_auth(entry.kind))
             s->memory -= auth_commit(&s->auth, entry.auth);
     }

@@ -14,18 +14,31 @@ struct compaction *compaction_durable(const struct store *s)
     return NULL;
 }
 
-enum etcd_error compaction_plan(struct store *s, tn_rev rev)
+static enum etcd_error plan(struct store *s, tn_rev rev, tn_rev reached)
 {
     struct compaction *c = malloc(sizeof *c);
     if (!c || command_reserve(s) != 0) {
         free(c);
         return ETCD_OUT_OF_MEMORY;
     }
-    *c = (struct compaction){.revision = rev, .revision_before = s->compacted, .seq = s->seq + 1};
+    *c = (struct compaction){
+        .revision = rev, .revision_before = s->compacted, .reached = reached, .seq = s->seq + 1};
     list_push_back(&s->compactions, &c->node);
     s->compacted = rev;
-    command_add(s, (struct planned){.compaction = c}, (struct record){.kind = RECORD_COMPACT, .main = rev});
+    command_add(s, (struct planned){.compaction = c},
+                (struct record){.kind = RECORD_COMPACT, .main = rev, .create_revision = reached});
     return ETCD_OK;
+}
+
+/* With holes the row of the last revision may be one that goes: then the compaction's tells it. */
+enum etcd_error compaction_plan(struct store *s, tn_rev rev)
+{
+    return plan(s, rev, s->config.has_holes ? s->revision : 0);
+}
+
+enum etcd_error compaction_plan_reached(struct store *s, tn_rev reached)
+{
+    return plan(s, s->compacted > 0 ? s->compacted : 0, reached);
 }
 
 static enum etcd_error compact_check(const struct store *s, tn_rev rev)

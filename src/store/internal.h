@@ -20,6 +20,7 @@ struct compaction {
     struct list node; /* in store.compactions */
     tn_rev revision;
     tn_rev revision_before; /* planned compaction revision to go back to */
+    tn_rev reached;         /* the revision that its row tells, where there may be holes; else 0 */
     tn_seq seq;
 };
 
@@ -204,6 +205,9 @@ tn_rev hash_floor(const struct store *s);
 struct compaction *compaction_durable(const struct store *s);
 /* Plans a compaction up to rev. */
 enum etcd_error compaction_plan(struct store *s, tn_rev rev) MUST_USE;
+/* Plans the same compaction once more, to tell that the store has come to that revision: its row takes the place of the one before.
+ * */
+enum etcd_error compaction_plan_reached(struct store *s, tn_rev reached) MUST_USE;
 
 /* ---- replay.c ---- */
 

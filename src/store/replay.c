@@ -69,7 +69,7 @@ static void excuse_cut_command(struct store *s, const struct record *r)
 /* Rows of keys that are missing before r. */
 static void excuse_skipped(struct store *s, const struct record *r)
 {
-    if (r->main > s->revision + 1)
+    if (r->main > s->revision + 1 && !s->config.has_holes)
         excuse(s, r->main);
     if (r->sub > (r->main == s->revision ? s->replay.sub + 1 : 0))
         excuse(s, r->main + 1);
@@ -84,7 +84,7 @@ static int row_check_revision(const struct store *s, const struct record *r, str
     if (r->main < s->revision || (r->main == s->revision && (!s->replay.in_command || r->sub <= s->replay.sub)))
         return corrupt(err, r, "its revision is not behind the one before it");
     int64_t skipped = r->main == s->revision ? r->sub - s->replay.sub - 1 : r->sub;
-    if (r->main > s->revision) {
+    if (r->main > s->revision && !s->config.has_holes) {
         if (r->main - s->revision - 1 > missing)
             return corrupt(err, r, "a revision is missing before it");
         skipped += r->main - s->revision - 1;
@@ -266,12 +266,16 @@ static int replay_fact(struct store *s, const struct record *r, struct tenure_er
 static int replay_compaction(struct store *s, const struct record *r, struct tenure_error *err)
 {
     bool gap = s->replay.any_gap || rows_missing(s, r) > 0;
+    tn_rev reached = s->config.has_holes ? r->create_revision : 0;
+    if (reached > s->revision)
+        s->revision = s->revision_durable = reached;
     if (r->main < 0 || r->main < s->compacted || (r->main > s->revision && !gap))
         return corrupt(err, r, "its compaction revision does not fit");
     struct compaction *c = malloc(sizeof *c);
     if (!c)
         return no_memory(err);
-    *c = (struct compaction){.revision = r->main, .revision_before = s->compacted, .seq = r->seq};
+    *c = (struct compaction){
+        .revision = r->main, .revision_before = s->compacted, .reached = reached, .seq = r->seq};
     list_push_back(&s->compactions, &c->node);
     s->compacted = s->compacted_durable = r->main;
     if (s->revision < r->main)

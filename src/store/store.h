@@ -45,6 +45,8 @@ struct store_config {
     /* It holds the copy of another's history (store_follow): leases of keys are numbers, and rows of leases, users and alarms,
      * which came with the first copy, stand in the log without meaning anything here. */
     bool follows;
+    /* And of some of its keys alone, or of keys without their past: revisions are left out, of which nothing is here. */
+    bool has_holes;
 };
 
 int store_new(const struct store_config *config, const struct rng *seed, struct store **ret) MUST_USE;
@@ -168,9 +170,11 @@ enum etcd_error store_peer_urls(const struct store *s, struct arena *a, bytes **
     MUST_USE;
 
 /* One whole revision of the history that this store follows: its events in order, all with the next revision behind the planned
- * one; everything they say becomes so, numbers included. 0; TENURE_ECORRUPT: they do not continue what is here (the text says how;
+ * one (with holes: with one behind it); everything they say becomes so, numbers included. 0; TENURE_ECORRUPT: they do not continue what is here (the text says how;
  * nothing was changed); TENURE_ELIMIT: too much is planned and not durable; TENURE_ENOMEM. */
 int store_follow(struct store *s, const struct event *events, size_t n, struct tenure_error *err) MUST_USE;
+/* Of a store with holes: up to that revision, which is a newer one, nothing happened to its keys. TENURE_ELIMIT, TENURE_ENOMEM. */
+int store_follow_to(struct store *s, tn_rev revision) MUST_USE;
 
 /* When the next lease expires; TN_MS_NEVER. */
 tn_ms store_lease_deadline(const struct store *s);

@@ -70,6 +70,13 @@ static void match_cb(void *user, struct watch_node *n)
         watcher_fall_behind(m->s, w, m->version->main);
 }
 
+/* Of a store with holes the next revision that has anything, or the durable one: there may be millions in between. */
+static void skip_holes(struct store *s, size_t next)
+{
+    tn_rev main = next < s->history.len ? history_at(s, next)->main : s->revision_durable;
+    s->watch.matched = main < s->revision_durable ? main : s->revision_durable;
+}
+
 bool watch_live_match(struct store *s)
 {
     struct watch_hub *hub = &s->watch;
@@ -79,7 +86,10 @@ bool watch_live_match(struct store *s)
     hub->matched++;
     hub->n_matches = 0;
     struct match_user m = {.s = s};
-    for (size_t i = history_lower_bound(s, hub->matched); i < s->history.len; i++) {
+    size_t first = history_lower_bound(s, hub->matched);
+    if (s->config.has_holes)
+        skip_holes(s, first);
+    for (size_t i = first; i < s->history.len; i++) {
         m.version = history_at(s, i);
         if (m.version->main != hub->matched)
             break;
