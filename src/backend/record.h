@@ -12,8 +12,9 @@ enum record_kind {
     RECORD_KV = 1,           /* a put, or a delete when tombstone */
     RECORD_LEASE_GRANT = 2,  /* lease = id, version = granted TTL in seconds */
     RECORD_LEASE_REVOKE = 3, /* lease = id; its keys' tombstones are rows of the same command before it */
-    RECORD_COMPACT = 4,      /* main = the compaction revision; create = in a log with holes: the newest revision that is known */
-    RECORD_IDENTITY = 5,     /* the first row: create = cluster id, lease = member id (as bit patterns), key = name */
+    RECORD_COMPACT =
+        4, /* main = the compaction revision; create = in a log with holes: the newest revision that is known */
+    RECORD_IDENTITY = 5, /* the first row: create = cluster id, lease = member id (as bit patterns), key = name */
     /* The state of authentication. main = the revision that the command left, version = the auth revision that it made.
      * key = name, value = etcd's authpb.User or authpb.Role; tombstone: it was deleted, no value. */
     RECORD_AUTH_SWITCH = 6, /* sub = 1: enabled, 0: disabled; no key */

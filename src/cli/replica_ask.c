@@ -79,21 +79,16 @@ static int compare(tenure_client *source, tenure_client *replica, size_t endpoin
 static const struct output_form verdicts_form = {
     .lists = {"replicas"},
     .columns =
-        (const struct output_column[]){{.path = "endpoint", .heading = "REPLICA"},
-                                       {.path = "equal", .heading = "EQUAL"},
-                                       {.path = "revision", .heading = "REVISION", .kind = OUTPUT_NUMBER},
-                                       {.path = "compact_revision",
-                                        .heading = "COMPACTED",
-                                        .kind = OUTPUT_NUMBER,
-                                        .optional = true},
-                                       {.path = "hash", .heading = "HASH", .kind = OUTPUT_NUMBER, .optional = true},
-                                       {.path = "source_hash",
-                                        .heading = "OF THE SOURCE",
-                                        .kind = OUTPUT_NUMBER,
-                                        .optional = true},
-                                       {.path = "keys", .heading = "KEYS", .kind = OUTPUT_NUMBER, .optional = true},
-                                       {.path = "holds", .heading = "HOLDS", .optional = true},
-                                       {0}},
+        (const struct output_column[]){
+            {.path = "endpoint", .heading = "REPLICA"},
+            {.path = "equal", .heading = "EQUAL"},
+            {.path = "revision", .heading = "REVISION", .kind = OUTPUT_NUMBER},
+            {.path = "compact_revision", .heading = "COMPACTED", .kind = OUTPUT_NUMBER, .optional = true},
+            {.path = "hash", .heading = "HASH", .kind = OUTPUT_NUMBER, .optional = true},
+            {.path = "source_hash", .heading = "OF THE SOURCE", .kind = OUTPUT_NUMBER, .optional = true},
+            {.path = "keys", .heading = "KEYS", .kind = OUTPUT_NUMBER, .optional = true},
+            {.path = "holds", .heading = "HOLDS", .optional = true},
+            {0}},
 };
 
 static void say_verdict(const char *url, int64_t revision, const struct tenure_hash_kv *a,
@@ -137,8 +132,9 @@ struct verdict {
 static void say_compared(const char *url, const char *holds, const struct replica_compared *r, json_t *into)
 {
     if (!into) {
-        printf("%s %s the source at revision %" PRId64 ": %s, %" PRId64 " keys%s%s (copied by ranges, it has no hash)\n", url,
-               r->equal ? "equals" : "differs from", r->revision, holds, r->keys,
+        printf("%s %s the source at revision %" PRId64 ": %s, %" PRId64
+               " keys%s%s (copied by ranges, it has no hash)\n",
+               url, r->equal ? "equals" : "differs from", r->revision, holds, r->keys,
                r->different ? ", different at " : "", r->different ? r->different : "");
         return;
     }
@@ -257,7 +253,7 @@ static void say_text(const char *url, const char *lines)
 
 static json_t *status_json(const char *url, const char *lines)
 {
-    static const char *const texts[] = {"state", "cluster", "source", "error", "holds"};
+    static const char *const texts[] = {"state", "cluster", "source", "error"};
     static const char *const numbers[] = {"revision", "source_revision", "compacted", "staleness_ms",
                                           "events",   "watches",         "rounds",    "forwarded"};
     size_t size = strlen(lines) + 1;
@@ -268,6 +264,8 @@ static json_t *status_json(const char *url, const char *lines)
         json_object_set_new(j, texts[i], json_string(value_of(lines, texts[i], text, size)));
     for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
         json_object_set_new(j, numbers[i], json_integer(number_of(lines, numbers[i])));
+    if (text && *value_of(lines, "holds", text, size))
+        json_object_set_new(j, "holds", json_string(text));
     free(text);
     return j;
 }
@@ -281,6 +279,7 @@ static const struct output_form status_form = {
                                        {.path = "revision", .heading = "REVISION", .kind = OUTPUT_NUMBER},
                                        {.path = "source_revision", .heading = "OF THE SOURCE", .kind = OUTPUT_NUMBER},
                                        {.path = "staleness_ms", .heading = "MS OLD", .kind = OUTPUT_NUMBER},
+                                       {.path = "holds", .heading = "HOLDS", .optional = true},
                                        {.path = "error", .heading = "LAST ERROR", .optional = true},
                                        {0}},
 };

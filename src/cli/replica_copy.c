@@ -119,8 +119,15 @@ static int copy_into(const char *dir, const char *name, const struct replica_sou
 
 /* ---- the first one ---- */
 
+static bool are_all(const char *const *prefixes, size_t n)
+{
+    return n == 0 || !*prefixes[0];
+}
+
 static bool has_prefixes(const struct replica_mark *m, const struct replica_prefixes *wanted)
 {
+    if (are_all(m->prefixes, m->n_prefixes) && are_all(wanted->all, wanted->n))
+        return true;
     bool same = m->n_prefixes == wanted->n;
     for (size_t i = 0; same && i < wanted->n; i++)
         same = strcmp(m->prefixes[i], wanted->all[i]) == 0;

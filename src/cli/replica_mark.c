@@ -136,8 +136,6 @@ const char *replica_prefixes(const struct option_list *given, struct replica_pre
     *ret = (struct replica_prefixes){0};
     for (size_t i = 0; i < given->n; i++) {
         sorted[i] = given->values[i];
-        if (!*sorted[i])
-            return "--prefix: expected a prefix that is not empty (without one, all keys are copied)";
         for (const char *p = sorted[i]; *p; p++) {
             if ((unsigned char)*p < ' ' || *p == 0x7f)
                 return "--prefix: expected one without control characters";
@@ -160,8 +158,9 @@ char *replica_prefixes_text(const char *const *all, size_t n)
     FILE *out = open_memstream(&text, &len);
     if (!out)
         return NULL;
-    fprintf(out, n ? "the keys that begin with " : "all keys");
-    for (size_t i = 0; i < n; i++)
+    bool are_all = n == 0 || (n == 1 && !*all[0]);
+    fprintf(out, are_all ? "all keys" : "the keys that begin with ");
+    for (size_t i = 0; !are_all && i < n; i++)
         fprintf(out, "%s%s", i == 0 ? "" : i + 1 < n ? ", " : " or ", all[i]);
     bool ok = !ferror(out);
     if (fclose(out) == 0 && ok)
@@ -172,10 +171,15 @@ char *replica_prefixes_text(const char *const *all, size_t n)
 
 /* ---- ranges ---- */
 
+static const uint8_t zero[1];
+static const struct key_range all_keys = {{zero, 1}, {zero, 1}};
+
 /* The end is the prefix with its last byte one higher; those that cannot be go. */
 static struct key_range range_of_prefix(const char *prefix, char *end)
 {
     size_t len = strlen(prefix);
+    if (len == 0)
+        return all_keys;
     memcpy(end, prefix, len);
     while (len > 0 && (unsigned char)end[len - 1] == 0xff)
         len--;
@@ -201,7 +205,7 @@ int replica_ranges(const char *const *prefixes, size_t n, struct replica_ranges 
         end += strlen(prefixes[i]) + 1;
     }
     if (n == 0)
-        ret->all[n++] = (struct key_range){bytes_of("\0", 1), bytes_of("\0", 1)};
+        ret->all[n++] = all_keys;
     ret->n = n;
     return 0;
 }

@@ -60,8 +60,7 @@ static int read_range(tenure_client *c, struct key_range range, struct collected
                                      .timeout_ms = PAGE_TIMEOUT_MS};
     if (!o.from_key)
         o.range_end = end;
-    tenure_range_iter *it =
-        tenure_range_iter_new(c, (struct tenure_bytes){range.key.data, range.key.len}, &o, err);
+    tenure_range_iter *it = tenure_range_iter_new(c, (struct tenure_bytes){range.key.data, range.key.len}, &o, err);
     struct tenure_get_result *page = NULL;
     int rc = it ? 0 : err->code;
     while (rc == 0 && (rc = tenure_range_iter_next(it, &page, err)) == 0 && page) {
@@ -106,8 +105,7 @@ static int by_revision(const void *a, const void *b)
     return bytes_compare(x->key, y->key);
 }
 
-static int give_keys(const struct collected *k, tn_seq *seq, snapshot_on_row on_row, void *to,
-                     struct tenure_error *err)
+static int give_keys(const struct collected *k, tn_seq *seq, snapshot_on_row on_row, void *to, struct tenure_error *err)
 {
     int rc = 0;
     int64_t sub = 0;

@@ -32,7 +32,7 @@ struct run {
     struct log log;
     uint64_t cluster;
     struct replica_prefixes prefixes;
-    struct replica_mark mark; /* of the copy that is served */
+    struct replica_mark mark;     /* of the copy that is served */
     struct replica_ranges ranges; /* of a copy by ranges */
     char *ranges_text;
     bool has_user, has_certificate;

@@ -19,12 +19,11 @@ struct side {
     bool ended;
 };
 
-static int open_side(struct side *s, tenure_client *c, struct key_range range, int64_t revision, struct tenure_error *err)
+static int open_side(struct side *s, tenure_client *c, struct key_range range, int64_t revision,
+                     struct tenure_error *err)
 {
-    struct tenure_range_options o = {.size = sizeof o,
-                                     .from_key = key_range_is_from(range),
-                                     .revision = revision,
-                                     .timeout_ms = PAGE_TIMEOUT_MS};
+    struct tenure_range_options o = {
+        .size = sizeof o, .from_key = key_range_is_from(range), .revision = revision, .timeout_ms = PAGE_TIMEOUT_MS};
     if (!o.from_key)
         o.range_end = (struct tenure_bytes){range.range_end.data, range.range_end.len};
     *s = (struct side){0};

@@ -32,7 +32,7 @@ enum follower_state {
 };
 
 struct follower_config {
-    uint64_t cluster_id;   /* of the source */
+    uint64_t cluster_id;           /* of the source */
     const struct key_range *parts; /* as core_config.source_parts; borrowed */
     size_t n_parts;
     tn_rev first;          /* the revision that a copy by ranges began with; 0 = it began with a snapshot */

@@ -60,8 +60,8 @@ struct follower {
     bool wanted, round_under_way;
     tn_ms round_at;
     tn_rev newest, asked_for; /* asked_for: what a round was answered with */
-    tn_rev had_at_round; /* our own revision when the round began: the source had it then */
-    int older;           /* rounds in a row that told less */
+    tn_rev had_at_round;      /* our own revision when the round began: the source had it then */
+    int older;                /* rounds in a row that told less */
 
     bool look_under_way, probe_wanted, probe_ended;
     struct client_watch *probe;

@@ -21,8 +21,7 @@ static enum etcd_error plan(struct store *s, tn_rev rev, tn_rev reached)
         free(c);
         return ETCD_OUT_OF_MEMORY;
     }
-    *c = (struct compaction){
-        .revision = rev, .revision_before = s->compacted, .reached = reached, .seq = s->seq + 1};
+    *c = (struct compaction){.revision = rev, .revision_before = s->compacted, .reached = reached, .seq = s->seq + 1};
     list_push_back(&s->compactions, &c->node);
     s->compacted = rev;
     command_add(s, (struct planned){.compaction = c},

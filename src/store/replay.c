@@ -274,8 +274,7 @@ static int replay_compaction(struct store *s, const struct record *r, struct ten
     struct compaction *c = malloc(sizeof *c);
     if (!c)
         return no_memory(err);
-    *c = (struct compaction){
-        .revision = r->main, .revision_before = s->compacted, .reached = reached, .seq = r->seq};
+    *c = (struct compaction){.revision = r->main, .revision_before = s->compacted, .reached = reached, .seq = r->seq};
     list_push_back(&s->compactions, &c->node);
     s->compacted = s->compacted_durable = r->main;
     if (s->revision < r->main)

@@ -75,8 +75,10 @@ class Watching(threading.Thread):
     """Every change from a revision on, with reconnects; `seen` is a list of (revision, key, value or None), `gaps` one of (from, to):
     what a compaction took before it was seen, as the server said."""
 
-    def __init__(self, url, start=1):
+    def __init__(self, url, start=1, prefix=""):
         super().__init__(daemon=True)
+        self.range = {"key": b64(prefix), "range_end": b64(prefix[:-1] + chr(ord(prefix[-1]) + 1))} if prefix else {
+            "key": "AA==", "range_end": "AA=="}
         self.address, self.next = url.split("//")[1], start
         self.seen, self.gaps, self.compacted, self.ending = [], [], 0, False
         self.start()
@@ -90,7 +92,7 @@ class Watching(threading.Thread):
     def _watch(self):
         connection = http.client.HTTPConnection(self.address, timeout=1)
         try:
-            create = {"key": "AA==", "range_end": "AA==", "start_revision": str(self.next)}
+            create = {**self.range, "start_revision": str(self.next)}
             connection.request("POST", "/v3/watch", json.dumps({"create_request": create}))
             answer = connection.getresponse()
             while not self.ending:

@@ -378,6 +378,173 @@ static void it_says_how_it_stands(void **state)
     assert_true(bytes_has_prefix(text, bytes_str("revision=1\ncompacted=-1\nstaleness_ms=-1\nstate=follows\n")));
 }
 
+/* ---- some keys alone ---- */
+
+static void begin_partly(bool forward_others)
+{
+    static const struct key_range parts[] = {{{(const uint8_t *)"a/", 2}, {(const uint8_t *)"a0", 2}},
+                                             {{(const uint8_t *)"c/", 2}, {(const uint8_t *)"c0", 2}}};
+    const struct world_options o = {.store = {.follows = true, .has_holes = true},
+                                    .core = {.source = &source,
+                                             .source_cluster = 0x50,
+                                             .source_parts = parts,
+                                             .n_source_parts = ARRAY_LEN(parts),
+                                             .source_parts_text = "the keys that begin with a/ or c/",
+                                             .forward_others = forward_others}};
+    memset(&src, 0, sizeof src);
+    restart(&o);
+}
+
+static struct call *ask_range(bytes key, bytes range_end)
+{
+    struct buf message;
+    struct range_req req = {.range = {key, range_end}, .serializable = true};
+    buf_init(&message);
+    encode_range_req(&req, &message);
+    return client_ask(here.c, "/etcdserverpb.KV/Range", &message);
+}
+
+static struct call *ask_txn(struct txn_req req)
+{
+    struct buf message;
+    buf_init(&message);
+    encode_txn_req(&req, &message);
+    return client_ask(here.c, "/etcdserverpb.KV/Txn", &message);
+}
+
+static void assert_not_held(struct call *call)
+{
+    world_settle(here.w);
+    assert_status(
+        call, GRPC_FAILED_PRECONDITION,
+        "tenure: not done, this replica holds the keys that begin with a/ or c/, and no others: ask its source");
+}
+
+static void what_is_not_held_is_refused(void **state)
+{
+    (void)state;
+    static const char *const ranges[][2] = {{"b", ""},   {"a", ""},    {"a0", ""},  {"d", ""}, {"a/", "a1"},
+                                            {"a", "a0"}, {"a/", "c0"}, {"b", "b0"}, {"", "a0"}};
+    begin_partly(false);
+    for (size_t i = 0; i + 1 < ARRAY_LEN(ranges); i++)
+        assert_not_held(ask_range(bytes_str(ranges[i][0]), bytes_str(ranges[i][1])));
+    assert_not_held(ask_range(bytes_str("a/"), bytes_of("\0", 1)));
+    assert_not_held(ask_range(bytes_of("\0", 1), bytes_of("\0", 1)));
+    struct call *r = ask_range(bytes_str(""), bytes_str("a0"));
+    world_settle(here.w);
+    assert_error(r, ETCD_EMPTY_KEY);
+    static const char *const held[][2] = {{"a/", "a0"}, {"a/x", ""}, {"a/x", "a/y"}, {"c/", "c0"}};
+    for (size_t i = 0; i < ARRAY_LEN(held); i++) {
+        r = ask_range(bytes_str(held[i][0]), bytes_str(held[i][1]));
+        world_settle(here.w);
+        assert_ok(r);
+    }
+    assert_int_equal(src.n_sent, 0);
+}
+
+static void a_transaction_is_held_whole_or_not_at_all(void **state)
+{
+    (void)state;
+    struct request_op here_op = {.kind = OP_RANGE, .range = {.range = {.key = bytes_str("a/1")}, .serializable = true}};
+    struct request_op there_op = {.kind = OP_RANGE, .range = {.range = {.key = bytes_str("b")}, .serializable = true}};
+    struct request_op put_op = {.kind = OP_PUT, .put = {.key = bytes_str("b")}};
+    struct compare of_here = {.range = {.key = bytes_str("a/1")}}, of_there = {.range = {.key = bytes_str("b")}};
+    struct txn_req inner = {.success = &there_op, .n_success = 1};
+    struct request_op nested = {.kind = OP_TXN, .txn = &inner};
+    begin_partly(false);
+    assert_not_held(
+        ask_txn((struct txn_req){.success = &here_op, .n_success = 1, .failure = &there_op, .n_failure = 1}));
+    assert_not_held(ask_txn((struct txn_req){.compares = &of_there, .n_compares = 1}));
+    assert_not_held(ask_txn((struct txn_req){.success = &nested, .n_success = 1}));
+    struct call *r = ask_txn((struct txn_req){.compares = &of_here,
+                                              .n_compares = 1,
+                                              .success = &here_op,
+                                              .n_success = 1,
+                                              .failure = &here_op,
+                                              .n_failure = 1});
+    world_settle(here.w);
+    assert_ok(r);
+    assert_int_equal(src.n_sent, 0);
+    ask_txn((struct txn_req){.compares = &of_there, .n_compares = 1, .success = &put_op, .n_success = 1});
+    world_settle(here.w);
+    assert_int_equal(src.n_sent, 1); /* it writes: it is the source's in any case */
+}
+
+static void or_its_reads_are_sent_on(void **state)
+{
+    (void)state;
+    begin_partly(true);
+    struct call *r = ask_range(bytes_str("b"), bytes_str(""));
+    world_settle(here.w);
+    assert_int_equal(src.n_sent, 1);
+    core_forward_end(src.sent[0], GRPC_OK, "", bytes_of(NULL, 0));
+    world_settle(here.w);
+    assert_ok(r);
+}
+
+static void a_watch_of_others_is_refused_in_its_stream(void **state)
+{
+    (void)state;
+    begin_partly(true); /* watches are not sent on */
+    struct call *stream = client_watch(here.c);
+    struct watch_create_req all = {.range = {.range_end = bytes_of("\0", 1)}},
+                            some = {.range = {.key = bytes_str("a/1")}};
+    call_watch(stream, &all);
+    world_settle(here.w);
+    struct watch_resp got = got_watch(stream);
+    assert_true(got.created && got.canceled && got.watch_id == -1);
+    assert_true(bytes_has_prefix(got.cancel_reason, bytes_str("rpc error: code = FailedPrecondition desc = tenure: ")));
+    call_watch(stream, &some);
+    world_settle(here.w);
+    got = got_watch(stream);
+    assert_true(got.created && !got.canceled);
+}
+
+static void of_some_there_is_neither_hash_nor_snapshot(void **state)
+{
+    (void)state;
+    static const char *const paths[] = {"/etcdserverpb.Maintenance/Hash", "/etcdserverpb.Maintenance/HashKV",
+                                        "/etcdserverpb.Maintenance/Snapshot"};
+    begin_partly(true);
+    for (size_t i = 0; i < ARRAY_LEN(paths); i++) {
+        struct buf none;
+        buf_init(&none);
+        struct call *call = client_ask(here.c, paths[i], &none);
+        world_settle(here.w);
+        assert_status(
+            call, GRPC_FAILED_PRECONDITION,
+            "tenure: not done, this replica was copied by ranges, without the past, and holds the keys that begin "
+            "with a/ or c/: ask its source");
+    }
+}
+
+static void the_revision_goes_on_without_them(void **state)
+{
+    (void)state;
+    begin_partly(false);
+    struct call *r = read_of("a/1", false);
+    world_settle(here.w);
+    core_ask_begins(here.w->core);
+    core_ask_answered(here.w->core, 50, here.w->now, here.w->now);
+    world_settle(here.w);
+    assert_waits(r);
+    assert_int_equal(core_follow_to(here.w->core, 50, here.w->now), 0);
+    world_settle(here.w);
+    assert_int_equal(got_range(r).revision, 50);
+    assert_int_equal(core_staleness(here.w->core, here.w->now), 0);
+    here.w->outcome = CORE_NOT_APPLIED;
+    assert_int_equal(core_follow_to(here.w->core, 60, here.w->now), 0);
+    world_settle(here.w);
+    assert_int_equal(store_revision_planned(here.w->store), 50);
+    assert_int_equal(core_follow_to(here.w->core, 60, here.w->now), TENURE_ELIMIT);
+    struct buf none;
+    buf_init(&none);
+    struct call *s = client_ask(here.c, "/tenure.Replica/Status", &none);
+    world_settle(here.w);
+    bytes text = call_next(s);
+    assert_non_null(memmem(text.data, text.len, "\nranges=612f-6130,632f-6330\n", 28));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -397,6 +564,12 @@ int main(void)
         CASE(compactions_are_taken_over_once),
         CASE(a_full_disk_takes_nothing),
         CASE(it_says_how_it_stands),
+        CASE(what_is_not_held_is_refused),
+        CASE(a_transaction_is_held_whole_or_not_at_all),
+        CASE(or_its_reads_are_sent_on),
+        CASE(a_watch_of_others_is_refused_in_its_stream),
+        CASE(of_some_there_is_neither_hash_nor_snapshot),
+        CASE(the_revision_goes_on_without_them),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -54,12 +54,19 @@ static void run(int64_t ms)
     turn();
 }
 
-static void open_copy_with(bool users)
+static void open_copy_of(bool users, const struct key_range *parts, size_t n_parts)
 {
     struct rng seed;
     struct tenure_error err;
-    struct store_config s = {.cluster_id = 7, .member_id = 8, .member_name = "copy", .follows = true};
-    struct follower_config f = {.cluster_id = 7, .has_users = users, .enter = on_enter, .asked = on_asked};
+    struct store_config s = {
+        .cluster_id = 7, .member_id = 8, .member_name = "copy", .follows = true, .has_holes = n_parts > 0};
+    struct follower_config f = {.cluster_id = 7,
+                                .has_users = users,
+                                .parts = parts,
+                                .n_parts = n_parts,
+                                .first = n_parts ? 1 : 0,
+                                .enter = on_enter,
+                                .asked = on_asked};
     memset(&c, 0, sizeof c);
     c.outcome = CORE_APPLIED;
     rng_init(&seed, 1);
@@ -72,15 +79,31 @@ static void open_copy_with(bool users)
                             .source_user = c.follower,
                             .source_cluster = 7,
                             .source_has_users = users,
+                            .source_parts = parts,
+                            .n_source_parts = n_parts,
+                            .source_parts_text = "some",
                             .retention_ms = -1,
                             .seed = seed};
     assert_int_equal(core_new(&k, &c.core), 0);
     follower_start(c.follower, c.core, c.store, w.client, w.now);
 }
 
+static void open_copy_with(bool users)
+{
+    open_copy_of(users, NULL, 0);
+}
+
 static void open_copy(void)
 {
     open_copy_with(false);
+}
+
+/* Of keys from a to b, and of those from x to y. */
+static void open_copy_partly(void)
+{
+    static const struct key_range parts[] = {{{(const uint8_t *)"a", 1}, {(const uint8_t *)"b", 1}},
+                                             {{(const uint8_t *)"x", 1}, {(const uint8_t *)"y", 1}}};
+    open_copy_of(false, parts, 2);
 }
 
 static int set_up(void **state)
@@ -370,6 +393,99 @@ static void a_compaction_right_behind_loses(void **state)
     assert_int_equal(store_revision(c.store), 3);
 }
 
+/* ---- some keys alone ---- */
+
+static void others_are_left_out(void **state)
+{
+    (void)state;
+    open_copy_partly();
+    run(300);
+    mock_put(&w, "k", "1");
+    mock_put(&w, "a", "1");
+    mock_put_two(&w, "a", "k", "2");
+    mock_put(&w, "xx", "1");
+    mock_put(&w, "k", "3");
+    run(600);
+    assert_following();
+    assert_int_equal(store_keys(c.store), 2);
+    assert_int_equal(read_at("a", 0, ETCD_OK).version, 2);
+    assert_int_equal(read_at("a", 0, ETCD_OK).mod_revision, 4);
+    assert_int_equal(read_at("xx", 0, ETCD_OK).create_revision, 5);
+    assert_int_equal(store_revision(c.store), 6);
+    assert_in_range(core_staleness(c.core, w.now), 0, 300);
+    assert_int_equal(follower_counts(c.follower)->events, 3);
+}
+
+/* What others do makes no row but where somebody asks how far the copy has come. */
+static void others_cost_no_row_each(void **state)
+{
+    (void)state;
+    open_copy_partly();
+    run(300);
+    tn_seq before = store_seq_planned(c.store);
+    for (int i = 0; i < 500; i++) {
+        mock_put(&w, "k", "1");
+        run(10);
+    }
+    run(300);
+    assert_int_equal(store_revision(c.store), 501);
+    assert_in_range(store_seq_planned(c.store) - before, 1, 60);
+}
+
+static void what_was_undone_comes_again_without_others(void **state)
+{
+    (void)state;
+    open_copy_partly();
+    run(300);
+    c.outcome = CORE_NOT_APPLIED;
+    mock_put(&w, "k", "1");
+    mock_put(&w, "a", "1");
+    mock_put(&w, "k", "1");
+    run(1500);
+    assert_int_equal(store_revision(c.store), 1);
+    c.outcome = CORE_APPLIED;
+    run(6000);
+    assert_following();
+    assert_int_equal(store_revision(c.store), 4);
+    assert_int_equal(read_at("a", 0, ETCD_OK).mod_revision, 3);
+}
+
+static void lost_connections_lose_nothing_of_some(void **state)
+{
+    (void)state;
+    open_copy_partly();
+    for (int i = 0; i < 40; i++) {
+        mock_put(&w, i % 4 == 0 ? "a" : "k", "1");
+        if (i % 5 == 0)
+            mock_cut(&w, 0);
+        run(50);
+    }
+    run(3000);
+    assert_following();
+    assert_int_equal(store_revision(c.store), 41);
+    assert_int_equal(read_at("a", 0, ETCD_OK).version, 10);
+}
+
+static void compactions_follow_where_others_are(void **state)
+{
+    (void)state;
+    open_copy_partly();
+    mock_put(&w, "a", "1");
+    for (int i = 0; i < 10; i++)
+        mock_put(&w, "k", "1");
+    run(500);
+    mock_compact(&w, 8);
+    run(3000);
+    assert_following();
+    assert_int_equal(store_compacted(c.store), 8);
+    mock_cut(&w, 0);
+    mock_put(&w, "k", "1");
+    mock_put(&w, "k", "1");
+    mock_compact(&w, w.revision);
+    run(1000);
+    assert_int_equal(follower_state(c.follower), FOLLOWER_LOST);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -388,6 +504,11 @@ int main(void)
         cmocka_unit_test_setup_teardown(users_of_another_source_count_for_nothing, set_up, tear_down),
         cmocka_unit_test_setup_teardown(users_of_the_source_count, set_up, tear_down),
         cmocka_unit_test_setup_teardown(lost_connections_lose_nothing, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(others_are_left_out, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(others_cost_no_row_each, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_was_undone_comes_again_without_others, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(lost_connections_lose_nothing_of_some, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(compactions_follow_where_others_are, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
