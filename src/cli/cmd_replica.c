@@ -86,7 +86,7 @@ const struct command command_replica = {
     .name = "replica",
     .group = "Servers",
     .summary = "a copy of a server near its readers, that keeps revisions",
-    .synopsis = "--from URLS --data-dir DIR [OPTIONS] | verify --from URLS | status",
+    .synopsis = "--from URLS --data-dir DIR [--prefix PREFIX] [OPTIONS] | verify --from URLS | status",
     .description =
         "Copies what the source has, etcd of any version from 3.4, `tenure serve` or another replica, into a data directory\n"
         "and follows it: every revision keeps its number, with its versions and leases; compactions follow within a second.\n"
@@ -99,6 +99,9 @@ const struct command command_replica = {
         "When the source has compacted what the copy lacks, a new copy is made while the old one answers, and takes its\n"
         "place: what was before the source's compaction is compacted here too. A source that was restored from an older\n"
         "state, or is another cluster, is refused: the replica ends with exit code 1.\n\n"
+        "With --prefix it holds these keys alone, at the source's revisions. Reads and watches of others are refused with a word\n"
+        "that names what is held; --others forward sends the reads on. Such a copy has no history from before it began, and\n"
+        "neither HashKV nor snapshots; verify compares its keys. Its directory is bound to its prefixes.\n\n"
         "verify compares HashKV at one revision of the source with the replicas at --endpoints. status says how far they\n"
         "are, and how old.\n\n"
         "Of a source that has authentication on --user (or --cert) names one with the role root; then everybody reads here\n"
@@ -106,6 +109,7 @@ const struct command command_replica = {
         "two seconds (etcd 3.4: ten). Without a user such a source is refused; who may reach the replica is decided by its\n"
         "addresses and certificates.",
     .examples = "tenure replica --from http://10.0.0.1:2379,http://10.0.0.2:2379 --data-dir /var/lib/tenure-replica\n"
+                "tenure replica --from http://10.0.0.1:2379 --data-dir /var/lib/part --prefix /services/\n"
                 "tenure get --prefix /services/ --endpoints http://127.0.0.1:2379\n"
                 "tenure replica verify --from http://10.0.0.1:2379 --endpoints http://127.0.0.1:2379",
     .exits = "1  the source has another history; verify: they differ",

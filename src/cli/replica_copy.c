@@ -14,6 +14,7 @@
 
 #include "cli/replica.h"
 #include "cli/snapshot.h"
+#include "lib/alarm.h"
 
 /* ---- a copy ---- */
 
@@ -51,6 +52,21 @@ static int check_open(tenure_client *c, bool has_user, bool *ret_enabled, struct
     return rc;
 }
 
+/* One that holds some keys alone does not tell what becomes of all, which is how a replica knows how far it is. */
+static int check_whole(tenure_client *c, size_t endpoint, struct tenure_error *err)
+{
+    struct tenure_error none;
+    char *lines = NULL;
+    int rc = lib_replica_status(c, endpoint, 0, &lines, &none);
+    const char *ranges = rc == 0 ? strstr(lines, "\nranges=") : NULL;
+    bool is_part = ranges && strncmp(ranges, "\nranges=00-00\n", 15) != 0;
+    free(lines);
+    return is_part ? error_set(err, TENURE_ECONFLICT,
+                               "the source %s is itself a replica of some keys alone: let this one follow that one's source",
+                               tenure_endpoint(c, endpoint))
+                   : 0;
+}
+
 /* Which server would give the snapshot; TENURE_ECONFLICT, TENURE_EDENIED: it is not to be copied, now or later. */
 static int check_source(const struct replica_source *from, uint64_t wanted, size_t *ret_endpoint, uint64_t *ret_cluster,
                         bool *ret_users, struct tenure_error *err)
@@ -61,6 +77,8 @@ static int check_source(const struct replica_source *from, uint64_t wanted, size
         rc = error_set(err, TENURE_ECONFLICT,
                        "the source is cluster %016" PRIx64 " now, and this is a copy of %016" PRIx64, *ret_cluster,
                        wanted);
+    if (rc == 0)
+        rc = check_whole(c, *ret_endpoint, err);
     return rc ? rc : check_open(c, from->has_user, ret_users, err);
 }
 

@@ -72,6 +72,9 @@ def chosen_prefixes_are_held(world):
         true(saved.returncode != 0 and "copied by ranges" in saved.stderr, f"a snapshot: {saved.stderr}")
         equal(Gateway(sends_on.url).ask("kv/range", below("b/")).get("kvs"), source.ask("kv/range", below("b/")).get("kvs"), "sent on")
 
+        chained = world.run([TENURE, "replica", "--from", replica.url, "--data-dir", world.path("chained"), "--listen", "http://127.0.0.1:0",
+                             "--prefix", "a/"])
+        true(chained.returncode == 1 and "some keys alone" in chained.stderr, f"a replica of it: {chained.stderr}")
         true(status(world, replica)["holds"] == "the keys that begin with a/ or c/", "the status says what is held")
         verify(world, world.server, replica, sends_on)
         replica.kill()
