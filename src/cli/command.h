@@ -39,7 +39,7 @@ struct global_options {
     const char *context;   /* NULL = the environment's, or none */
     const char *endpoints; /* NULL = the library's default */
     const char *user;      /* "NAME" or "NAME:PASSWORD"; NULL = the environment's */
-    const char *password;
+    const char *password, *password_file;
     const char *ca_file, *cert_file, *key_file; /* NULL = the environment's */
     bool skip_verify;
     const char *discovery_srv, *discovery_srv_name; /* NULL = the environment's */

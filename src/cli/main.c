@@ -43,7 +43,7 @@ const struct command *command_find(const char *name)
 
 const struct option_spec *global_option_table(struct global_options *g)
 {
-    static struct option_spec table[16];
+    static struct option_spec table[17];
     const struct option_spec fill[] = {
         {"context", 0, OPTION_STRING, "NAME", "the servers and user of that name (TENURE_CONTEXT; tenure help context)",
          &g->context},
@@ -56,6 +56,7 @@ const struct option_spec *global_option_table(struct global_options *g)
          &g->user},
         {"password", 0, OPTION_STRING, "PASSWORD", "of the user; better in the environment (TENURE_PASSWORD)",
          &g->password},
+        {"password-file", 0, OPTION_STRING, "FILE", "or: its first line is the password", &g->password_file},
         {"cacert", 0, OPTION_STRING, "FILE", "who signs certificates of servers (TENURE_CACERT, else the system's)",
          &g->ca_file},
         {"cert", 0, OPTION_STRING, "FILE", "the own certificate, where servers want one (TENURE_CERT)", &g->cert_file},
@@ -99,6 +100,27 @@ static bool take_output(const char *who, const struct command *c, struct global_
     return false;
 }
 
+static bool refuse_file(const char *who, const char *why)
+{
+    fprintf(stderr, "%s: --password-file: %s\ntry: %s --help\n", who, why, who);
+    return false;
+}
+
+static bool take_password_file(const char *who, struct global_options *g)
+{
+    static char password[256];
+    if (!g->password_file)
+        return true;
+    if ((g->password && g->password[0]) || (g->user && strchr(g->user, ':')))
+        return refuse_file(who, "a password was given as well");
+    if (!g->user)
+        g->user = getenv("TENURE_USER");
+    if (!g->user || !g->user[0])
+        return refuse_file(who, "it goes with --user NAME");
+    g->password = password;
+    return password_from_file(who, g->password_file, password, sizeof password);
+}
+
 /* Before the command begins, which may have more than one process. */
 static bool ask_password(const char *who, const struct command *c, struct global_options *g)
 {
@@ -114,7 +136,7 @@ static bool ask_password(const char *who, const struct command *c, struct global
 static bool find_servers(const char *who, const struct command *c, struct global_options *g)
 {
     return c->no_globals || c->no_servers ||
-           (context_apply(who, g) && credentials_find(who, g) && ask_password(who, c, g));
+           (context_apply(who, g) && take_password_file(who, g) && credentials_find(who, g) && ask_password(who, c, g));
 }
 
 /* Where a child's code is passed on, lower ones may be the child's. */

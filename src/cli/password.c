@@ -1,9 +1,11 @@
 /* The terminal is put back whatever happens, signals that end the process excepted: the shell does that. */
 #include "cli/password.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -73,8 +75,8 @@ bool password_ask(const char *who, const char *user, char *out, size_t size)
             close(fd);
         fprintf(stderr,
                 "%s: the password of '%.64s' is not given, and there is no terminal to ask for it\n"
-                "try: TENURE_PASSWORD in the environment, or --user %.64s:PASSWORD\n",
-                who, user, user);
+                "try: --password-file FILE, or TENURE_PASSWORD in the environment\n",
+                who, user);
         return false;
     }
     setvbuf(tty, NULL, _IONBF, 0); /* nothing typed ahead is taken from the command, nor kept in memory */
@@ -82,4 +84,40 @@ bool password_ask(const char *who, const char *user, char *out, size_t size)
     bool ok = ask(tty, fd, prompt, "", out, size);
     fclose(tty);
     return ok;
+}
+
+static bool refuse_file(const char *who, const char *path, const char *why)
+{
+    fprintf(stderr, "%s: --password-file %s: %s\n", who, path, why);
+    return false;
+}
+
+/* The end of a line, or of the file, ends it. */
+static bool take_first_line(const char *who, const char *path, char *out, size_t size, size_t len)
+{
+    char *end = memchr(out, '\n', len);
+    if (!end && len + 1 >= size)
+        return refuse_file(who, path, "its first line is too long");
+    out[end ? (size_t)(end - out) : len] = 0;
+    if (end && end > out && end[-1] == '\r')
+        end[-1] = 0;
+    return out[0] ? true : refuse_file(who, path, "its first line is empty");
+}
+
+bool password_from_file(const char *who, const char *path, char *out, size_t size)
+{
+    struct stat st;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return refuse_file(who, path, strerror(errno));
+    const char *wrong = NULL;
+    if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
+        wrong = "not a file";
+    else if (st.st_mode & 07)
+        wrong = "others can read it, or write it (try: chmod 600)";
+    ssize_t n = wrong ? 0 : read(fd, out, size - 1);
+    if (n < 0)
+        wrong = strerror(errno);
+    close(fd);
+    return wrong ? refuse_file(who, path, wrong) : take_first_line(who, path, out, size, (size_t)n);
 }

@@ -13,4 +13,7 @@ bool password_read(const char *prompt, bool twice, char *out, size_t size);
  * the command `who`, what to do where there is none. */
 bool password_ask(const char *who, const char *user, char *out, size_t size);
 
+/* The first line of a file, which must not be readable by others. False after having said on stderr why it is none. */
+bool password_from_file(const char *who, const char *path, char *out, size_t size);
+
 #endif

@@ -61,9 +61,10 @@ static int check_whole(tenure_client *c, size_t endpoint, struct tenure_error *e
     const char *ranges = rc == 0 ? strstr(lines, "\nranges=") : NULL;
     bool is_part = ranges && strncmp(ranges, "\nranges=00-00\n", 15) != 0;
     free(lines);
-    return is_part ? error_set(err, TENURE_ECONFLICT,
-                               "the source %s is itself a replica of some keys alone: let this one follow that one's source",
-                               tenure_endpoint(c, endpoint))
+    return is_part ? error_set(
+                         err, TENURE_ECONFLICT,
+                         "the source %s is itself a replica of some keys alone: let this one follow that one's source",
+                         tenure_endpoint(c, endpoint))
                    : 0;
 }
 

@@ -69,8 +69,13 @@ def users_are_on(world):
 
 
 class UserReplica(Replica):
+    """Its password is in a file, beside its data."""
+
     def command(self, data, url):
-        return super().command(data, url) + ["--user", "root:pw-root"]
+        file = self.folder / "password"
+        file.write_text("pw-root\n")
+        file.chmod(0o600)
+        return super().command(data, url) + ["--user", "root", "--password-file", str(file)]
 
 
 def outcome(what):
@@ -292,5 +297,21 @@ def signed_tokens_tell_their_user(world):
             true(result.get("canceled"), f"a watch by a forged token: {result}")
 
 
+def passwords_come_from_files(world):
+    '''a password file that is empty, that others can read, or that is not there, is refused with a word'''
+    if world.server_kind != "tenure":
+        raise Skip("no server is asked")
+    file = world.folder / "password"
+    begin = [TENURE, "replica", "--from", "http://127.0.0.1:9", "--data-dir", world.path("copy"), "--password-file", str(file)]
+    for text, mode, options, why in ((None, 0, ["--user", "root"], "No such file"), ("\n", 0o600, ["--user", "root"], "is empty"),
+                                     ("x\n", 0o604, ["--user", "root"], "others can read it"), ("x\n", 0o600, [], "goes with --user"),
+                                     ("x" * 300, 0o600, ["--user", "root"], "too long"), ("x\n", 0o600, ["--user", "root:x"], "was given as well")):
+        if text is not None:
+            file.write_text(text)
+            file.chmod(mode)
+        result = world.run(begin + options, timeout=PATIENCE_S)
+        true(result.returncode == 2 and "--password-file" in result.stderr and why in result.stderr, f"{why}: {result.returncode} {result.stderr}")
+
+
 main([signed_tokens_tell_their_user, everybody_reads_what_he_may, a_new_copy_is_made_by_the_same_user, what_is_taken_away_is_gone,
-      cut_off_it_believes_whom_it_knows, who_is_not_root_cannot_follow])
+      cut_off_it_believes_whom_it_knows, who_is_not_root_cannot_follow, passwords_come_from_files])
