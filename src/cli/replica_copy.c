@@ -55,11 +55,12 @@ static int check_open(tenure_client *c, bool has_user, bool *ret_enabled, struct
 /* One that holds some keys alone does not tell what becomes of all, which is how a replica knows how far it is. */
 static int check_whole(tenure_client *c, size_t endpoint, struct tenure_error *err)
 {
+    static const char all[] = "\nranges=00-00\n";
     struct tenure_error none;
     char *lines = NULL;
     int rc = lib_replica_status(c, endpoint, 0, &lines, &none);
     const char *ranges = rc == 0 ? strstr(lines, "\nranges=") : NULL;
-    bool is_part = ranges && strncmp(ranges, "\nranges=00-00\n", 15) != 0;
+    bool is_part = ranges && strncmp(ranges, all, strlen(all)) != 0;
     free(lines);
     return is_part ? error_set(
                          err, TENURE_ECONFLICT,
