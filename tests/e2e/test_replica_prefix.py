@@ -135,6 +135,7 @@ def compacted_beyond(world):
         await_(lambda: watching.compacted, "a watch from what was missed is told that it is compacted")
         watching.end()
         revision = source.put("b/1", "3")
+        same_numbers(world, replica, "a/")  # it follows from there: else it might be lost, and made anew
         source.compact(revision)
         await_(lambda: status(world, replica)["compacted"] >= revision, "a compaction is followed")
         source.put("a/1", "4")
