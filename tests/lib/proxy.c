@@ -50,7 +50,8 @@ struct proxy {
     pthread_t thread;
     pthread_mutex_t mutex;
     int listener, wake;
-    uint16_t port, server_port;
+    uint16_t port;
+    struct sockaddr_in server;
     char url[64];
     atomic_int mode, delay_ms;
     atomic_size_t accepts, bytes;
@@ -99,11 +100,10 @@ static void no_delay(int fd)
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
 }
 
-static int dial(uint16_t port)
+static int dial(const struct sockaddr_in *a)
 {
-    struct sockaddr_in a = local(port);
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd >= 0 && connect(fd, (struct sockaddr *)&a, sizeof a) != 0) {
+    if (fd >= 0 && connect(fd, (const struct sockaddr *)a, sizeof *a) != 0) {
         close(fd);
         return -1;
     }
@@ -286,7 +286,7 @@ static void take_client(struct proxy *p)
     for (size_t i = 0; i < CONNS_MAX && !c; i++)
         c = p->conns[i].used ? NULL : &p->conns[i];
     bool dials = mode == PROXY_PASS || mode == PROXY_SLOW || mode == PROXY_DELAY;
-    int server = c && dials ? dial(p->server_port) : -1;
+    int server = c && dials ? dial(&p->server) : -1;
     if (!c || mode == PROXY_END || (dials && server < 0)) {
         close(fd);
         if (server >= 0)
@@ -432,8 +432,13 @@ struct proxy *proxy_start(const char *server_url)
 {
     struct proxy *p = calloc(1, sizeof *p);
     assert_non_null(p);
-    const char *colon = strrchr(server_url, ':');
-    p->server_port = (uint16_t)atoi(colon + 1);
+    const char *colon = strrchr(server_url, ':'), *host = colon;
+    char address[32];
+    while (host > server_url && host[-1] != '/')
+        host--;
+    snprintf(address, sizeof address, "%.*s", (int)(colon - host), host);
+    p->server = local((uint16_t)atoi(colon + 1));
+    assert_int_equal(inet_pton(AF_INET, address, &p->server.sin_addr), 1);
     for (size_t i = 0; i < CONNS_MAX; i++)
         p->conns[i] = (struct conn){.client = -1, .server = -1};
     p->cut_up = p->cut_down = SIZE_MAX;

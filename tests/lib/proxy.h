@@ -1,4 +1,4 @@
-/* A TCP proxy of the tests' own, between clients and a server of 127.0.0.1, on a thread of its own. It cuts connections at a
+/* A TCP proxy of the tests' own, between clients and a server at an address of IPv4, on a thread of its own. It cuts connections at a
  * chosen byte, and plays the endpoints that fail: silent, slow, half-open, lying. Any thread may call its functions.
  *
  * Failures to set it up fail the cmocka test.
@@ -27,6 +27,7 @@ enum proxy_mode {
 
 struct proxy;
 
+/* Of several servers with commas the last. */
 struct proxy *proxy_start(const char *server_url);
 void proxy_free(struct proxy *p);             /* NULL is fine */
 const char *proxy_url(const struct proxy *p); /* "http://127.0.0.1:PORT" */

@@ -18,6 +18,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -29,7 +30,8 @@
 struct server {
     bool is_etcd;
     bool is_cluster; /* of etcd's; pid is their parent, `tenure cluster dev` */
-    pid_t pid;       /* 0 = not running */
+    bool is_given;   /* a cluster of somebody else's, who is asked for what is to be done with it */
+    pid_t pid;       /* 0 = not running, or given */
     pid_t members[CLUSTER_MEMBERS];
     pid_t killer; /* of a cluster's members, with TEST_FAULTS; 0 = none */
     uint16_t port;
@@ -262,12 +264,44 @@ static bool run_first(struct server *s)
     return false;
 }
 
+/* ---- a cluster that is given ---- */
+
+/* Once: another server of a test's own is a cluster of its own. */
+static bool is_taken;
+
+/* Until it is done. */
+static void ask_giver(const char *what)
+{
+    struct sockaddr_un a = {.sun_family = AF_UNIX};
+    const char *path = getenv("TEST_CONTROL");
+    char done = 0;
+    assert_non_null(path);
+    snprintf(a.sun_path, sizeof a.sun_path, "%s", path);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(connect(fd, (struct sockaddr *)&a, sizeof a), 0);
+    assert_int_equal(write(fd, what, strlen(what)), strlen(what));
+    assert_int_equal(read(fd, &done, 1), 1);
+    close(fd);
+}
+
+static struct server *take_given(struct server *s)
+{
+    const char *urls = getenv("TEST_ENDPOINTS");
+    assert_non_null(urls);
+    s->is_etcd = s->is_cluster = s->is_given = is_taken = true;
+    snprintf(s->url, sizeof s->url, "%s", urls);
+    return s;
+}
+
 struct server *server_start(void)
 {
     const char *which = getenv("TEST_SERVER");
     struct server *s = calloc(1, sizeof *s);
     assert_non_null(s);
-    s->is_cluster = which && strcmp(which, "cluster") == 0;
+    bool given = which && strcmp(which, "given") == 0;
+    if (given && !is_taken)
+        return take_given(s);
+    s->is_cluster = given || (which && strcmp(which, "cluster") == 0);
     s->is_etcd = s->is_cluster || (which && strcmp(which, "etcd") == 0);
     snprintf(s->dir, sizeof s->dir, "/tmp/tenure-test-XXXXXX");
     assert_non_null(mkdtemp(s->dir));
@@ -290,6 +324,10 @@ static void signal_members(const struct server *s, int signal)
 
 void server_kill(struct server *s)
 {
+    if (s->is_given) {
+        ask_giver("kill");
+        return;
+    }
     if (s->pid == 0)
         return;
     end_faults(s);
@@ -305,6 +343,10 @@ void server_kill(struct server *s)
 
 void server_restart(struct server *s)
 {
+    if (s->is_given) {
+        ask_giver("restart");
+        return;
+    }
     assert_int_equal(s->pid, 0);
     assert_true(run(s));
     begin_faults(s);
@@ -314,6 +356,10 @@ void server_restart(struct server *s)
 void server_pause(struct server *s)
 {
     siginfo_t info;
+    if (s->is_given) {
+        ask_giver("pause");
+        return;
+    }
     end_faults(s);
     assert_int_equal(kill(s->pid, SIGSTOP), 0);
     assert_int_equal(waitid(P_PID, (id_t)s->pid, &info, WSTOPPED | WEXITED | WNOWAIT), 0);
@@ -323,6 +369,10 @@ void server_pause(struct server *s)
 
 void server_resume(struct server *s)
 {
+    if (s->is_given) {
+        ask_giver("resume");
+        return;
+    }
     signal_members(s, SIGCONT);
     kill(s->pid, SIGCONT);
     begin_faults(s);
@@ -352,8 +402,10 @@ static int remove_one(const char *path, const struct stat *st, int type, struct 
 
 void server_free(struct server *s)
 {
-    if (!s)
+    if (!s || s->is_given) {
+        free(s);
         return;
+    }
     server_kill(s);
     show_last_output(s);
     nftw(s->dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);

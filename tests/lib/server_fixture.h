@@ -3,7 +3,8 @@
  *
  * Which one: TEST_SERVER=tenure (the default), etcd or cluster in the environment; TENURE names our binary. The same test runs once
  * on each (tests/e2e/meson.build). With TEST_FAULTS=SECONDS a member of the cluster is killed that often, while the test runs; drawn from
- * that number.
+ * that number. TEST_SERVER=given takes the cluster of three at TEST_ENDPOINTS, and asks who listens on the socket TEST_CONTROL to kill,
+ * restart, pause and resume it (tests/e2e/lib_faults.py).
  */
 #ifndef TESTS_LIB_SERVER_FIXTURE_H
 #define TESTS_LIB_SERVER_FIXTURE_H
