@@ -15,12 +15,17 @@ static const struct option_spec *options(void)
         {"prefix", 0, OPTION_STRING, "PREFIX", "promote: of what it becomes the home", &opt.prefix},
         {"instead-of", 0, OPTION_STRING, "REGION", "promote: of all that has its home there", &opt.instead_of},
         {"save", 0, OPTION_STRING, "FILE",
-         "sync: where to keep what an old home alone has (default: federation-REGION-epoch-N.jsonl)", &opt.save},
+         "sync: where to keep what an old home alone has, with -REGION-epoch-N in the name (default federation.jsonl)",
+         &opt.save},
+        {"no-wait", 0, OPTION_FLAG, NULL, "promote: what the old home's mirrors have not copied yet is left behind",
+         &opt.no_wait},
+        {"timeout", 0, OPTION_DURATION, "TIME",
+         "promote: wait for those mirrors no longer (default 1m, 0 = without end)", &opt.timeout_ms},
         {"force", 0, OPTION_FLAG, NULL,
          "add: also when it cannot be reached; promote: also when the old home does not answer", &opt.force},
         {NULL, 0, 0, NULL, NULL, NULL},
     };
-    opt = (struct region_options){0};
+    opt = (struct region_options){.timeout_ms = 60000};
     return table;
 }
 
@@ -56,7 +61,7 @@ const struct command command_region = {
     .group = "Servers",
     .summary = "clusters in several places that know each other, and which is home to what",
     .synopsis =
-        "init NAME [URLS] | add NAME URLS [--distance REGION=MS] | remove NAME | list | status | home [PREFIX [NAME]] | promote NAME --prefix PREFIX | promote NAME --instead-of REGION | sync [--save FILE]",
+        "init NAME [URLS] | add NAME URLS [--distance REGION=MS] | remove NAME | list | status | home [PREFIX [NAME]] | promote NAME --prefix PREFIX [--no-wait] | promote NAME --instead-of REGION | sync [--save FILE]",
     .description =
         "Each region is a cluster of its own. init gives the cluster at hand its name, once; add makes another one known to it and\n"
         "to all that it knows, and the other way round (a cluster that has no name yet gets that one). URLS is where the others find\n"
@@ -66,9 +71,11 @@ const struct command command_region = {
         "promote, never by home.\n\n"
         "promote makes NAME the home of PREFIX, or of all that had its home in REGION, with a greater epoch, so that each of its tokens\n"
         "is greater than all of the old home. An old home that answers hands over: its holders lose what they have, and it gives out\n"
-        "no more. One that does not answer may be cut off and well, and goes on giving out what is its own: that takes --force, and\n"
-        "a majority of the regions where there are more than two. Interrupted, it can be run again. sync tells a region that comes\n"
-        "back; what an old home alone has is kept in a file first.\n\n"
+        "no more; then it is waited until the mirrors at NAME have all that it had (exit code 3: they have not by --timeout), and where\n"
+        "there is none that is said. One that does not answer may be cut off and well, and goes on giving out what is its own: that\n"
+        "takes --force, and a majority of the regions where there are more than two. Interrupted, it can be run again; of two that were\n"
+        "interrupted the one that is run again counts. sync tells a region that comes back; what an old home alone has is kept in a\n"
+        "file first.\n\n"
         "status asks all regions at once, and is 0 when all answer and agree. One that was away is told by sync what it missed.",
     .examples = "tenure region init eu http://10.1.0.1:2379,http://10.1.0.2:2379\n"
                 "tenure region add us http://10.2.0.1:2379 --distance eu=80\n"

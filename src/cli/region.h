@@ -12,6 +12,8 @@ struct region_options {
     struct option_list distances;
     const char *prefix, *instead_of, *save;
     bool force;
+    bool no_wait;       /* promote */
+    int64_t timeout_ms; /* promote: of its wait */
 };
 
 /* One region, as it was found. */
@@ -39,10 +41,26 @@ void region_set_close(struct region_set *s);
 struct region_peer *region_set_find(const struct region_set *s, const char *name);
 /* The home record of that very prefix as that region has it; NULL = there is none, or it does not answer. */
 const struct tenure_home *region_set_record(const struct region_peer *p, const char *prefix);
-/* The home record of that very prefix with the greatest epoch in all that answer; NULL = there is none. */
+/* The home record of that very prefix with the greatest epoch in all that answer; NULL = there is none. Of several with that epoch
+ * the one that its own region has, or else the first by name. */
 const struct tenure_home *region_set_home(const struct region_set *s, const char *prefix);
 /* The same of the longest prefix that a key begins with. */
 const struct tenure_home *region_set_home_of(const struct region_set *s, const char *key);
+
+/* Promotions stopped half way: of the greatest epoch there are records for several regions. */
+bool region_set_is_contested(const struct region_set *s, const char *prefix);
+
+/* The copies that the new home has of the old one's keys below a prefix: records of mirrors. */
+struct region_copies {
+    const struct global_options *g;
+    const char *prefix;
+    struct region_peer *from, *to; /* both answer */
+    int64_t timeout_ms;
+};
+/* Before anything is moved: EXIT_OK, or one of them is of a mirror that does not run, and that was said. Says where there is none. */
+int region_copies_check(const struct region_copies *k);
+/* Behind the change of the old home's record: waits until they are as of that revision, and says how far they are. */
+int region_copies_await(const struct region_copies *k);
 
 /* As the output form says; not as text. */
 void region_print_home(const struct global_options *g, const struct tenure_home *h);

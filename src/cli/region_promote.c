@@ -5,7 +5,11 @@
  * are moved before the new home's, so that of two promotions at once one is refused. Two regions have no majority without the
  * old one; there is only one other to promote. Interrupted, and run again, it goes on where it stopped: a record that says the
  * new home already is told to the others, with the same epoch, and as long as the new home does not say so itself by the same rules as
- * at first: another promotion may have stopped likewise, with others. */
+ * at first: another promotion may have stopped likewise, with others. Where two have, with one epoch and a home each, whichever is run
+ * again takes the next epoch, by the same rules: all that one of the two has told it replaces, and the other one finds it there.
+ *
+ * What the old home's clients have written is not lost in a hand-over: between its record and the others' it is waited until the
+ * mirrors at the new home have all of it (region_copies.c). */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,7 +33,8 @@ struct promotion {
     struct region_peer *to, *from; /* from NULL: the old home is not known here, or it is the new one already */
     char prefix[1200], before[64];
     int64_t epoch;
-    bool by_force;
+    bool by_force, waits;
+    int64_t timeout_ms;
 };
 
 static int put(const struct promotion *m, struct region_peer *p, struct tenure_error *err)
@@ -97,6 +102,23 @@ static int conflict(const struct promotion *m, const struct tenure_error *err)
     return code;
 }
 
+static struct region_copies copies_of(const struct promotion *m)
+{
+    return (struct region_copies){
+        .g = m->g, .prefix = m->prefix, .from = m->from, .to = m->to, .timeout_ms = m->timeout_ms};
+}
+
+/* The old home's own record, and all that it had when that was written. */
+static int hand_over(struct promotion *m)
+{
+    struct tenure_error err = {0};
+    struct region_copies copies = copies_of(m);
+    int code = m->waits ? region_copies_check(&copies) : EXIT_OK;
+    if (code == EXIT_OK && put(m, m->from, &err) < 0)
+        return conflict(m, &err);
+    return code == EXIT_OK && m->waits ? region_copies_await(&copies) : code;
+}
+
 static int move_home(struct promotion *m)
 {
     struct tenure_error err = {0};
@@ -106,8 +128,9 @@ static int move_home(struct promotion *m)
         return refuse_silent(m);
     if (m->before[0] && !old_answers && !has_majority(m))
         return EXIT_FAILED;
-    if (old_answers && put(m, m->from, &err) < 0)
-        return conflict(m, &err);
+    int code = old_answers ? hand_over(m) : EXIT_OK;
+    if (code != EXIT_OK)
+        return code;
     if (!tell_others(m, &told, &err))
         return conflict(m, &err);
     if (m->before[0] && !old_answers && m->set->n > 2 && told + 1 < m->set->n / 2 + 1) {
@@ -137,13 +160,13 @@ static json_t *moved_json(const struct promotion *m)
 }
 
 /* Once for each prefix: of the newest record, wherever it was found. */
-static bool is_meant(const struct region_options *o, const struct tenure_home *h, const struct tenure_home *newest,
-                     const char *to)
+static bool is_meant(const struct promotion *m, const struct region_options *o, const struct tenure_home *h,
+                     const struct tenure_home *newest)
 {
     if (o->prefix)
         return strcmp(h->prefix, o->prefix) == 0;
-    return strcmp(newest->region, o->instead_of) == 0 ||
-           (strcmp(newest->region, to) == 0 && strcmp(h->region, o->instead_of) == 0);
+    bool half_way = strcmp(newest->region, m->to->name) == 0 || region_set_is_contested(m->set, h->prefix);
+    return strcmp(newest->region, o->instead_of) == 0 || (half_way && strcmp(h->region, o->instead_of) == 0);
 }
 
 static bool is_done(const json_t *list, const char *prefix)
@@ -170,12 +193,31 @@ static const struct tenure_home *home_before(const struct promotion *m, const st
     return best;
 }
 
+/* Of several promotions with one epoch at most one has come to its end: then its region says so itself, if it answers. */
+static const struct tenure_home *home_of_contested(const struct promotion *m, const struct tenure_home *newest)
+{
+    for (size_t i = 0; i < m->set->n; i++) {
+        const struct tenure_home *h = region_set_record(&m->set->peers[i], newest->prefix);
+        const struct region_peer *p = h && h->epoch == newest->epoch ? region_set_find(m->set, h->region) : NULL;
+        if (h && h->epoch == newest->epoch && (!p || !p->answers))
+            return h;
+    }
+    const struct region_peer *p = region_set_find(m->set, newest->region);
+    const struct tenure_home *own = region_set_record(p, newest->prefix);
+    bool is_home = own && own->epoch == newest->epoch && strcmp(own->region, newest->region) == 0;
+    return is_home ? newest : home_before(m, newest);
+}
+
 static int promote_one(struct promotion *m, const struct tenure_home *newest, json_t *done)
 {
-    bool is_there = strcmp(newest->region, m->to->name) == 0;
+    bool is_contested = region_set_is_contested(m->set, newest->prefix);
+    bool is_there = !is_contested && strcmp(newest->region, m->to->name) == 0;
     const struct tenure_home *own = region_set_record(m->to, newest->prefix);
     bool is_home = is_there && own && own->epoch == newest->epoch;
-    const struct tenure_home *before = is_home ? NULL : is_there ? home_before(m, newest) : newest;
+    const struct tenure_home *before = is_home        ? NULL
+                                       : is_contested ? home_of_contested(m, newest)
+                                       : is_there     ? home_before(m, newest)
+                                                      : newest;
     if (before && strcmp(before->region, m->to->name) == 0)
         before = NULL;
     snprintf(m->prefix, sizeof m->prefix, "%s", newest->prefix);
@@ -195,7 +237,7 @@ static int promote_all(struct promotion *m, const struct region_options *o, json
         for (size_t j = 0; m->set->peers[i].homes && j < m->set->peers[i].homes->n && code == EXIT_OK; j++) {
             const struct tenure_home *h = &m->set->peers[i].homes->homes[j];
             const struct tenure_home *newest = region_set_home(m->set, h->prefix);
-            if (newest->epoch && is_meant(o, h, newest, m->to->name) && !is_done(done, h->prefix))
+            if (newest->epoch && is_meant(m, o, h, newest) && !is_done(done, h->prefix))
                 code = promote_one(m, newest, done);
         }
     if (code == EXIT_OK && json_array_size(done) == 0) {
@@ -221,7 +263,12 @@ int region_promote(const struct global_options *g, const struct region_options *
     }
     if (!region_set_open(&s, g, &code))
         return code;
-    struct promotion m = {.set = &s, .g = g, .to = region_set_find(&s, name), .by_force = o->force};
+    struct promotion m = {.set = &s,
+                          .g = g,
+                          .to = region_set_find(&s, name),
+                          .by_force = o->force,
+                          .waits = !o->no_wait,
+                          .timeout_ms = o->timeout_ms};
     json_t *done = json_array();
     if (!m.to || !m.to->answers) {
         fprintf(stderr, "tenure region: '%s' %s%s\n", name, m.to ? "does not answer: " : "is not known here",

@@ -123,17 +123,33 @@ const struct tenure_home *region_set_record(const struct region_peer *p, const c
     return NULL;
 }
 
-static const struct tenure_home *newer(const struct tenure_home *a, const struct tenure_home *b)
-{
-    return !a || (b && b->epoch > a->epoch) ? b : a;
-}
-
 const struct tenure_home *region_set_home(const struct region_set *s, const char *prefix)
 {
     const struct tenure_home *best = NULL;
-    for (size_t i = 0; i < s->n; i++)
-        best = newer(best, region_set_record(&s->peers[i], prefix));
+    bool is_own = false; /* that region says so itself: no promotion that stopped half way has got so far */
+    for (size_t i = 0; i < s->n; i++) {
+        const struct tenure_home *h = region_set_record(&s->peers[i], prefix);
+        if (!h)
+            continue;
+        bool own = strcmp(h->region, s->peers[i].name) == 0, tie = best && h->epoch == best->epoch;
+        bool first = tie && (own == is_own ? strcmp(h->region, best->region) < 0 : own);
+        if (best && h->epoch <= best->epoch && !first)
+            continue;
+        best = h;
+        is_own = own;
+    }
     return best;
+}
+
+bool region_set_is_contested(const struct region_set *s, const char *prefix)
+{
+    const struct tenure_home *best = region_set_home(s, prefix);
+    for (size_t i = 0; i < s->n && best; i++) {
+        const struct tenure_home *h = region_set_record(&s->peers[i], prefix);
+        if (h && h->epoch == best->epoch && strcmp(h->region, best->region) != 0)
+            return true;
+    }
+    return false;
 }
 
 const struct tenure_home *region_set_home_of(const struct region_set *s, const char *key)

@@ -292,7 +292,10 @@ static bool judge_source(struct carrier *c, const struct client_result *r, tn_ms
     if (!carrier_saw_source(c, &r->header, r->sent_at, now) || !fits_record(c, now))
         return false;
     int rc = homes_find(claim_range(r, LOOK_HOMES), buf_bytes(&c->prefix), &c->here, &c->has_here, &err);
-    if (rc == 0)
+    c->leaving = rc ? 0 : homes_left_at(c, claim_range(r, LOOK_HOMES), claim_range(r, LOOK_REGION));
+    if (c->leaving)
+        c->here = c->there;
+    else if (rc == 0)
         rc = homes_judge(c, claim_range(r, LOOK_REGION), &err);
     if (rc) {
         wait_for_home(c, &err, now);

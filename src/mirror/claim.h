@@ -7,7 +7,8 @@
  * With home records (recipes/home.h): both sides must name the same region in the same epoch, and it must be the source's own. Every
  * transaction compares that no home record of the destination has changed. Records of mirrors of an older epoch of their own prefix
  * count for nothing; then the claim compares that no record has changed at all, so that none of those is taken up again meanwhile.
- * Where the source is not the home the carrier waits: a home may move there.
+ * Where the source is not the home the carrier waits: a home may move there. One that was the home, and has handed over while the
+ * destination does not know yet, is compared once more, at the revision of that or later: the promotion waits for it (region_copies.c).
  *
  * A destination that has keys already and no record of this mirror is refused, unless they may go: --replace, or a home that has
  * moved, whose region's word counts.
@@ -39,5 +40,9 @@ int homes_find(const struct range_resp *homes, bytes prefix, struct home *ret, b
 bool homes_same(const struct home *a, const struct home *b);
 /* 0: the source may be copied to the destination, by homes or because there are none. */
 int homes_judge(const struct carrier *c, const struct range_resp *source_region, struct tenure_error *err);
+
+/* Where the source was the home by the destination's word and the record's, and is not any more by its own: since which revision, if
+ * all up to there is not copied yet; else 0. */
+tn_rev homes_left_at(const struct carrier *c, const struct range_resp *homes, const struct range_resp *source_region);
 
 #endif

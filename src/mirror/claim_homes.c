@@ -58,3 +58,14 @@ int homes_judge(const struct carrier *c, const struct range_resp *source_region,
                          c->here.region, c->here.epoch, c->there.region, c->there.epoch);
     return 0;
 }
+
+tn_rev homes_left_at(const struct carrier *c, const struct range_resp *homes, const struct range_resp *source_region)
+{
+    size_t i = home_covering(homes->kvs, homes->n_kvs, buf_bytes(&c->prefix));
+    if (i == SIZE_MAX || !c->has_here || !c->has_there || !bytes_equal(buf_bytes(&c->to), buf_bytes(&c->prefix)))
+        return 0;
+    bool was_home = c->has_record && homes_same(&c->rec.home, &c->there) && is_region(source_region, c->there.region);
+    tn_rev at = homes->kvs[i].mod_revision;
+    bool is_copied = c->rec.revision >= at && !c->rec.at && !c->rec.part;
+    return was_home && c->here.epoch > c->there.epoch && !is_copied ? at : 0;
+}

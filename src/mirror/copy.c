@@ -18,8 +18,8 @@ enum { PAGE_MS = 20000 };
 
 static void to_copy_or_follow(struct carrier *c)
 {
-    bool half = c->rec.at && c->rec.cursor.len && !c->compare_all;
-    bool done = c->rec.revision && !c->rec.at && !c->compare_all && !c->k.once;
+    bool half = c->rec.at && c->rec.cursor.len && !c->compare_all && c->rec.at >= c->leaving;
+    bool done = c->rec.revision && !c->rec.at && !c->compare_all && !c->k.once && !c->leaving;
     c->state = done ? CARRIER_FOLLOWING : CARRIER_COPYING;
     c->told = c->rec.revision;
     carrier_move(c, done ? STEP_FOLLOW : half ? STEP_COPY : STEP_COUNT);
@@ -303,7 +303,7 @@ static void copied(struct carrier *c, tn_ms now)
         return;
     }
     c->state = CARRIER_FOLLOWING;
-    carrier_move(c, STEP_FOLLOW);
+    carrier_move(c, c->leaving ? STEP_LOOK : STEP_FOLLOW);
 }
 
 static bool is_finished(const struct carrier *c)

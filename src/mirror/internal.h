@@ -112,6 +112,8 @@ struct carrier {
     bool foreign_ok;         /* what is in the destination already goes */
     struct home here, there; /* of the prefix, by source and destination; epoch 0 = none */
     bool has_here, has_there;
+    tn_rev
+        leaving; /* the source was the home until that revision: the last copy is of that one or later; 0 = it still is */
     int64_t seq;
     tn_ms written_at;
 

@@ -1,9 +1,14 @@
 """Regions: clusters that know each other, the homes of names, and locks and elections there."""
 
 import json
+import os
+import signal
+import subprocess
+import threading
 
 from harness import *
 from homes import Regions
+from mirrors import Gateway
 
 
 def known_to_each_other(world):
@@ -190,6 +195,7 @@ def by_force(world):
     kept = world.path("kept.jsonl")
     synced = json.loads(r.at("ap", "region", "sync", "--save", kept, "-o", "json", check=True).stdout)
     equal(sorted((x["region"], x["prefix"], x["epoch"]) for x in synced["raised"]), [("eu", "/data/", 2), ("eu", "/locks/", 2)], "raised")
+    kept = world.path("kept-eu-epoch-2.jsonl")
     equal([(json.loads(line)["key"], json.loads(line)["value"]) for line in lines(kept)], [("/data/unseen", "2")], "kept")
     equal(r.at("eu", "lock", "--region", "eu", "job", "--", "true").returncode, 125, "no home any more")
     equal(r.at("eu", "region", "status").returncode, 0, "all agree")
@@ -213,4 +219,114 @@ def interrupted_by_force(world):
     equal(r.value("us", "/federation/homes/locks/"), '{"region":"eu","epoch":1}', "it is not the home")
 
 
-main([known_to_each_other, who_they_are, homes, two_first_homes, locks_at_home, elsewhere_is_refused, a_holder_hears, handed_over, interrupted, by_force, interrupted_by_force])
+def record(region, epoch):
+    return json.dumps({"region": region, "epoch": epoch}, separators=(",", ":"))
+
+
+def two_stopped_half_way(world):
+    """of two promotions that stopped half way with one epoch whichever is run again counts, with the next one, wherever it stands in the list"""
+    r = Regions(world)
+    for n, name in enumerate(("us", "ap", "eu")):
+        prefix = f"/locks/{n}/"
+        r.at("us", "region", "home", prefix, "eu", check=True)
+        r.at("ap", "put", f"/federation/homes{prefix}", record("us", 2), check=True)  # each has told the other one's region
+        r.at("us", "put", f"/federation/homes{prefix}", record("ap", 2), check=True)
+        synced = r.at("us", "region", "sync")
+        equal(synced.returncode, 1, "it is not for sync to say")
+        true("two promotions" in synced.stderr, synced.stderr)
+        equal(r.value("eu", f"/federation/homes{prefix}"), record("eu", 1), "and nobody is told")
+        r.at("ap", "region", "promote", name, "--prefix", prefix, "--no-wait", check=True)
+        equal({r.value(x, f"/federation/homes{prefix}") for x in r.servers}, {record(name, 3)}, "records")
+    prefix = "/locks/silent/"
+    r.at("us", "region", "home", prefix, "eu", check=True)
+    r.at("eu", "put", f"/federation/homes{prefix}", record("ap", 2), check=True)
+    r.at("us", "put", f"/federation/homes{prefix}", record("us", 2), check=True)
+    r["ap"].freeze()  # it may be the home by now
+    refused = r.at("us", "region", "promote", "us", "--prefix", prefix, "--call-timeout", "2s")
+    equal(refused.returncode, 1, "without force")
+    r.at("us", "region", "promote", "us", "--prefix", prefix, "--force", "--call-timeout", "2s", check=True)
+    equal({r.value(x, f"/federation/homes{prefix}") for x in ("eu", "us")}, {record("us", 3)}, "records")
+    r["ap"].thaw()
+
+
+def nothing_falls_between(world):
+    """what an old home's clients write while sync goes on is kept up to the revision in which it hears of the new home; with no room for it nothing is changed"""
+    r = Regions(world, 2)
+    for n in range(4):
+        prefix = f"/data/{n}/"
+        r.at("us", "region", "home", prefix, "eu", check=True)
+        r.at("us", "put", f"/federation/homes{prefix}", record("us", 2), check=True)
+        writer, done = Gateway(r["eu"]), threading.Event()
+        writer.put(f"{prefix}first", "x")
+
+        def write():
+            i = 0
+            while not done.is_set():
+                writer.put(f"{prefix}{i:06d}", str(i))
+                i += 1
+        thread = threading.Thread(target=write)
+        thread.start()
+        kept = Path(world.path(f"kept-{n}-eu-epoch-2.jsonl"))
+        try:
+            if n == 0:
+                kept.symlink_to("/dev/full")
+                full = r.at("us", "region", "sync", "--save", world.path(f"kept-{n}.jsonl"))
+                equal(full.returncode, 1, "no room")
+                true("No space left" in full.stderr, full.stderr)
+                equal(r.value("eu", f"/federation/homes{prefix}"), record("eu", 1), "nothing is changed")
+                kept.unlink()
+            r.at("us", "region", "sync", "--save", world.path(f"kept-{n}.jsonl"), check=True)
+        finally:
+            done.set()
+            thread.join()
+        change = int(json.loads(r.at("eu", "get", f"/federation/homes{prefix}", "-o", "json", check=True).stdout)["kvs"][0]["mod_revision"])
+        there = json.loads(r.at("eu", "get", "--prefix", prefix, "-o", "json", check=True).stdout)["kvs"]
+        before = {kv["key"] for kv in there if int(kv["mod_revision"]) < change}
+        equal({json.loads(line)["key"] for line in lines(kept)}, before, "kept")
+
+
+def nothing_is_left_behind(world):
+    """a hand-over waits until the mirror at the new home has all that the old one had; refused with a mirror that does not run; --no-wait does not wait"""
+    r = Regions(world, 2)
+    r.at("us", "region", "home", "/data/", "eu", check=True)
+    mirrors = [r.start("us", "mirror", "--from", r[a].url, "--to", r[b].url, "--prefix", "/data/", "--name", f"{a}-{b}",
+                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) for a, b in (("eu", "us"), ("us", "eu"))]
+    r.at("eu", "put", "/data/first", "1", check=True)
+    await_(lambda: r.value("us", "/data/first") == "1", "it is copied")
+    os.kill(mirrors[0].pid, signal.SIGSTOP)
+    for n in range(20):
+        r.at("eu", "put", f"/data/{n}", str(n), check=True)
+    r.at("eu", "del", "/data/first", check=True)
+    late = r.at("us", "region", "promote", "us", "--prefix", "/data/", "--timeout", "300ms")
+    equal(late.returncode, 3, "not in time")
+    true("waiting for mirror 'eu-us/data/'" in late.stderr and "--no-wait" in late.stderr, late.stderr)
+    equal(r.value("us", "/federation/homes/data/"), record("eu", 1), "it is not the home")
+    moving = r.start("us", "region", "promote", "us", "--prefix", "/data/", stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    true("waiting for mirror" in moving.stderr.readline(), "it waits, and says so")
+    os.kill(mirrors[0].pid, signal.SIGCONT)
+    equal(moving.wait(PATIENCE_S), 0, "moved")
+    equal(r.value("us", "/federation/homes/data/"), record("us", 2), "it is the home")
+    equal(r.at("us", "get", "--prefix", "/data/", "--keys-only").stdout.count("/data/"), 20, "nothing is missing")
+    equal(r.value("us", "/data/first"), "", "deletes are not missing, either")
+    r.at("us", "put", "/data/new", "1", check=True)
+    await_(lambda: r.value("eu", "/data/new") == "1", "the mirror of the new home works")
+    os.kill(mirrors[1].pid, signal.SIGSTOP)
+    r.at("us", "put", "/data/left", "1", check=True)
+    r.at("eu", "region", "promote", "eu", "--prefix", "/data/", "--no-wait", check=True)
+    os.kill(mirrors[1].pid, signal.SIGCONT)
+    await_(lambda: r.value("us", "/data/left") == "", "what was left behind goes")
+    for m in mirrors:
+        m.kill()
+        m.wait()
+    old = json.loads(r.value("us", "/federation/mirrors/eu-us/data/"))
+    r.at("us", "put", "/federation/mirrors/eu-us/data/", json.dumps({**old, "time": old["time"] - 100000}), check=True)
+    dead = r.at("us", "region", "promote", "us", "--prefix", "/data/")
+    equal(dead.returncode, 1, "a mirror that does not run")
+    true("'eu-us/data/'" in dead.stderr and "not seen" in dead.stderr, dead.stderr)
+    equal(r.value("eu", "/federation/homes/data/"), record("eu", 3), "nothing was moved")
+    r.at("us", "region", "home", "/other/", "eu", check=True)
+    none = r.at("us", "region", "promote", "us", "--prefix", "/other/", check=True)
+    true("no mirror copies '/other/' from 'eu' to 'us'" in none.stderr, none.stderr)
+
+
+main([known_to_each_other, who_they_are, homes, two_first_homes, locks_at_home, elsewhere_is_refused, a_holder_hears, handed_over, interrupted, by_force, interrupted_by_force, two_stopped_half_way, nothing_falls_between, nothing_is_left_behind])
