@@ -88,6 +88,7 @@ struct carrier *carrier_new(const struct carrier_config *config)
     rng_init(&c->rng, config->writer);
     map_init(&c->ttls);
     list_init(&c->chunks);
+    list_init(&c->foreign.changes);
     arena_init(&c->batch.arena, 0);
     arena_init(&c->from.arena, 0);
     arena_init(&c->into.arena, 0);
@@ -103,6 +104,7 @@ static void stop_all(struct carrier *c, tn_ms now)
 {
     follow_end(c, now);
     copy_stop(c, now);
+    foreign_stop(c, now);
     op_drop(&c->op, now);
     op_drop(&c->poll, now);
 }
@@ -322,6 +324,7 @@ void carrier_run(struct carrier *c, tn_ms now)
         carrier_retry(c, &err, now);
     }
     step_on(c, now);
+    foreign_run(c, now);
     if (c->step == STEP_FOLLOW && !c->poll && now >= c->poll_at)
         claim_poll(c, now);
 }
@@ -332,13 +335,9 @@ void carrier_go_on(struct carrier *c, tn_ms now)
     carrier_asked(c);
 }
 
-tn_ms carrier_deadline(const struct carrier *c)
+static tn_ms step_deadline(const struct carrier *c)
 {
     tn_ms at = TN_MS_NEVER;
-    if (c->step == STEP_END)
-        return at;
-    if (c->leases_lost && !c->op)
-        return 0;
     if (!c->op && c->retry_at > c->ran_at)
         at = c->retry_at;
     else if (!c->op && c->step == STEP_FOLLOW && c->stuck && !list_empty(&c->chunks))
@@ -346,6 +345,16 @@ tn_ms carrier_deadline(const struct carrier *c)
     else if (!c->op && c->step != STEP_COPY)
         at = c->step == STEP_FOLLOW ? c->written_at + c->k.heartbeat_ms : 0;
     return c->step == STEP_FOLLOW && !c->poll && c->poll_at < at ? c->poll_at : at;
+}
+
+tn_ms carrier_deadline(const struct carrier *c)
+{
+    if (c->step == STEP_END)
+        return TN_MS_NEVER;
+    if (c->leases_lost && !c->op)
+        return 0;
+    tn_ms at = step_deadline(c), foreign = foreign_deadline(c);
+    return foreign < at ? foreign : at;
 }
 
 /* ---- how it stands ---- */

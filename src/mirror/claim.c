@@ -79,6 +79,7 @@ static void wait_for_home(struct carrier *c, const struct tenure_error *why, tn_
         return;
     }
     carrier_retry(c, why, now);
+    foreign_stop(c, now); /* others may write there */
     c->state = CARRIER_WAITING;
     c->retry_at = now + WAIT_MS;
 }
@@ -167,6 +168,7 @@ static bool take_record(struct carrier *c, const struct range_resp *r, tn_ms now
     }
     c->has_record = kv != NULL;
     c->mod = kv ? kv->mod_revision : 0;
+    foreign_own(c, c->mod);
     c->rec = rec;
     return !kv || look_what_it_is_of(c, kv, now);
 }

@@ -64,6 +64,7 @@ static void claimed(struct carrier *c, tn_rev mod, tn_ms now)
     c->created = !c->has_record;
     c->has_record = c->mine = true;
     c->mod = mod;
+    foreign_own(c, mod);
     c->rec = c->batch.after;
     c->written_at = now;
     carrier_move(c, STEP_LOOK_AGAIN);

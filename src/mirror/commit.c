@@ -135,6 +135,7 @@ static void name_leases(struct carrier *c)
 static void carried_out(struct carrier *c, tn_rev mod, tn_ms now)
 {
     c->mod = mod;
+    foreign_own(c, mod);
     c->rec = c->batch.after;
     c->written_at = now;
     if (c->step != STEP_CHECK) /* else it only said what is wrong */
@@ -143,8 +144,10 @@ static void carried_out(struct carrier *c, tn_rev mod, tn_ms now)
         c->clear = c->newest;
         c->clear_at = c->newest_at;
     }
-    if (c->step == STEP_FOLLOW)
+    if (c->step == STEP_FOLLOW) {
+        foreign_undone(c);
         follow_carried_out(c);
+    }
     if (c->step == STEP_FOLLOW || c->step == STEP_COPY)
         c->stuck = false;
     carrier_go_on(c, now);

@@ -112,6 +112,7 @@ void copy_count(struct carrier *c, tn_ms now)
     struct range_req req = all_of(&c->prefix, &c->prefix_end);
     req.count_only = true;
     copy_stop(c, now);
+    foreign_restart(c, now);
     carrier_failed(c, op_range(&c->op, c->source, &req, NULL, on_counted, c, now, &err), &err, now);
 }
 

@@ -282,6 +282,8 @@ static void beat(struct carrier *c, tn_ms now)
 void follow_go_on(struct carrier *c, tn_ms now)
 {
     c->state = CARRIER_FOLLOWING;
+    if (foreign_undo(c, now))
+        return;
     if (!list_empty(&c->chunks)) {
         if (!c->stuck || now >= follow_behind_at(c)) /* what comes meanwhile may help */
             carry(c, now);

@@ -3,6 +3,7 @@
  *     carrier.c   life, the steps, what is asked of the source each half second      claim.c    who may copy: both sides looked at
  *     commit.c    one guarded transaction                                            leases.c   the mirror's own, one for each TTL
  *     copy.c      the exact difference, page by page                                 follow.c   the watch, revision by revision
+ *     foreign.c   what others write at the destination
  */
 #ifndef MIRROR_INTERNAL_H
 #define MIRROR_INTERNAL_H
@@ -81,6 +82,31 @@ struct own_lease {
     bool alive;
 };
 
+/* A change at the destination, of which it is not known (yet) that it is ours. */
+struct foreign_change {
+    struct list link;
+    tn_rev revision;
+    bytes key; /* behind it */
+};
+
+enum { OWN_MAX = 8192 };
+
+/* What others write below the prefix at the destination. */
+struct foreign {
+    struct client_watch *watch;
+    bool ended;
+    tn_ms begin_at;      /* not before */
+    tn_rev seen;         /* all up to here was looked at */
+    tn_rev own[OWN_MAX]; /* a ring: revisions of our own transactions, the newest n_own of n_ever */
+    size_t n_ever, n_own;
+    struct list changes;
+    size_t n;
+    bool too_many;                 /* all is compared */
+    bool says;                     /* because of somebody else */
+    tn_ms next_at;                 /* nothing is undone before */
+    struct foreign_change *undone; /* that is, now */
+};
+
 struct carrier {
     struct carrier_config k;
     struct client *source, *destination;
@@ -139,6 +165,7 @@ struct carrier {
     struct side from, into;    /* of a copy: the pages of the source, and of the destination */
     struct client_watch *watch;
     bool watch_ended;
+    struct foreign foreign;
     struct list chunks;
     size_t queued;   /* bytes */
     bool behind;     /* by BEHIND_MS, or because of: */
@@ -210,6 +237,20 @@ void copy_check(struct carrier *c, tn_ms now);
 void copy_count(struct carrier *c, tn_ms now);
 void copy_go_on(struct carrier *c, tn_ms now);
 void copy_stop(struct carrier *c, tn_ms now);
+
+/* ---- foreign.c ---- */
+/* The record was written in that revision of the destination: what else changed in it is ours. */
+void foreign_own(struct carrier *c, tn_rev revision);
+/* All that is there now is about to be compared. */
+void foreign_restart(struct carrier *c, tn_ms now);
+void foreign_stop(struct carrier *c, tn_ms now);
+/* In each turn. */
+void foreign_run(struct carrier *c, tn_ms now);
+tn_ms foreign_deadline(const struct carrier *c);
+/* While following. True: something was begun. */
+bool foreign_undo(struct carrier *c, tn_ms now);
+/* The batch was carried out. */
+void foreign_undone(struct carrier *c);
 
 /* ---- follow.c ---- */
 void follow_go_on(struct carrier *c, tn_ms now);

@@ -155,6 +155,34 @@ def what_is_not_ours_is_refused(world):
             equal(world.tenure("mirror", "--from", a.url, "--to", b.url, *bad).returncode, 2, f"the exit code of {bad}")
 
 
+def what_others_write_there_is_undone(world):
+    '''what somebody else writes below the prefix at the destination is said and undone at once, also what was written while the mirror was down'''
+    with server(world, "a") as a, server(world, "b", other_kind(world)) as b:
+        source, there = Gateway(a), Gateway(b)
+        for i in range(5):
+            source.put(f"/a/{i}", "x")
+        mirror = Mirror(world, a, [b], "--prefix", "/a/").start()
+        same(a, b, "/a/")
+        there.put("/a/0", "foreign")
+        there.put("/a/new", "foreign")
+        there.delete("/a/1")
+        await_(lambda: "/a/new" not in there.below("/a/"), "the new key goes")
+        same(a, b, "/a/")
+        true("somebody else wrote at the destination" in mirror.said(), mirror.said())
+        await_(lambda: "somebody else" in status(world, b)[0].get("error", ""), "in the record too")
+        mirror.kill()
+        there.put("/a/2", "foreign")
+        mirror.start()
+        same(a, b, "/a/")
+        changed = there.revision()
+        for i in range(50):
+            source.put(f"/a/{i}", "y")
+        is_there(b, "/a/49", "y")
+        same(a, b, "/a/")
+        true(mirror.said().count("somebody else") <= 5 and changed < there.revision(), f"what is its own is not foreign: {mirror.said()}")
+        mirror.stop()
+
+
 def both_ways_with_prefixes_of_their_own(world):
     '''two mirrors, one each way, with a prefix each, do not disturb each other'''
     with server(world, "a") as a, server(world, "b", other_kind(world)) as b:
@@ -381,6 +409,6 @@ def nothing_is_lost_over_kills(world):
 
 if __name__ == "__main__":
     main([changes_are_carried, large_revisions_go_in_parts, large_values, deletes_are_kept, what_is_not_ours_is_refused,
-          both_ways_with_prefixes_of_their_own, the_second_of_a_name_takes_over, leases_are_the_mirrors_own,
+          what_others_write_there_is_undone, both_ways_with_prefixes_of_their_own, the_second_of_a_name_takes_over, leases_are_the_mirrors_own,
           one_that_is_dead_holds_nobody_up, once_ends, homes_are_obeyed, users_of_both_sides, a_restored_source_is_noticed,
           nothing_is_lost_over_kills])

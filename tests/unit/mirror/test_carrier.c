@@ -647,6 +647,86 @@ static void another_history_is_refused(void **state)
     is_as_at(fake_revision());
 }
 
+/* ---- what others write at the destination ---- */
+
+static bool is_made_good(void *user)
+{
+    struct kv a, b;
+    (void)user;
+    return fake_get(bytes_str("/d/a"), &a) && bytes_equal(a.value, bytes_str("2")) && !fake_get(bytes_str("/d/x"), &b);
+}
+
+static void what_others_write_there_is_said_and_undone(void **state)
+{
+    (void)state;
+    struct record r;
+    put("a", "1", 0);
+    put("b", "1", 0);
+    open_one();
+    catches_up();
+    fake_on_step(NULL, NULL);
+    put("a", "2", 0);
+    fake_run(5);
+    fake_put("/d/a", "foreign", 0);
+    fake_put("/d/x", "foreign", 0);
+    assert_true(fake_run_until(is_made_good, NULL, 1000));
+    assert_true(record_now(&r) && strstr(r.error, "somebody else wrote at the destination"));
+    fake_delete(bytes_str("/d/b"));
+    fake_run(1000);
+    is_as_at(fake_revision());
+    assert_true(record_now(&r));
+    tn_rev settled = r.copied + r.deleted;
+    fake_run(60000);
+    assert_true(record_now(&r) && r.copied + r.deleted == settled); /* what the mirror writes itself is not foreign */
+    assert_int_equal(r.at, 0);
+    assert_string_equal(view_of(c).error, "");
+}
+
+/* Past a bound all is compared, and not all the time. */
+static void many_things_of_others_are_compared(void **state)
+{
+    (void)state;
+    struct record before, r;
+    char key[16];
+    put_many(0, 200, "1");
+    open_one();
+    catches_up();
+    assert_true(record_now(&before));
+    fake_on_step(NULL, NULL);
+    for (int n = 0; n < 10; n++) {
+        for (int i = 0; i < 190; i++) {
+            snprintf(key, sizeof key, "/d/%03d", i);
+            fake_put(key, "foreign", 0);
+        }
+        fake_run(1000);
+    }
+    fake_run(11000);
+    is_as_at(fake_revision());
+    assert_true(record_now(&r) && r.copied - before.copied <= 3 * 190);
+}
+
+static void what_others_wrote_while_it_was_down_is_undone(void **state)
+{
+    (void)state;
+    put("a", "1", 0);
+    put("b", "1", 0);
+    open_one();
+    catches_up();
+    c = end_of(c);
+    fake_on_step(NULL, NULL);
+    fake_put("/d/a", "foreign", 0);
+    open_one();
+    fake_run(1000);
+    is_as_at(fake_revision());
+    c = end_of(c);
+    fake_put("/d/b", "foreign", 0);
+    fake_compact(); /* what was written cannot be told */
+    put("c", "1", 0);
+    open_one();
+    fake_run(1000);
+    is_as_at(fake_revision());
+}
+
 /* ---- leases ---- */
 
 static tn_lease lease_of(const char *key)
@@ -1050,6 +1130,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(the_home_alone_is_copied, begin, end),
         cmocka_unit_test_setup_teardown(what_is_below_must_have_the_same_home, begin, end),
         cmocka_unit_test_setup_teardown(another_history_is_refused, begin, end),
+        cmocka_unit_test_setup_teardown(what_others_write_there_is_said_and_undone, begin, end),
+        cmocka_unit_test_setup_teardown(many_things_of_others_are_compared, begin, end),
+        cmocka_unit_test_setup_teardown(what_others_wrote_while_it_was_down_is_undone, begin, end),
         cmocka_unit_test_setup_teardown(leases_are_its_own, begin, end),
         cmocka_unit_test_setup_teardown(a_lease_that_ran_out_is_made_again, begin, end),
         cmocka_unit_test_setup_teardown(leases_live_on_while_the_source_is_gone, begin, end),
