@@ -40,7 +40,9 @@ static inline bool has_faults(void)
 static inline tenure_client *open_on(const struct server *s)
 {
     struct tenure_error err = {0};
-    tenure_client *c = tenure_open(server_url(s), NULL, &err);
+    struct tenure_options o = {.size = sizeof o,
+                               .call_timeout_ms = has_faults() ? 15000 : 0}; /* a fault and an election */
+    tenure_client *c = tenure_open(server_url(s), &o, &err);
     if (!c)
         fail_msg("%s", err.text);
     return c;

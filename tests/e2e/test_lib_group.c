@@ -336,7 +336,7 @@ static pid_t member(const struct server *s, const char *name)
         return pid;
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     tenure_client *c = tenure_open(server_url(s), NULL, NULL);
-    struct tenure_presence_options o = {.size = sizeof o, .ttl_s = 2};
+    struct tenure_presence_options o = {.size = sizeof o, .ttl_s = has_faults() ? 7 : 2};
     tenure_presence *p = c ? tenure_group_join(c, NULL, "dies", name, NULL, &o, NULL) : NULL;
     if (!p)
         _exit(1);

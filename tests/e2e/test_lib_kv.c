@@ -346,7 +346,11 @@ static void *work(void *arg)
         snprintf(key, sizeof key, "threads/%d/%d", w->number, i);
         snprintf(value, sizeof value, "%d", i);
         struct tenure_get_result *r = NULL;
-        w->failures += tenure_put(w->handle, S(key), S(value), NULL, NULL, NULL) != 0;
+        struct tenure_error err = {0};
+        if (tenure_put(w->handle, S(key), S(value), NULL, NULL, &err) != 0) {
+            fprintf(stderr, "put: %s\n", err.text);
+            w->failures++;
+        }
         w->failures += tenure_get(w->handle, S(key), NULL, &r, NULL) != 0 || r->n_kvs != 1 ||
                        strcmp(r->kvs[0].value.data, value) != 0;
         tenure_get_free(r);

@@ -130,14 +130,20 @@ static void *come_and_go(void *arg)
     struct tenure_multilock_part there[] = {PART("c/1", TENURE_LOCK_WHOLE), PART("c/2", TENURE_LOCK_WHOLE)};
     struct tenure_multilock_part back[] = {PART("c/2", TENURE_LOCK_WHOLE), PART("c/1", TENURE_LOCK_WHOLE)};
     for (int i = 0; i < TURNS; i++) {
-        tenure_multilock *m = tenure_multilock_acquire(k->handle, k->index % 2 ? there : back, 2, NULL, NULL);
-        k->failures += !m;
-        if (!m)
+        struct tenure_error err = {0};
+        tenure_multilock *m = tenure_multilock_acquire(k->handle, k->index % 2 ? there : back, 2, NULL, &err);
+        if (!m) {
+            fprintf(stderr, "acquire: %s\n", err.text);
+            k->failures++;
             continue;
+        }
         k->wrong += atomic_fetch_add(k->inside, 1) != 0;
         k->wrong += !tenure_multilock_held(m);
         atomic_fetch_sub(k->inside, 1);
-        k->failures += tenure_multilock_unlock(m, NULL) != 0;
+        if (tenure_multilock_unlock(m, &err) != 0) {
+            fprintf(stderr, "unlock: %s\n", err.text);
+            k->failures++;
+        }
     }
     return NULL;
 }
