@@ -78,6 +78,14 @@ class UserReplica(Replica):
         return super().command(data, url) + ["--user", "root", "--password-file", str(file)]
 
 
+class CertificateReplica(UserReplica):
+    scheme = "https"
+
+    def __init__(self, folder, source, certs):
+        super().__init__(folder, source, "--listen-cert", f"{certs}/server.pem", "--listen-key", f"{certs}/server.key",
+                         "--listen-client-ca", f"{certs}/ca.pem")
+
+
 def outcome(what):
     """What was answered, or how it was refused; without what differs between any two answers."""
     try:
@@ -297,6 +305,78 @@ def signed_tokens_tell_their_user(world):
             true(result.get("canceled"), f"a watch by a forged token: {result}")
 
 
+class Named:
+    """etcdctl with a certificate, or without one."""
+
+    def __init__(self, world, certs, url, name, timeout="10s"):
+        pair = [f"--cert={certs}/{name}.pem", f"--key={certs}/{name}.key"] if name else []
+        self.world, self.argv = world, ["etcdctl", "--endpoints", url, f"--cacert={certs}/ca.pem", *pair, f"--command-timeout={timeout}"]
+
+    def ask(self, *args):
+        """Standard output, or what it was refused with."""
+        result = self.world.run([*self.argv, *args], env={**os.environ, "ETCDCTL_API": "3"}, timeout=PATIENCE_S)
+        return result.stdout.strip() if result.returncode == 0 else "refused: " + result.stderr.strip().replace("\n", " ")
+
+    def watch(self, path, *args):
+        """What it says goes into the file."""
+        with open(path, "wb") as out:
+            return subprocess.Popen([*self.argv, "watch", *args], env={**os.environ, "ETCDCTL_API": "3"}, stdout=out, stderr=out)
+
+
+def certificates_tell_their_user(world):
+    '''a client is known by its certificate, and judged by users as they are followed, cut off too; nothing is written in its name'''
+    certs = world.folder / "certs"
+    certs.mkdir()
+    world.run([os.environ["MKCERTS"], str(certs)], env=dict(os.environ), check=True)
+    root = users_are_on(world)
+    user(root, "alice", "reader")
+    replica = CertificateReplica(world.folder / "replica", world.server, certs)
+    with servers(replica.start()):
+        alice, bob = (Named(world, certs, replica.url, name) for name in ("alice", "bob"))
+        nobody, other = (Named(world, certs, replica.url, name, "1s") for name in (None, "stranger"))
+        await_(lambda: alice.ask("get", "a/1", "--consistency=s", "--print-value-only") == "1", "alice reads what a reader may")
+        equal(alice.ask("get", "a/", "--prefix", "--keys-only").split(), ["a/1", "a/2"], "a linearizable range")
+        for key in ("b/1", ""):
+            true("permission denied" in alice.ask("get", key, "--prefix"), f"what a reader may not: {key!r}")
+        for who in (bob, nobody, other):
+            true(who.ask("get", "a/1", "--consistency=s").startswith("refused: "), "who is no user, and who has no certificate of this authority")
+        true(alice.ask("put", "a/1", "2").startswith("refused: "), "a write goes on without a name")
+        told = world.path("told")
+        watching = alice.watch(told, "a/1", f"--rev={root.put('a/1', '2')}")
+        try:
+            await_(lambda: read(told).split() == ["PUT", "a/1", "2"], "a watch")
+            root.ask("auth/user/revoke", {"name": "alice", "role": "reader"})
+            await_(lambda: "permission denied" in alice.ask("get", "a/1", "--consistency=s"), "the role is taken away")
+            await_(lambda: watching.poll() is not None, "the watch ends")
+        finally:
+            watching.kill()
+            watching.wait()
+        root.ask("auth/user/grant", {"user": "alice", "role": "reader"})
+        await_(lambda: alice.ask("get", "a/1", "--consistency=s", "--print-value-only") == "2", "and given back")
+        world.server.kill()
+        equal(alice.ask("get", "a/1", "--consistency=s", "--print-value-only"), "2", "cut off")
+        true("permission denied" in alice.ask("get", "b/1", "--consistency=s"), "cut off, what a reader may not")
+
+
+def chosen_prefixes_have_users_too(world):
+    '''of a copy of chosen prefixes each user gets what he may read of these, and is told what is not held'''
+    users_are_on(world)
+    replica = UserReplica(world.folder / "replica", world.server, "--prefix", "a/")
+    with servers(replica.start()):
+        reader, writer, nobody = User(replica.url, "reader"), User(replica.url, "writer"), User(replica.url)
+        for serializable in (True, False):
+            ask = {"key": b64("a/"), "range_end": b64("a0"), "serializable": serializable}
+            await_(lambda: not isinstance(outcome(lambda: reader.ask("kv/range", ask)), tuple), "users are known")
+            equal([text(kv["key"]) for kv in reader.ask("kv/range", ask)["kvs"]], ["a/1", "a/2"], "what a reader may read")
+            for who in (writer, nobody):
+                equal(outcome(lambda: who.ask("kv/range", ask)), outcome(lambda: User(world.server.url, who is writer and "writer").ask("kv/range", ask)),
+                      "who may not is refused as there")
+        equal(outcome(lambda: reader.ask("kv/range", {"key": b64("single"), "serializable": True}))[0], 9, "what is not held")
+        result, _, connection = writer.watch({"key": b64("a/1")})
+        connection.close()
+        true(result.get("canceled") and "permission denied" in result.get("cancel_reason", ""), f"a watch of a writer: {result}")
+
+
 def passwords_come_from_files(world):
     '''a password file that is empty, that others can read, or that is not there, is refused with a word'''
     if world.server_kind != "tenure":
@@ -314,4 +394,4 @@ def passwords_come_from_files(world):
 
 
 main([signed_tokens_tell_their_user, everybody_reads_what_he_may, a_new_copy_is_made_by_the_same_user, what_is_taken_away_is_gone,
-      cut_off_it_believes_whom_it_knows, who_is_not_root_cannot_follow, passwords_come_from_files])
+      cut_off_it_believes_whom_it_knows, who_is_not_root_cannot_follow, certificates_tell_their_user, chosen_prefixes_have_users_too, passwords_come_from_files])
