@@ -5,7 +5,6 @@
  * snapshot of the same version of etcd; each member's folder made of that by etcd's own tool. All of it in a folder beside the
  * place, which gets its name as the last step. The members share a new cluster id, so that one of the old cluster's that comes
  * back is refused by them. */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -196,18 +195,6 @@ static void join(const struct cluster_restoring *r, bool peers, char *out, size_
 
 /* ---- making it ---- */
 
-/* There, and not what a restore may fill. */
-static bool is_taken(const char *path)
-{
-    DIR *d = opendir(path);
-    bool taken = !d && errno != ENOENT;
-    for (struct dirent *e; d && !taken && (e = readdir(d));)
-        taken = strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0;
-    if (d)
-        closedir(d);
-    return taken;
-}
-
 static bool remove_all(const char *log, char *path)
 {
     char *words[] = {"rm", "-rf", "--", path, NULL};
@@ -361,7 +348,7 @@ int cluster_restore(const struct global_options *g, const struct cluster_options
     }
     if (!cluster_make_tool(o->etcdutl, r.tool, sizeof r.tool))
         return EXIT_USAGE;
-    if (is_taken(o->data_dir)) {
+    if (!snapshot_dir_is_new(o->data_dir)) {
         fprintf(stderr, "tenure cluster: restore: %s is there and not empty: name a new --data-dir\n", o->data_dir);
         return EXIT_FAILED;
     }

@@ -2,6 +2,7 @@
 #ifndef CLI_REGION_H
 #define CLI_REGION_H
 
+#include <jansson.h>
 #include <tenure/tenure.h>
 
 #include "cli/command.h"
@@ -62,6 +63,11 @@ int region_copies_check(const struct region_copies *k);
 /* Behind the change of the old home's record: waits until they are as of that revision, and says how far they are. */
 int region_copies_await(const struct region_copies *k);
 
+/* Says that this one does not know of a home yet, and what makes it know. */
+void region_not_told(const struct region_peer *p);
+
+/* Whether one of those has that prefix: an array of objects with one each. */
+bool region_is_listed(const json_t *list, const char *prefix);
 /* As the output form says; not as text. */
 void region_print_home(const struct global_options *g, const struct tenure_home *h);
 

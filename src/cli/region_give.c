@@ -30,8 +30,7 @@ static int tell_home(struct region_peer *p, const char *prefix, const char *regi
     int rc = p->answers ? tenure_home_put(p->client, prefix, region, epoch, &p->why) : p->why.code;
     p->answers = p->answers && rc >= 0;
     if (!p->answers && rc != TENURE_ECONFLICT)
-        fprintf(stderr, "tenure region: '%s' was not told (%s); when it can be reached: tenure region sync\n", p->name,
-                connect_text(REGION_COMMAND, &p->why));
+        region_not_told(p);
     else if (!p->answers)
         fprintf(stderr, "tenure region: '%s' was not told: %s\n", p->name, connect_text(REGION_COMMAND, &p->why));
     return p->answers ? 0 : rc;

@@ -42,12 +42,6 @@ static int put(const struct promotion *m, struct region_peer *p, struct tenure_e
     return tenure_home_put(p->client, m->prefix, m->to->name, m->epoch, err);
 }
 
-static void not_told(struct region_peer *p)
-{
-    fprintf(stderr, "tenure region: '%s' was not told (%s); when it can be reached: tenure region sync\n", p->name,
-            connect_text(REGION_COMMAND, &p->why));
-}
-
 /* All but the new and the old home. false: one of them knows something newer, or another promotion of that epoch. */
 static bool tell_others(struct promotion *m, size_t *ret_told, struct tenure_error *err)
 {
@@ -63,7 +57,7 @@ static bool tell_others(struct promotion *m, size_t *ret_told, struct tenure_err
         if (rc == 0)
             (*ret_told)++;
         else
-            not_told(p);
+            region_not_told(p);
     }
     return true;
 }
@@ -169,18 +163,6 @@ static bool is_meant(const struct promotion *m, const struct region_options *o, 
     return strcmp(newest->region, o->instead_of) == 0 || (half_way && strcmp(h->region, o->instead_of) == 0);
 }
 
-static bool is_done(const json_t *list, const char *prefix)
-{
-    size_t i;
-    json_t *one;
-    json_array_foreach(list, i, one)
-    {
-        if (strcmp(json_string_value(json_object_get(one, "prefix")), prefix) == 0)
-            return true;
-    }
-    return false;
-}
-
 /* The home before that epoch, as far as anybody who answers remembers; NULL: there was none. */
 static const struct tenure_home *home_before(const struct promotion *m, const struct tenure_home *newest)
 {
@@ -237,7 +219,7 @@ static int promote_all(struct promotion *m, const struct region_options *o, json
         for (size_t j = 0; m->set->peers[i].homes && j < m->set->peers[i].homes->n && code == EXIT_OK; j++) {
             const struct tenure_home *h = &m->set->peers[i].homes->homes[j];
             const struct tenure_home *newest = region_set_home(m->set, h->prefix);
-            if (newest->epoch && is_meant(m, o, h, newest) && !is_done(done, h->prefix))
+            if (newest->epoch && is_meant(m, o, h, newest) && !region_is_listed(done, h->prefix))
                 code = promote_one(m, newest, done);
         }
     if (code == EXIT_OK && json_array_size(done) == 0) {

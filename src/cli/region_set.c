@@ -162,3 +162,9 @@ const struct tenure_home *region_set_home_of(const struct region_set *s, const c
     }
     return best ? region_set_home(s, best->prefix) : NULL;
 }
+
+void region_not_told(const struct region_peer *p)
+{
+    fprintf(stderr, "tenure region: '%s' was not told (%s); when it can be reached: tenure region sync\n", p->name,
+            connect_text(REGION_COMMAND, &p->why));
+}

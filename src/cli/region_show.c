@@ -101,7 +101,7 @@ static json_t *home_json(const struct tenure_home *h)
     return o;
 }
 
-static bool is_listed(const json_t *list, const char *prefix)
+bool region_is_listed(const json_t *list, const char *prefix)
 {
     size_t i;
     json_t *one;
@@ -120,7 +120,7 @@ static json_t *homes_json(const struct region_set *s, bool *ret_agree)
     for (size_t i = 0; i < s->n; i++)
         for (size_t j = 0; s->peers[i].homes && j < s->peers[i].homes->n; j++) {
             const struct tenure_home *h = region_set_home(s, s->peers[i].homes->homes[j].prefix);
-            if (is_listed(list, h->prefix))
+            if (region_is_listed(list, h->prefix))
                 continue;
             json_t *one = home_json(h), *behind = behind_json(s, h);
             if (json_array_size(behind)) {
