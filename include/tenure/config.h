@@ -11,12 +11,17 @@
  *
  * Where things are, below options.prefix, "/config/":
  *
- *     default         /config/<key>
- *     environment     /config/@env/<environment>/<key>                 overrides the default
- *     service         /config/@service/<service>/<key>                 overrides both
+ *     global          /config/@global/<key>                            of all regions; where it is asked for
+ *     default         /config/<key>                                    overrides it
+ *     environment     /config/@env/<environment>/<key>                 overrides both
+ *     service         /config/@service/<service>/<key>                 overrides these
  *     instance        /config/@instance/<service>/<instance>/<key>     overrides all
  *     history         /config-history/<layer and key>/@/<version>      JSON; written with the value, in the same transaction
  *     schemas         /config-schema/<keys>                            JSON Schema of all keys that begin with <keys>
+ *
+ * The layer global is that of several regions (region.h): it is written in the cluster that is the home of `/config/@global/`, on a
+ * handle from tenure_home_open, and copied into the others by `tenure mirror`. Who reads says so (options.global), and gets it
+ * at the same revision of his own cluster as all other layers. Where another region is its home it is not written.
  *
  * Values are what etcd's clients see there too, byte for byte: text, as a rule; sealed ones (tenure_config_seal) begin with
  * "sealed:v1:". A program in another language reads /config/<key>.
@@ -37,15 +42,16 @@ extern "C" {
 
 #pragma GCC visibility push(default)
 
-/* From what is overridden by all to what overrides all. */
+/* Each overrides those before it, and all override the global one. */
 enum tenure_config_layer {
     TENURE_CONFIG_DEFAULT = 0,
     TENURE_CONFIG_ENVIRONMENT = 1,
     TENURE_CONFIG_SERVICE = 2,
-    TENURE_CONFIG_INSTANCE = 3
+    TENURE_CONFIG_INSTANCE = 3,
+    TENURE_CONFIG_GLOBAL = 4 /* of all regions; overridden by all */
 };
-#define TENURE_CONFIG_LAYERS 4
-/* "default", "environment", "service", "instance"; static storage. "?" for another number. */
+#define TENURE_CONFIG_LAYERS 5
+/* "global", "default", "environment", "service", "instance"; static storage. "?" for another number. */
 const char *tenure_config_layer_string(enum tenure_config_layer layer);
 
 typedef struct tenure_config tenure_config;
@@ -132,6 +138,10 @@ struct tenure_config_options {
      * which is told with the present state), else NULL. */
     void (*on_state)(tenure_config *v, enum tenure_config_state state, const struct tenure_error *err, void *user);
     void *user;
+
+    /* Of reads and views: 1 = the layer global is there too; -1 = it is not; 0 = as the environment's TENURE_CONFIG_GLOBAL says ("1").
+     * `layers` may name it all the same. */
+    int global;
 };
 
 /* ---- reading once ---- */
@@ -218,7 +228,7 @@ enum { TENURE_CONFIG_WRITES_MAX = 60 };
 /* All changes, with their history, in one transaction (exact: kv.h); or none. ret_revision, where it is applied, may be NULL; a
  * change that changes nothing (the same value, or no key to delete) is left out, and when all are, it is that of the store. Compares
  * are made against the newest; what has if_revision 0 is tried again when somebody else was faster, until the deadline.
- * TENURE_ECONFLICT: if_revision; the text names key and revision. TENURE_EINVALID: a key that is none, a layer whose name the
+ * TENURE_ECONFLICT: if_revision; the text names key and revision; or the layer global, whose home is another region. TENURE_EINVALID: a key that is none, a layer whose name the
  * options do not say, the same key twice in a layer, a value that a schema refuses (which says what was expected).
  * TENURE_ELIMIT: more than TENURE_CONFIG_WRITES_MAX. Blocking handles. */
 int tenure_config_apply(tenure_client *c, const struct tenure_config_write *writes, size_t n,

@@ -14,10 +14,13 @@ static const struct option_spec *options(void)
     static const struct option_spec table[] = {
         {"prefix", 0, OPTION_STRING, "PREFIX", "all keys below it (default: all there are)", &O.prefix},
         {"layer", 0, OPTION_STRING, "LAYER",
-         "this one alone: default, env=NAME, service=NAME, instance=SERVICE/NAME (writes: default)", &O.layer},
+         "this one alone: default, global, env=NAME, service=NAME, instance=SERVICE/NAME (writes: default)", &O.layer},
         {"environment", 0, OPTION_STRING, "NAME", "whose values count (TENURE_CONFIG_ENVIRONMENT)", &O.environment},
         {"service", 0, OPTION_STRING, "NAME", "above those of the environment (TENURE_CONFIG_SERVICE)", &O.service},
         {"instance", 0, OPTION_STRING, "NAME", "and above those of the service (TENURE_CONFIG_INSTANCE)", &O.instance},
+        {"global", 0, OPTION_FLAG, NULL,
+         "with the layer of all regions, below the default (TENURE_CONFIG_GLOBAL=1); set, delete and so on: in it, at its home",
+         &O.global},
         {"all-layers", 0, OPTION_FLAG, NULL, "get: what each layer has, and which one counts", &O.all_layers},
         {"default", 0, OPTION_STRING, "VALUE", "get: where there is no such key", &O.fallback},
         {"if-revision", 0, OPTION_INT, "N",
@@ -125,6 +128,8 @@ const struct command command_config = {
     .description =
         "Keys are paths (billing/db-url), values are texts; etcd's clients find them at /config/KEY. Of the layers default,\n"
         "environment, service and instance the last one that has a key counts. Writes go into the layer default, or --layer.\n"
+        "Below them, with --global, is the layer global, of all regions (tenure help region): written at the home of\n"
+        "/config/@global/ and nowhere else, and read where a mirror has brought it.\n"
         "\n"
         "get KEY                   the value that counts; --all-layers: of each layer, a star before the one that counts\n"
         "get --prefix PREFIX       all below it, as KEY=VALUE\n"

@@ -15,7 +15,7 @@ struct conf_flags {
     int64_t if_revision; /* < 0: not said */
     int64_t history, count;
     int64_t min_wait_ms, max_wait_ms, splay_ms, kill_after_ms, timeout_ms, command_timeout_ms; /* < 0: not said */
-    bool all_layers, unchecked, seal, unseal, dry, delete_missing, flat, once, upcase, pristine, new_key, exit_code,
+    bool all_layers, global, unchecked, seal, unseal, dry, delete_missing, flat, once, upcase, pristine, new_key, exit_code,
         remove;
 };
 extern struct conf_flags conf_opt;
@@ -38,6 +38,11 @@ struct conf_place {
 /* From the options; word: in place of --layer (NULL = that). False after having said what is wrong. */
 bool conf_place_of(struct conf_place *p, const char *word, const struct global_options *g);
 void conf_place_fini(struct conf_place *p);
+/* The same for who writes: --global is its layer. */
+bool conf_write_place_of(struct conf_place *p, const struct global_options *g);
+/* A handle for who writes there: of the cluster at hand, or of the layer global's home. NULL having said why, with the exit code. */
+tenure_client *conf_open(const struct global_options *g, const struct conf_place *p);
+int conf_open_code(void);
 
 /* A prefix as typed, with the slash that makes it one; "" stays. malloc'd; ends the program without memory. */
 char *conf_prefix(const char *typed);

@@ -92,6 +92,8 @@ static bool place_is_good(const struct global_options *g, const struct conf_plac
 
 /* ---- places ---- */
 
+static int open_code;
+
 static char *copy(const char *s)
 {
     char *c = strdup(s);
@@ -106,7 +108,8 @@ static bool layer_named(struct conf_place *p, const char *name, size_t len)
     static const struct {
         const char *name;
         enum tenure_config_layer layer;
-    } names[] = {{"default", TENURE_CONFIG_DEFAULT},
+    } names[] = {{"global", TENURE_CONFIG_GLOBAL},
+                 {"default", TENURE_CONFIG_DEFAULT},
                  {"env", TENURE_CONFIG_ENVIRONMENT},
                  {"environment", TENURE_CONFIG_ENVIRONMENT},
                  {"service", TENURE_CONFIG_SERVICE},
@@ -128,12 +131,13 @@ static bool take_layer(struct conf_place *p, const char *word)
     const char *value = word[n] ? word + n + 1 : NULL;
     const char *slash = value ? strchr(value, '/') : NULL;
     if (!layer_named(p, word, n))
-        return conf_usage("layer '%s': expected default, env=NAME, service=NAME or instance=SERVICE/NAME", word), false;
+        return conf_usage("layer '%s': expected default, global, env=NAME, service=NAME or instance=SERVICE/NAME", word), false;
     if (!value)
         return true;
-    if (!*value || p->layer == TENURE_CONFIG_DEFAULT || (p->layer == TENURE_CONFIG_INSTANCE) != (slash != NULL))
+    bool nameless = p->layer == TENURE_CONFIG_DEFAULT || p->layer == TENURE_CONFIG_GLOBAL;
+    if (!*value || nameless || (p->layer == TENURE_CONFIG_INSTANCE) != (slash != NULL))
         return conf_usage("layer '%s': expected %s", word,
-                          p->layer == TENURE_CONFIG_DEFAULT    ? "default without a name"
+                          nameless                             ? "default, or global, without a name"
                           : p->layer == TENURE_CONFIG_INSTANCE ? "instance=SERVICE/NAME"
                                                                : "a name without a slash"),
                false;
@@ -164,6 +168,9 @@ bool conf_place_of(struct conf_place *p, const char *word, const struct global_o
                                    .comment = f->comment,
                                    .history = f->history,
                                    .cache_file = f->cache_file}};
+    if (f->global && f->layer)
+        return conf_usage("option --global: it is for all layers; write --layer global, or one of them"), false;
+    p->o.global = f->global;
     word = word ? word : f->layer;
     if ((word && !take_layer(p, word)) || !place_is_good(g, p)) {
         conf_place_fini(p);
@@ -172,6 +179,52 @@ bool conf_place_of(struct conf_place *p, const char *word, const struct global_o
     if (p->has_layer)
         p->o.layers = 1u << p->layer;
     return true;
+}
+
+/* Writes of --global go into its layer. */
+static bool is_global(const struct conf_place *p)
+{
+    return p->layer == TENURE_CONFIG_GLOBAL && p->has_layer;
+}
+
+bool conf_write_place_of(struct conf_place *p, const struct global_options *g)
+{
+    const char *word = conf_opt.global && !conf_opt.layer ? "global" : NULL;
+    return conf_place_of(p, word, g);
+}
+
+/* A cluster that knows no regions is its own. */
+static tenure_client *open_home(tenure_client *here, const struct global_options *g, const struct conf_place *p)
+{
+    struct tenure_error err = {0};
+    struct tenure_options options;
+    char key[1100];
+    struct tenure_region_list *regions = tenure_region_list(here, &err);
+    bool alone = regions && !regions->own[0] && regions->n == 0;
+    tenure_region_list_free(regions);
+    if (alone)
+        return here;
+    connect_options(g, &options);
+    snprintf(key, sizeof key, "%s@global/", p->o.prefix ? p->o.prefix : "/config/");
+    tenure_client *home = err.code ? NULL : tenure_home_open(here, key, &options, &err);
+    if (!home) {
+        fprintf(stderr, "tenure config: the layer global: %s\n", err.text);
+        open_code = err.kind == TENURE_KIND_UNAVAILABLE || err.kind == TENURE_KIND_TIMEOUT ? EXIT_UNAVAILABLE : EXIT_FAILED;
+    }
+    tenure_close(here);
+    return home;
+}
+
+tenure_client *conf_open(const struct global_options *g, const struct conf_place *p)
+{
+    tenure_client *here = connect_open("config", g);
+    open_code = here ? EXIT_OK : connect_code();
+    return here && is_global(p) ? open_home(here, g, p) : here;
+}
+
+int conf_open_code(void)
+{
+    return open_code;
 }
 
 void conf_place_fini(struct conf_place *p)

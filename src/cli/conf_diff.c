@@ -45,7 +45,7 @@ static bool is_number(const char *word)
 
 static bool is_layer(const char *word)
 {
-    static const char *const names[] = {"default", "env", "environment", "service", "instance"};
+    static const char *const names[] = {"global", "default", "env", "environment", "service", "instance"};
     size_t len = strcspn(word, "=");
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
         if (strlen(names[i]) == len && strncmp(names[i], word, len) == 0)

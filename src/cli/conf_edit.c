@@ -201,12 +201,12 @@ int conf_edit(const struct global_options *g, int n, char **words)
     if (!conf_opt.format)
         conf_opt.format = "yaml";
     e.format = conf_format_of("");
-    if (!e.format || !conf_place_of(&e.place, NULL, g))
+    if (!e.format || !conf_write_place_of(&e.place, g))
         return EXIT_USAGE;
     e.place.o.layers = 1u << e.place.layer;
     e.keys = conf_prefix(n ? words[0] : conf_opt.prefix);
-    e.client = connect_open("config", g);
-    int code = e.client ? edit(&e) : connect_code();
+    e.client = conf_open(g, &e.place);
+    int code = e.client ? edit(&e) : conf_open_code();
     tenure_close(e.client);
     conf_raw_fini(&e.before);
     free(e.written);

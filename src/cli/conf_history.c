@@ -118,10 +118,10 @@ int conf_history(const struct global_options *g, int n, char **words)
     struct tenure_error err = {0};
     struct tenure_config_versions *h = NULL;
     (void)n;
-    if (!conf_place_of(&p, NULL, g))
+    if (!conf_write_place_of(&p, g))
         return EXIT_USAGE;
-    tenure_client *c = connect_open("config", g);
-    int code = c ? EXIT_OK : connect_code();
+    tenure_client *c = conf_open(g, &p);
+    int code = c ? EXIT_OK : conf_open_code();
     if (c && tenure_config_history(c, words[0], p.layer, &p.o, &h, &err) < 0)
         code = conf_failed(g, &err);
     if (h)
@@ -141,12 +141,12 @@ int conf_rollback(const struct global_options *g, int n, char **words)
     (void)n;
     if (version <= 0 || *end)
         return conf_usage("rollback: '%s': expected the number of a version, as history shows it", words[1]);
-    if (!conf_place_of(&p, NULL, g))
+    if (!conf_write_place_of(&p, g))
         return EXIT_USAGE;
     int code = conf_writes_check(g, &p, &(struct tenure_config_write){.key = words[0], .layer = p.layer}, 1);
-    tenure_client *c = code == EXIT_OK ? connect_open("config", g) : NULL;
+    tenure_client *c = code == EXIT_OK ? conf_open(g, &p) : NULL;
     if (code == EXIT_OK && !c)
-        code = connect_code();
+        code = conf_open_code();
     int64_t if_revision = conf_opt.if_revision < 0 ? 0 : conf_opt.if_revision == 0 ? -1 : conf_opt.if_revision;
     if (c && tenure_config_rollback(c, words[0], p.layer, version, if_revision, &p.o, &revision, &err) < 0) {
         code = conf_refused(g, &err);

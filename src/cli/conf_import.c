@@ -145,16 +145,16 @@ int conf_import(const struct global_options *g, int n, char **words)
     struct tenure_config_list *file = NULL;
     (void)n;
     int format = conf_format_of(words[0]);
-    if (!format || !conf_place_of(&p, NULL, g))
+    if (!format || !conf_write_place_of(&p, g))
         return EXIT_USAGE;
     p.o.layers = 1u << p.layer;
     char *keys = conf_prefix(conf_opt.prefix);
     int code = conf_read_file(g, words[0], keys, format, &file);
-    tenure_client *c = code == EXIT_OK ? connect_open("config", g) : NULL;
+    tenure_client *c = code == EXIT_OK ? conf_open(g, &p) : NULL;
     if (c)
         code = import_list(c, g, &p, keys, file);
     else if (code == EXIT_OK)
-        code = connect_code();
+        code = conf_open_code();
     tenure_close(c);
     tenure_config_list_free(file);
     conf_place_fini(&p);

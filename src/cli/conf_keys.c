@@ -213,9 +213,9 @@ static int apply(const struct global_options *g, const struct tenure_config_writ
     int code = conf_writes_check(g, p, writes, n);
     if (code != EXIT_OK)
         return code;
-    tenure_client *c = connect_open("config", g);
+    tenure_client *c = conf_open(g, p);
     if (!c)
-        return connect_code();
+        return conf_open_code();
     if (tenure_config_apply(c, writes, n, &p->o, &revision, &err) < 0)
         code = conf_refused(g, &err);
     else
@@ -250,7 +250,7 @@ static int write_all(const struct global_options *g, struct tenure_config_write 
     struct conf_place p;
     char *sealed[TENURE_CONFIG_WRITES_MAX] = {NULL};
     int code = EXIT_OK;
-    if (!conf_place_of(&p, NULL, g))
+    if (!conf_write_place_of(&p, g))
         return EXIT_USAGE;
     for (size_t i = 0; i < n; i++) {
         writes[i].layer = p.layer;
@@ -320,12 +320,12 @@ static int delete_one(const struct global_options *g, const char *key)
     struct conf_place p;
     struct tenure_error err = {0};
     int64_t revision = 0;
-    if (!conf_place_of(&p, NULL, g))
+    if (!conf_write_place_of(&p, g))
         return EXIT_USAGE;
     int code = conf_writes_check(g, &p, &(struct tenure_config_write){.key = key, .layer = p.layer}, 1);
-    tenure_client *c = code == EXIT_OK ? connect_open("config", g) : NULL;
+    tenure_client *c = code == EXIT_OK ? conf_open(g, &p) : NULL;
     if (code == EXIT_OK && !c)
-        code = connect_code();
+        code = conf_open_code();
     if (c && tenure_config_delete(c, key, p.layer, wanted_revision(), &p.o, &revision, &err) < 0)
         code = conf_refused(g, &err);
     else if (c)

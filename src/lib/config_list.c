@@ -126,10 +126,11 @@ static struct owner *owner_new(bytes key, const struct kv *const *of_layers, con
     atomic_init(&o->refs, 1);
     e->key = put(&at, key.data, key.len);
     e->layers = o->layers;
-    for (int l = 0; l < TENURE_CONFIG_LAYERS; l++) {
+    for (int i = 0; i < TENURE_CONFIG_LAYERS; i++) {
+        enum tenure_config_layer l = config_layer_order[i];
         if (!of_layers[l])
             continue;
-        o->layers[e->n_layers].layer = (enum tenure_config_layer)l;
+        o->layers[e->n_layers].layer = l;
         put_value(o, &o->layers[e->n_layers++], of_layers[l], seal, &at, &why);
     }
     const struct tenure_config_value *top = &o->layers[e->n_layers - 1];
@@ -152,10 +153,11 @@ static bool layer_is(const struct tenure_config_value *v, const struct kv *kv)
 static bool is_as_it_was(const struct tenure_config_entry *e, const struct kv *const *of_layers)
 {
     size_t n = 0;
-    for (int l = 0; l < TENURE_CONFIG_LAYERS; l++) {
+    for (int i = 0; i < TENURE_CONFIG_LAYERS; i++) {
+        enum tenure_config_layer l = config_layer_order[i];
         if (!of_layers[l])
             continue;
-        if (n == e->n_layers || e->layers[n].layer != (enum tenure_config_layer)l ||
+        if (n == e->n_layers || e->layers[n].layer != l ||
             !layer_is(&e->layers[n], of_layers[l]))
             return false;
         n++;

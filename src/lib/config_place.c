@@ -3,7 +3,11 @@
 
 #include <stdlib.h>
 
-static const char *const layer_names[TENURE_CONFIG_LAYERS] = {"default", "environment", "service", "instance"};
+static const char *const layer_names[TENURE_CONFIG_LAYERS] = {"default", "environment", "service", "instance", "global"};
+
+const enum tenure_config_layer config_layer_order[TENURE_CONFIG_LAYERS] = {
+    TENURE_CONFIG_GLOBAL, TENURE_CONFIG_DEFAULT, TENURE_CONFIG_ENVIRONMENT, TENURE_CONFIG_SERVICE,
+    TENURE_CONFIG_INSTANCE};
 
 const char *tenure_config_layer_string(enum tenure_config_layer layer)
 {
@@ -92,15 +96,23 @@ static int make_roots(struct config_place *p, const char *environment, const cha
     p->history = arena_printf(a, "%.*s-history/", bare, p->prefix);
     p->schemas = arena_printf(a, "%.*s-schema/", bare, p->prefix);
     p->roots[TENURE_CONFIG_DEFAULT] = p->prefix;
+    p->roots[TENURE_CONFIG_GLOBAL] = arena_printf(a, "%s" CONFIG_GLOBAL, p->prefix);
     if (environment)
         p->roots[TENURE_CONFIG_ENVIRONMENT] = arena_printf(a, "%s@env/%s/", p->prefix, environment);
     if (service)
         p->roots[TENURE_CONFIG_SERVICE] = arena_printf(a, "%s@service/%s/", p->prefix, service);
     if (instance)
         p->roots[TENURE_CONFIG_INSTANCE] = arena_printf(a, "%s@instance/%s/%s/", p->prefix, service, instance);
-    bool ok = p->history && p->schemas && !environment == !p->roots[TENURE_CONFIG_ENVIRONMENT] &&
+    bool ok = p->history && p->schemas && p->roots[TENURE_CONFIG_GLOBAL] && !environment == !p->roots[TENURE_CONFIG_ENVIRONMENT] &&
               !service == !p->roots[TENURE_CONFIG_SERVICE] && !instance == !p->roots[TENURE_CONFIG_INSTANCE];
     return ok ? 0 : TENURE_ENOMEM;
+}
+
+bool config_place_reads(const struct config_place *p, enum tenure_config_layer layer, unsigned layers)
+{
+    if (layers)
+        return p->roots[layer] && (layers & (1u << layer));
+    return p->roots[layer] && (layer != TENURE_CONFIG_GLOBAL || p->reads_global);
 }
 
 int config_place_init(struct config_place *p, const struct tenure_config_options *o, struct tenure_error *err)
@@ -108,10 +120,12 @@ int config_place_init(struct config_place *p, const struct tenure_config_options
     const char *environment = said(o->environment, "TENURE_CONFIG_ENVIRONMENT");
     const char *service = said(o->service, "TENURE_CONFIG_SERVICE");
     const char *instance = said(o->instance, "TENURE_CONFIG_INSTANCE");
+    const char *global = getenv("TENURE_CONFIG_GLOBAL");
     const char *prefix = o->prefix ? o->prefix : "/config/";
     *p = (struct config_place){.lacks = {"", "environment (TENURE_CONFIG_ENVIRONMENT)",
                                          "service (TENURE_CONFIG_SERVICE)",
                                          "service and instance (TENURE_CONFIG_SERVICE, TENURE_CONFIG_INSTANCE)"}};
+    p->reads_global = o->global > 0 || (o->global == 0 && global && strcmp(global, "1") == 0);
     arena_init(&p->arena, 0);
     int rc = check_prefix(prefix, err);
     rc = rc ? rc : check_name("environment", environment, err);
@@ -182,17 +196,18 @@ size_t config_place_parts(struct config_place *p, const char *keys, unsigned lay
     struct arena *a = &p->arena;
     size_t n = 0;
     bool ok = true;
-    for (int l = 0; l < TENURE_CONFIG_LAYERS; l++) {
-        const char *root = p->roots[l];
-        if (!root || (layers && !(layers & (1u << l))))
+    for (int i = 0; i < TENURE_CONFIG_LAYERS; i++) {
+        enum tenure_config_layer l = config_layer_order[i];
+        if (!config_place_reads(p, l, layers))
             continue;
-        struct config_part part = {.layer = (enum tenure_config_layer)l, .root_len = strlen(root), .range_end = ""};
+        const char *root = p->roots[l];
+        struct config_part part = {.layer = l, .root_len = strlen(root), .range_end = ""};
         part.key = arena_printf(a, "%s%s", root, keys);
         if (part.key && !config_keys_are_one(keys))
             part.range_end = end_of(a, part.key);
         ok = ok && part.key && part.range_end;
         ret[n++] = part;
-        if (l > 0 || keys[0] || !ok)
+        if (l != TENURE_CONFIG_DEFAULT || keys[0] || !ok)
             continue;
         ret[n] = part; /* what lies before the marks of layers, and what lies behind them */
         ret[n - 1].range_end = arena_printf(a, "%s@", root);

@@ -15,8 +15,14 @@ struct config_place {
     const char *prefix;                      /* "/config/" */
     const char *roots[TENURE_CONFIG_LAYERS]; /* "/config/@env/prod/"; NULL = there is no such layer */
     const char *history, *schemas;           /* "/config-history/", "/config-schema/" */
+    bool reads_global;                       /* where the options say nothing of layers */
     const char *lacks[TENURE_CONFIG_LAYERS]; /* what the options do not say of a layer that is not there */
 };
+
+/* Layers from what is overridden by all to what overrides all. */
+extern const enum tenure_config_layer config_layer_order[TENURE_CONFIG_LAYERS];
+/* Whether a layer is there to be read; layers as in the options. */
+bool config_place_reads(const struct config_place *p, enum tenure_config_layer layer, unsigned layers);
 
 /* options as options_take left them. TENURE_EINVALID, TENURE_ENOMEM; must be freed all the same. */
 int config_place_init(struct config_place *p, const struct tenure_config_options *o, struct tenure_error *err) MUST_USE;
@@ -32,6 +38,8 @@ bool config_keys_are_one(const char *keys);
 /* The key in a layer. TENURE_EINVALID: there is no such layer. */
 int config_place_key(struct config_place *p, enum tenure_config_layer layer, const char *key, const char **ret,
                      struct tenure_error *err) MUST_USE;
+/* The home of the global layer's keys is a prefix of this: "/config/@global/". */
+#define CONFIG_GLOBAL "@global/"
 /* What the versions of a key in a layer begin with: "/config-history/@env/prod/billing/db-url/@/". */
 int config_place_history(struct config_place *p, enum tenure_config_layer layer, const char *key, const char **ret,
                          struct tenure_error *err) MUST_USE;

@@ -115,7 +115,7 @@ int config_read(tenure_client *c, const char *keys, struct config_place *place, 
 static bool no_layer(const struct config_place *p, unsigned layers)
 {
     for (int l = 0; l < TENURE_CONFIG_LAYERS; l++)
-        if (p->roots[l] && (!layers || (layers & (1u << l))))
+        if (config_place_reads(p, (enum tenure_config_layer)l, layers))
             return false;
     return true;
 }

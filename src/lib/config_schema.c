@@ -394,7 +394,8 @@ static bool pair_of(const struct tenure_config_entry *e, const char *key, const 
 {
     size_t at = 0;
     *ret = (struct config_pair){.key = key};
-    for (int l = 0; l <= top; l++) {
+    for (int i = 0, l = -1; i < TENURE_CONFIG_LAYERS && l != top; i++) {
+        l = (int)config_layer_order[i];
         const struct tenure_config_write *w = write_of(writes, n, key, l);
         const struct tenure_config_value *v = NULL;
         if (e && at < e->n_layers && (int)e->layers[at].layer == l)

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "lib/config_history.h"
+#include "lib/config_home.h"
 #include "lib/config_read.h"
 #include "lib/config_schema.h"
 #include "lib/handle.h"
@@ -46,6 +47,7 @@ struct writing {
     struct arena arena; /* of one attempt */
     struct job *jobs;
     size_t n;
+    struct config_home home; /* of the global layer's, where they have one */
     tn_ms until;
     int64_t history; /* versions kept; 0 = none */
     char who[WHO_SIZE], id[CONFIG_ID_SIZE];
@@ -249,6 +251,8 @@ static tenure_txn *transaction(struct writing *w)
     tenure_txn *t = tenure_txn_new(w->client);
     bool ok = t != NULL;
     tenure_txn_exact(t, w->history == 0);
+    if (w->home.record)
+        tenure_if_mod_revision(t, tenure_str(w->home.record), TENURE_EQ, w->home.mod_revision);
     for (size_t i = 0; i < w->n; i++) {
         put_guard(w, t, &w->jobs[i], &ok);
         if (!w->jobs[i].is_idle)
@@ -319,6 +323,18 @@ static int commit(struct writing *w, struct tenure_error *err)
 
 /* ---- the attempts ---- */
 
+/* Anew each time: a home that moved away meanwhile breaks the transaction. */
+static int check_home(struct writing *w, struct tenure_error *err)
+{
+    const char *paths[TENURE_CONFIG_WRITES_MAX];
+    size_t n = 0;
+    for (size_t i = 0; i < w->n; i++)
+        if (w->jobs[i].w->layer == TENURE_CONFIG_GLOBAL)
+            paths[n++] = w->jobs[i].path;
+    w->home = (struct config_home){0};
+    return n == 0 || w->client != w->root ? 0 : config_home_check(w->client, paths, n, &w->arena, &w->home, err);
+}
+
 static int out_of_time(const struct writing *w, struct tenure_error *err)
 {
     if (w->sent) {
@@ -337,6 +353,7 @@ static int attempts(struct writing *w, struct tenure_error *err)
             return 0;
         if (rc < 0 && w->sent)
             err->applied = TENURE_APPLIED_MAYBE;
+        rc = rc ? rc : check_home(w, err);
         rc = rc ? rc : check_revisions(w, err);
         rc = rc ? rc : commit(w, err);
         if (rc <= 0)
@@ -401,6 +418,8 @@ int config_write(tenure_client *c, const struct tenure_config_write *writes, siz
     arena_init(&w.arena, 0);
     name_writer(&w);
     draw_id(&w);
+    for (size_t i = 0; i < n; i++)
+        place->reads_global = place->reads_global || writes[i].layer == TENURE_CONFIG_GLOBAL;
     int rc = make_jobs(&w, writes, err);
     rc = rc ? rc : config_schema_check_writes(c, writes, n, place, o, err);
     rc = rc ? rc : attempts(&w, err);

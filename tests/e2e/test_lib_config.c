@@ -240,6 +240,59 @@ static void a_view_tells_the_first_state_and_then_each_one_once(void **state)
     free(s);
 }
 
+static void the_global_layer_shows_where_the_region_says_nothing(void **state)
+{
+    tenure_client *c = open_on(*state);
+    struct tenure_error err = {0};
+    struct seen *s = seen_new();
+    struct tenure_config_options o = watched(s);
+    struct tenure_config_list *list = NULL;
+    set_in(c, "global/a", "all", TENURE_CONFIG_GLOBAL);
+    is_value("all", get(c, "/config/@global/global/a"));
+    no_error(tenure_config_read(c, "global/", &o, &list, &err), &err);
+    assert_int_equal(list->n, 0); /* nobody asked for it */
+    tenure_config_list_free(list);
+    o.global = 1;
+    tenure_config *v = open_view_with(c, "global/", &o);
+    await_text(s, "global/a:->all ; ");
+    set(c, "global/a", "here");
+    await_text(s, "global/a:all>here ; ");
+    set_in(c, "global/a", "all 2", TENURE_CONFIG_GLOBAL); /* overridden */
+    no_error(tenure_config_delete(c, "global/a", TENURE_CONFIG_DEFAULT, 0, &o, NULL, &err), &err);
+    await_text(s, "global/a:here>all 2 ; ");
+    struct tenure_config_write both[] = {{.key = "global/a", .layer = TENURE_CONFIG_GLOBAL},
+                                         {.key = "global/a", .value = "here 2"}};
+    no_error(tenure_config_apply(c, both, 2, &o, NULL, &err), &err);
+    await_text(s, "here 2 ; ");
+    assert_string_equal(s->all, "global/a:->all ; global/a:all>here ; global/a:here>all 2 ; global/a:all 2>here 2 ; ");
+    tenure_config_close(v);
+    tenure_close(c);
+    free(s);
+}
+
+static void the_global_layer_is_written_at_its_home_alone(void **state)
+{
+    tenure_client *c = open_on(*state);
+    struct tenure_error err = {0};
+    no_error(tenure_region_init(c, "eu", &err), &err);
+    no_error(tenure_home_put(c, "/config/@global/", "us", 1, &err), &err);
+    assert_int_equal(tenure_config_set(c, "homes/a", "1", TENURE_CONFIG_GLOBAL, 0, NULL, NULL, &err), TENURE_ECONFLICT);
+    assert_non_null(strstr(err.text, "has its home in region 'us' (epoch 1), and this is 'eu'"));
+    set(c, "homes/a", "0"); /* of this region */
+    no_error(tenure_home_put(c, "/config/@global/", "eu", 2, &err), &err);
+    set_in(c, "homes/a", "1", TENURE_CONFIG_GLOBAL);
+    no_error(tenure_home_put(c, "/config/@global/homes/", "us", 1, &err), &err);
+    struct tenure_config_write two[] = {{.key = "homes/a", .value = "2", .layer = TENURE_CONFIG_GLOBAL},
+                                        {.key = "others/a", .value = "2", .layer = TENURE_CONFIG_GLOBAL}};
+    assert_int_equal(tenure_config_apply(c, two, 2, NULL, NULL, &err), TENURE_ECONFLICT);
+    no_error(tenure_config_apply(c, two + 1, 1, NULL, NULL, &err), &err);
+    struct tenure_delete_result *r = NULL; /* as no program does it: the other tests' writes have no home again */
+    struct tenure_delete_options all = {.size = sizeof all, .prefix = true};
+    no_error(tenure_delete(c, S("/federation/"), &all, &r, &err), &err);
+    tenure_delete_free(r);
+    tenure_close(c);
+}
+
 static void a_descriptor_tells_of_changes(void **state)
 {
     tenure_client *c = open_on(*state);
@@ -794,6 +847,8 @@ int main(void)
         cmocka_unit_test(the_highest_layer_wins_and_all_are_told),
         cmocka_unit_test(values_have_types),
         cmocka_unit_test(a_view_tells_the_first_state_and_then_each_one_once),
+        cmocka_unit_test(the_global_layer_shows_where_the_region_says_nothing),
+        cmocka_unit_test(the_global_layer_is_written_at_its_home_alone),
         cmocka_unit_test(a_descriptor_tells_of_changes),
         cmocka_unit_test(a_view_says_that_it_is_stale_and_finds_what_it_missed),
         cmocka_unit_test(a_watcher_through_kills_and_compactions_sees_the_last_state_and_none_twice_W16),

@@ -97,9 +97,30 @@ static void pairs_are_sorted_and_no_key_is_there_twice(void **state)
     tenure_config_list_free(l);
 }
 
+static void the_global_layer_counts_where_no_other_has_the_key(void **state)
+{
+    struct kv all[] = {kv("a", "g", 9), kv("b", "g", 9)}, own = kv("a", "d", 3);
+    const struct kv *globals[] = {&all[0], &all[1]}, *owns[] = {&own};
+    struct config_run runs[] = {{TENURE_CONFIG_DEFAULT, 0, owns, 1}, {TENURE_CONFIG_GLOBAL, 0, globals, 2}};
+    (void)state;
+    struct tenure_config_list *l = config_list_merge(NULL, 10, runs, 2, NULL);
+    assert_non_null(l);
+    assert_int_equal(l->n, 2);
+    assert_string_equal(l->entries[0].value, "d");
+    assert_int_equal(l->entries[0].layer, TENURE_CONFIG_DEFAULT);
+    assert_int_equal(l->entries[0].layers[0].layer, TENURE_CONFIG_GLOBAL);
+    assert_string_equal(l->entries[1].value, "g");
+    assert_int_equal(l->entries[1].layer, TENURE_CONFIG_GLOBAL);
+    struct tenure_config_list *again = config_list_merge(l, 11, runs, 2, NULL);
+    assert_ptr_equal(again->entries[0].value, l->entries[0].value); /* nothing was made anew */
+    tenure_config_list_free(again);
+    tenure_config_list_free(l);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_global_layer_counts_where_no_other_has_the_key),
         cmocka_unit_test(the_higher_layer_counts_and_keys_that_are_none_are_passed_over),
         cmocka_unit_test(what_is_as_it_was_is_taken_over),
         cmocka_unit_test(a_sealed_value_without_a_key_has_a_problem),

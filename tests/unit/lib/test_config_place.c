@@ -111,6 +111,43 @@ static void all_keys_are_read_around_the_layers_marks(void **state)
     config_place_fini(&p);
 }
 
+static void the_global_layer_is_the_lowest_and_read_where_that_is_asked_for(void **state)
+{
+    struct config_place p;
+    struct tenure_error err;
+    struct config_part parts[CONFIG_PARTS_MAX];
+    struct tenure_config_options o = all;
+    const char *s;
+    (void)state;
+    assert_int_equal(config_place_init(&p, &o, &err), 0);
+    assert_int_equal(config_place_key(&p, TENURE_CONFIG_GLOBAL, "a/b", &s, &err), 0);
+    assert_string_equal(s, "/config/@global/a/b");
+    assert_int_equal(config_place_history(&p, TENURE_CONFIG_GLOBAL, "a", &s, &err), 0);
+    assert_string_equal(s, "/config-history/@global/a/@/");
+    assert_int_equal(config_place_parts(&p, "a/", 0, parts), 4);
+    assert_int_equal(config_place_parts(&p, "a/", 1u << TENURE_CONFIG_GLOBAL, parts), 1);
+    assert_string_equal(parts[0].key, "/config/@global/a/");
+    config_place_fini(&p);
+    o.global = 1;
+    assert_int_equal(config_place_init(&p, &o, &err), 0);
+    assert_int_equal(config_place_parts(&p, "", 0, parts), CONFIG_PARTS_MAX);
+    assert_int_equal(parts[0].layer, TENURE_CONFIG_GLOBAL);
+    assert_int_equal(parts[1].layer, TENURE_CONFIG_DEFAULT);
+    assert_int_equal(parts[5].layer, TENURE_CONFIG_INSTANCE);
+    config_place_fini(&p);
+    setenv("TENURE_CONFIG_GLOBAL", "1", 1);
+    o.global = 0;
+    assert_int_equal(config_place_init(&p, &o, &err), 0);
+    assert_true(config_place_reads(&p, TENURE_CONFIG_GLOBAL, 0));
+    assert_false(config_place_reads(&p, TENURE_CONFIG_GLOBAL, 1u << TENURE_CONFIG_DEFAULT));
+    config_place_fini(&p);
+    o.global = -1;
+    assert_int_equal(config_place_init(&p, &o, &err), 0);
+    assert_false(config_place_reads(&p, TENURE_CONFIG_GLOBAL, 0));
+    config_place_fini(&p);
+    unsetenv("TENURE_CONFIG_GLOBAL");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -119,6 +156,7 @@ int main(void)
         cmocka_unit_test(what_the_options_do_not_say_is_no_layer),
         cmocka_unit_test(names_that_would_leave_their_layer_are_refused),
         cmocka_unit_test(all_keys_are_read_around_the_layers_marks),
+        cmocka_unit_test(the_global_layer_is_the_lowest_and_read_where_that_is_asked_for),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
