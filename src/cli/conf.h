@@ -15,8 +15,8 @@ struct conf_flags {
     int64_t if_revision; /* < 0: not said */
     int64_t history, count;
     int64_t min_wait_ms, max_wait_ms, splay_ms, kill_after_ms, timeout_ms, command_timeout_ms; /* < 0: not said */
-    bool all_layers, global, unchecked, seal, unseal, dry, delete_missing, flat, once, upcase, pristine, new_key, exit_code,
-        remove;
+    bool all_layers, global, unchecked, seal, unseal, dry, delete_missing, flat, once, upcase, pristine, new_key,
+        exit_code, remove;
 };
 extern struct conf_flags conf_opt;
 

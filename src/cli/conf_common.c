@@ -108,12 +108,9 @@ static bool layer_named(struct conf_place *p, const char *name, size_t len)
     static const struct {
         const char *name;
         enum tenure_config_layer layer;
-    } names[] = {{"global", TENURE_CONFIG_GLOBAL},
-                 {"default", TENURE_CONFIG_DEFAULT},
-                 {"env", TENURE_CONFIG_ENVIRONMENT},
-                 {"environment", TENURE_CONFIG_ENVIRONMENT},
-                 {"service", TENURE_CONFIG_SERVICE},
-                 {"instance", TENURE_CONFIG_INSTANCE}};
+    } names[] = {{"global", TENURE_CONFIG_GLOBAL},   {"default", TENURE_CONFIG_DEFAULT},
+                 {"env", TENURE_CONFIG_ENVIRONMENT}, {"environment", TENURE_CONFIG_ENVIRONMENT},
+                 {"service", TENURE_CONFIG_SERVICE}, {"instance", TENURE_CONFIG_INSTANCE}};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         if (strlen(names[i].name) == len && strncmp(names[i].name, name, len) == 0) {
             p->layer = names[i].layer;
@@ -131,7 +128,9 @@ static bool take_layer(struct conf_place *p, const char *word)
     const char *value = word[n] ? word + n + 1 : NULL;
     const char *slash = value ? strchr(value, '/') : NULL;
     if (!layer_named(p, word, n))
-        return conf_usage("layer '%s': expected default, global, env=NAME, service=NAME or instance=SERVICE/NAME", word), false;
+        return conf_usage("layer '%s': expected default, global, env=NAME, service=NAME or instance=SERVICE/NAME",
+                          word),
+               false;
     if (!value)
         return true;
     bool nameless = p->layer == TENURE_CONFIG_DEFAULT || p->layer == TENURE_CONFIG_GLOBAL;
@@ -209,7 +208,8 @@ static tenure_client *open_home(tenure_client *here, const struct global_options
     tenure_client *home = err.code ? NULL : tenure_home_open(here, key, &options, &err);
     if (!home) {
         fprintf(stderr, "tenure config: the layer global: %s\n", err.text);
-        open_code = err.kind == TENURE_KIND_UNAVAILABLE || err.kind == TENURE_KIND_TIMEOUT ? EXIT_UNAVAILABLE : EXIT_FAILED;
+        open_code =
+            err.kind == TENURE_KIND_UNAVAILABLE || err.kind == TENURE_KIND_TIMEOUT ? EXIT_UNAVAILABLE : EXIT_FAILED;
     }
     tenure_close(here);
     return home;

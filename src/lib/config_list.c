@@ -157,8 +157,7 @@ static bool is_as_it_was(const struct tenure_config_entry *e, const struct kv *c
         enum tenure_config_layer l = config_layer_order[i];
         if (!of_layers[l])
             continue;
-        if (n == e->n_layers || e->layers[n].layer != l ||
-            !layer_is(&e->layers[n], of_layers[l]))
+        if (n == e->n_layers || e->layers[n].layer != l || !layer_is(&e->layers[n], of_layers[l]))
             return false;
         n++;
     }

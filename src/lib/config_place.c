@@ -3,7 +3,8 @@
 
 #include <stdlib.h>
 
-static const char *const layer_names[TENURE_CONFIG_LAYERS] = {"default", "environment", "service", "instance", "global"};
+static const char *const layer_names[TENURE_CONFIG_LAYERS] = {"default", "environment", "service", "instance",
+                                                              "global"};
 
 const enum tenure_config_layer config_layer_order[TENURE_CONFIG_LAYERS] = {
     TENURE_CONFIG_GLOBAL, TENURE_CONFIG_DEFAULT, TENURE_CONFIG_ENVIRONMENT, TENURE_CONFIG_SERVICE,
@@ -103,8 +104,9 @@ static int make_roots(struct config_place *p, const char *environment, const cha
         p->roots[TENURE_CONFIG_SERVICE] = arena_printf(a, "%s@service/%s/", p->prefix, service);
     if (instance)
         p->roots[TENURE_CONFIG_INSTANCE] = arena_printf(a, "%s@instance/%s/%s/", p->prefix, service, instance);
-    bool ok = p->history && p->schemas && p->roots[TENURE_CONFIG_GLOBAL] && !environment == !p->roots[TENURE_CONFIG_ENVIRONMENT] &&
-              !service == !p->roots[TENURE_CONFIG_SERVICE] && !instance == !p->roots[TENURE_CONFIG_INSTANCE];
+    bool ok = p->history && p->schemas && p->roots[TENURE_CONFIG_GLOBAL] &&
+              !environment == !p->roots[TENURE_CONFIG_ENVIRONMENT] && !service == !p->roots[TENURE_CONFIG_SERVICE] &&
+              !instance == !p->roots[TENURE_CONFIG_INSTANCE];
     return ok ? 0 : TENURE_ENOMEM;
 }
 
