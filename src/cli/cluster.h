@@ -59,6 +59,7 @@ pid_t cluster_pid_left(const struct cluster_layout *l, const struct cluster_memb
 /* ---- the actions ---- */
 
 struct cluster_options {
+    const char *action; /* as typed */
     const char *data_dir, *etcd, *etcdutl;
     const char *members_text; /* --members as typed: how many, or of a plan who */
     int64_t members, port;    /* port: -1 = not given */

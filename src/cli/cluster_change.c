@@ -9,6 +9,7 @@
 #include <inttypes.h>
 #include <poll.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "cli/connect.h"
@@ -42,6 +43,7 @@ bool change_open(struct change *x, const struct global_options *g, const struct 
 
 int change_close(struct change *x)
 {
+    cluster_guard_release(&x->guard);
     cluster_survey_free(&x->survey);
     tenure_close(x->client);
     signals_close(&x->signals);
@@ -50,11 +52,22 @@ int change_close(struct change *x)
     return x->code;
 }
 
+/* Without a quorum nobody can: what needs one says so itself. */
+static int keep_others_away(struct change *x)
+{
+    char *all = cluster_survey_addresses(x->survey.list);
+    int code = all ? cluster_guard_take(&x->guard, all, x->g, x->o->action) : EXIT_OK;
+    free(all);
+    return code == EXIT_OK ? 0 : change_stop(x, code);
+}
+
 int change_look(struct change *x)
 {
     int code = EXIT_OK;
     cluster_survey_free(&x->survey);
-    return cluster_survey(&x->survey, x->client, x->g, &code) ? 0 : change_stop(x, code);
+    if (!cluster_survey(&x->survey, x->client, x->g, &code))
+        return change_stop(x, code);
+    return cluster_survey_has_quorum(&x->survey) ? keep_others_away(x) : 0;
 }
 
 bool change_pause(struct change *x)

@@ -5,6 +5,7 @@
 #include <jansson.h>
 
 #include "cli/cluster.h"
+#include "cli/cluster_guard.h"
 #include "cli/cluster_survey.h"
 #include "cli/signals.h"
 
@@ -15,6 +16,7 @@ struct change {
     const struct cluster_options *o;
     tenure_client *client;
     struct cluster_survey survey; /* of the last change_look */
+    struct cluster_guard guard;   /* from the first look on at which there is a quorum */
     struct signals signals;
     int signal; /* that asked to end; 0 = none did */
     int64_t until;
@@ -29,7 +31,7 @@ int change_close(struct change *x);
 
 /* It failed with this exit code: -1. */
 int change_stop(struct change *x, int code);
-/* Asks all members anew. */
+/* Asks all members anew; sees to it that nobody else changes the cluster meanwhile. */
 int change_look(struct change *x);
 /* Waits a moment; false when time is over or somebody asked to end. */
 bool change_pause(struct change *x);

@@ -15,6 +15,7 @@
 
 #include "cli/cluster_care.h"
 #include "cli/cluster_drill.h"
+#include "cli/cluster_guard.h"
 #include "cli/cluster_survey.h"
 #include "cli/connect.h"
 #include "cli/spawn.h"
@@ -239,24 +240,11 @@ static void await_whole(struct drill *d)
 
 /* ---- all of it ---- */
 
-static char *addresses(const struct cluster_survey *s)
-{
-    char *all = NULL;
-    size_t size = 0, n = 0;
-    FILE *f = open_memstream(&all, &size);
-    for (size_t i = 0; f && i < s->list->n; i++)
-        if (s->rows[i].has_endpoint)
-            fprintf(f, "%s%s", n++ ? "," : "", s->list->members[i].client_urls[0]);
-    if (f)
-        fclose(f);
-    return all;
-}
-
 static int play(struct drill *d)
 {
     struct tenure_options options;
     struct tenure_error err = {0};
-    char *all = addresses(&d->survey);
+    char *all = cluster_survey_addresses(d->survey.list);
     connect_options(d->g, &options);
     struct drill_clients *clients =
         all ? drill_clients_start(all, &options, d->g->call_timeout_ms ? d->g->call_timeout_ms : CALL_MS, d->longest_ms,
@@ -279,6 +267,19 @@ static int play(struct drill *d)
     return d->result.n_wrong ? EXIT_FAILED : EXIT_OK;
 }
 
+/* Two drills, or one beside an upgrade, would take a majority away together. */
+static int play_alone(struct drill *d)
+{
+    struct cluster_guard guard = {.client = NULL};
+    char *all = cluster_survey_addresses(d->survey.list);
+    int code = all ? cluster_guard_take(&guard, all, d->g, "drill") : EXIT_FAILED;
+    free(all);
+    if (code == EXIT_OK)
+        code = play(d);
+    cluster_guard_release(&guard);
+    return code;
+}
+
 static int drill_on(struct drill *d, const struct global_options *g, const char *who)
 {
     int code = EXIT_FAILED;
@@ -289,7 +290,7 @@ static int drill_on(struct drill *d, const struct global_options *g, const char 
     if (cluster_survey(&d->survey, c, g, &code)) {
         code = EXIT_FAILED;
         if (choose(d, who) && may_kill(d))
-            code = is_sure(d) ? play(d) : EXIT_USAGE;
+            code = is_sure(d) ? play_alone(d) : EXIT_USAGE;
     }
     cluster_survey_free(&d->survey);
     tenure_close(c);

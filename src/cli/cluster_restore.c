@@ -7,10 +7,12 @@
  * back is refused by them. */
 #include <errno.h>
 #include <fcntl.h>
+#include <glob.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -43,7 +45,8 @@ struct cluster_restoring {
     size_t n;
     bool is_local; /* `cluster dev` runs them */
     struct cluster_layout layout;
-    int lock; /* of the folder that `cluster dev` is to run; -1 = none */
+    int folder; /* held, where it is made */
+    int lock;   /* of the folder that `cluster dev` is to run; -1 = none */
     struct snapshot_summary summary;
 };
 
@@ -314,13 +317,53 @@ static void tell(const struct cluster_restoring *r)
 
 /* ---- the command ---- */
 
+/* Whoever makes a cluster in a folder holds this lock of it; it goes with the process. -1: another one has it, or the folder is gone. */
+static int take_folder(const char *dir)
+{
+    struct stat held, there;
+    int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return -1;
+    if (flock(fd, LOCK_EX | LOCK_NB) == 0 && fstat(fd, &held) == 0 && stat(dir, &there) == 0 &&
+        held.st_ino == there.st_ino)
+        return fd;
+    close(fd);
+    return -1;
+}
+
+/* Of restores into the same place that were killed, or failed. */
+static void remove_left(const char *place, int len)
+{
+    char pattern[CLUSTER_DIR_MAX + 32];
+    glob_t all = {0};
+    size_t n = 0;
+    for (int i = 0; i < len && n < CLUSTER_DIR_MAX; i++) { /* a name may have letters of patterns */
+        if (strchr("*?[]\\", place[i]))
+            pattern[n++] = '\\';
+        pattern[n++] = place[i];
+    }
+    snprintf(pattern + n, sizeof pattern - n, ".restoring-??????");
+    if (glob(pattern, 0, NULL, &all) == 0)
+        for (size_t i = 0; i < all.gl_pathc; i++) {
+            int fd = take_folder(all.gl_pathv[i]);
+            if (fd < 0)
+                continue;
+            if (remove_all("/dev/null", all.gl_pathv[i]))
+                fprintf(stderr, "tenure cluster: removed %s, which a restore that did not come to its end had left\n",
+                        all.gl_pathv[i]);
+            close(fd);
+        }
+    globfree(&all);
+}
+
 static bool make_folder(struct cluster_restoring *r)
 {
     size_t len = strlen(r->data_dir);
     while (len > 1 && r->data_dir[len - 1] == '/')
         len--;
+    remove_left(r->data_dir, (int)len);
     if ((size_t)snprintf(r->dir, sizeof r->dir, "%.*s.restoring-XXXXXX", (int)len, r->data_dir) < sizeof r->dir &&
-        mkdtemp(r->dir))
+        mkdtemp(r->dir) && (r->folder = take_folder(r->dir)) >= 0)
         return true;
     fprintf(stderr, "tenure cluster: %s: %s\n", r->data_dir, strerror(errno ? errno : ENAMETOOLONG));
     return false;
@@ -328,7 +371,7 @@ static bool make_folder(struct cluster_restoring *r)
 
 int cluster_restore(const struct global_options *g, const struct cluster_options *o, const char *from)
 {
-    struct cluster_restoring r = {.g = g, .data_dir = o->data_dir, .lock = -1};
+    struct cluster_restoring r = {.g = g, .data_dir = o->data_dir, .lock = -1, .folder = -1};
     const char *members = o->members_text;
     size_t n = 3;
     int code = EXIT_FAILED;

@@ -8,8 +8,7 @@
 #include "cli/connect.h"
 #include "io/loop.h"
 
-/* The first client address of each member that has one, in the order of the rows. */
-static char *addresses(const struct tenure_member_list *list)
+char *cluster_survey_addresses(const struct tenure_member_list *list)
 {
     char *all = NULL;
     size_t size = 0, n = 0;
@@ -45,7 +44,7 @@ static bool fill(struct cluster_survey *s, const struct global_options *g)
 {
     struct tenure_options options;
     struct tenure_error err = {0};
-    char *all = addresses(s->list);
+    char *all = cluster_survey_addresses(s->list);
     connect_options(g, &options);
     s->rows = calloc(s->list->n ? s->list->n : 1, sizeof *s->rows);
     s->client = all && s->rows ? tenure_open(all, &options, &err) : NULL;

@@ -30,6 +30,9 @@ struct cluster_survey {
 bool cluster_survey(struct cluster_survey *s, tenure_client *c, const struct global_options *g, int *ret_code);
 void cluster_survey_free(struct cluster_survey *s); /* of a zeroed one as well */
 
+/* The first client address of each member that has one, in the order of the rows, with commas between; the caller frees it. NULL:
+ * there is none. */
+char *cluster_survey_addresses(const struct tenure_member_list *list);
 bool cluster_survey_has_quorum(const struct cluster_survey *s);
 const char *cluster_role(const struct cluster_survey *s, const struct cluster_row *r);
 /* By name or hexadecimal id; NULL when there is none, or several of that name. */

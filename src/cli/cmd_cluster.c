@@ -127,6 +127,7 @@ static int run(const struct command *self, const struct global_options *g, int a
                    {"plan", cluster_plan},
                    {"certs", cluster_certs}};
     (void)self;
+    opt.action = argc > 0 ? argv[0] : "";
     if (argc == 1 && strcmp(argv[0], "dev") == 0)
         return check() ? cluster_dev(g, &opt) : EXIT_USAGE;
     if (argc == 2 && strcmp(argv[0], "adopt") == 0)

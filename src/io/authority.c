@@ -2,8 +2,10 @@
  * missing, malformed or do not belong together are refused by name before anything is signed. */
 #include "io/authority.h"
 
+#include <arpa/inet.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -199,6 +201,37 @@ static bool is_for(const struct openssl *o, X509 *cert, const char *host)
                                      : o->X509_check_host(cert, host, strlen(host), 0, NULL) == 1;
 }
 
+/* Whether one of the certificate's alternative names is one of the hosts that are wanted. */
+static bool is_wanted(const struct openssl *o, const GENERAL_NAME *name, const struct io_certificate *c)
+{
+    const ASN1_STRING *text = name->type == GEN_DNS     ? name->d.dNSName
+                              : name->type == GEN_IPADD ? name->d.iPAddress
+                                                        : NULL;
+    bool wanted = false;
+    for (size_t i = 0; text && !wanted && i < c->n_hosts; i++) {
+        unsigned char address[16];
+        const char *host = c->hosts[i];
+        size_t len = (size_t)o->ASN1_STRING_length(text);
+        const unsigned char *data = o->ASN1_STRING_get0_data(text);
+        if (name->type == GEN_DNS)
+            wanted = strlen(host) == len && strncasecmp(host, (const char *)data, len) == 0;
+        else if (len == 4 || len == 16)
+            wanted = inet_pton(len == 4 ? AF_INET : AF_INET6, host, address) == 1 && memcmp(address, data, len) == 0;
+    }
+    return wanted;
+}
+
+/* One that was taken out of the plan must not stay good for whoever has that name by now. */
+static bool has_others(const struct openssl *o, X509 *cert, const struct io_certificate *c)
+{
+    GENERAL_NAMES *names = o->X509_get_ext_d2i(cert, NID_subject_alt_name, NULL, NULL);
+    bool others = false;
+    for (int i = 0; names && !others && i < o->OPENSSL_sk_num((const OPENSSL_STACK *)names); i++)
+        others = !is_wanted(o, o->OPENSSL_sk_value((const OPENSSL_STACK *)names, i), c);
+    o->GENERAL_NAMES_free(names);
+    return others;
+}
+
 bool io_authority_check(const struct io_authority *a, const struct io_certificate *c, unsigned spare_days)
 {
     const struct openssl *o = a->o;
@@ -209,6 +242,7 @@ bool io_authority_check(const struct io_authority *a, const struct io_certificat
               o->X509_cmp_time(o->X509_get0_notAfter(cert), &until) > 0;
     for (size_t i = 0; ok && i < c->n_hosts; i++)
         ok = is_for(o, cert, c->hosts[i]);
+    ok = ok && !has_others(o, cert, c);
     o->X509_free(cert);
     o->EVP_PKEY_free(key);
     o->ERR_clear_error();

@@ -34,8 +34,8 @@ struct io_certificate {
 
 /* A new key and a new certificate, whatever was there. The key's file is for its owner only. */
 int io_authority_issue(const struct io_authority *a, const struct io_certificate *c, struct tenure_error *err) MUST_USE;
-/* Whether what is there does: a pair that fits, signed by this authority, for all of the hosts, and good for spare_days more at
- * least. */
+/* Whether what is there does: a pair that fits, signed by this authority, for all of the hosts and no others, and good for spare_days
+ * more at least. */
 bool io_authority_check(const struct io_authority *a, const struct io_certificate *c, unsigned spare_days);
 
 #endif

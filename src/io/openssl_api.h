@@ -75,6 +75,10 @@
     X(ASN1_STRING_get0_data)                                                                                           \
     X(ASN1_STRING_length)                                                                                              \
     X(ASN1_STRING_to_UTF8)                                                                                             \
+    X(GENERAL_NAMES_free)                                                                                              \
+    X(OPENSSL_sk_num)                                                                                                  \
+    X(OPENSSL_sk_value)                                                                                                \
+    X(X509_get_ext_d2i)                                                                                                \
     X(ASN1_TIME_diff)                                                                                                  \
     X(BIO_clear_flags)                                                                                                 \
     X(BIO_ctrl)                                                                                                        \

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """tenure cluster backup, restore, drill, defrag and status on real etcd members."""
 
+import fcntl
 import json
 
 from clusters import *
@@ -87,8 +88,16 @@ def on_other_hosts(w):
     with open(w.path(f"b/{damaged}"), "r+b") as f:
         f.seek(5000)
         f.write(b"\xff\xfe\xfd")
+    for left in ("killed", "atwork"):  # one of a restore that was killed, one of a restore that is under way
+        Path(w.path(f"new.restoring-{left}")).mkdir()
+        Path(w.path(f"new.restoring-{left}/restore.log")).touch()
+    at_work = os.open(w.path("new.restoring-atwork"), os.O_RDONLY)
+    fcntl.flock(at_work, fcntl.LOCK_EX)
     got = w.tenure("cluster", "restore", w.path("b"), "--data-dir", w.path("new"), "--members", "a=10.0.0.1,b=https://10.0.0.2:2390,c=10.0.0.3")
     equal(got.returncode, 0, got.stderr)
+    equal([Path(w.path(f"new.restoring-{left}")).exists() for left in ("killed", "atwork")], [False, True], "what others left")
+    true(f"removed {w.path('new.restoring-killed')}, which a restore that did not come to its end had left" in got.stderr, got.stderr)
+    os.close(at_work)
     true("left for an older one" in got.stderr and damaged in got.stderr, got.stderr)
     true("--initial-advertise-peer-urls https://10.0.0.2:2390 " in got.stdout, got.stdout)
     true("TENURE_ENDPOINTS=http://10.0.0.1:2379,https://10.0.0.2:2379,http://10.0.0.3:2379" in got.stdout, got.stdout)

@@ -124,4 +124,27 @@ def another_version(w):
     w.run([TENURE, "snapshot", "status", w.path("before.db")], check=True)
 
 
-main([all_of_them, space_given_back, another_version, what_goes_wrong, one_alone, words_of_a_command])
+def one_at_a_time(w):
+    """while one changes the cluster every other change is refused, and says who; nothing is left of it behind its end"""
+    c = Cluster(w).well()
+    env = w.environment(TENURE_ENDPOINTS=c.endpoints)
+    first = w.start("cluster", "rolling-restart", "--timeout", "60s", "--with", f"echo {{name}} >> {w.path('asked')}; until [ -e {w.path('end')} ]; do sleep 0.05; done; exit 3",
+                    env=env)
+    asked = lambda: read(w.path("asked")).split() if Path(w.path("asked")).exists() else []
+    await_(asked, "it is under way")
+    before = {name: c.pid(name) for name in c.members}
+    for words in (("rolling-restart", "--with", f"touch {w.path('second')}"), ("upgrade", "--to", "3.9", "--force", "--with", f"touch {w.path('second')}"),
+                  ("drill", "--yes", "--data-dir", str(c.folder)), ("defrag", "--always"), ("remove", "m1"), ("promote", "m1"),
+                  ("replace", "m2", "--name", "m4", "--peer-urls", "http://127.0.0.1:1"), ("add", "--name", "m4", "--peer-urls", "http://127.0.0.1:1")):
+        got = c.tenure("cluster", *words)
+        true(got.returncode == 1 and f"is under way: cluster rolling-restart, process {first.pid} on " in got.stderr, f"{words}: {got.returncode} {got.stdout}{got.stderr}")
+    equal((Path(w.path("second")).exists(), len(asked()), len(c.status()[1])), (False, 1, 3), "what the others did")
+    equal({name: c.pid(name) for name in c.members}, before, "their processes")
+    Path(w.path("end")).touch()
+    true(first.wait(timeout=PATIENCE_S) == 1, "the first one has ended")
+    true("rolling-restart" not in c.tenure("lock", "--list", "tenure-cluster", check=True).stdout, "nobody holds it any more")
+    got, events = rolling(c, "--with", "exit 4")
+    true(got.returncode == 1 and "ended with code 4" in got.stderr, f"the next one: {got.stderr}")
+
+
+main([all_of_them, space_given_back, one_at_a_time, another_version, what_goes_wrong, one_alone, words_of_a_command])

@@ -87,6 +87,18 @@ static void what_does_not_do_is_told(void **state)
     wrong.hosts = name;
     wrong.n_hosts = 1;
     assert_false(io_authority_check(a, &wrong, 30));
+    static const char *const all[] = {"m2.example.org", "10.0.0.1", "::1", "M2.Other.example.org"};
+    wrong.hosts = all;
+    wrong.n_hosts = 4;
+    assert_int_equal(io_authority_issue(a, &wrong, &err), 0);
+    for (size_t n = 4; n > 0; n--) { /* what it has beyond the first n is not wanted any more */
+        wrong.n_hosts = n;
+        assert_int_equal(io_authority_check(a, &wrong, 30), n == 4);
+    }
+    wrong.hosts = all + 1;
+    wrong.n_hosts = 3;
+    assert_false(io_authority_check(a, &wrong, 30));
+    assert_int_equal(io_authority_issue(a, &c, &err), 0);
     wrong = c;
     wrong.key_file = d.key_file;
     assert_false(io_authority_check(a, &wrong, 30)); /* a crash between key and certificate */
