@@ -22,6 +22,7 @@ enum { WRITE_PAUSE_MS = 100, UNHEARD_MS = 5000, FIRST_MS = 5000, CODE_NONE = -1 
 struct keeper {
     const struct global_options *g;
     const struct cache_flags *f;
+    tenure_client *client;
     char path[4096];
     const char *const *prefixes;
     size_t n;
@@ -234,8 +235,9 @@ static int go_on(struct keeper *k)
         k->next_write_ms = io_clock() + WRITE_PAUSE_MS;
         code = keep(k);
         if (code == CODE_NONE && k->f->once && io_clock() > until) {
-            fprintf(stderr, "tenure cache: no server answered in time\n");
-            code = EXIT_UNAVAILABLE;
+            struct tenure_error err;
+            connect_silence(k->client, "no server answered in time", &err);
+            code = failed(k, &err);
         }
     }
     return code;
@@ -256,7 +258,7 @@ static bool is_free(const struct keeper *k)
 static int run_on(struct keeper *k)
 {
     struct tenure_error err = {0};
-    tenure_client *c = connect_open("cache", k->g);
+    tenure_client *c = k->client = connect_open("cache", k->g);
     if (!c)
         return connect_code();
     int code = open_copies(k, c, &err) ? go_on(k) : failed(k, &err);

@@ -137,17 +137,10 @@ static void open_again(struct follow *f)
         ended(f, &err);
 }
 
-/* With what the endpoints say, which is why. */
 static void nothing_came(struct follow *f)
 {
-    struct tenure_error err = {.code = TENURE_ETIMEOUT, .kind = TENURE_KIND_TIMEOUT};
-    int n = snprintf(err.text, sizeof err.text, "no server answered in time");
-    for (size_t i = 0; i < tenure_endpoints(f->client) && n < (int)sizeof err.text; i++) {
-        struct tenure_endpoint_stats s = {.size = sizeof s};
-        const char *name = tenure_endpoint(f->client, i);
-        if (tenure_endpoint_stats(f->client, i, &s, NULL) == 0 && s.error[0] && name)
-            n += snprintf(err.text + n, sizeof err.text - (size_t)n, "; %s: %s", name, s.error);
-    }
+    struct tenure_error err;
+    connect_silence(f->client, "no server answered in time", &err);
     f->code = conf_failed(f->o.g, &err);
 }
 

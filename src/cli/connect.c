@@ -90,6 +90,19 @@ tenure_client *connect_open(const char *command, const struct global_options *g)
     return c;
 }
 
+void connect_silence(tenure_client *c, const char *words, struct tenure_error *ret)
+{
+    struct tenure_error err = {.code = TENURE_ETIMEOUT, .kind = TENURE_KIND_TIMEOUT};
+    int n = snprintf(err.text, sizeof err.text, "%s", words);
+    for (size_t i = 0; i < tenure_endpoints(c) && n < (int)sizeof err.text; i++) {
+        struct tenure_endpoint_stats s = {.size = sizeof s};
+        const char *name = tenure_endpoint(c, i);
+        if (tenure_endpoint_stats(c, i, &s, NULL) == 0 && s.error[0] && name)
+            n += snprintf(err.text + n, sizeof err.text - (size_t)n, "; %s: %s", name, s.error);
+    }
+    *ret = err;
+}
+
 const char *connect_bare(const char *command, const char *text)
 {
     size_t n = strlen(command);

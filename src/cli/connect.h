@@ -23,6 +23,9 @@ void connect_options(const struct global_options *g, struct tenure_options *ret)
  * the library refused the call before one was asked, else EXIT_FAILED. */
 int connect_failed(const char *command, const struct global_options *g, const struct tenure_error *err);
 
+/* What is to be said when nobody answered: the words, and what the endpoints failed with, which is why. */
+void connect_silence(tenure_client *c, const char *words, struct tenure_error *ret);
+
 /* What the error says, without the command's name in front, which the library's words may begin with too. Borrows. */
 const char *connect_text(const char *command, const struct tenure_error *err);
 /* The same of any text. */

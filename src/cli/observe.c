@@ -91,8 +91,8 @@ int observe(const struct global_options *g, const char *name, bool whole_key, bo
     else if (c)
         code = connect_failed("elect", g, &err);
     if (code == TIMED_OUT) {
-        fprintf(stderr, "tenure elect: no server answered in time\n");
-        code = EXIT_UNAVAILABLE;
+        connect_silence(c, "no server answered in time", &err);
+        code = connect_failed("elect", g, &err);
     }
     tenure_observer_stop(observer);
     tenure_close(c);

@@ -300,8 +300,10 @@ static void lose_patience(struct serving *s)
 {
     if (!may_lose_patience(s) || io_clock() < s->next_at)
         return;
-    struct tenure_error err = {.code = TENURE_EUNAVAILABLE, .kind = TENURE_KIND_UNAVAILABLE};
-    snprintf(err.text, sizeof err.text, "%.60s/%.60s: no server answered in time", s->name, s->id);
+    struct tenure_error err;
+    char words[160];
+    snprintf(words, sizeof words, "%.60s/%.60s: no server answered in time", s->name, s->id);
+    connect_silence(s->client, words, &err);
     end_by_itself(s, connect_failed("service", s->g, &err));
 }
 

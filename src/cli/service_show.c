@@ -412,6 +412,8 @@ static int pick(tenure_client *c, const struct global_options *g, const struct s
     struct tenure_service_view_options v = {.size = sizeof v, .prefix = f->prefix, .check_ms = -1};
     tenure_service_view *view = tenure_service_view_start(c, name, &v, &err);
     int rc = view ? tenure_service_view_await(view, 0, &err) : err.code;
+    if (rc == TENURE_ETIMEOUT)
+        connect_silence(c, err.text, &err);
     tenure_picker *p = rc == 0 ? tenure_picker_new(view, o, &err) : NULL;
     const struct tenure_instance *i = p ? tenure_pick(p, tenure_str(f->by ? f->by : ""), &err) : NULL;
     int code = EXIT_OK;

@@ -21,6 +21,9 @@ static int health_answer(bytes in, struct arena *a, struct client_result *r)
 }
 
 static const struct call_kind members = {.path = "/etcdserverpb.Cluster/MemberList", .decode = members_answer};
+/* Serializable: what the asked member knows, which it does without a leader too. */
+static const struct call_kind members_there = {
+    .path = "/etcdserverpb.Cluster/MemberList", .no_leader_needed = true, .decode = members_answer};
 static const struct call_kind status = {
     .path = "/etcdserverpb.Maintenance/Status", .no_leader_needed = true, .decode = status_answer};
 /* A piece that cannot be read is missing in the sum behind them all. */
@@ -41,7 +44,7 @@ static const struct call_kind health = {
 struct client_call *client_member_list(struct client *c, bool serializable, const struct client_call_options *opt,
                                        client_done_cb cb, void *user, tn_ms now, struct tenure_error *err)
 {
-    struct client_call *call = client_call_new(c, &members, opt, cb, user, err);
+    struct client_call *call = client_call_new(c, serializable ? &members_there : &members, opt, cb, user, err);
     if (!call)
         return NULL;
     encode_member_list_req(!serializable, &call->request);

@@ -9,6 +9,9 @@ DECODE_INTO(compact_answer, compact_resp, compact, decode_compact_resp)
 
 static const struct call_kind range = {
     .path = "/etcdserverpb.KV/Range", .tells_revision = true, .decode = range_answer};
+/* Serializable: at the member's own word, which it has without a leader too. */
+static const struct call_kind range_there = {
+    .path = "/etcdserverpb.KV/Range", .no_leader_needed = true, .tells_revision = true, .decode = range_answer};
 static const struct call_kind put = {
     .path = "/etcdserverpb.KV/Put", .is_write = true, .tells_revision = true, .decode = put_answer};
 static const struct call_kind del = {
@@ -18,7 +21,7 @@ static const struct call_kind txn = {
 static const struct call_kind compact = {
     .path = "/etcdserverpb.KV/Compact", .is_write = true, .decode = compact_answer};
 
-CALL_FUNCTION(range, struct range_req, &range, encode_range_req)
+CALL_FUNCTION(range, struct range_req, req->serializable ? &range_there : &range, encode_range_req)
 CALL_FUNCTION(put, struct put_req, &put, encode_put_req)
 CALL_FUNCTION(delete, struct delete_req, &del, encode_delete_req)
 CALL_FUNCTION(compact, struct compact_req, &compact, encode_compact_req)

@@ -14,7 +14,8 @@
  * a failed or silent one is left for the next with backoff (25 ms doubling to 5 s, jittered); a second connection is
  * opened beside while a silent one is in doubt. Silence: an HTTP/2 ping (only while a stream is open, at most each 5 s) or
  * a call unanswered for the silence bound. A connection is used once its server has said a first frame: one that was only
- * accepted proves nothing. `hasleader: true` goes with every call but status and health.
+ * accepted proves nothing. `hasleader: true` goes with every call but status,
+ * health and serializable reads.
  *
  * Every call has a deadline and ends exactly once. Reads are sent again on another endpoint until the deadline. A write
  * is sent again only when it was provably not applied: never written, refused stream, above GOAWAY's last id, or an error

@@ -70,7 +70,10 @@ void errand_end_stopped(struct errand *t, int stop_code, const struct tenure_err
 {
     struct tenure_error why = *error;
     if (stop_code && (error->code == TENURE_ECANCELLED || error->applied == TENURE_APPLIED_NO)) {
-        error_set(&why, stop_code, "%s", tenure_error_string(stop_code));
+        if (stop_code == TENURE_ETIMEOUT)
+            op_timeout_error(t->client, &why);
+        else
+            error_set(&why, stop_code, "%s", tenure_error_string(stop_code));
         why.applied = error->applied;
     }
     errand_end(t, why.code, &why, now);
@@ -101,7 +104,10 @@ void errand_stop(struct errand *t, int code, tn_ms now)
 {
     if (t->over)
         return;
-    error_set(&t->error, code, "%s", tenure_error_string(code));
+    if (code == TENURE_ETIMEOUT)
+        op_timeout_error(t->client, &t->error);
+    else
+        error_set(&t->error, code, "%s", tenure_error_string(code));
     t->until = TN_MS_NEVER;
     struct client_context *before = enter(t);
     bool goes_on = t->type->on_stop && t->type->on_stop(t, now);

@@ -78,6 +78,13 @@ bool op_is_unsent(struct op *const *slot)
     return !*slot || client_is_unsent((*slot)->call);
 }
 
+void op_timeout_error(const struct client *c, struct tenure_error *ret)
+{
+    char errors[sizeof ret->text / 2];
+    client_endpoint_errors(c, errors, sizeof errors);
+    error_set(ret, TENURE_ETIMEOUT, "%s%s%s", tenure_error_string(TENURE_ETIMEOUT), errors[0] ? "; " : "", errors);
+}
+
 void op_forget(struct op **slot)
 {
     if (*slot)

@@ -37,6 +37,8 @@ void op_cancel(struct op **slot, tn_ms now);
 bool op_is_unsent(struct op *const *slot);
 /* Cancels it and tells nobody. Empties the slot. */
 void op_drop(struct op **slot, tn_ms now);
+/* That the time is over, with what the endpoints failed with, if they did: it may be why. */
+void op_timeout_error(const struct client *c, struct tenure_error *ret);
 /* Lets it run and tells nobody. Empties the slot. */
 void op_forget(struct op **slot);
 /* Another owner is told instead. to must be empty; from is afterwards. */

@@ -204,6 +204,13 @@ static void end_wait(struct recall *r, struct recall_wait *w, int code, const st
     list_push_back(&r->ended, &w->in_fetch);
 }
 
+static void time_is_over(struct recall *r, struct recall_wait *w)
+{
+    struct tenure_error why;
+    op_timeout_error(r->client, &why);
+    end_wait(r, w, TENURE_ETIMEOUT, NULL, &why);
+}
+
 static void release(struct recall *r)
 {
     heap_fini(&r->timers);
@@ -466,7 +473,7 @@ void recall_tick(struct recall *r, tn_ms now)
     struct heap_node *first;
     r->busy++;
     while ((first = heap_first(&r->timers)) && first->at <= now)
-        end_wait(r, CONTAINER_OF(first, struct recall_wait, timer), TENURE_ETIMEOUT, NULL, NULL);
+        time_is_over(r, CONTAINER_OF(first, struct recall_wait, timer));
     drop_over(r, now);
     go_on(r, now);
     leave(r);

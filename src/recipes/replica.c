@@ -60,6 +60,13 @@ static void end_wait(struct replica *r, struct replica_wait *w, int code, const 
     list_push_back(&r->ended, &w->in_replica);
 }
 
+static void time_is_over(struct replica *r, struct replica_wait *w)
+{
+    struct tenure_error why;
+    op_timeout_error(r->client, &why);
+    end_wait(r, w, TENURE_ETIMEOUT, &why);
+}
+
 static void release(struct replica *r)
 {
     heap_fini(&r->timers);
@@ -335,7 +342,7 @@ void replica_tick(struct replica *r, tn_ms now)
     if (!r->has_ended)
         view_tick(r->view, now);
     while ((first = heap_first(&r->timers)) && first->at <= now)
-        end_wait(r, CONTAINER_OF(first, struct replica_wait, timer), TENURE_ETIMEOUT, NULL);
+        time_is_over(r, CONTAINER_OF(first, struct replica_wait, timer));
     leave(r);
 }
 
