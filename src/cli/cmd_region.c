@@ -15,7 +15,7 @@ static const struct option_spec *options(void)
         {"prefix", 0, OPTION_STRING, "PREFIX", "promote: of what it becomes the home", &opt.prefix},
         {"instead-of", 0, OPTION_STRING, "REGION", "promote: of all that has its home there", &opt.instead_of},
         {"save", 0, OPTION_STRING, "FILE",
-         "sync: where to keep what an old home alone has, with -REGION-epoch-N in the name (default federation.jsonl)",
+         "sync: keeps what an old home alone has, with -REGION-epoch-N in the name (default federation.jsonl)",
          &opt.save},
         {"no-wait", 0, OPTION_FLAG, NULL, "promote: what the old home's mirrors have not copied yet is left behind",
          &opt.no_wait},
