@@ -235,13 +235,30 @@ int replica_copy_beside(const char *dir, const char *name, const struct replica_
     return copy_into(dir, name, from, cluster, &cluster, err);
 }
 
+/* Authentication may have been seen on while the new one was made, by the one that was served. */
+static int keep_users(const char *dir, struct tenure_error *err)
+{
+    char copy[REPLICA_PATH_SIZE];
+    struct replica_mark old;
+    int rc = replica_mark_read(dir, &old, err);
+    if (rc == 0 && old.users) {
+        int n = snprintf(copy, sizeof copy, "%s/copy/data", dir);
+        rc = n < (int)sizeof copy ? replica_mark_users(copy, err)
+                                  : error_set(err, TENURE_EINVALID, "%s: the name is too long", dir);
+    }
+    replica_mark_free(&old);
+    return rc;
+}
+
 int replica_take_beside(const char *dir, struct tenure_error *err)
 {
     int lock;
     int rc = replica_lock(dir, &lock, err);
     if (rc)
         return rc;
-    rc = replica_take(dir, err);
+    rc = keep_users(dir, err);
+    if (rc == 0)
+        rc = replica_take(dir, err);
     close(lock);
     return rc;
 }

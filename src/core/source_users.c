@@ -2,7 +2,8 @@
  * until they are known nothing is answered from the copy.
  *
  * Who asks is told by the token. One that the source gave out by way of this copy is known with its user; it counts when the source was
- * asked about it since users and roles changed last (a new password is such a change, and ends it), and else is asked about first. One that is not known is the source's business: it answers, where one answer is all that is asked; a
+ * asked about it since users and roles changed last (a new password is such a change, and ends it), and within the last minute, and else
+ * is asked about first. One that is not known is the source's business: it answers, where one answer is all that is asked; a
  * watch is refused, so that its client logs in anew, here. Signed tokens and certificates tell their user themselves.
  *
  * Failure: the source does not answer: who would have to be asked about is refused.
@@ -14,6 +15,8 @@
 
 /* Where the source tells no revision of its users, a new password is noticed by asking so often. */
 #define VERIFY_MS 5000
+/* And where it does, that a token has ended there: its time was over, or the server that gave it out has begun anew. */
+#define VERIFY_SELDOM_MS 60000
 /* Cut off for longer, nobody can be asked: then what was known goes on to count. */
 #define FRESH_MS 10000
 
@@ -42,7 +45,7 @@ static bool is_verified(const struct core *c, const struct known *k)
     if (k->changes != store_auth_changes(c->store))
         return false;
     bool cut_off = c->now - c->source.users_at > FRESH_MS;
-    return c->source.has_revision || cut_off || c->now - k->verified_at <= VERIFY_MS;
+    return cut_off || c->now - k->verified_at <= (c->source.has_revision ? VERIFY_SELDOM_MS : VERIFY_MS);
 }
 
 static struct known *find(struct core_call *call)

@@ -254,6 +254,35 @@ def leases_are_the_mirrors_own(world):
         mirror.stop()
 
 
+def stopped_beyond_its_leases(world):
+    '''a mirror that stands still for longer than its leases live makes what went with them again, and keeps the deletes'''
+    on_one_kind(world)
+    with server(world, "a") as a, server(world, "b") as b:
+        source, there, ending = Gateway(a), Gateway(b), threading.Event()
+        lease = source.grant(3)
+
+        def renew():
+            while not ending.wait(0.5):
+                source.ask("lease/keepalive", {"ID": lease})
+        renewing = threading.Thread(target=renew)
+        renewing.start()
+        try:
+            source.put("/a/leased", "x", lease=lease)
+            source.put("/a/plain", "x")
+            source.put("/a/goes", "x")
+            mirror = Mirror(world, a, [b], "--prefix", "/a/").start()
+            same(a, b, "/a/")
+            stop(mirror.process.pid)
+            await_(lambda: "/a/leased" not in there.below("/a/"), "its lease is over")
+            source.delete("/a/goes")
+            os.kill(mirror.process.pid, signal.SIGCONT)
+            await_(lambda: there.below("/a/") == {"/a/leased": "x", "/a/plain": "x"}, "all is as it was at the source")
+            equal(mirror.stop(), 0, "the exit code")
+        finally:
+            ending.set()
+            renewing.join()
+
+
 def one_that_is_dead_holds_nobody_up(world):
     '''of two destinations one is dead: the other is served, and the dead one catches up when it is back'''
     on_one_kind(world)
@@ -410,5 +439,5 @@ def nothing_is_lost_over_kills(world):
 if __name__ == "__main__":
     main([changes_are_carried, large_revisions_go_in_parts, large_values, deletes_are_kept, what_is_not_ours_is_refused,
           what_others_write_there_is_undone, both_ways_with_prefixes_of_their_own, the_second_of_a_name_takes_over, leases_are_the_mirrors_own,
-          one_that_is_dead_holds_nobody_up, once_ends, homes_are_obeyed, users_of_both_sides, a_restored_source_is_noticed,
+          stopped_beyond_its_leases, one_that_is_dead_holds_nobody_up, once_ends, homes_are_obeyed, users_of_both_sides, a_restored_source_is_noticed,
           nothing_is_lost_over_kills])

@@ -83,6 +83,19 @@ def what_is_half_done_is_finished(world):
             verify(world, world.server, replica)
 
 
+def a_new_copy_remembers_users(world):
+    '''that the source had authentication on is noted while a new copy is made, and not forgotten when that one takes the place'''
+    Gateway(world.server.url).put("gone", "1")
+    replica = Replica(world.folder / "replica", world.server)
+    mark = replica.folder / "data" / "replica"
+    with servers(replica.start()):
+        catches_up(world.server, replica)
+        mark.write_text(mark.read_text() + "users=on\n")
+        loses_history(world, replica, "a")
+        await_(lambda: replica.process.poll() is not None or "gone" not in (try_range(replica) or (0, {"gone": ""}))[1], "the new one is there")
+        true("users=on" in mark.read_text(), f"the mark: {mark.read_text()}")
+
+
 def a_directory_of_others_is_left_alone(world):
     '''a directory that holds anything else is not taken for a copy'''
     folder = world.folder / "other"
@@ -139,5 +152,5 @@ def answer_of(gateway, serializable):
         return gateway.range(serializable=serializable)
 
 
-main([a_mount_point_holds_it, what_is_half_done_is_finished, a_directory_of_others_is_left_alone,
+main([a_mount_point_holds_it, what_is_half_done_is_finished, a_new_copy_remembers_users, a_directory_of_others_is_left_alone,
       who_stands_still_is_believed_for_no_longer])

@@ -264,6 +264,33 @@ static void without_a_revision_tokens_are_asked_about_again(void **state)
     assert_int_equal(src.n, n + 1);
 }
 
+/* It may have ended at the source although no user has changed. */
+static void with_a_revision_tokens_are_asked_about_seldom(void **state)
+{
+    (void)state;
+    begin();
+    users(true, 2, "a");
+    log_in("u", "t.1");
+    size_t n = src.n;
+    for (int i = 0; i < 5; i++) {
+        world_pass(here.w, 10000);
+        core_users_stand(here.w->core, here.w->now);
+        assert_ok(read_of("a"));
+    }
+    assert_int_equal(src.n, n);
+    world_pass(here.w, 15000);
+    core_users_stand(here.w->core, here.w->now);
+    struct call *call = read_of("a");
+    assert_int_equal(src.n, n + 1);
+    core_forward_end(src.sent[n], GRPC_UNAUTHENTICATED, etcd_error_text(ETCD_INVALID_AUTH_TOKEN), bytes_of(NULL, 0));
+    world_settle(here.w);
+    assert_int_equal(src.n, n + 2); /* it is not known any more: the read itself is sent on */
+    core_forward_end(src.sent[n + 1], GRPC_UNAUTHENTICATED, etcd_error_text(ETCD_INVALID_AUTH_TOKEN),
+                     bytes_of(NULL, 0));
+    world_settle(here.w);
+    assert_error(call, ETCD_INVALID_AUTH_TOKEN);
+}
+
 static void a_watch_that_is_not_permitted_any_more_ends(void **state)
 {
     (void)state;
@@ -291,6 +318,7 @@ int main(void)
         CASE(when_nobody_can_be_asked_it_is_refused),
         CASE(an_answer_of_before_a_change_does_not_count),
         CASE(without_a_revision_tokens_are_asked_about_again),
+        CASE(with_a_revision_tokens_are_asked_about_seldom),
         CASE(a_watch_that_is_not_permitted_any_more_ends),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
