@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "cli/connect.h"
+#include "cli/federated.h"
 #include "cli/name.h"
 #include "io/loop.h"
 
@@ -95,29 +96,19 @@ static void on_stopped(tenure_election *e, int code, const struct tenure_error *
 /* ---- opening ---- */
 
 #define URLS_MAX 4096
-#define KEY_MAX  4352
 
 /* The endpoints of the region that is asked for, looked up in the cluster at hand, and found to answer. False after having said
  * why not. */
 static bool find_region(const struct claim *c, const struct global_options *g, char urls[URLS_MAX])
 {
-    struct tenure_error err = {0};
-    struct tenure_options options;
-    char key[KEY_MAX];
-    tenure_client *here = connect_open(c->command, g), *there = NULL;
-    if (!here)
-        return false;
-    connect_options(g, &options);
-    snprintf(key, sizeof key, "%s%s", c->prefix ? c->prefix : c->o.election ? "/election/" : "/locks/", c->name);
-    there = strcmp(c->o.region, "home") == 0 ? tenure_home_open(here, key, &options, &err)
-                                             : tenure_region_open(here, c->o.region, &options, &err);
+    const char *usual = c->o.election ? "/election/" : "/locks/";
+    struct federated_name name = {c->command, c->o.region, c->o.name, c->prefix ? c->prefix : usual, c->name};
+    int code;
+    tenure_client *there = federated_open(&name, g, &code);
     urls[0] = 0;
     for (size_t i = 0, n = 0; there && i < tenure_endpoints(there) && n < URLS_MAX; i++)
         n += (size_t)snprintf(urls + n, URLS_MAX - n, "%s%s", i ? "," : "", tenure_endpoint(there, i));
-    if (!there)
-        fprintf(stderr, "tenure %s: %s: %s\n", c->command, c->o.name, err.text);
     tenure_close(there);
-    tenure_close(here);
     return urls[0];
 }
 

@@ -47,12 +47,12 @@ static int run(const struct command *self, const struct global_options *g, int a
 {
     struct run_options o = {.command = self->name, .g = g};
     char purpose[RUN_PURPOSE_MAX];
-    if (opt.region && (list || observing))
-        return wrong("--region belongs to a candidate: ask the region itself by --endpoints");
+    if (opt.region && observing)
+        return wrong("--region belongs to a candidate or to --list: observe at the region itself, by --endpoints");
     if (list && (argc != 1 || observing || once))
         return wrong("--list takes one NAME and no command");
     if (list)
-        return election_list_print(self->name, g, argv[0], opt.whole_key);
+        return election_list_print(g, &(struct lock_list_of){self->name, argv[0], opt.whole_key, opt.region});
     if (observing && argc != 1)
         return wrong("--observe takes one NAME and no command");
     if (observing)

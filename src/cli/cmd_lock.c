@@ -27,12 +27,8 @@ static int run(const struct command *self, const struct global_options *g, int a
 {
     struct run_options o = {.command = self->name, .g = g};
     char purpose[RUN_PURPOSE_MAX];
-    if (list && opt.region) {
-        fprintf(stderr, "tenure lock: --region belongs to one who takes part: ask the region itself by --endpoints\n");
-        return EXIT_LOCK_FAILED;
-    }
     if (list && argc == 1)
-        return lock_list_print(self->name, g, argv[0], opt.whole_key);
+        return lock_list_print(g, &(struct lock_list_of){self->name, argv[0], opt.whole_key, opt.region});
     if (list) {
         fprintf(stderr, "tenure lock: --list takes one NAME and no command\ntry: tenure lock --help\n");
         return EXIT_LOCK_FAILED;

@@ -26,7 +26,7 @@ static int run(const struct command *self, const struct global_options *g, int a
     struct run_options o = {.command = self->name, .g = g};
     char purpose[RUN_PURPOSE_MAX];
     if (list && argc == 1 && !reads && !writes)
-        return lock_list_print(self->name, g, argv[0], opt.whole_key);
+        return lock_list_print(g, &(struct lock_list_of){self->name, argv[0], opt.whole_key, opt.region});
     if (list || reads == writes) {
         fprintf(stderr, "tenure rwlock: expected %s\ntry: tenure rwlock --help\n",
                 list ? "one NAME behind --list, and nothing else" : "either --read or --write");

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "cli/connect.h"
+#include "cli/federated.h"
 #include "cli/name.h"
 #include "cli/output.h"
 #include "io/loop.h"
@@ -24,15 +25,31 @@ static void set_share(json_t *entry, const struct tenure_lock_share *s)
     json_object_set_new(entry, "limit", json_integer(s->limit));
 }
 
-/* Who it is, of a lock's and an election's entry alike. */
-#define SET_WHO(entry, e)                                                                                              \
-    set_who(entry, (e)->key, (e)->token, (e)->lease, (e)->host, (e)->pid, (e)->since_ms, (e)->purpose)
+/* Where it is asked. */
+struct asked {
+    tenure_client *client;
+    char *prefix; /* NULL = the usual one; to be freed */
+    const char *last;
+    struct tenure_home_list *homes; /* NULL = tokens have no epoch */
+};
 
-static void set_who(json_t *entry, const char *key, int64_t token, int64_t lease, const char *host, int64_t pid,
+/* A token by the homes of the region that was asked; null where the epoch is not known any more. */
+static json_t *token_json(const struct tenure_home_list *homes, const char *key, int64_t token)
+{
+    int64_t whole = homes ? federated_token(homes, key, token) : token;
+    return whole ? json_integer(whole) : json_null();
+}
+
+/* Who it is, of a lock's and an election's entry alike. */
+#define SET_WHO(entry, homes, e)                                                                                       \
+    set_who(entry, token_json(homes, (e)->key, (e)->token), (e)->key, (e)->lease, (e)->host, (e)->pid, (e)->since_ms,  \
+            (e)->purpose)
+
+static void set_who(json_t *entry, json_t *token, const char *key, int64_t lease, const char *host, int64_t pid,
                     int64_t since_ms, const char *purpose)
 {
     output_set_bytes(entry, "key", tenure_str(key));
-    json_object_set_new(entry, "token", json_integer(token));
+    json_object_set_new(entry, "token", token);
     json_object_set_new(entry, "lease", output_lease(lease));
     output_set_bytes(entry, "host", tenure_str(host));
     json_object_set_new(entry, "pid", json_integer(pid));
@@ -75,7 +92,8 @@ static const struct output_form lock_form = {
                                               {0}},
 };
 
-static void print(const struct global_options *g, const char *name, const struct tenure_lock_list *r)
+static void print(const struct global_options *g, const char *name, const struct tenure_home_list *homes,
+                  const struct tenure_lock_list *r)
 {
     json_t *o = json_object(), *list = json_array();
     output_set_bytes(o, "name", tenure_str(name));
@@ -85,7 +103,7 @@ static void print(const struct global_options *g, const char *name, const struct
         json_t *entry = json_object();
         json_object_set_new(entry, "holds", json_boolean(r->shares[i].holds));
         set_share(entry, &r->shares[i]);
-        SET_WHO(entry, e);
+        SET_WHO(entry, homes, e);
         json_array_append_new(list, entry);
     }
     json_object_set_new(o, "entries", list);
@@ -115,23 +133,51 @@ const char *lock_list_printable(const char *text, char *out)
     return out;
 }
 
-int lock_list_print(const char *command, const struct global_options *g, const char *name, bool whole_key)
+/* EXIT_OK, or the exit code after having said why not. */
+static int ask_there(struct asked *a, const struct global_options *g, const struct lock_list_of *of, const char *usual)
+{
+    int code;
+    *a = (struct asked){0};
+    if (!name_split(of->name, of->whole_key, &a->prefix, &a->last))
+        return connect_code();
+    struct federated_name n = {of->command, of->region, of->name, a->prefix ? a->prefix : usual, a->last};
+    if (of->region) {
+        a->client = federated_open(&n, g, &code);
+    } else {
+        a->client = connect_open(of->command, g);
+        code = connect_code();
+    }
+    return a->client ? EXIT_OK : code;
+}
+
+static void asked_fini(struct asked *a)
+{
+    tenure_home_list_free(a->homes);
+    tenure_close(a->client);
+    free(a->prefix);
+}
+
+/* Behind the list: a record that changed in between is of a greater epoch, and what it does not tell is left out. */
+static bool read_homes(struct asked *a, const struct lock_list_of *of, struct tenure_error *err)
+{
+    a->homes = of->region ? tenure_home_list(a->client, err) : NULL;
+    return !of->region || a->homes;
+}
+
+int lock_list_print(const struct global_options *g, const struct lock_list_of *of)
 {
     struct tenure_error err = {0};
     struct tenure_lock_list *r = NULL;
-    char *prefix;
-    const char *last;
-    tenure_client *c = name_split(name, whole_key, &prefix, &last) ? connect_open(command, g) : NULL;
-    int code = connect_code();
-    if (c && tenure_lock_list(c, last, prefix, &r, &err) < 0) {
-        code = connect_failed(command, g, &err);
-    } else if (c) {
-        code = EXIT_OK;
-        print(g, name, r);
+    struct asked a;
+    int code = ask_there(&a, g, of, "/locks/");
+    if (code == EXIT_OK) {
+        if (tenure_lock_list(a.client, a.last, a.prefix, &r, &err) < 0 || !read_homes(&a, of, &err))
+            code = connect_failed(of->command, g, &err);
+        else
+            print(g, of->name, a.homes, r);
     }
     tenure_lock_list_free(r);
-    tenure_close(c);
-    free(prefix);
+    asked_fini(&a);
     return code;
 }
 
@@ -157,7 +203,8 @@ static const struct output_form election_form = {
             {0}},
 };
 
-static void print_election(const struct global_options *g, const char *name, const struct tenure_election_list *r)
+static void print_election(const struct global_options *g, const char *name, const struct tenure_home_list *homes,
+                           const struct tenure_election_list *r)
 {
     json_t *o = json_object(), *list = json_array();
     output_set_bytes(o, "name", tenure_str(name));
@@ -167,7 +214,7 @@ static void print_election(const struct global_options *g, const char *name, con
         json_t *entry = json_object();
         json_object_set_new(entry, "leads", json_boolean(i == 0));
         output_set_bytes(entry, "proposal", e->value);
-        SET_WHO(entry, e);
+        SET_WHO(entry, homes, e);
         json_object_set_new(entry, "preference", json_integer(e->preference));
         json_array_append_new(list, entry);
     }
@@ -175,22 +222,19 @@ static void print_election(const struct global_options *g, const char *name, con
     output_print(g, &election_form, o);
 }
 
-int election_list_print(const char *command, const struct global_options *g, const char *name, bool whole_key)
+int election_list_print(const struct global_options *g, const struct lock_list_of *of)
 {
     struct tenure_error err = {0};
     struct tenure_election_list *r = NULL;
-    char *prefix;
-    const char *last;
-    tenure_client *c = name_split(name, whole_key, &prefix, &last) ? connect_open(command, g) : NULL;
-    int code = connect_code();
-    if (c && tenure_election_list(c, last, prefix, &r, &err) < 0) {
-        code = connect_failed(command, g, &err);
-    } else if (c) {
-        code = EXIT_OK;
-        print_election(g, name, r);
+    struct asked a;
+    int code = ask_there(&a, g, of, "/election/");
+    if (code == EXIT_OK) {
+        if (tenure_election_list(a.client, a.last, a.prefix, &r, &err) < 0 || !read_homes(&a, of, &err))
+            code = connect_failed(of->command, g, &err);
+        else
+            print_election(g, of->name, a.homes, r);
     }
     tenure_election_list_free(r);
-    tenure_close(c);
-    free(prefix);
+    asked_fini(&a);
     return code;
 }

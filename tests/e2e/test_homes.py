@@ -109,6 +109,29 @@ def locks_at_home(world):
         true(run_token(r, "us", name, *more, "--region", "home", f"j-{name}") > EPOCH, name)
 
 
+def listed_at_home(world):
+    """who holds a lock, a permit or leads at the home of a name is listed from another region, with tokens that have the epoch"""
+    r = Regions(world, 2)
+    r.at("us", "region", "home", "/locks/", "eu", check=True)
+    r.at("us", "region", "home", "/election/", "eu", check=True)
+    for command, *more in (("lock",), ("rwlock", "--write"), ("sem", "--limit", "2"), ("elect",)):
+        there = world.folder / f"token-{command}"
+        held = r.start("us", command, *more, "--region", "home", f"job-{command}", "--", "sh", "-c",
+                       f"echo $TENURE_TOKEN > {there}.new; mv {there}.new {there}; exec sleep 600")
+        await_(there.exists, f"{command} holds")
+        listed = json.loads(r.at("us", command, "--list", "--region", "home", f"job-{command}", "-o", "json", check=True).stdout)
+        equal([e["token"] for e in listed["entries"]], [int(there.read_text())], f"tokens of {command}")
+        equal(json.loads(r.at("us", command, "--list", "--region", "eu", f"job-{command}", "-o", "json", check=True).stdout), listed, "by name")
+        equal(json.loads(r.at("us", command, "--list", f"job-{command}", "-o", "json", check=True).stdout)["entries"], [], "here is nobody")
+        held.send_signal(signal.SIGTERM)
+        held.wait(30)
+    equal(r.at("us", "lock", "--list", "--region", "mars", "job").returncode, 1, "no such region")
+    r["eu"].kill()
+    away = r.at("us", "lock", "--list", "--region", "home", "job", "--call-timeout", "2s")
+    equal(away.returncode, 3, "it is away")
+    true("'eu'" in away.stderr, away.stderr)
+
+
 def elsewhere_is_refused(world):
     """a lock whose home is elsewhere, unknown, or cannot be reached is refused in words that name region, endpoints and what to do"""
     r = Regions(world, 2)
@@ -329,4 +352,4 @@ def nothing_is_left_behind(world):
     true("no mirror copies '/other/' from 'eu' to 'us'" in none.stderr, none.stderr)
 
 
-main([known_to_each_other, who_they_are, homes, two_first_homes, locks_at_home, elsewhere_is_refused, a_holder_hears, handed_over, interrupted, by_force, interrupted_by_force, two_stopped_half_way, nothing_falls_between, nothing_is_left_behind])
+main([known_to_each_other, who_they_are, homes, two_first_homes, locks_at_home, listed_at_home, elsewhere_is_refused, a_holder_hears, handed_over, interrupted, by_force, interrupted_by_force, two_stopped_half_way, nothing_falls_between, nothing_is_left_behind])
