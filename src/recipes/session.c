@@ -701,6 +701,7 @@ static void close_started(struct session *s, tn_ms now)
     } else if (s->op) {
         end_start(s, now);
     } else if (s->maybe_granted) {
+        s->revokes = REVOKES_MAX;
         revoke(s, now);
     } else {
         closed(s, 0);

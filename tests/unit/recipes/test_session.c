@@ -351,6 +351,21 @@ static void closing_finds_a_lease_that_is_granted_late(void **state)
     assert_int_equal(fake_leases(), 0);
 }
 
+/* Closed between two tries: the first, given up already, is carried out later. */
+static void closing_between_two_tries_finds_a_lease_that_is_granted_late(void **state)
+{
+    (void)state;
+    fake_set_judge(delay_grant, NULL);
+    story("A opens 10");
+    story("wait 21");
+    assert_int_equal(fake_calls(), 1);
+    story("A closes");
+    story("wait 1200");
+    fake_set_judge(NULL, NULL);
+    assert_int_equal(session_state(a()), SESSION_CLOSED);
+    assert_int_equal(fake_leases(), 0);
+}
+
 static void closing_before_anything_was_sent_is_done_at_once(void **state)
 {
     (void)state;
@@ -694,6 +709,7 @@ int main(void)
         TEST(closing_while_it_starts_does_not_revoke_before_the_grant),
         TEST(closing_while_a_grant_is_not_answered_revokes_it_a_little_later),
         TEST(closing_finds_a_lease_that_is_granted_late),
+        TEST(closing_between_two_tries_finds_a_lease_that_is_granted_late),
         TEST(closing_before_anything_was_sent_is_done_at_once),
         TEST(freed_while_it_closes_from_its_start_leaves_no_lease),
         TEST(closing_without_a_server_ends_with_its_error),
