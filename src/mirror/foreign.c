@@ -5,7 +5,7 @@
  * its answer; and what is undone goes by a transaction like all others, which compares the record, so that one that is
  * taken for foreign by mistake (it was given up, and came late) is found out before anything is written. Many changes are not
  * undone one by one: then everything is compared, not more often than each COMPARE_MS. So is what cannot be told, because the destination has
- * compacted it. Not with --once, which compares everything anyway. */
+ * compacted it, or because it is too much at once. Not with --once, which compares everything anyway. */
 #include "mirror/internal.h"
 
 #include <inttypes.h>
@@ -110,10 +110,10 @@ static void on_end(void *user, int code, tn_rev compact_revision, const struct t
     (void)compact_revision;
     f->ended = true;
     f->begin_at = carrier_now(c) + AGAIN_MS;
-    if (code == TENURE_ECOMPACTED) {
-        compare_all(c, false);
+    if (code == TENURE_ECOMPACTED || code == TENURE_ELIMIT) {
+        compare_all(c, code == TENURE_ELIMIT);
         f->seen = c->mod;
-    } else if (code != TENURE_ELIMIT) {
+    } else {
         carrier_note(c, error);
     }
     carrier_asked(c);

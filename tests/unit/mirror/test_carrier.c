@@ -705,6 +705,22 @@ static void many_things_of_others_are_compared(void **state)
     assert_true(record_now(&r) && r.copied - before.copied <= 3 * 190);
 }
 
+/* What is too much to be told would be too much each time that it is asked for. */
+static void what_is_too_much_to_be_told_is_compared(void **state)
+{
+    (void)state;
+    put("a", "1", 0);
+    open_one();
+    catches_up();
+    fake_on_step(NULL, NULL);
+    fake_slow_watches(into, 100000);
+    fake_put("/d/a", "foreign", 0);
+    fake_run(1000);
+    fake_overflow_watches(into);
+    fake_run(15000);
+    is_as_at(fake_revision());
+}
+
 static void what_others_wrote_while_it_was_down_is_undone(void **state)
 {
     (void)state;
@@ -1132,6 +1148,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(another_history_is_refused, begin, end),
         cmocka_unit_test_setup_teardown(what_others_write_there_is_said_and_undone, begin, end),
         cmocka_unit_test_setup_teardown(many_things_of_others_are_compared, begin, end),
+        cmocka_unit_test_setup_teardown(what_is_too_much_to_be_told_is_compared, begin, end),
         cmocka_unit_test_setup_teardown(what_others_wrote_while_it_was_down_is_undone, begin, end),
         cmocka_unit_test_setup_teardown(leases_are_its_own, begin, end),
         cmocka_unit_test_setup_teardown(a_lease_that_ran_out_is_made_again, begin, end),
