@@ -134,8 +134,8 @@ bool backend_take_defragmented(struct backend *b, int *ret_code, struct tenure_e
 /* Stops the writer (a batch under way is finished first), checkpoints, closes and frees. NULL is fine. NULL. */
 struct backend *backend_close(struct backend *b);
 
-/* Removes a directory that no backend has open and that its owner gives up, whatever moment it was left at: files of ours only, and the
- * directory when nothing else is in it. Any thread. */
+/* Removes a directory that its owner gives up, whatever moment it was left at: files of ours only, and the directory when nothing else is
+ * in it. One that a backend has open, of whatever process, stays as it is. Any thread. */
 void backend_remove(const char *path);
 
 /* Bytes on disk (file and WAL), and bytes in use without free pages. Any time. */

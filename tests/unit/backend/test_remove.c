@@ -83,6 +83,23 @@ static void what_is_not_ours_stays(void **state)
     assert_int_equal(rmdir(dir), 0);
 }
 
+static void what_is_in_use_stays(void **state)
+{
+    char path[128];
+    struct backend_config config = {.dir = dir};
+    struct backend *b = NULL;
+    (void)state;
+    assert_int_equal(backend_open(&config, &b, NULL), 0);
+    backend_remove(dir);
+    snprintf(path, sizeof path, "%s/tenure.db", dir);
+    assert_int_equal(access(path, F_OK), 0);
+    snprintf(path, sizeof path, "%s/lock", dir);
+    assert_int_equal(access(path, F_OK), 0);
+    backend_close(b);
+    backend_remove(dir);
+    assert_int_equal(access(dir, F_OK), -1);
+}
+
 static void what_is_not_there_is_no_error(void **state)
 {
     (void)state;
@@ -96,6 +113,7 @@ int main(void)
         cmocka_unit_test_setup(each_file_that_a_killed_one_leaves_goes, set_up),
         cmocka_unit_test_setup(what_a_backend_really_keeps_goes, set_up),
         cmocka_unit_test_setup(what_is_not_ours_stays, set_up),
+        cmocka_unit_test_setup(what_is_in_use_stays, set_up),
         cmocka_unit_test_setup(what_is_not_there_is_no_error, set_up),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
