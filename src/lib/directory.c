@@ -73,6 +73,8 @@ static int add_all(tenure_directory *d, const struct tenure_region_list *all, co
     if (rc == 0 && d->n == 0)
         rc = error_set(err, TENURE_EINVALID, "directory: no region is asked for");
     for (size_t i = 0; rc == 0 && i < d->n; i++)
+        directory_prepare(&d->regions[i]);
+    for (size_t i = 0; rc == 0 && i < d->n; i++)
         rc = d->regions[i].client ? directory_follow(&d->regions[i], service, err) : 0;
     return rc;
 }

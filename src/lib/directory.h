@@ -42,7 +42,9 @@ struct tenure_directory {
     struct directory_region regions[];
 };
 
-/* directory_view.c: begins to follow a region; its view and its name are asked for. */
+/* directory_view.c: of all regions, before one is followed, whose callbacks may list the others. */
+void directory_prepare(struct directory_region *r);
+/* Begins to follow a region; its view and its name are asked for. */
 int directory_follow(struct directory_region *r, const char *service, struct tenure_error *err) MUST_USE;
 /* Whether it is told; waits until the directory's time is over when wait is set. False: err says why not. Any thread but a loop's. */
 bool directory_is_told(struct directory_region *r, bool wait, struct tenure_error *err);

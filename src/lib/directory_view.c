@@ -98,7 +98,8 @@ static void on_list(tenure_service_view *v, const struct tenure_instances *list,
     (void)list;
     pthread_mutex_lock(&r->directory->mutex);
     r->listed = true;
-    r->view = v;
+    if (!r->view) /* this may come before the start has given it */
+        r->view = v;
     pthread_mutex_unlock(&r->directory->mutex);
     ask_who(r);
     go_on(r);
@@ -170,6 +171,13 @@ bool directory_is_told(struct directory_region *r, bool wait, struct tenure_erro
 
 /* ---- beginning ---- */
 
+void directory_prepare(struct directory_region *r)
+{
+    r->who = r->own ? WHO_RIGHT : WHO_UNKNOWN;
+    r->waiters = (struct waiters){.handle = r->client, .what = "directory", .look = look, .owner = r};
+    list_init(&r->waiters.all);
+}
+
 int directory_follow(struct directory_region *r, const char *service, struct tenure_error *err)
 {
     const struct tenure_directory_options *o = &r->directory->o;
@@ -182,15 +190,13 @@ int directory_follow(struct directory_region *r, const char *service, struct ten
                                             .user = r};
     struct tenure_picker_options p = {
         .size = sizeof p, .policy = o->policy, .zones = o->zones, .n_zones = o->n_zones, .seed = o->seed};
-    r->who = r->own ? WHO_RIGHT : WHO_UNKNOWN;
-    r->waiters = (struct waiters){.handle = r->client, .what = "directory", .look = look, .owner = r};
-    list_init(&r->waiters.all);
     ask_who(r);
     tenure_service_view *view = tenure_service_view_start(r->client, service, &v, err);
     if (!view)
         return err->code;
     pthread_mutex_lock(&r->directory->mutex);
-    r->view = view;
+    if (!r->view)
+        r->view = view;
     pthread_mutex_unlock(&r->directory->mutex);
     r->picker = tenure_picker_new(view, &p, err);
     p.any_if_none = true;
