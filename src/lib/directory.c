@@ -208,8 +208,10 @@ static bool describe(struct directory_region *r, struct tenure_directory_region 
                                            .answers = directory_is_told(r, false, &why),
                                            .staleness_ms = -1};
     pthread_mutex_lock(&r->directory->mutex);
-    if (to->answers && r->ended)
-        why = r->why;
+    if (r->heard) {
+        to->answers = true;
+        why = r->ended ? r->why : (struct tenure_error){0};
+    }
     pthread_mutex_unlock(&r->directory->mutex);
     if (to->answers) {
         to->revision = tenure_service_view_revision(r->view);

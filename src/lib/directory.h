@@ -28,6 +28,7 @@ struct directory_region {
     tenure_service_view *view;
     enum directory_who who;
     bool listed, told, ended;
+    bool heard;              /* it is being told, or was: lists have it */
     struct tenure_error why; /* of an end, or of who answers there */
 };
 

@@ -36,6 +36,7 @@ static void go_on(struct directory_region *r)
     pthread_mutex_lock(&d->mutex);
     bool now = r->listed && r->who == WHO_RIGHT && !r->told && !d->is_closing;
     tenure_service_view *v = r->view;
+    r->heard = r->heard || now;
     pthread_mutex_unlock(&d->mutex);
     if (!now)
         return;

@@ -169,6 +169,29 @@ static void changes_are_told_with_their_region(void **state)
     end(&t);
 }
 
+static void list_all(tenure_directory *d, const char *region, const struct tenure_instances *list, void *user)
+{
+    struct tenure_directory_list *all = tenure_directory_list(d, NULL);
+    (void)list;
+    for (size_t i = 0; all && i < all->n_regions; i++)
+        if (strcmp(all->regions[i].name, region) == 0)
+            tell(user, all->regions[i].answers ? "answers" : "is silent", region, "");
+    tenure_directory_list_free(all);
+}
+
+static void what_is_told_is_listed_already(void **state)
+{
+    struct two t = two_regions(state);
+    struct told told = {.mutex = PTHREAD_MUTEX_INITIALIZER};
+    struct tenure_directory_options o = {.size = sizeof o, .on_list = list_all, .user = &told};
+    tenure_directory *d = open_web(t.eu, &o);
+    is_told(&told, "answers eu/, ");
+    is_told(&told, "answers us/, ");
+    tenure_directory_close(d);
+    assert_null(strstr(told.text, "silent"));
+    end(&t);
+}
+
 /* ---- regions that do not answer ---- */
 
 static void one_that_is_silent_is_named_and_comes_later(void **state)
@@ -178,7 +201,7 @@ static void one_that_is_silent_is_named_and_comes_later(void **state)
     struct tenure_directory_options o = {.size = sizeof o, .wait_ms = 300};
     server_pause(t.far);
     tenure_directory *d = open_web(t.eu, &o);
-    assert_string_equal(picked(d), "eu");
+    comes_to(d, "eu");
     assert_int_equal(tenure_directory_await(d, &err), TENURE_EUNAVAILABLE);
     assert_non_null(strstr(err.text, "region 'us' does not answer at http://127.0.0.1:"));
     struct tenure_directory_list *all = tenure_directory_list(d, &err);
@@ -231,6 +254,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_nearest_that_has_one_is_picked_from),
         cmocka_unit_test(changes_are_told_with_their_region),
+        cmocka_unit_test(what_is_told_is_listed_already),
         cmocka_unit_test(one_that_is_silent_is_named_and_comes_later),
         cmocka_unit_test(what_is_no_region_is_refused),
     };
