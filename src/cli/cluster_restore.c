@@ -245,12 +245,28 @@ static bool name_it(struct cluster_restoring *r)
     return true;
 }
 
+static void log_name(const char *dir, char out[CLUSTER_PATH_MAX])
+{
+    snprintf(out, CLUSTER_PATH_MAX, "%s/restore.log", dir);
+}
+
+/* The log comes first: by it a folder is known for one of these. */
+static bool begin_log(const char *log)
+{
+    int fd = open(log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+    if (fd < 0)
+        fprintf(stderr, "tenure cluster: %s: %s\n", log, strerror(errno));
+    else
+        close(fd);
+    return fd >= 0;
+}
+
 static bool make(struct cluster_restoring *r)
 {
     char log[CLUSTER_PATH_MAX], snapshot[CLUSTER_PATH_MAX];
-    snprintf(log, sizeof log, "%s/restore.log", r->dir);
+    log_name(r->dir, log);
     snprintf(snapshot, sizeof snapshot, "%s/adopted.db", r->dir);
-    if (rewrite(r, log, snapshot) && make_members(r, log, snapshot) && name_it(r))
+    if (begin_log(log) && rewrite(r, log, snapshot) && make_members(r, log, snapshot) && name_it(r))
         return true;
     fprintf(stderr, "tenure cluster: nothing was restored; what there is of it is in %s\n", r->dir);
     return false;
@@ -331,6 +347,14 @@ static int take_folder(const char *dir)
     return -1;
 }
 
+/* Another folder that has such a name by chance is not ours, but for an empty one, which is none to lose. */
+static bool is_of_restore(const char *dir)
+{
+    char log[CLUSTER_PATH_MAX];
+    log_name(dir, log);
+    return access(log, F_OK) == 0;
+}
+
 /* Of restores into the same place that were killed, or failed. */
 static void remove_left(const char *place, int len)
 {
@@ -348,7 +372,8 @@ static void remove_left(const char *place, int len)
             int fd = take_folder(all.gl_pathv[i]);
             if (fd < 0)
                 continue;
-            if (remove_all("/dev/null", all.gl_pathv[i]))
+            (void)rmdir(all.gl_pathv[i]);
+            if (is_of_restore(all.gl_pathv[i]) && remove_all("/dev/null", all.gl_pathv[i]))
                 fprintf(stderr, "tenure cluster: removed %s, which a restore that did not come to its end had left\n",
                         all.gl_pathv[i]);
             close(fd);

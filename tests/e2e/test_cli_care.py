@@ -91,11 +91,12 @@ def on_other_hosts(w):
     for left in ("killed", "atwork"):  # one of a restore that was killed, one of a restore that is under way
         Path(w.path(f"new.restoring-{left}")).mkdir()
         Path(w.path(f"new.restoring-{left}/restore.log")).touch()
+    Path(w.path("new.restoring-backup/member")).mkdir(parents=True)  # somebody's own
     at_work = os.open(w.path("new.restoring-atwork"), os.O_RDONLY)
     fcntl.flock(at_work, fcntl.LOCK_EX)
     got = w.tenure("cluster", "restore", w.path("b"), "--data-dir", w.path("new"), "--members", "a=10.0.0.1,b=https://10.0.0.2:2390,c=10.0.0.3")
     equal(got.returncode, 0, got.stderr)
-    equal([Path(w.path(f"new.restoring-{left}")).exists() for left in ("killed", "atwork")], [False, True], "what others left")
+    equal([Path(w.path(f"new.restoring-{left}")).exists() for left in ("killed", "atwork", "backup")], [False, True, True], "what others left")
     true(f"removed {w.path('new.restoring-killed')}, which a restore that did not come to its end had left" in got.stderr, got.stderr)
     os.close(at_work)
     true("left for an older one" in got.stderr and damaged in got.stderr, got.stderr)
