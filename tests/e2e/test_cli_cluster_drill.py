@@ -20,7 +20,7 @@ def the_leader(c):
     true(told["new_leader"]["name"] in c.members, f"new leader, {told}")  # which may be the old one, back in time
     equal((told["wrong"], told["lock"]["held_throughout"], told["watch"]["missed"]), ([], True, 0), f"{told}")
     equal((told["writes"]["lost"], told["reads"]["stale"]), (0, 0), f"{told}")
-    true(told["writes"]["acknowledged"] > 10 and told["reads"]["answered"] > 10, f"they worked, {told}")
+    true(told["writes"]["acknowledged"] > 0 and told["reads"]["answered"] > 0, f"they worked, {told}")
     true(told["watch"]["events"] >= told["writes"]["acknowledged"] + told["writes"]["unclear_applied"], f"{told}")
     equal(c.status()[0], 0, "whole again")
     equal(c.tenure("get", "/tenure-drill/", "--prefix", "--keys-only").stdout, "", "what it left")
