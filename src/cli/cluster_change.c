@@ -61,13 +61,21 @@ static int keep_others_away(struct change *x)
     return code == EXIT_OK ? 0 : change_stop(x, code);
 }
 
-int change_look(struct change *x)
+static int look(struct change *x)
 {
     int code = EXIT_OK;
     cluster_survey_free(&x->survey);
-    if (!cluster_survey(&x->survey, x->client, x->g, &code))
-        return change_stop(x, code);
-    return cluster_survey_has_quorum(&x->survey) ? keep_others_away(x) : 0;
+    return cluster_survey(&x->survey, x->client, x->g, &code) ? 0 : change_stop(x, code);
+}
+
+/* Looks again with the lock: another change may have ended between the two, or have been waited for. */
+int change_look(struct change *x)
+{
+    if (look(x) < 0)
+        return -1;
+    if (!cluster_survey_has_quorum(&x->survey) || cluster_guard_has(&x->guard))
+        return 0;
+    return keep_others_away(x) < 0 ? -1 : look(x);
 }
 
 bool change_pause(struct change *x)

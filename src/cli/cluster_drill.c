@@ -65,15 +65,22 @@ static bool is_sure(const struct drill *d)
     return fgets(answer, sizeof answer, stdin) && (answer[0] == 'y' || answer[0] == 'Y');
 }
 
+static bool is_whole(const struct cluster_survey *s)
+{
+    if (cluster_survey_has_quorum(s) && s->voters_up == s->voters)
+        return true;
+    fprintf(stderr, "tenure cluster: drill: %zu of %zu voters answer: make it whole first (tenure cluster status)\n",
+            s->voters_up, s->voters);
+    return false;
+}
+
 /* False after having said why nothing may be killed. */
 static bool may_kill(const struct drill *d)
 {
     const struct cluster_survey *s = &d->survey;
-    if (!cluster_survey_has_quorum(s) || s->voters_up < s->voters)
-        fprintf(stderr,
-                "tenure cluster: drill: %zu of %zu voters answer: make it whole first (tenure cluster status)\n",
-                s->voters_up, s->voters);
-    else if (s->voters < 3)
+    if (!is_whole(s))
+        return false;
+    if (s->voters < 3)
         fprintf(stderr, "tenure cluster: drill: a cluster of %zu does not bear the loss of one\n", s->voters);
     else if (strspn(d->victim->member->name, NAME_CHARS) != strlen(d->victim->member->name) ||
              !d->victim->member->name[0])
@@ -267,15 +274,18 @@ static int play(struct drill *d)
     return d->result.n_wrong ? EXIT_FAILED : EXIT_OK;
 }
 
-/* Two drills, or one beside an upgrade, would take a majority away together. */
-static int play_alone(struct drill *d)
+/* Two drills, or one beside an upgrade, would take a majority away together. Looked at again with the lock: what was under way before may
+ * have left less than there was. */
+static int play_alone(struct drill *d, tenure_client *c)
 {
+    struct cluster_survey now = {.list = NULL};
     struct cluster_guard guard = {.client = NULL};
     char *all = cluster_survey_addresses(d->survey.list);
     int code = all ? cluster_guard_take(&guard, all, d->g, "drill") : EXIT_FAILED;
     free(all);
-    if (code == EXIT_OK)
-        code = play(d);
+    if (code == EXIT_OK && cluster_survey(&now, c, d->g, &code))
+        code = is_whole(&now) ? play(d) : EXIT_FAILED;
+    cluster_survey_free(&now);
     cluster_guard_release(&guard);
     return code;
 }
@@ -290,7 +300,7 @@ static int drill_on(struct drill *d, const struct global_options *g, const char 
     if (cluster_survey(&d->survey, c, g, &code)) {
         code = EXIT_FAILED;
         if (choose(d, who) && may_kill(d))
-            code = is_sure(d) ? play_alone(d) : EXIT_USAGE;
+            code = is_sure(d) ? play_alone(d, c) : EXIT_USAGE;
     }
     cluster_survey_free(&d->survey);
     tenure_close(c);

@@ -70,11 +70,16 @@ static int take(struct cluster_guard *c, const struct global_options *g, const c
     return EXIT_OK;
 }
 
+bool cluster_guard_has(const struct cluster_guard *c)
+{
+    return c->is_denied || (c->lock && tenure_lock_held(c->lock));
+}
+
 int cluster_guard_take(struct cluster_guard *c, const char *endpoints, const struct global_options *g, const char *what)
 {
     struct tenure_options options;
     struct tenure_error err = {0};
-    if (c->is_denied || (c->lock && tenure_lock_held(c->lock)))
+    if (cluster_guard_has(c))
         return EXIT_OK;
     if (c->lock)
         (void)!tenure_unlock(c->lock, &err);
