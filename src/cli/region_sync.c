@@ -70,8 +70,8 @@ struct saving {
     char name[PATH_SIZE];
     int fd; /* -1 = not opened yet */
     FILE *file;
-    off_t size; /* before */
-    size_t saved;
+    off_t size;         /* before */
+    size_t saved, kept; /* kept: of those what is on the disk */
 };
 
 /* "kept.jsonl" is "kept-eu-epoch-2.jsonl". */
@@ -109,6 +109,8 @@ static bool save(struct saving *s, const struct region_peer *old, const struct t
     json_t *o = output_kv(kv);
     json_object_set_new(o, "region", json_string(old->name));
     bool ok = json_dumpf(o, s->file, JSON_COMPACT) == 0 && fputc('\n', s->file) != EOF;
+    if (!ok)
+        fprintf(stderr, "tenure region: %s: %s\n", s->name, strerror(errno));
     json_decref(o);
     s->saved++;
     return ok;
@@ -123,9 +125,18 @@ static bool keep(struct saving *s, bool ok)
         fprintf(stderr, "tenure region: %s: %s\n", s->name, strerror(errno));
         ok = false;
     }
-    if (!ok && ftruncate(s->fd, s->size))
+    if (ok) {
+        s->kept = s->saved;
+        return true;
+    }
+    s->saved = s->kept;
+    int fd = fcntl(s->fd, F_DUPFD_CLOEXEC, 0);
+    (void)fclose(s->file); /* writes what it still has, if there is room: cut off behind it */
+    s->file = NULL;
+    s->fd = fd;
+    if (fd < 0 || ftruncate(fd, s->size))
         fprintf(stderr, "tenure region: %s: %s: its last line may be half a one\n", s->name, strerror(errno));
-    return ok;
+    return false;
 }
 
 static void close_file(struct saving *s)
@@ -134,10 +145,10 @@ static void close_file(struct saving *s)
         fclose(s->file);
     else if (s->fd >= 0)
         close(s->fd);
-    if (s->saved)
+    if (s->kept)
         fprintf(stderr,
                 "tenure region: %zu keys that an old home alone has are kept in %s; its mirror goes over them\n",
-                s->saved, s->name);
+                s->kept, s->name);
 }
 
 /* What an old home alone has. */

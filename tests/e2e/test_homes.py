@@ -281,6 +281,8 @@ def nothing_falls_between(world):
         r.at("us", "put", f"/federation/homes{prefix}", record("us", 2), check=True)
         writer, done = Gateway(r["eu"]), threading.Event()
         writer.put(f"{prefix}first", "x")
+        for i in range(60 if n == 1 else 0):
+            writer.put(f"{prefix}{'long' * 20}/{i}", "x" * 20)
 
         def write():
             i = 0
@@ -297,6 +299,16 @@ def nothing_falls_between(world):
                 equal(full.returncode, 1, "no room")
                 true("No space left" in full.stderr, full.stderr)
                 equal(r.value("eu", f"/federation/homes{prefix}"), record("eu", 1), "nothing is changed")
+                kept.unlink()
+            if n == 1:  # the room ends in the middle of a line
+                before = '{"whole":"line"}\n'
+                kept.write_text(before)
+                full = world.run(["sh", "-c", "trap '' XFSZ; ulimit -f 8; exec \"$@\"", "sh", TENURE, "region", "sync", "--save", world.path(f"kept-{n}.jsonl")],
+                                 env=r.environment("us"))
+                equal(full.returncode, 1, "no room for all")
+                true("File too large" in full.stderr, full.stderr)
+                true("are kept in" not in full.stderr, full.stderr)
+                equal(kept.read_text(), before, "the file is as it was")
                 kept.unlink()
             r.at("us", "region", "sync", "--save", world.path(f"kept-{n}.jsonl"), check=True)
         finally:
