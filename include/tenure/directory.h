@@ -10,7 +10,8 @@
  * An instance is registered in its own region's cluster (registry.h), and known there alone. A directory keeps a live copy (picker.h) of
  * what each region has, over a handle of its own for each other region that the cluster at hand knows. All are asked at the same
  * time; one that does not answer is named, goes on being asked, and holds up nobody beyond `wait_ms`. What answers at a region's
- * endpoints and is not that region is not believed.
+ * endpoints and is not that region is not believed: it is asked for its name, the key /federation/region, which its user must be
+ * allowed to read.
  *
  * The nearest is the region of the cluster at hand, then the others by their distance (`tenure region add --distance`), then those whose
  * distance nobody has said, by name. A pick is of the nearest region in which one serves: so of the own one while it has one, else of

@@ -14,6 +14,7 @@
 
 enum { DIRECTORY_REGIONS_MAX = 64, DIRECTORY_STALE_MS = 15000 };
 
+/* WHO_ANOTHER: or nobody may ask; either way it is not believed. */
 enum directory_who { WHO_UNKNOWN, WHO_ASKED, WHO_RIGHT, WHO_ANOTHER };
 
 struct directory_region {

@@ -61,14 +61,16 @@ static void on_who(void *user, int code, struct tenure_get_result *g, const stru
     struct directory_region *r = user;
     tenure_directory *d = r->directory;
     const char *is = code ? NULL : other_name(r, g);
-    (void)err;
+    bool is_denied = code == TENURE_EDENIED, is_over = is || is_denied;
     pthread_mutex_lock(&d->mutex);
-    r->who = code ? WHO_UNKNOWN : is ? WHO_ANOTHER : WHO_RIGHT;
-    if (is)
+    r->who = is_over ? WHO_ANOTHER : code ? WHO_UNKNOWN : WHO_RIGHT;
+    if (is_denied)
+        error_set(&r->why, code, "does not let its name be read (" HOME_REGION_KEY "): %.200s", err->text);
+    else if (is)
         error_set(&r->why, TENURE_ECONFLICT, "what answers at %.90s says that it is %s%.63s%s", r->endpoints,
                   is[0] ? "'" : "no region", is, is[0] ? "'" : "");
     pthread_mutex_unlock(&d->mutex);
-    if (is)
+    if (is_over)
         tell_end(r, &r->why);
     else
         go_on(r);

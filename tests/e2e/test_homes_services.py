@@ -145,6 +145,18 @@ def elsewhere(world):
     equal(listed(r, "web", "--region", "us", code=1)[0], None)
 
 
+def name_is_denied(world):
+    """of a region whose services a user may read, and its name not, it is said at once that he may not, and not that it is silent"""
+    r = Regions(world, 2)
+    instance(r, "us", "web", "us")
+    for words in (("user", "add", "root:pw"), ("user", "add", "app:pw"), ("role", "add", "app"), ("user", "grant", "root", "root"),
+                  ("user", "grant", "app", "app"), ("role", "grant", "app", "read", "/services/", "--prefix"),
+                  ("role", "grant", "app", "read", "/regions/", "--prefix"), ("enable",)):
+        r.at("us", "auth", *words, check=True)
+    got = r.at("eu", "service", "list", "web", "--region", "us", "--user", "app:pw", *PATIENT)
+    equal((got.returncode, "permission denied" in got.stderr, "does not answer" in got.stderr), (1, True, False), got.stderr)
+
+
 def no_regions(world):
     """a cluster that knows no regions is the only one"""
     r = Regions(world, 1, known=False)
@@ -153,4 +165,4 @@ def no_regions(world):
     equal(pairs(listed(r, "web", "--region", "all")[0]), [("", "a")])
 
 
-main([all_regions, one_is_silent, nearest_first, nearest_watched, elsewhere, no_regions])
+main([all_regions, one_is_silent, nearest_first, nearest_watched, elsewhere, name_is_denied, no_regions])
