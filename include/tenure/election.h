@@ -91,7 +91,8 @@ int tenure_with_leadership(tenure_client *c, const char *name, const struct tenu
 tenure_token tenure_election_token(const tenure_election *e);   /* of the current or last leadership; 0 = none yet */
 int64_t tenure_election_remaining_ms(const tenure_election *e); /* until safe-until; <= 0 = does not lead */
 int64_t tenure_election_lease(const tenure_election *e);        /* 0 while there is none */
-/* Why it last lost, or ended: the servers' words when they refused. code 0: it has not, or by tenure_election_stop. */
+/* Why it last lost, or ended: the servers' words when they refused. code 0: it has not, or by tenure_election_stop. On a handle that is
+ * `federated` also TENURE_ECONFLICT: why its home gave it nothing when it last asked; it goes on standing. */
 void tenure_election_why(const tenure_election *e, struct tenure_error *ret);
 /* Writes the key into out (cut to size, 0-terminated); "" while there is none. */
 void tenure_election_key(const tenure_election *e, char *out, size_t size);

@@ -7,13 +7,23 @@
  *   /regions/<name>              where a region is: {"endpoints":["http://…",…],"distance":{"us":80,…}}, distances in milliseconds
  *   /federation/homes<prefix>    the home of all keys that begin with <prefix>, with a slash at both ends: {"region":"eu","epoch":3};
  *                                of several that a key begins with the longest counts. A record is only ever replaced by one of a
- *                                greater epoch, and never deleted.
+ *                                greater epoch, and never deleted. With "authority":true it wants authority, see below.
  *
  * A lock or an election whose key has a home is asked for there, on a handle from tenure_home_open or tenure_region_open, or any
  * other with the option `federated`. Its token is epoch * 2^44 + the key's create revision: so each token of a new home, whose
  * epoch is greater, is greater than all that the old one has given out, and all that it goes on giving out while it is cut off and
  * does not know. An acquire in a cluster that is not the home is refused; a lock or leadership is lost when its home moves away
  * and the cluster hears of it. All who use a name use it so, or none: tokens without an epoch are smaller.
+ *
+ * Authority, by choice of a prefix: its home holds a lease in other regions, which `tenure region hold` renews there, and gives nothing
+ * out without. Two more kinds of keys, in every region's cluster:
+ *
+ *   /federation/authority<prefix>   in the others: a place of the home's authority, on that lease; at home: its word, how long it lasts
+ *   /federation/asks<prefix>        at home: written by who asks for that word
+ *
+ * Where a home wants it, an acquire on a federated handle is refused (TENURE_ECONFLICT) while there is none, and what is held is lost
+ * when it has ended, by the holder's own clock: before another region can be promoted without force. Each holder asks a few times in the
+ * time that it lasts; his user may write the asks and read both.
  *
  * Names of regions: a to z, 0 to 9 and dashes, at most 63. Blocking handles, any thread but the loop's; nothing here works on a
  * view of a namespace.
@@ -75,6 +85,7 @@ struct tenure_home {
     const char *region;
     int64_t epoch;
     int64_t mod_revision;
+    bool authority; /* it wants authority */
 };
 struct tenure_home_list {
     int64_t revision;
@@ -91,6 +102,26 @@ const struct tenure_home *tenure_home_of(const struct tenure_home_list *r, const
  * TENURE_ECONFLICT: there is another one, whose epoch is not smaller (the text says which). TENURE_EINVALID: a prefix without a
  * slash at both ends, a name that is none, an epoch beyond 1 to TENURE_EPOCH_MAX. */
 int tenure_home_put(tenure_client *c, const char *prefix, const char *region, int64_t epoch, struct tenure_error *err);
+/* The same of a whole record (mod_revision is not looked at). if_free: only while no place of an authority over the prefix lives in this
+ * cluster, by the same transaction; also where the record is the same. TENURE_EBUSY: one does, for so long (the text says). */
+int tenure_home_write(tenure_client *c, const struct tenure_home *home, bool if_free, struct tenure_error *err);
+
+/* ---- authority ---- */
+
+struct tenure_authority {
+    const char *prefix;
+    const char *region; /* whose; "" = what stands there cannot be read */
+    int64_t epoch;
+    int64_t left_ms; /* how long its lease still lives, to the second, as that cluster says; it is renewed meanwhile */
+};
+struct tenure_authority_list {
+    int64_t revision;
+    size_t n;
+    const struct tenure_authority *places; /* by prefix */
+};
+/* The places of authorities in this cluster: in that of the home itself, its word. NULL on failure. */
+struct tenure_authority_list *tenure_authority_list(tenure_client *c, struct tenure_error *err);
+void tenure_authority_list_free(struct tenure_authority_list *r); /* NULL is fine */
 
 /* ---- handles ---- */
 

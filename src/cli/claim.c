@@ -71,7 +71,7 @@ static void on_election_lost(tenure_election *e, enum tenure_loss why, void *use
         return;
     c->state = CLAIM_LOST;
     keep(&c->why, TENURE_ELOST, NULL);
-    if (why == TENURE_LOSS_REFUSED)
+    if (why == TENURE_LOSS_REFUSED || c->o.region)
         tenure_election_why(e, &c->why);
     else if (why == TENURE_LOSS_REVOKED)
         snprintf(c->why.text, sizeof c->why.text, "the lease or the key was ended by somebody else");
@@ -263,12 +263,25 @@ static void give_up_unanswered(struct claim *c)
              urls);
 }
 
+/* Once: it may be so for days. */
+static void tell_refused(struct claim *c)
+{
+    struct tenure_error why;
+    if (!c->o.region || !c->election || c->state != CLAIM_ASKING || c->was_refused)
+        return;
+    tenure_election_why(c->election, &why);
+    c->was_refused = why.code == TENURE_ECONFLICT;
+    if (c->was_refused)
+        fprintf(stderr, "tenure %s: %s; standing on\n", c->command, why.text);
+}
+
 void claim_turn(struct claim *c)
 {
     tenure_turn(c->client);
     c->was_answered = c->was_answered || claim_lease(c) != 0;
     if (!c->was_answered && c->o.election)
         give_up_unanswered(c);
+    tell_refused(c);
 }
 
 int claim_wait_ms(const struct claim *c)

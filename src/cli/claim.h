@@ -49,6 +49,7 @@ struct claim {
     int64_t call_timeout_ms;
     int64_t answer_until_ms; /* BOOTTIME; a server must have answered by then */
     bool was_answered;       /* one has: what fails later is worth waiting for */
+    bool was_refused;        /* by its home, and that was said: a candidate stands on */
 };
 
 /* Opens the handle. False after having said why. Borrows o's strings. */

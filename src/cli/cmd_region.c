@@ -1,4 +1,4 @@
-/* tenure region init|add|remove|list|status|home|promote|sync. */
+/* tenure region init|add|remove|list|status|home|promote|hold|sync. */
 #include <stdio.h>
 #include <string.h>
 
@@ -23,9 +23,15 @@ static const struct option_spec *options(void)
          "promote: wait for those mirrors no longer (default 1m, 0 = without end)", &opt.timeout_ms},
         {"force", 0, OPTION_FLAG, NULL,
          "add: also when it cannot be reached; promote: also when the old home does not answer", &opt.force},
+        {"authority", 0, OPTION_FLAG, NULL,
+         "home: gives nothing out without its authority, which hold renews in the others", &opt.authority},
+        {"no-authority", 0, OPTION_FLAG, NULL, "home: does not want it any more; all regions must answer",
+         &opt.no_authority},
+        {"ttl", 0, OPTION_SECONDS, "TIME",
+         "hold: how long its authority outlives what renews it, 4s to 1h (default 15s)", &opt.ttl_s},
         {NULL, 0, 0, NULL, NULL, NULL},
     };
-    opt = (struct region_options){.timeout_ms = 60000};
+    opt = (struct region_options){.timeout_ms = 60000, .ttl_s = 15};
     return table;
 }
 
@@ -47,12 +53,14 @@ static int run(const struct command *self, const struct global_options *g, int a
         return region_home(g, &opt, argc > 1 ? argv[1] : NULL, argc > 2 ? argv[2] : NULL);
     if (argc == 2 && strcmp(what, "promote") == 0)
         return region_promote(g, &opt, argv[1]);
+    if (argc >= 2 && strcmp(what, "hold") == 0)
+        return region_hold(g, &opt, (size_t)argc - 1, argv + 1);
     if (argc == 1 && strcmp(what, "sync") == 0)
         return region_sync(g, &opt);
     fprintf(
         stderr,
-        "tenure region: expected init NAME [URLS], add NAME URLS, remove NAME, list, status, sync, promote NAME or home [PREFIX "
-        "[NAME]]\ntry: tenure region --help\n");
+        "tenure region: expected init NAME [URLS], add NAME URLS, remove NAME, list, status, sync, promote NAME, hold PREFIX... or home "
+        "[PREFIX [NAME]]\ntry: tenure region --help\n");
     return EXIT_USAGE;
 }
 
@@ -61,7 +69,7 @@ const struct command command_region = {
     .group = "Servers",
     .summary = "clusters in several places that know each other, and which is home to what",
     .synopsis =
-        "init NAME [URLS] | add NAME URLS [--distance REGION=MS] | remove NAME | list | status | home [PREFIX [NAME]] | promote NAME --prefix PREFIX [--no-wait] | promote NAME --instead-of REGION | sync [--save FILE]",
+        "init NAME [URLS] | add NAME URLS [--distance REGION=MS] | remove NAME | list | status | home [PREFIX [NAME [--authority]]] | promote NAME --prefix PREFIX [--no-wait] | promote NAME --instead-of REGION | hold PREFIX... [--ttl TIME] | sync [--save FILE]",
     .description =
         "Each region is a cluster of its own. init gives the cluster at hand its name, once; add makes another one known to it and\n"
         "to all that it knows, and the other way round (a cluster that has no name yet gets that one). URLS is where the others find\n"
@@ -76,11 +84,17 @@ const struct command command_region = {
         "takes --force, and a majority of the regions where there are more than two. Interrupted, it can be run again; of two that were\n"
         "interrupted the one that is run again counts. sync tells a region that comes back; what an old home alone has is kept in a\n"
         "file first.\n\n"
+        "With --authority a home gives nothing out without its authority: a lease in other regions, that hold renews there, in as many as\n"
+        "make a majority of all regions together with the home (of 2 or 3: one other). hold runs in each region that is to be home, as a\n"
+        "service; several there: one does it. A home that is cut off, or whose hold does not run, has none after that time; who\n"
+        "holds something there has lost it by then, by his own clock. Then promote needs no --force.\n\n"
         "status asks all regions at once, and is 0 when all answer and agree. One that was away is told by sync what it missed.",
     .examples = "tenure region init eu http://10.1.0.1:2379,http://10.1.0.2:2379\n"
                 "tenure region add us http://10.2.0.1:2379 --distance eu=80\n"
                 "tenure region home /locks/ eu\n"
                 "tenure region home /locks/nightly-backup\n"
+                "tenure region home /locks/ eu --authority\n"
+                "tenure region hold /locks/ /election/\n"
                 "tenure region promote us --instead-of eu --force\n"
                 "tenure region status",
     .options = options,

@@ -173,9 +173,24 @@ bool job_make(struct job *j, char **argv, const struct spawn_how *how, int64_t l
     return true;
 }
 
+/* It would run, and be ended at once. */
+static void warn_of_grace(const struct job *j, int64_t remaining_ms)
+{
+    char text[256];
+    if (remaining_ms > j->page->grace_ms)
+        return;
+    snprintf(
+        text, sizeof text,
+        "it is held for sure for %g s, and --grace is %g s; where its home wants authority that takes less than half of "
+        "the --ttl of tenure region hold",
+        (double)remaining_ms / 1000, (double)j->page->grace_ms / 1000);
+    say(j, "the command is told to end at once", text);
+}
+
 void job_let_go(struct job *j, int64_t remaining_ms)
 {
     if (page_may_run(j->page, remaining_ms)) {
+        warn_of_grace(j, remaining_ms);
         spawn_go(&j->child);
         return;
     }

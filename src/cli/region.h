@@ -12,10 +12,13 @@
 struct region_options {
     struct option_list distances;
     const char *prefix, *instead_of, *save;
-    bool force;
+    bool force, authority, no_authority;
     bool no_wait;       /* promote */
     int64_t timeout_ms; /* promote: of its wait */
+    int64_t ttl_s;      /* hold */
 };
+
+enum { REGION_PREFIXES_MAX = 16, REGION_PREFIX_BYTES_MAX = 1024 };
 
 /* One region, as it was found. */
 struct region_peer {
@@ -23,9 +26,11 @@ struct region_peer {
     bool own;                     /* of the cluster at hand: its handle is that one */
     tenure_client *client;        /* NULL: its endpoints cannot be read */
     bool answers;                 /* and says that it is that region */
+    bool is_said;                 /* that it was not told */
     int64_t took_ms;
-    struct tenure_error why;        /* when it does not */
-    struct tenure_home_list *homes; /* NULL when it does not answer */
+    struct tenure_error why;                   /* when it does not */
+    struct tenure_home_list *homes;            /* NULL when it does not answer */
+    struct tenure_authority_list *authorities; /* NULL also when they may not be read */
 };
 
 struct region_set {
@@ -42,6 +47,8 @@ void region_set_close(struct region_set *s);
 struct region_peer *region_set_find(const struct region_set *s, const char *name);
 /* The home record of that very prefix as that region has it; NULL = there is none, or it does not answer. */
 const struct tenure_home *region_set_record(const struct region_peer *p, const char *prefix);
+/* The place of an authority over that very prefix there; NULL = there is none, or it does not answer. */
+const struct tenure_authority *region_set_place(const struct region_peer *p, const char *prefix);
 /* The home record of that very prefix with the greatest epoch in all that answer; NULL = there is none. Of several with that epoch
  * the one that its own region has, or else the first by name. */
 const struct tenure_home *region_set_home(const struct region_set *s, const char *prefix);
@@ -79,8 +86,10 @@ int region_list(const struct global_options *g);
 int region_status(const struct global_options *g);
 /* prefix NULL: all; region NULL: shows it. */
 int region_home(const struct global_options *g, const struct region_options *o, const char *prefix, const char *region);
-int region_give_home(const struct global_options *g, const char *prefix, const char *region);
+int region_give_home(const struct global_options *g, const struct region_options *o, const char *prefix,
+                     const char *region);
 int region_promote(const struct global_options *g, const struct region_options *o, const char *name);
+int region_hold(const struct global_options *g, const struct region_options *o, size_t n, char **prefixes);
 int region_sync(const struct global_options *g, const struct region_options *o);
 
 #endif

@@ -86,7 +86,7 @@ static int tell_new(tenure_client *c, const struct region_set *s, const struct t
         for (size_t j = 0; rc == 0 && s->peers[i].homes && j < s->peers[i].homes->n; j++) {
             const struct tenure_home *h = region_set_home(s, s->peers[i].homes->homes[j].prefix);
             if (h && h->epoch)
-                rc = tenure_home_put(c, h->prefix, h->region, h->epoch, err);
+                rc = tenure_home_write(c, h, false, err);
             rc = rc == TENURE_ECONFLICT ? 0 : rc; /* it knows a newer one */
         }
     return rc;

@@ -50,6 +50,8 @@ static void *ask_one(void *arg)
         ask_who(p, timeout_ms);
     if (p->answers)
         p->homes = tenure_home_list(p->client, &p->why);
+    if (p->homes)
+        p->authorities = tenure_authority_list(p->client, &p->why);
     p->answers = p->answers && p->homes;
     return NULL;
 }
@@ -98,6 +100,7 @@ void region_set_close(struct region_set *s)
 {
     for (size_t i = 0; i < s->n; i++) {
         tenure_home_list_free(s->peers[i].homes);
+        tenure_authority_list_free(s->peers[i].authorities);
         if (!s->peers[i].own)
             tenure_close(s->peers[i].client);
     }
@@ -120,6 +123,14 @@ const struct tenure_home *region_set_record(const struct region_peer *p, const c
     for (size_t i = 0; p->homes && i < p->homes->n; i++)
         if (strcmp(p->homes->homes[i].prefix, prefix) == 0)
             return &p->homes->homes[i];
+    return NULL;
+}
+
+const struct tenure_authority *region_set_place(const struct region_peer *p, const char *prefix)
+{
+    for (size_t i = 0; p->authorities && i < p->authorities->n; i++)
+        if (strcmp(p->authorities->places[i].prefix, prefix) == 0)
+            return &p->authorities->places[i];
     return NULL;
 }
 

@@ -85,7 +85,8 @@ static json_t *behind_json(const struct region_set *s, const struct tenure_home 
         for (size_t j = 0; s->peers[i].homes && j < s->peers[i].homes->n; j++)
             if (strcmp(s->peers[i].homes->homes[j].prefix, newest->prefix) == 0)
                 there = &s->peers[i].homes->homes[j];
-        bool same = there && there->epoch == newest->epoch && strcmp(there->region, newest->region) == 0;
+        bool same = there && there->epoch == newest->epoch && strcmp(there->region, newest->region) == 0 &&
+                    there->authority == newest->authority;
         if (s->peers[i].homes && !same)
             json_array_append_new(list, json_string(s->peers[i].name));
     }
@@ -98,7 +99,41 @@ static json_t *home_json(const struct tenure_home *h)
     json_object_set_new(o, "prefix", json_string(h->prefix));
     json_object_set_new(o, "region", json_string(h->region));
     json_object_set_new(o, "epoch", json_integer(h->epoch));
+    if (h->authority)
+        json_object_set_new(o, "authority", json_true());
     return o;
+}
+
+/* Where places of an authority over it live, of whom, and for how long: in the others; at home its word. */
+static json_t *places_json(const struct region_set *s, const struct tenure_home *h)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < s->n; i++) {
+        const struct tenure_authority *a = region_set_place(&s->peers[i], h->prefix);
+        if (!a)
+            continue;
+        json_t *one = json_object();
+        json_object_set_new(one, "in", json_string(s->peers[i].name));
+        json_object_set_new(one, "of", json_string(a->region));
+        json_object_set_new(one, "epoch", json_integer(a->epoch));
+        json_object_set_new(one, "left_ms", json_integer(a->left_ms));
+        json_array_append_new(list, one);
+    }
+    return list;
+}
+
+static void show_places(const json_t *record, struct buf *to)
+{
+    size_t i;
+    json_t *one;
+    json_array_foreach(json_object_get(record, "places"), i, one)
+    {
+        buf_printf(to, "%s%s: %s %" JSON_INTEGER_FORMAT " s", i ? ", " : "",
+                   json_string_value(json_object_get(one, "in")), json_string_value(json_object_get(one, "of")),
+                   json_integer_value(json_object_get(one, "left_ms")) / 1000);
+    }
+    if (json_is_true(json_object_get(record, "authority")) && i == 0)
+        buf_printf(to, "none");
 }
 
 bool region_is_listed(const json_t *list, const char *prefix)
@@ -122,7 +157,10 @@ static json_t *homes_json(const struct region_set *s, bool *ret_agree)
             const struct tenure_home *h = region_set_home(s, s->peers[i].homes->homes[j].prefix);
             if (region_is_listed(list, h->prefix))
                 continue;
-            json_t *one = home_json(h), *behind = behind_json(s, h);
+            json_t *one = home_json(h), *behind = behind_json(s, h), *places = places_json(s, h);
+            if (h->authority || json_array_size(places))
+                json_object_set(one, "places", places);
+            json_decref(places);
             if (json_array_size(behind)) {
                 json_object_set(one, "behind", behind);
                 *ret_agree = false;
@@ -133,11 +171,13 @@ static json_t *homes_json(const struct region_set *s, bool *ret_agree)
     return list;
 }
 
-static const struct output_column home_columns[] = {{.path = "prefix", .heading = "PREFIX"},
-                                                    {.path = "region", .heading = "HOME"},
-                                                    {.path = "epoch", .heading = "EPOCH", .kind = OUTPUT_NUMBER},
-                                                    {.path = "behind", .heading = "NOT YET IN", .optional = true},
-                                                    {0}};
+static const struct output_column home_columns[] = {
+    {.path = "prefix", .heading = "PREFIX"},
+    {.path = "region", .heading = "HOME"},
+    {.path = "epoch", .heading = "EPOCH", .kind = OUTPUT_NUMBER},
+    {.path = "behind", .heading = "NOT YET IN", .optional = true},
+    {.path = "places", .heading = "AUTHORITY", .show = show_places, .optional = true},
+    {0}};
 static const struct output_form homes_form = {.lists = {"homes"}, .columns = home_columns};
 
 void region_print_home(const struct global_options *g, const struct tenure_home *h)
@@ -226,8 +266,7 @@ static int show_one(const struct global_options *g, const char *key)
 
 int region_home(const struct global_options *g, const struct region_options *o, const char *prefix, const char *region)
 {
-    (void)o;
     if (!prefix)
         return show_all(g);
-    return region ? region_give_home(g, prefix, region) : show_one(g, prefix);
+    return region ? region_give_home(g, o, prefix, region) : show_one(g, prefix);
 }

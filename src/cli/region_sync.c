@@ -197,7 +197,7 @@ static int raise(struct sync *y, struct region_peer *p, const struct tenure_home
 {
     char key[1300];
     struct tenure_get_result *r = NULL;
-    if (tenure_home_put(p->client, newest->prefix, newest->region, newest->epoch, err) < 0)
+    if (tenure_home_write(p->client, newest, false, err) < 0)
         return connect_failed(REGION_COMMAND, y->g, err);
     json_t *o = json_object();
     json_object_set_new(o, "region", json_string(p->name));

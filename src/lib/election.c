@@ -179,10 +179,16 @@ static void on_stopped(void *user, int code, const struct tenure_error *error)
         e->on_stopped(e, code, error, e->user);
 }
 
+static void on_refused(void *user, const struct tenure_error *error)
+{
+    note_why(user, error);
+}
+
 static const struct election_callbacks callbacks = {
     .on_gained = on_gained,
     .on_lost = on_lost,
     .on_stopped = on_stopped,
+    .on_refused = on_refused,
 };
 
 /* ---- the object ---- */

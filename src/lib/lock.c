@@ -78,6 +78,7 @@ static void note_held(tenure_lock *l, int64_t token)
     note_key(l);
     atomic_store(&l->token, token);
     lib_session_publish(l->on.session);
+    atomic_store(&l->believed_until, lock_believed_until(l->engine));
     atomic_store(&l->held, true);
 }
 
@@ -158,7 +159,14 @@ static void on_shared(void *user, int code)
         tell(l, code, l->on_shared_user);
 }
 
+static void on_believed(void *user, tn_ms until)
+{
+    tenure_lock *l = user;
+    atomic_store(&l->believed_until, until);
+}
+
 static const struct lock_callbacks callbacks = {
+    .on_believed = on_believed,
     .on_acquired = on_acquired,
     .on_lost = on_lost,
     .on_released = on_released,

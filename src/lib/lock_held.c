@@ -13,7 +13,8 @@ tenure_client *lib_lock_handle(const tenure_lock *l)
 bool tenure_lock_held(const tenure_lock *lock)
 {
     tenure_lock *l = (tenure_lock *)lock;
-    return l && !handle_is_forked(l->object.handle) && atomic_load(&l->held) && lib_session_is_safe(l->on.session);
+    return l && !handle_is_forked(l->object.handle) && atomic_load(&l->held) && lib_session_is_safe(l->on.session) &&
+           handle_clock(l->object.handle) < atomic_load(&l->believed_until);
 }
 
 int64_t tenure_lock_remaining_ms(const tenure_lock *lock)
@@ -21,7 +22,8 @@ int64_t tenure_lock_remaining_ms(const tenure_lock *lock)
     tenure_lock *l = (tenure_lock *)lock;
     if (!l || handle_is_forked(l->object.handle) || !atomic_load(&l->held))
         return 0;
-    return atomic_load(&l->on.session->safe_until) - handle_clock(l->object.handle);
+    tn_ms until = atomic_load(&l->on.session->safe_until), believed = atomic_load(&l->believed_until);
+    return (believed < until ? believed : until) - handle_clock(l->object.handle);
 }
 
 tenure_token tenure_lock_token(const tenure_lock *lock)

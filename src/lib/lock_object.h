@@ -48,6 +48,7 @@ struct tenure_lock {
 
     /* any thread */
     atomic_bool held;
+    _Atomic(tn_ms) believed_until; /* what the authority of its home says; TN_MS_NEVER = it wants none */
     _Atomic(tenure_token) token;
     _Atomic(const char *) key;
     char key_text[];

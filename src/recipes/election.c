@@ -142,6 +142,14 @@ static bool goes_on_without_note(struct election *e, int code)
     return true;
 }
 
+/* By a server that does not answer, or by its home. */
+static void refused(struct election *e, int code, tn_ms now)
+{
+    campaign_again_later(e, now);
+    if (code == TENURE_ECONFLICT && e->cb.on_refused)
+        e->cb.on_refused(e->user, &e->error);
+}
+
 static void campaign_failed(struct election *e, int code, const struct tenure_error *error, tn_ms now)
 {
     e->error = *error;
@@ -151,7 +159,7 @@ static void campaign_failed(struct election *e, int code, const struct tenure_er
     else if (fails_for_good(e, code))
         stopped(e, code);
     else
-        campaign_again_later(e, now);
+        refused(e, code, now);
 }
 
 /* ---- the session and the lock tell ---- */
@@ -494,7 +502,7 @@ int64_t election_token(const struct election *e)
 
 tn_ms election_safe_until(const struct election *e)
 {
-    return e->state == ELECTION_LEADING ? session_safe_until(e->session) : 0;
+    return e->state == ELECTION_LEADING ? lock_safe_until(e->lock) : 0;
 }
 
 tn_lease election_lease(const struct election *e)

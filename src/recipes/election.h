@@ -28,6 +28,8 @@ struct election_callbacks {
     void (*on_lost)(void *user, const struct tenure_error *why);
     /* Ended: stopped by the user (0), or it failed for good (code). No callback comes after it. */
     void (*on_stopped)(void *user, int code, const struct tenure_error *error);
+    /* Its home gives nothing out now, or is another region: it goes on standing. */
+    void (*on_refused)(void *user, const struct tenure_error *error);
 };
 
 struct election_options {

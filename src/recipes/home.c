@@ -33,7 +33,9 @@ int home_parse(bytes value, struct home *ret)
                 epoch <= HOME_EPOCH_MAX && members_text(value, "region", &region) &&
                 home_region_is_good(buf_bytes(&region));
     if (good) {
+        bytes authority;
         *ret = (struct home){.epoch = epoch};
+        ret->authority = members_find(value, "authority", &authority) && bytes_equal(authority, bytes_str("true"));
         memcpy(ret->region, region.data, region.len);
     }
     int rc = good ? 0 : buf_error(&region) == TENURE_ENOMEM ? TENURE_ENOMEM : TENURE_ECORRUPT;
@@ -43,7 +45,30 @@ int home_parse(bytes value, struct home *ret)
 
 void home_format(const struct home *h, struct buf *to)
 {
-    buf_printf(to, "{\"region\":\"%s\",\"epoch\":%" PRId64 "}", h->region, h->epoch);
+    buf_printf(to, "{\"region\":\"%s\",\"epoch\":%" PRId64 "%s}", h->region, h->epoch,
+               h->authority ? ",\"authority\":true" : "");
+}
+
+int home_word_parse(bytes value, struct home_word *ret)
+{
+    struct home_word w = {0};
+    int rc = home_parse(value, &w.home);
+    if (rc)
+        return rc;
+    if (!members_int(value, "ttl", &w.ttl_s) || !members_int(value, "left_ms", &w.left_ms) ||
+        !members_int(value, "seen", &w.seen) || w.ttl_s < 0 || w.ttl_s > HOME_WORD_TTL_MAX || w.left_ms < 0 ||
+        w.left_ms > w.ttl_s * 1000)
+        return TENURE_ECORRUPT;
+    *ret = w;
+    return 0;
+}
+
+void home_word_format(const struct home_word *w, struct buf *to)
+{
+    buf_printf(to,
+               "{\"region\":\"%s\",\"epoch\":%" PRId64 ",\"ttl\":%" PRId64 ",\"left_ms\":%" PRId64 ",\"seen\":%" PRId64
+               "}",
+               w->home.region, w->home.epoch, w->ttl_s, w->left_ms, w->seen);
 }
 
 struct key_range home_range(void)

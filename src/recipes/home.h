@@ -2,6 +2,8 @@
  *
  *     /federation/homes<prefix>   {"region":"eu","epoch":3}      in the cluster of every region
  *
+ * With "authority":true nothing is given out there without the home's authority (authority.h).
+ *
  * A prefix begins and ends with '/'. Of several that cover a key the longest counts; none: the key belongs to its cluster alone,
  * epoch 0. A record is only ever replaced by one of a greater epoch, by a transaction that compares its mod_revision; it is never
  * deleted (an epoch that begins anew would make old tokens the greater ones).
@@ -29,11 +31,27 @@
 
 #define HOME_KEYS       "/federation/homes"  /* with the prefix behind it */
 #define HOME_REGION_KEY "/federation/region" /* the name of this cluster's own region, as it is */
+/* Of homes that want authority (authority.h), with the prefix behind each. */
+#define HOME_AUTHORITY_KEYS "/federation/authority"
+#define HOME_ASKS_KEYS      "/federation/asks"
 enum { HOME_REGION_MAX = 63, HOME_TOKEN_BITS = 44, HOME_EPOCH_MAX = (1 << 19) - 1 };
+enum { HOME_WORD_TTL_MAX = 3600 };
 
 struct home {
     char region[HOME_REGION_MAX + 1];
-    int64_t epoch; /* from 1 on */
+    int64_t epoch;  /* from 1 on */
+    bool authority; /* nothing is given out there without the word of authority.h */
+};
+
+/* What stands under HOME_AUTHORITY_KEYS: in the home's cluster the word of its authority, in others a place of it.
+ *
+ *     {"region":"eu","epoch":3,"ttl":15,"left_ms":13800,"seen":4711}
+ */
+struct home_word {
+    struct home home;
+    int64_t ttl_s;
+    int64_t left_ms; /* at home: for so long from the moment at which it had seen `seen` */
+    tn_rev seen;     /* the newest revision of HOME_ASKS_KEYS<prefix> that it answers; 0 = none */
 };
 
 /* [a-z0-9-]{1,63} */
@@ -46,6 +64,10 @@ bool home_prefix_is_good(bytes prefix);
 int home_parse(bytes value, struct home *ret) MUST_USE;
 /* Appends a record's value. */
 void home_format(const struct home *h, struct buf *to);
+
+/* The same of a word. */
+int home_word_parse(bytes value, struct home_word *ret) MUST_USE;
+void home_word_format(const struct home_word *w, struct buf *to);
 
 /* All records. */
 struct key_range home_range(void);

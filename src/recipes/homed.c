@@ -43,6 +43,8 @@ static int look(const struct queue *q, tn_rev create, const struct kv *record, b
         return error_set(err, TENURE_ECORRUPT, "'%.*s': the record of the home of '%.*s' cannot be read",
                          length(q->path), (const char *)q->path.data, length(prefix), (const char *)prefix.data);
     v->epoch = home.epoch;
+    v->authority = home.authority;
+    v->prefix = prefix;
     if (!bytes_equal(here, bytes_str(home.region))) {
         v->answer = HOMED_ELSEWHERE;
         error_set(&v->error, TENURE_ECONFLICT,

@@ -37,6 +37,8 @@ struct homed_view {
     enum homed_answer answer;
     tn_rev revision; /* of the answer */
     int64_t epoch;
+    bool authority; /* it wants authority, by the record of this prefix, which is borrowed from the answer */
+    bytes prefix;
     struct tenure_error error;
 };
 

@@ -28,7 +28,7 @@ static void lock_on_dropped(struct session_object *o)
 {
     struct lock *l = CONTAINER_OF(o, struct lock, object);
     l->lane = NULL;
-    l->tell_acquired = l->tell_lost = l->tell_released = l->tell_shared = false;
+    l->tell_acquired = l->tell_lost = l->tell_released = l->tell_shared = l->tell_believed = false;
     if (l->state != LOCK_LOST)
         lock_move(l, LOCK_LOST);
 }
@@ -78,6 +78,8 @@ static void lock_on_timer(struct session_object *o, tn_ms now)
         lock_end_acquire(l, &why, now);
         return;
     }
+    if (!lock_authority_timer(l, now))
+        return;
     if (now >= l->retry_at) {
         l->retry_at = TN_MS_NEVER;
         lock_retry(l, now);
@@ -182,6 +184,9 @@ static void lock_init(struct lock *l, struct session *s, const struct lock_optio
     list_init(&l->in_lane.in_lane);
     buf_init(&l->before);
     buf_init(&l->leftover);
+    buf_init(&l->word_key);
+    buf_init(&l->asks_key);
+    l->ask_at = l->answer_by = TN_MS_NEVER;
     backoff_init(&l->backoff, RETRY_MIN_MS, RETRY_MAX_MS);
     rng_init(&l->rng, client_random(session_client(s)));
 }
@@ -247,6 +252,8 @@ struct lock *lock_free(struct lock *l)
     queue_fini(&l->queue);
     buf_fini(&l->before);
     buf_fini(&l->leftover);
+    buf_fini(&l->word_key);
+    buf_fini(&l->asks_key);
     free(l->note);
     free(l->value);
     free(l);
@@ -343,7 +350,20 @@ enum lock_state lock_state(const struct lock *l)
 bool lock_held(const struct lock *l, tn_ms now)
 {
     bool held = l->state == LOCK_HELD || (l->broken_hold_on && l->state == LOCK_LOST && l->object.session);
-    return held && session_valid(lock_session(l), now);
+    return held && session_valid(lock_session(l), now) && lock_has_authority(l, now);
+}
+
+tn_ms lock_safe_until(const struct lock *l)
+{
+    if (l->state != LOCK_HELD)
+        return 0;
+    tn_ms until = session_safe_until(lock_session(l));
+    return l->wants_authority && l->believed_until < until ? l->believed_until : until;
+}
+
+tn_ms lock_believed_until(const struct lock *l)
+{
+    return l->wants_authority ? l->believed_until : TN_MS_NEVER;
 }
 
 int64_t lock_token(const struct lock *l)

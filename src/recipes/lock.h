@@ -54,6 +54,8 @@ struct lock_callbacks {
     void (*on_released)(void *user, int code);
     /* The lock is a reader's for all to see (lock_share); TENURE_ELOST, TENURE_ECANCELLED when it ended before. */
     void (*on_shared)(void *user, int code);
+    /* Held, and of a home that wants authority: lock_believed_until is a later one. */
+    void (*on_believed)(void *user, tn_ms until);
 };
 
 struct lock_options {
@@ -104,6 +106,10 @@ struct lock *lock_free(struct lock *l);
 enum lock_state lock_state(const struct lock *l);
 /* True only while nobody else can hold it. */
 bool lock_held(const struct lock *l, tn_ms now);
+/* The instant from which on it is not believed; 0 unless held. The session's, or that of its home's authority, when that ends first. */
+tn_ms lock_safe_until(const struct lock *l);
+/* The latter alone; TN_MS_NEVER: it wants none. */
+tn_ms lock_believed_until(const struct lock *l);
 int64_t lock_token(const struct lock *l); /* 0 unless held */
 bytes lock_key(const struct lock *l);     /* the own key; empty before it exists */
 /* As it was asked for, with its number. */

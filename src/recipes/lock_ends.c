@@ -24,6 +24,8 @@ void lock_move(struct lock *l, enum lock_state to)
 void lock_arm(struct lock *l)
 {
     tn_ms at = lock_is_acquiring(l) ? l->wait_until : TN_MS_NEVER;
+    tn_ms authority = lock_authority_deadline(l);
+    at = authority < at ? authority : at;
     session_set_timer(&l->object, l->retry_at < at ? l->retry_at : at);
 }
 
@@ -59,6 +61,7 @@ void lock_stop_work(struct lock *l, tn_ms now)
 {
     op_drop(&l->op, now);
     lock_stop_watches(l, now);
+    lock_drop_authority(l, now);
     l->create = l->record = l->left_behind = 0;
     l->resuming = l->claimed = l->home_known = l->look_home = false;
     l->doubtful = l->first_unproven = l->look_at_all = l->touch = l->touching = false;

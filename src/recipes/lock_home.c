@@ -3,8 +3,7 @@
 #include "recipes/homed.h"
 #include "recipes/lock_machine.h"
 
-/* Held, and now somewhere else. The place is given back, so that nobody here waits for it. */
-static void home_gone(struct lock *l, const char *why, tn_ms now)
+void lock_home_gone(struct lock *l, const char *why, tn_ms now)
 {
     struct tenure_error lost;
     error_set(&lost, TENURE_ELOST, "%s", why);
@@ -15,9 +14,9 @@ static void home_gone(struct lock *l, const char *why, tn_ms now)
 static void home_of_held(struct lock *l, const struct homed_view *v, tn_ms now)
 {
     if (v->answer == HOMED_ELSEWHERE) {
-        home_gone(l, v->error.text, now);
+        lock_home_gone(l, v->error.text, now);
     } else if (v->answer == HOMED_SINCE || v->epoch != l->epoch) {
-        home_gone(l, "its home has moved, or has a greater epoch", now);
+        lock_home_gone(l, "its home has moved, or has a greater epoch", now);
     } else if (l->look_home) {
         lock_ask_home(l, now);
     } else {
@@ -37,6 +36,8 @@ static void home_answered(struct lock *l, const struct homed_view *v, tn_ms now)
         lock_end_acquire(l, &v->error, now);
     } else if (v->answer == HOMED_SINCE) {
         lock_let_pass(l, now); /* everybody who was in the queue before the record does */
+    } else if (v->authority && lock_want_authority(l, v->prefix)) {
+        lock_retry_later(l, now);
     } else {
         l->epoch = v->epoch;
         l->home_known = true;
@@ -57,7 +58,7 @@ static void on_homed(void *owner, const struct client_result *r)
     else if (r->code && op_may_retry(r))
         lock_retry_later(l, now); /* looks who is before it, and asks again */
     else if (l->state == LOCK_HELD)
-        home_gone(l, r->code ? r->error->text : err.text, now);
+        lock_home_gone(l, r->code ? r->error->text : err.text, now);
     else
         lock_fail_acquire(l, r->code ? r->error : &err, now);
     session_flush(s);

@@ -5,6 +5,7 @@
  *   lock_wait.c    the watches, on whom it waits for     lock_verify.c  the proof that nobody is before it
  *   lock_delay.c   what an unclean end left behind       lock_home.c    whether this region is its home
  *   lock_ends.c    states; giving up, and losses         lock_tell.c    what the user is told
+ *   lock_authority.c   whether its home has authority, when it wants it
  *
  * Uncontended: one transaction enters, and shows that nobody was there: held. It is sent together with the session's grant
  * when that is still under way; a server that sees it first answers "no such lease", and it is sent again.
@@ -26,6 +27,7 @@
 
 #include "base/backoff.h"
 #include "base/buf.h"
+#include "recipes/home.h"
 #include "recipes/lane.h"
 #include "recipes/lock.h"
 #include "recipes/rank.h"
@@ -85,11 +87,21 @@ struct lock {
     int64_t epoch;                     /* of its home, once known */
     struct client_watch *watch_home;
 
+    bool wants_authority;          /* its home does: see lock_authority.c */
+    struct buf word_key, asks_key; /* of the home's prefix */
+    tn_ms believed_until;          /* 0 = nothing was said yet */
+    tn_ms asking_at, asked_at;     /* before the question under way, and the last one, was sent */
+    tn_rev asked;                  /* which an answer has to have seen; 0 = no question is open */
+    struct home_word word;         /* the last */
+    tn_ms ask_at, answer_by;       /* TN_MS_NEVER = none */
+    struct op *op_ask;
+    struct client_watch *watch_word;
+
     tn_ms wait_until, retry_at; /* TN_MS_NEVER = none */
     struct backoff backoff;
     struct rng rng;
 
-    bool tell_acquired, tell_lost, tell_released, tell_shared;
+    bool tell_acquired, tell_lost, tell_released, tell_shared, tell_believed;
     int acquired_code, released_code, shared_code;
     struct tenure_error error; /* of the acquire, or of the loss */
 };
@@ -152,6 +164,8 @@ void lock_post_acquired(struct lock *l, int code, const struct tenure_error *err
 /* Nothing when no share is under way. */
 void lock_post_shared(struct lock *l, int code);
 void lock_post_released(struct lock *l, int code);
+/* Believed until another moment: told while it is held. */
+void lock_post_believed(struct lock *l);
 bool lock_has_news(const struct lock *l);
 int64_t lock_token_of(const struct lock *l);
 void lock_deliver(struct session_object *o);
@@ -195,5 +209,20 @@ void lock_claim(struct lock *l, tn_ms now);
 void lock_ask_home(struct lock *l, tn_ms now);
 /* While it is held: behind the revision at which the home was asked for. true: there is one, or none is needed. */
 bool lock_start_watch_home(struct lock *l, tn_ms now) MUST_USE;
+/* Held, and now somewhere else. The place is given back, so that nobody here waits for it. */
+void lock_home_gone(struct lock *l, const char *why, tn_ms now);
+
+/* ---- lock_authority.c ---- */
+
+/* Its home, by the record of that prefix, wants it. TENURE_ENOMEM. */
+int lock_want_authority(struct lock *l, bytes prefix) MUST_USE;
+bool lock_has_authority(const struct lock *l, tn_ms now);
+/* First, or held: lock_become_first follows, or the end. Nothing when it is under way. */
+void lock_ask_authority(struct lock *l, tn_ms now);
+/* Of an acquisition that is over. */
+void lock_drop_authority(struct lock *l, tn_ms now);
+tn_ms lock_authority_deadline(const struct lock *l);
+/* false: it is not held, or not asked for, any more. */
+bool lock_authority_timer(struct lock *l, tn_ms now) MUST_USE;
 
 #endif

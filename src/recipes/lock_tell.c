@@ -30,9 +30,18 @@ void lock_post_released(struct lock *l, int code)
     session_post(&l->object);
 }
 
+/* With the news of the acquisition itself comes what it begins with. */
+void lock_post_believed(struct lock *l)
+{
+    if (l->state != LOCK_HELD)
+        return;
+    l->tell_believed = true;
+    session_post(&l->object);
+}
+
 bool lock_has_news(const struct lock *l)
 {
-    return l->tell_acquired || l->tell_lost || l->tell_released || l->tell_shared;
+    return l->tell_acquired || l->tell_lost || l->tell_released || l->tell_shared || l->tell_believed;
 }
 
 int64_t lock_token_of(const struct lock *l)
@@ -71,6 +80,15 @@ static void tell_shared(struct lock *l)
         l->cb.on_shared(l->user, l->shared_code);
 }
 
+static void tell_believed(struct lock *l)
+{
+    l->tell_believed = false;
+    if (lock_has_news(l))
+        session_post(&l->object);
+    if (l->cb.on_believed)
+        l->cb.on_believed(l->user, l->believed_until);
+}
+
 void lock_deliver(struct session_object *o)
 {
     struct lock *l = CONTAINER_OF(o, struct lock, object);
@@ -80,6 +98,8 @@ void lock_deliver(struct session_object *o)
         tell_shared(l);
     } else if (l->tell_lost) {
         tell_lost(l);
+    } else if (l->tell_believed) {
+        tell_believed(l);
     } else if (l->tell_released) {
         l->tell_released = false;
         if (l->cb.on_released)

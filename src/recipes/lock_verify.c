@@ -28,6 +28,10 @@ void lock_become_first(struct lock *l, tn_ms now)
         lock_ask_home(l, now);
         return;
     }
+    if (!lock_has_authority(l, now)) {
+        lock_ask_authority(l, now);
+        return;
+    }
     lock_move(l, LOCK_HELD);
     l->resuming = false;
     backoff_success(&l->backoff);

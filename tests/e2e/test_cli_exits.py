@@ -48,7 +48,8 @@ def command_lines(world):
         (2, "cluster frob", "dev"), (2, "cluster drill", "--with"), (2, "cluster drill a b", "drill"), (2, "cluster plan", "plan: expected DIR"), (2, "cluster backup", "backup: expected --to DIR"),
         (2, "cluster dev x", "dev takes no words"), (2, "cluster certs a b", "one DIR"), (2, "replica --frob", "--frob"), (2, "replica frob", "verify"), (2, "mirror frob", "status"), (2, "mirror", "--from"),
         (2, "mirror --from x --to y", "--prefix"), (2, "mirror --frob", "--frob"), (2, "cache frob", "expected"),
-        (2, "region frob", "expected"), (2, "region promote us", "--prefix"), (2, "region init A", "name"), (2, "region add b http://127.0.0.1:1 --distance far", "us=80ms"),
+        (2, "region frob", "expected"), (2, "region hold", "expected"), (2, "region hold a", "slash at both ends"), (2, "region hold /a/ --ttl 1s", "4 to 3600 seconds"),
+        (2, "region home /a/ eu --authority --no-authority", "two things"), (2, "region promote us", "--prefix"), (2, "region init A", "name"), (2, "region add b http://127.0.0.1:1 --distance far", "us=80ms"),
         (2, "get a --context none", "none"),
         (125, "lock", "NAME"), (125, "lock --frob a -- true", "--frob"), (125, "elect --frob a -- true", "--frob"),
         (125, "rwlock", "--read"), (125, "sem --frob a -- true", "--frob"), (125, "lock a --context none -- true", "none"),
@@ -142,7 +143,7 @@ def nobody(world):
         "counter get c", "barrier look b", "config get a", "config set a 1", "config delete a", "config export", "config history a",
         "config rollback a 1", "config diff 1 now", "config edit", f"config import {data}", f"config schema a {schema}",
         f"config render {fine}:{fine}.out --once", "config watch --timeout 200ms", "service list", "service pick a",
-        "service drain a b", "cron list", "cron status x", "cluster status", "region list", "region status", "region sync", "region promote us --prefix /a/", "lock --list a", "elect --list a", "cache leader a", f"cache get a --ask --file {fine}", f"cache run a --once --file {fine}.copy", f"snapshot save {fine}.snap", "fence generate x --token 1 --holder-key k",
+        "service drain a b", "cron list", "cron status x", "cluster status", "region list", "region status", "region sync", "region promote us --prefix /a/", "region hold /a/", "region home /a/ eu --authority", "lock --list a", "elect --list a", "cache leader a", f"cache get a --ask --file {fine}", f"cache run a --once --file {fine}.copy", f"snapshot save {fine}.snap", "fence generate x --token 1 --holder-key k",
     )] + [(125, args, "") for args in ("lock a -- true", "elect a -- true", "sem a -- true", "config exec --timeout 200ms -- true")]
     all_hold(world, [(code, " ".join([*args.split()[:1], *NOBODY, *args.split()[1:]]), says) for code, args, says in rows])
 

@@ -6,6 +6,7 @@ Environment: BEHIND, what becomes of connections that stood during a cut: keep (
 
 import random
 
+from beats import Beats
 from regions import *
 
 BEHIND = os.environ.get("BEHIND", "keep")
@@ -216,7 +217,40 @@ def home_lost(world):
             equal(mirror.poll(), None, "the mirrors still run")
 
 
-TESTS = [mirror_cut_off, one_of_two_cut_off, home_lost]
+def home_with_authority_cut_off(world):
+    """a home with authority that is cut off, and knows nothing: its holders, there and elsewhere, have lost before another is promoted, without force"""
+    with regions(world) as r:
+        introduce(r.eu, r.us, r.ap)
+        r.eu.tenure("region", "home", "/locks/", "eu", "--authority", check=True)
+        hold = r.eu.start("region", "hold", "/locks/", "--ttl", "6s", "-o", "jsonl", stdout=subprocess.PIPE)
+        await_(lambda: '"held"' in hold.stdout.readline(), "it has its authority")
+        here, there = Beats(world.path("here")), Beats(world.path("there"))
+        local = r.eu.start("lock", "--region", "home", "--ttl", "8s", "--grace", "1s", "a", "--", *here.command)
+        remote = r.us.start("lock", "--region", "home", "--ttl", "8s", "--grace", "1s", "b", "--", *there.command)
+        await_(lambda: here.all() and there.all(), "both are held")
+        a_lock = ("lock", "--region", "home", "--grace", "1s", "a", "--", "true")
+        promote = ("region", "promote", "us", "--prefix", "/locks/", "--call-timeout", "1s")
+        r.cut(r.eu)
+        cut_at = time.monotonic()
+        first = r.us.tenure(*promote)
+        true(first.returncode == 1 and "its authority lives for" in first.stderr, f"refused while it lives: {first.stderr}")
+        await_(lambda: r.us.tenure(*promote).returncode == 0, "promoted, without force")
+        promoted_at = time.monotonic()
+        for process, beats in ((local, here), (remote, there)):
+            equal(process.wait(PATIENCE_S), 121, "it has lost")
+            true(beats.last < promoted_at, "and before")
+        print(f"# ended {here.last - cut_at:.2f} and {there.last - cut_at:.2f} s behind the cut, promoted {promoted_at - cut_at:.2f} s behind it")
+        refused = r.eu.tenure(*a_lock)
+        true(refused.returncode == 125 and "has no authority now" in refused.stderr, f"the old home by itself: {refused.stderr}")
+        new = r.us.start("region", "hold", "/locks/", "--ttl", "6s", "-o", "jsonl", stdout=subprocess.PIPE)
+        await_(lambda: '"held"' in new.stdout.readline(), "the new home has its authority")
+        r.us.tenure(*a_lock, check=True)
+        r.heal(r.eu, connections=BEHIND)
+        await_(lambda: r.us.tenure("region", "sync").returncode == 0, "the old home is told")
+        await_(lambda: r.eu.tenure(*a_lock).returncode == 0, "in the old home, from the new one")
+
+
+TESTS = [mirror_cut_off, one_of_two_cut_off, home_lost, home_with_authority_cut_off]
 
 if __name__ == "__main__":
     netns.enter()

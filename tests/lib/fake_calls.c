@@ -273,6 +273,7 @@ static struct client_call *call_new(enum call_kind kind, struct client *c, clien
 {
     struct client_call *call = fake_take(sizeof *call);
     fake_told_now(c, now);
+    fake.under = c->under;
     call->kind = kind;
     call->cb = cb;
     call->user = user;
@@ -280,11 +281,28 @@ static struct client_call *call_new(enum call_kind kind, struct client *c, clien
     return call;
 }
 
+/* Where it lies. A single 0 byte as the end stays no such thing: nobody who was moved asks for all. */
+static bytes copy_key(bytes s)
+{
+    size_t n = fake.under && s.len ? strlen(fake.under) : 0;
+    uint8_t *p = fake_take(n + s.len + 1);
+    if (n)
+        memcpy(p, fake.under, n);
+    if (s.len)
+        memcpy(p + n, s.data, s.len);
+    return bytes_of(p, n + s.len);
+}
+
+void fake_move_under(struct client *c, const char *prefix)
+{
+    c->under = prefix;
+}
+
 static struct range_req copy_range(const struct range_req *req)
 {
     struct range_req copy = *req;
-    copy.range.key = fake_copy_bytes(req->range.key);
-    copy.range.range_end = fake_copy_bytes(req->range.range_end);
+    copy.range.key = copy_key(req->range.key);
+    copy.range.range_end = copy_key(req->range.range_end);
     return copy;
 }
 
@@ -318,12 +336,12 @@ static struct request_op *copy_ops(const struct request_op *ops, size_t n)
         if (ops[i].kind == OP_RANGE)
             copy[i].range = copy_range(&ops[i].range);
         if (ops[i].kind == OP_PUT) {
-            copy[i].put.key = fake_copy_bytes(ops[i].put.key);
+            copy[i].put.key = copy_key(ops[i].put.key);
             copy[i].put.value = fake_copy_bytes(ops[i].put.value);
         }
         if (ops[i].kind == OP_DELETE)
             copy[i].del.range =
-                (struct key_range){fake_copy_bytes(ops[i].del.range.key), fake_copy_bytes(ops[i].del.range.range_end)};
+                (struct key_range){copy_key(ops[i].del.range.key), copy_key(ops[i].del.range.range_end)};
         if (ops[i].kind == OP_TXN) {
             copy[i].txn = fake_take(sizeof *copy[i].txn);
             *copy[i].txn = copy_txn(ops[i].txn);
@@ -337,8 +355,8 @@ static struct compare *copy_compares(const struct compare *compares, size_t n)
     struct compare *copy = fake_take((n + 1) * sizeof *copy);
     for (size_t i = 0; i < n; i++) {
         copy[i] = compares[i];
-        copy[i].range.key = fake_copy_bytes(compares[i].range.key);
-        copy[i].range.range_end = fake_copy_bytes(compares[i].range.range_end);
+        copy[i].range.key = copy_key(compares[i].range.key);
+        copy[i].range.range_end = copy_key(compares[i].range.range_end);
         copy[i].value = fake_copy_bytes(compares[i].value);
     }
     return copy;

@@ -25,6 +25,9 @@ tn_ms fake_now(void);
 
 struct client *fake_client(const char *name);
 const char *fake_client_name(const struct client *c);
+/* Its keys lie in a cluster of their own: from now on, all that it asks of keys is meant below that prefix. What it is answered, watch
+ * events included, has the keys as they are. */
+void fake_move_under(struct client *c, const char *prefix);
 /* Its random numbers begin anew, from that seed. */
 void fake_seed(struct client *c, uint64_t seed);
 

@@ -130,6 +130,7 @@ struct client {
     int64_t watch_ms;
     struct client_context *context;
     bool stale;                   /* the next list */
+    const char *under;            /* all its keys; NULL = as they are */
     unsigned connection;          /* what is on its way over an older one is lost */
     struct client_call *due[256]; /* ring of completions */
     size_t due_from, due_to;
@@ -164,6 +165,7 @@ struct fake_world {
     int64_t ttl_min_s;
     tn_lease next_lease;
     size_t ops_max, bytes_max; /* of a transaction; 0 = any */
+    const char *under;         /* of the client that asks */
 };
 
 extern struct fake_world fake;

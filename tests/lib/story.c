@@ -539,7 +539,8 @@ static void shares(struct object *o)
 
 static struct object *locks_object(struct actor *a, const char *label)
 {
-    static const struct lock_callbacks cb = {on_acquired, on_lost, on_released, on_shared};
+    static const struct lock_callbacks cb = {
+        .on_acquired = on_acquired, .on_lost = on_lost, .on_released = on_released, .on_shared = on_shared};
     struct tenure_error err;
     struct object *o = find_object(a, label);
     struct rule rule = asked_rule();
@@ -594,7 +595,8 @@ static size_t word_from(size_t i, const char *word)
 
 static void campaigns(struct actor *a)
 {
-    static const struct election_callbacks cb = {on_gained, on_leadership_lost, on_stopped};
+    static const struct election_callbacks cb = {
+        .on_gained = on_gained, .on_lost = on_leadership_lost, .on_stopped = on_stopped};
     size_t prefers = word_from(4, "prefers"), within = word_from(4, "within");
     struct election_options opt = {.proposal = bytes_str(st.n_words > 3 ? st.words[3] : ""),
                                    .note = bytes_str(prefers ? a->name : ""),

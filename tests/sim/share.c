@@ -173,7 +173,8 @@ static struct rule draw_rule(struct world *w, int queue)
 
 static void begin(struct place *p)
 {
-    static const struct lock_callbacks cb = {on_acquired, on_lost, on_released, on_shared};
+    static const struct lock_callbacks cb = {
+        .on_acquired = on_acquired, .on_lost = on_lost, .on_released = on_released, .on_shared = on_shared};
     struct actor *a = p->actor;
     struct world *w = a->world;
     struct tenure_error err = {0};

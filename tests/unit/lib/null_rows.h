@@ -731,5 +731,9 @@ ROW(tenure_home_list_free, tenure_home_list_free(NULL))
 ROW(tenure_home_of, IS(tenure_home_of(NULL, "/a") == NULL))
 ROW(tenure_home_put, BAD(tenure_home_put(NULL, "/a/", "eu", 1, &err)); BAD(tenure_home_put(c, NULL, "eu", 1, &err));
     BAD(tenure_home_put(c, "/a/", NULL, 1, &err)))
+ROW(tenure_home_write, struct tenure_home homeless = {.epoch = 1}; BAD(tenure_home_write(NULL, &homeless, false, &err));
+    BAD(tenure_home_write(c, NULL, false, &err)); BAD(tenure_home_write(c, &homeless, true, &err)))
+ROW(tenure_authority_list, NONE(tenure_authority_list(NULL, &err)))
+ROW(tenure_authority_list_free, tenure_authority_list_free(NULL))
 ROW(tenure_region_open, NONE(tenure_region_open(NULL, "eu", NULL, &err)); NONE(tenure_region_open(c, NULL, NULL, &err)))
 ROW(tenure_home_open, NONE(tenure_home_open(NULL, "/a", NULL, &err)); NONE(tenure_home_open(c, NULL, NULL, &err)))
