@@ -120,8 +120,10 @@ int backup_dir_read(struct backup_dir *d, struct tenure_error *err)
         return d->entries ? 0 : error_set(err, TENURE_ENOMEM, "out of memory");
     }
     json_t *all = json_load_file(path, JSON_REJECT_DUPLICATES, &why);
-    int rc =
-        all ? from_json(d, all, err) : error_set(err, TENURE_ECORRUPT, "%s: line %d: %s", path, why.line, why.text);
+    int rc = all ? from_json(d, all, err)
+                 : error_set(err, TENURE_ECORRUPT,
+                             "%s: line %d: %s; move it away: the backups stay, and are restored by their names", path,
+                             why.line, why.text);
     json_decref(all);
     return rc;
 }

@@ -84,7 +84,8 @@ static bool take_authority(struct plan *p, const struct cluster_options *o)
         fprintf(stderr, "tenure cluster: expected --insecure or --ca-cert, not both\n");
         return false;
     }
-    return take_file(o->ca_cert, p->ca_cert) && take_file(o->ca_key, p->ca_key);
+    return take_file(o->ca_cert, p->ca_cert) && take_file(o->ca_key, p->ca_key) &&
+           (!o->ca_cert || plan_check_authority(p));
 }
 
 static bool take_options(struct plan *p, const struct cluster_options *o, bool is_old)

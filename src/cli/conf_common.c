@@ -36,7 +36,10 @@ int conf_failed(const struct global_options *g, const struct tenure_error *err)
         return EXIT_FAILED;
     }
     int code = connect_failed("config", g, err);
-    if (err->code == TENURE_ECONFLICT)
+    if (err->code == TENURE_ECONFLICT &&
+        (strstr(err->text, "' has its home in region '") || strstr(err->text, "' have not one home")))
+        fprintf(stderr, "try: tenure region status, and a promotion that was interrupted again\n");
+    else if (err->code == TENURE_ECONFLICT)
         fprintf(stderr, "try: tenure config get KEY --all-layers, and then again with its revision\n");
     else if (err->code == TENURE_ELIMIT)
         fprintf(stderr, "try: a longer prefix\n");

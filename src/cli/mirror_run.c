@@ -151,6 +151,20 @@ static void end(struct run *r, int code)
     io_loop_stop(r->loop);
 }
 
+/* Who is away is not known here: a handle goes on connecting. */
+static void tell_not_done(const struct run *r)
+{
+    for (size_t i = 0; i < r->n; i++) {
+        const struct destination *d = &r->destinations[i];
+        for (size_t p = 0; p < r->o->prefixes.n; p++)
+            if (d->carried[p].told < CARRIER_DONE)
+                fprintf(stderr,
+                        "tenure mirror: %s %s: not done within --timeout; run again it goes on from there\n"
+                        "try: tenure status --endpoints %s; tenure status --endpoints %s\n",
+                        d->where, d->carried[p].prefix, r->from.g.endpoints, d->side.g.endpoints);
+    }
+}
+
 static void on_turn(void *user, tn_ms now)
 {
     struct run *r = user;
@@ -174,9 +188,10 @@ static void on_turn(void *user, tn_ms now)
     }
     if (!r->ending && all_ended)
         end(r, EXIT_OK);
-    else if (!r->ending && now >= r->end_at)
+    else if (!r->ending && now >= r->end_at) {
+        tell_not_done(r);
         end(r, EXIT_UNAVAILABLE);
-    else if (!r->ending)
+    } else if (!r->ending)
         io_timer_set(r->timer, at);
 }
 

@@ -72,6 +72,8 @@ struct plan_certificate {
 
 /* All that the plan has; answers how many. */
 size_t plan_certificates(struct plan *p, struct plan_certificate out[PLAN_CERTIFICATES_MAX]);
+/* False after having said why certificates cannot be signed by the user's authority. */
+bool plan_check_authority(const struct plan *p);
 /* Makes the authority where there is none, and each certificate that does not do any more, or (anew) all of them; copies the
  * authority's to whoever is to check by it. False after having said why not. */
 bool plan_make_certificates(struct plan *p, unsigned days, bool anew, size_t *ret_made);

@@ -93,6 +93,16 @@ static bool open_authority(const struct plan *p, struct io_authority **ret)
            failed(&err);
 }
 
+bool plan_check_authority(const struct plan *p)
+{
+    struct io_authority *a = NULL;
+    struct tenure_error err = {0};
+    if (io_authority_open(p->ca_cert, p->ca_key, &a, &err) < 0)
+        return failed(&err);
+    io_authority_close(a);
+    return true;
+}
+
 /* What the others are checked by; it may hold more than the one that signs. */
 static bool copy_ca(const struct plan *p)
 {

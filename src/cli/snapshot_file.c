@@ -49,9 +49,10 @@ static int check_sum(const struct snapshot_file *f, const char *path, struct ten
     uint8_t want[IO_SHA256_LEN], got[IO_SHA256_LEN];
     uint64_t size = f->size - IO_SHA256_LEN;
     if (!f->has_sum)
-        return error_set(err, TENURE_ECORRUPT,
-                         "%s has no checksum at its end; if it was copied from a data directory, add --skip-hash-check",
-                         path);
+        return error_set(
+            err, TENURE_ECORRUPT,
+            "%s has no checksum at its end: it is cut short, or a copy from a data directory, which tenure snapshot restore takes with --skip-hash-check",
+            path);
     if (pread(f->fd, want, sizeof want, (off_t)size) != (ssize_t)sizeof want)
         return error_set(err, TENURE_EIO, "%s: its checksum cannot be read", path);
     int rc = sum_of(f->fd, size, got, err);

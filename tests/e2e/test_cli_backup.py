@@ -137,7 +137,9 @@ def what_cannot_be(w):
     Path(w.path("file")).write_text("")
     Path(w.path("broken")).mkdir()
     Path(w.path("broken/backups.json")).write_text('{"backups": [{"file": "../x"}]}')
-    for args, code, words in ((["backup"], 2, "--to DIR"), (["backup", "--to", "x", "--every", "0.1"], 2, "a second or more"),
+    Path(w.path("empty")).mkdir()
+    Path(w.path("empty/backups.json")).write_text("")
+    for args, code, words in ((["backups", w.path("empty")], 2, "move it away"), (["backup"], 2, "--to DIR"), (["backup", "--to", "x", "--every", "0.1"], 2, "a second or more"),
                               (["backup", "--to", "x", "--every", "1h", "--schedule", "@daily"], 2, "either"),
                               (["backup", "--to", "x", "--schedule", "frob"], 2, "frob"),
                               (["backup", "--to", "x", "--keep", "-1"], 2, "--keep"), (["backups", w.path("none")], 2, "none"),

@@ -111,6 +111,9 @@ def what_cannot_be_planned(w):
         got = plan(w, *args, members=members, code=2)
         true(words in got.stderr, f"{args} {members}: {got.stderr}")
         equal(contents(w), {}, "files")
+    plan(w, folder="good")
+    plan(w, "--ca-cert", "/etc/passwd", "--ca-key", "/etc/passwd", folder="good", code=2)
+    plan(w, folder="good")  # what was refused is not remembered
     got = w.run([TENURE, "cluster", "certs", w.path("plan")], env=w.environment())
     true(got.returncode == 2 and "has no plan.json" in got.stderr, got.stderr)
 

@@ -70,6 +70,18 @@ def refused(world):
     equal(r.at("us", "config", "set", "a", "2", "--layer", "global=x").returncode, 2)
 
 
+def half_promoted(world):
+    """between the old home, which has handed over, and the new one nobody writes, and the words say what goes on"""
+    r = two(world)
+    r.at("us", "config", "set", "a", "1", "--global", check=True)
+    world.tenure("mirror", "--from", r["eu"].url, "--to", r["us"].url, "--prefix", GLOBAL, "--once", check=True)
+    r.at("us", "config", "set", "a", "2", "--global", check=True)
+    equal(r.at("us", "region", "promote", "us", "--prefix", GLOBAL, "--timeout", "1s").returncode, 3, "it waits for the mirror")
+    half = r.at("eu", "config", "set", "a", "3", "--global")
+    equal((half.returncode, "with its revision" in half.stderr), (1, False), half.stderr)
+    true("has its home in region 'eu'" in half.stderr and "try: tenure region status" in half.stderr, half.stderr)
+
+
 def without_regions(world):
     """a cluster that knows no regions is its own home; regions without a home for it are told so"""
     r = Regions(world, 1, known=False)
@@ -81,4 +93,4 @@ def without_regions(world):
     true("has no home here; give it one: tenure region home" in none.stderr, none.stderr)
 
 
-main([mirrored, refused, without_regions])
+main([mirrored, refused, half_promoted, without_regions])

@@ -318,6 +318,7 @@ def once_ends(world):
         nowhere = f"http://127.0.0.1:{free_port()}"
         run = world.tenure("mirror", "--from", a.url, "--to", nowhere, "--prefix", "/a/", "--once", "--timeout", "300ms")
         equal(run.returncode, 3, "the exit code without a destination")
+        true(f"{nowhere} /a/: not done within --timeout" in run.stderr and f"--endpoints {nowhere}" in run.stderr, run.stderr)
 
 
 def homes_are_obeyed(world):
