@@ -291,6 +291,12 @@ static int say_no_replica(const char *url)
     return EXIT_FAILED;
 }
 
+/* Of several that failed: one that did not answer says most, in whatever order they were asked. */
+static int worse(int a, int b)
+{
+    return a == EXIT_UNAVAILABLE || b == EXIT_OK ? a : b;
+}
+
 int replica_status(const struct global_options *g)
 {
     int code = EXIT_OK;
@@ -303,9 +309,9 @@ int replica_status(const struct global_options *g)
         char *lines = NULL;
         int rc = lib_replica_status(c, i, g->call_timeout_ms, &lines, &err);
         if (rc == TENURE_EUNIMPLEMENTED)
-            code = say_no_replica(tenure_endpoint(c, i));
+            code = worse(code, say_no_replica(tenure_endpoint(c, i)));
         else if (rc)
-            code = connect_failed("replica", g, &err);
+            code = worse(code, connect_failed("replica", g, &err));
         else if (list)
             json_array_append_new(list, status_json(tenure_endpoint(c, i), lines));
         else

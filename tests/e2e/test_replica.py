@@ -35,6 +35,8 @@ def history_is_kept(world):
         true(none.returncode == 1 and "is no replica" in none.stderr, f"there is no replica: {none.returncode} {none.stderr}")
         true(f"try: tenure status --endpoints {world.server.url}\n" in none.stderr, none.stderr)
         gone = "http://127.0.0.1:1"
+        for both in (f"{gone},{world.server.url}", f"{world.server.url},{gone}"):
+            equal(world.tenure("replica", "status", "--endpoints", both).returncode, 3, f"one does not answer: {both}")
         for at, origin in ((gone, world.server.url), (replica.url, gone)):
             away = world.tenure("replica", "verify", "--from", origin, "--endpoints", at, "--call-timeout", "2s")
             true(away.returncode == 3 and f"--endpoints {gone}\n" in away.stderr, f"who is away: {away.stderr}")
