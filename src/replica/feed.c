@@ -6,6 +6,8 @@
  *
  * Of some keys alone: what others have changed is passed over, and told says how far.
  *
+ * Where users judge reads, nothing is taken while these are old (users.c): the watch ends, and begins anew behind the next look.
+ *
  * Failure: too much waits for the disk, or rows were undone: the watch ends and begins anew from what is here, after a pause that grows
  * while nothing comes of it. The source has compacted what we miss: LOST. What does not fit: REFUSED.
  */
@@ -216,6 +218,11 @@ static void on_events(void *user, const struct client_watch_events *e)
     if (f->stopped || f->feed.ended || f->state != FOLLOWER_FOLLOWING)
         return;
     tn_ms now = f->config.enter(f->config.user);
+    if (e->n_events && !users_are_fresh(f, now)) {
+        f->feed.ended = true; /* they come again: what waits here would have no bound */
+        f->feed.retry_at = now;
+        return;
+    }
     bool goes_on = store_revision_planned(f->store) + 1 == f->feed.next;
     if (!goes_on)
         end_feed(f, now); /* rows were undone */
@@ -279,7 +286,7 @@ void feed_stop(struct follower *f, tn_ms now)
 /* Until what was planned is on the disk: only then is it known what there is to go on from. */
 static bool may_begin(const struct follower *f, tn_ms now)
 {
-    return now >= f->feed.retry_at && store_revision(f->store) == store_revision_planned(f->store);
+    return now >= f->feed.retry_at && !users_hold(f) && store_revision(f->store) == store_revision_planned(f->store);
 }
 
 void feed_run(struct follower *f, tn_ms now)
@@ -300,5 +307,5 @@ tn_ms feed_deadline(const struct follower *f)
     if (f->feed.watch)
         return f->feed.ended ? 0 : TN_MS_NEVER;
     bool waits_for_disk = store_revision(f->store) != store_revision_planned(f->store);
-    return waits_for_disk ? TN_MS_NEVER : f->feed.retry_at;
+    return waits_for_disk || users_hold(f) ? TN_MS_NEVER : f->feed.retry_at;
 }

@@ -40,6 +40,9 @@ struct users {
     struct buf now;    /* without revisions: the last reading, written out */
     bool has_now;      /* there was one; was_taken: it counts */
     bool was_taken;
+    tn_ms answered_at; /* when anything of them was answered last */
+    bool held;   /* no events are taken before a look that counts; one that was under way when they came does not */
+    bool counts; /* the look that is under way */
     struct users_read read;
 };
 
@@ -94,6 +97,10 @@ void users_init(struct follower *f);
 void users_fini(struct follower *f);
 void users_run(struct follower *f, tn_ms now);
 tn_ms users_deadline(const struct follower *f);
+/* Whether events may be taken: a right may have gone while the source was not heard. False: not before the next look, which comes at
+ * once. */
+bool users_are_fresh(struct follower *f, tn_ms now);
+bool users_hold(const struct follower *f);
 
 /* ---- follower.c ---- */
 /* False: another cluster answers, and it is REFUSED. */

@@ -6,6 +6,9 @@
  * tells no revision: there PROBE finds out whether authentication is on, by logging in as nobody, and a reading counts when
  * the one before it was the same, so that no user is seen with roles that he never had.
  *
+ * Behind a time in which nothing of it was answered no event is taken before users were looked at again: a right that has gone meanwhile
+ * must not let through what was written behind that. (A long reading, in steps that are answered, holds nothing up.)
+ *
  * Failures: what cannot be read is tried again; what counted goes on to count. Who is denied may not follow: follower_denied. Another
  * cluster's users count for nothing.
  */
@@ -13,7 +16,7 @@
 
 #include "replica/internal.h"
 
-enum { TIMEOUT_MS = 5000, RETRY_MS = 500 };
+enum { TIMEOUT_MS = 5000, RETRY_MS = 500, FRESH_MS = 3000 };
 
 void users_init(struct follower *f)
 {
@@ -25,6 +28,44 @@ void users_fini(struct follower *f)
 {
     buf_fini(&f->users.now);
     arena_fini(&f->users.read.arena);
+}
+
+/* ---- events wait for it ---- */
+
+static bool is_old(const struct users *u, tn_ms now)
+{
+    return now - u->answered_at > FRESH_MS;
+}
+
+static void hold(struct users *u, tn_ms now)
+{
+    if (u->held)
+        return;
+    u->held = true;
+    u->counts = false;
+    if (u->step == USERS_REST)
+        u->look_at = now;
+}
+
+bool users_are_fresh(struct follower *f, tn_ms now)
+{
+    struct users *u = &f->users;
+    if (f->config.has_users && is_old(u, now))
+        hold(u, now);
+    return !u->held;
+}
+
+bool users_hold(const struct follower *f)
+{
+    return f->users.held;
+}
+
+/* One that comes late may have been given before what is to be known; or it is the first of many, and what is missing comes with it. */
+static void answered(struct users *u, tn_ms now)
+{
+    if (u->known && is_old(u, now))
+        hold(u, now);
+    u->answered_at = now;
 }
 
 /* ---- the end of one reading ---- */
@@ -41,7 +82,8 @@ static void stand(struct follower *f, tn_ms now)
     core_users_stand(f->core, now);
     f->users.known = true;
     f->denied = 0;
-    rest(f, now + f->config.users_ms);
+    f->users.held = f->users.held && !f->users.counts;
+    rest(f, f->users.held ? now : now + f->config.users_ms);
 }
 
 static void take(struct follower *f, bool enabled, tn_ms now)
@@ -336,6 +378,7 @@ static void on_answer(void *user, const struct client_result *r)
         return;
     tn_ms now = f->config.enter(f->config.user);
     if (r->code == 0) {
+        answered(u, now);
         if (follower_saw(f, &r->header))
             step_done(f, r, now);
     } else if (u->step == USERS_BEGIN && r->code == TENURE_EUNIMPLEMENTED) {
@@ -354,6 +397,8 @@ static void on_probe(void *user, const struct client_result *r)
     if (f->stopped || f->state == FOLLOWER_REFUSED)
         return;
     tn_ms now = f->config.enter(f->config.user);
+    if (r->etcd != ETCD_OK)
+        answered(&f->users, now);
     if (r->etcd == ETCD_AUTH_NOT_ENABLED)
         turned_off(f, now);
     else if (r->etcd != ETCD_OK && (r->code == TENURE_EDENIED || r->code == TENURE_EINVALID))
@@ -369,6 +414,7 @@ void users_run(struct follower *f, tn_ms now)
     struct users *u = &f->users;
     if (!f->config.has_users || u->under_way || u->step != USERS_REST || now < u->look_at)
         return;
+    u->counts = true;
     if (u->no_revision) {
         probe(f, now);
         return;

@@ -344,6 +344,65 @@ static void users_of_the_source_count(void **state)
     assert_int_equal(store_revision(c.store), w.revision);
 }
 
+/* A right may have gone while the source was not heard: what was written behind that is not taken before its users were looked at again. */
+static void nothing_is_taken_while_users_are_old(void **state)
+{
+    (void)state;
+    open_copy_with(true);
+    run(500);
+    mock_put(&w, "a", "1");
+    run(100);
+    assert_int_equal(store_revision(c.store), w.revision);
+    struct mock_rule *rule = mock_on(&w, "Auth/AuthStatus", -1, MOCK_IGNORE);
+    run(4500);
+    mock_put(&w, "a", "2");
+    uint64_t before = follower_counts(c.follower)->watches;
+    run(4500);
+    assert_int_equal(store_revision(c.store), w.revision - 1);
+    assert_int_equal(follower_counts(c.follower)->watches, before); /* it is ended, and not asked for again and again */
+    rule->act = MOCK_LATE;
+    rule->delay_ms = 50;
+    run(8000);
+    assert_following();
+    assert_int_equal(store_revision(c.store), w.revision);
+    mock_put(&w, "a", "3");
+    run(100);
+    assert_int_equal(store_revision(c.store), w.revision);
+    assert_int_equal(follower_counts(c.follower)->watches, before + 1);
+}
+
+/* A look that was on its way when the event came may have been answered before the right went. */
+static void a_look_from_before_does_not_count(void **state)
+{
+    (void)state;
+    open_copy_with(true);
+    run(500);
+    struct mock_rule *rule = mock_on(&w, "Auth/AuthStatus", -1, MOCK_LATE);
+    rule->delay_ms = 4500; /* each */
+    run(4000);
+    mock_put(&w, "a", "1");
+    run(3000);
+    assert_int_equal(store_revision(c.store), w.revision - 1);
+    run(5000);
+    assert_int_equal(store_revision(c.store), w.revision);
+}
+
+/* Nor does it when it comes before the event. */
+static void a_late_answer_does_not_count(void **state)
+{
+    (void)state;
+    open_copy_with(true);
+    run(500);
+    struct mock_rule *rule = mock_on(&w, "Auth/AuthStatus", -1, MOCK_LATE);
+    rule->delay_ms = 4500;
+    run(5300);
+    mock_put(&w, "a", "1");
+    run(3000);
+    assert_int_equal(store_revision(c.store), w.revision - 1);
+    run(3000);
+    assert_int_equal(store_revision(c.store), w.revision);
+}
+
 static void lost_connections_lose_nothing(void **state)
 {
     (void)state;
@@ -503,6 +562,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_source_that_asks_who_asks_is_refused, set_up, tear_down),
         cmocka_unit_test_setup_teardown(users_of_another_source_count_for_nothing, set_up, tear_down),
         cmocka_unit_test_setup_teardown(users_of_the_source_count, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(nothing_is_taken_while_users_are_old, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_look_from_before_does_not_count, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_late_answer_does_not_count, set_up, tear_down),
         cmocka_unit_test_setup_teardown(lost_connections_lose_nothing, set_up, tear_down),
         cmocka_unit_test_setup_teardown(others_are_left_out, set_up, tear_down),
         cmocka_unit_test_setup_teardown(others_cost_no_row_each, set_up, tear_down),
