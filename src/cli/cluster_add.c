@@ -63,13 +63,13 @@ bool change_has_urls(const struct cluster_options *o)
 
 /* ---- a learner becomes a voter ---- */
 
-static void tell_the_way_on(const struct change *x, uint64_t id)
+static void tell_the_way_on(const struct change *x, uint64_t id, bool is_unclear)
 {
     const char *why = x->signal ? "interrupted: " : "";
     fprintf(stderr,
-            "%sit is a learner, without a vote; when it runs and has caught up: tenure cluster promote %" PRIx64 "\n"
+            "%sit %s a learner, without a vote; when it runs and has caught up: tenure cluster promote %" PRIx64 "\n"
             "the same command as before goes on with it as well; to give it up: tenure cluster remove %" PRIx64 "\n",
-            why, id, id);
+            why, is_unclear ? "may still be" : "is", id, id);
 }
 
 static bool has_vote(const struct change *x, uint64_t id)
@@ -89,7 +89,9 @@ static bool has_vote(const struct change *x, uint64_t id)
 static int promote(struct change *x, uint64_t id)
 {
     struct tenure_error err = {0};
+    bool is_unclear = false;
     while (tenure_member_promote(x->client, id, x->g->call_timeout_ms, NULL, &err) < 0) {
+        is_unclear = is_unclear || err.applied != TENURE_APPLIED_NO;
         bool may_become =
             err.code == TENURE_ECONFLICT || err.kind == TENURE_KIND_UNAVAILABLE || err.kind == TENURE_KIND_TIMEOUT;
         if (may_become && has_vote(x, id))
@@ -97,7 +99,7 @@ static int promote(struct change *x, uint64_t id)
         if (may_become && change_pause(x))
             continue;
         int code = x->signal ? EXIT_FAILED : connect_failed("cluster", x->g, &err);
-        tell_the_way_on(x, id);
+        tell_the_way_on(x, id, is_unclear);
         return change_stop(x, code);
     }
     return 0;
@@ -233,8 +235,10 @@ static int ask_for_it(struct change *x, const struct peer_urls *p, struct tenure
         bool is_later = err.kind == TENURE_KIND_UNAVAILABLE || err.kind == TENURE_KIND_TIMEOUT;
         is_unclear = is_unclear || err.applied != TENURE_APPLIED_NO;
         if (is_unclear && (is_later || err.code == TENURE_EEXISTS)) {
-            if (change_look(x) < 0)
+            if (change_look(x) < 0) {
+                fprintf(stderr, "it may or may not be added: the same command again finds out, and goes on\n");
                 return -1;
+            }
             if (begun_before(x, p))
                 return 0;
         }

@@ -212,8 +212,11 @@ static int remove_id(struct change *x, uint64_t id)
             return 0;
         bool is_later = err.kind == TENURE_KIND_UNAVAILABLE || err.kind == TENURE_KIND_TIMEOUT;
         is_unclear = is_unclear || err.applied != TENURE_APPLIED_NO;
-        if (!is_later || !change_pause(x))
-            return change_stop(x, connect_failed("cluster", x->g, &err));
+        if (is_later && change_pause(x))
+            continue;
+        if (is_unclear)
+            err.applied = TENURE_APPLIED_MAYBE; /* by an attempt before the last one */
+        return change_stop(x, connect_failed("cluster", x->g, &err));
     }
     return 0;
 }

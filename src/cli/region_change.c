@@ -125,8 +125,7 @@ static int add(struct region_set *s, const struct global_options *g, const struc
         if (p->answers && tenure_region_put(p->client, r, &p->why) < 0)
             p->answers = false;
         if (!p->answers)
-            fprintf(stderr, "tenure region: '%s' was not told (%s); when it can be reached: tenure region sync\n",
-                    p->name, connect_text(REGION_COMMAND, &p->why));
+            region_not_told(p);
     }
     if (!output_is_text(g))
         output_done(g, "region", r->name, "added");
@@ -169,7 +168,8 @@ int region_remove(const struct global_options *g, const struct region_options *o
             continue;
         int there = p->answers ? tenure_region_remove(p->client, name, &p->why) : TENURE_EUNAVAILABLE;
         if (there < 0 && there != TENURE_ENOTFOUND)
-            fprintf(stderr, "tenure region: '%s' goes on knowing it (%s)\n", p->name,
+            fprintf(stderr, "tenure region: '%s' %s knowing it (%s)\n", p->name,
+                    p->why.applied == TENURE_APPLIED_NO ? "goes on" : "may or may not go on",
                     connect_text(REGION_COMMAND, &p->why));
     }
     if (rc == 0 && !output_is_text(g))

@@ -165,10 +165,15 @@ static bool can_await(const struct promotion *m)
     return false;
 }
 
+/* Of an answer that was lost nobody knows whether the home stays; run again it goes on from the records as they are. */
 static int conflict(const struct promotion *m, const struct tenure_error *err)
 {
     int code = connect_failed(REGION_COMMAND, m->g, err);
-    fprintf(stderr, "the home of '%s' stays; look at it again: tenure region status\n", m->prefix);
+    if (err->code == TENURE_ECONFLICT)
+        fprintf(stderr, "the home of '%s' stays; look at it again: tenure region status\n", m->prefix);
+    else
+        fprintf(stderr, "the same command again finds out how far the home of '%s' has moved, and goes on\n",
+                m->prefix);
     return code;
 }
 

@@ -176,6 +176,7 @@ const struct tenure_home *region_set_home_of(const struct region_set *s, const c
 
 void region_not_told(const struct region_peer *p)
 {
-    fprintf(stderr, "tenure region: '%s' was not told (%s); when it can be reached: tenure region sync\n", p->name,
+    fprintf(stderr, "tenure region: '%s' %s (%s); when it can be reached: tenure region sync\n", p->name,
+            p->why.applied == TENURE_APPLIED_NO ? "was not told" : "may or may not have been told",
             connect_text(REGION_COMMAND, &p->why));
 }
