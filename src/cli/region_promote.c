@@ -191,7 +191,12 @@ static int hand_over(struct promotion *m)
     int code = m->waits ? region_copies_check(&copies) : EXIT_OK;
     if (code == EXIT_OK && put(m, m->from, false, &err) < 0)
         return conflict(m, &err);
-    return code == EXIT_OK && m->waits ? region_copies_await(&copies) : code;
+    if (code != EXIT_OK || !m->waits)
+        return code;
+    code = region_copies_await(&copies);
+    if (code == EXIT_UNAVAILABLE)
+        fprintf(stderr, "the old home of '%s' has given it up already: the same command again goes on\n", m->prefix);
+    return code;
 }
 
 /* The others, and the new home last. EXIT_OK, or what was said; *ret_again: places live still, and it may go better soon. */
