@@ -2,7 +2,7 @@
 second run of it finishes what it began.
 
 Each command runs over a proxy that cuts the connection (cuts.py): once, so that it can connect again and find out; and for good, so
-that it cannot. CUTS says in how many places of the whole (4; scripts/faults: 60), CUTS=all in front of each byte."""
+that it cannot. CUTS says in how many places of the whole (2; scripts/faults: 60), CUTS=all in front of each byte."""
 
 import json
 
@@ -15,7 +15,7 @@ MAYBE = ("may or may not", "finds out", "run it again", "same command")
 
 def places(whole):
     """Where to cut what is so long, more often towards its end."""
-    n = os.environ.get("CUTS", "4")
+    n = os.environ.get("CUTS", "2")
     if n == "all" or int(n) >= whole:
         return range(whole)
     half = int(n) // 2  # what is written is answered last

@@ -7,7 +7,7 @@ are given and taken away: no replica tells a watch what its user may not read, o
     BUSY_SEED   (default 1)               BUSY_WATCHERS  (default 16)
     BUSY_PAUSE  s, on average, between two faults (default 1)
     BUSY_RIGHTS ms, on average, between two changes of rights (default 150)
-    BUSY_LATE_MS how long what was taken away may count (default 4000)
+    BUSY_LATE_MS how long what was taken away may count (default 10000)
     BUSY_SOURCE the program that is the source: etcd of another version
 
 `make replicas` plays it for ten minutes at 5,000 operations a second.
@@ -65,7 +65,7 @@ def late_ms(etcd):
     """How old rights may be: an old etcd tells no revision of users (docs/replicas.md)."""
     if etcd and is_old(os.environ.get("BUSY_SOURCE", "etcd")):
         return 15000
-    return int(os.environ.get("BUSY_LATE_MS", "4000"))
+    return int(os.environ.get("BUSY_LATE_MS", "10000"))
 
 
 class Play:

@@ -1,10 +1,6 @@
 """A replica of a source with authentication on: everybody reads there what he may read at the source, and nothing else."""
 
-from types import SimpleNamespace
-
 from replicas import *
-
-OLD_S = 3.5  # then what a replica knows of users is too old to take events by
 
 
 class User(Gateway):
@@ -232,37 +228,6 @@ def what_is_taken_away_is_gone(world):
         await_(lambda: isinstance(outcome(lambda: User(replica.url).ask("kv/range", get)), tuple), "and on, nobody")
 
 
-def what_was_missed_waits_for_users(world):
-    '''behind a cut a watch whose right went meanwhile ends, and is told nothing of what was written behind that; who may is told all'''
-    root = users_are_on(world)
-    net = Delayed()
-    try:
-        route = net.route(net.link("source", 1), world.server.port)
-        replica = UserReplica(world.folder / "replica", SimpleNamespace(url=f"http://127.0.0.1:{route}"))
-        with servers(replica.start()):
-            watches = []
-            for name in ("reader", "root"):
-                user = await_(lambda: logged_in(replica, name), f"{name} is known")
-                get = {"key": b64("a/1"), "serializable": True}
-                await_(lambda: not isinstance(outcome(lambda: user.ask("kv/range", get)), tuple), "it may read")
-                result, stream, connection = user.watch({"key": b64("a/"), "range_end": b64("a0")})
-                true(result.get("created") and not result.get("canceled"), f"a watch: {result}")
-                watches.append((stream, connection))
-            net.cut("source")
-            root.ask("auth/user/revoke", {"name": "reader", "role": "reader"})
-            root.put("a/secret", "1")
-            time.sleep(OLD_S)
-            net.heal("source", "reset")
-            of_reader, of_root = (json.loads(stream.readline())["result"] for stream, _ in watches)
-            for stream, connection in watches:
-                stream.close()
-                connection.close()
-            true(of_reader.get("canceled") and "permission denied" in of_reader["cancel_reason"], f"the reader is told: {of_reader}")
-            equal([text(e["kv"]["key"]) for e in of_root["events"]], ["a/secret"], "root is told")
-    finally:
-        net.end()
-
-
 def cut_off_it_believes_whom_it_knows(world):
     '''without its source it takes the tokens that it knows, and no others; started again without it, nobody's'''
     users_are_on(world)
@@ -428,5 +393,5 @@ def passwords_come_from_files(world):
         true(result.returncode == 2 and "--password-file" in result.stderr and why in result.stderr, f"{why}: {result.returncode} {result.stderr}")
 
 
-main([signed_tokens_tell_their_user, everybody_reads_what_he_may, a_new_copy_is_made_by_the_same_user, what_is_taken_away_is_gone, what_was_missed_waits_for_users,
+main([signed_tokens_tell_their_user, everybody_reads_what_he_may, a_new_copy_is_made_by_the_same_user, what_is_taken_away_is_gone,
       cut_off_it_believes_whom_it_knows, who_is_not_root_cannot_follow, certificates_tell_their_user, chosen_prefixes_have_users_too, passwords_come_from_files])
