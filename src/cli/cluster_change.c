@@ -156,13 +156,20 @@ const struct tenure_member *change_member(const struct change *x, uint64_t id)
 
 /* ---- removing ---- */
 
-static int check_rest(struct change *x, const struct cluster_row *r)
+/* Now, to agree to it, and without the member, to go on. */
+static int check_majorities(struct change *x, const struct cluster_row *r)
 {
     size_t left = x->survey.voters - !r->member->is_learner;
     size_t up = x->survey.voters_up - (r->status && !r->status->is_learner);
-    if (left > 0 && up > left / 2)
+    bool can_agree = x->survey.voters_up > x->survey.voters / 2;
+    if (can_agree && left > 0 && up > left / 2)
         return 0;
-    if (left == 0)
+    if (!can_agree && up > left / 2)
+        fprintf(
+            stderr,
+            "tenure cluster: %zu of %zu voters answer, which is no majority: nobody can be removed until others are back\n",
+            x->survey.voters_up, x->survey.voters);
+    else if (left == 0)
         fprintf(stderr, "tenure cluster: %s is the only member with a vote\n", r->member->name);
     else
         fprintf(
@@ -225,7 +232,7 @@ static int remove_member(struct change *x, const char *who)
 {
     char name[CHANGE_NAME_BYTES_MAX];
     const struct cluster_row *r = change_look(x) < 0 ? NULL : change_find(x, who);
-    if (!r || check_rest(x, r) < 0 || change_take_leadership_from(x, r->member->id) < 0)
+    if (!r || check_majorities(x, r) < 0 || change_take_leadership_from(x, r->member->id) < 0)
         return -1;
     struct tenure_member gone = {.id = r->member->id, .name = name};
     snprintf(name, sizeof name, "%s", r->member->name);
