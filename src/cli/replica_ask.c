@@ -244,10 +244,11 @@ static void say_text(const char *url, const char *lines)
         snprintf(age, sizeof age, "%" PRId64 " ms old at most", staleness);
     char *holds = strdup(lines);
     bool partly = holds && *value_of(lines, "holds", holds, strlen(lines) + 1);
-    printf("%s  %s %s  revision %" PRId64 ", %" PRId64 " behind, %s%s%s%s%s\n", url,
-           value_of(lines, "state", state, sizeof state), value_of(lines, "source", source, sizeof source), revision,
-           newest > revision ? newest - revision : 0, age, partly ? ", holds " : "", partly ? holds : "",
-           value_of(lines, "error", error, sizeof error)[0] ? "; last error: " : "", error);
+    bool hears = *value_of(lines, "source", source, sizeof source);
+    printf("%s  %s %s  revision %" PRId64 ", %" PRId64 " behind%s, %s%s%s%s%s\n", url,
+           value_of(lines, "state", state, sizeof state), hears ? source : "a source that does not answer", revision,
+           newest > revision ? newest - revision : 0, hears ? "" : " when it last heard", age, partly ? ", holds " : "",
+           partly ? holds : "", value_of(lines, "error", error, sizeof error)[0] ? "; last error: " : "", error);
     free(holds);
 }
 

@@ -160,6 +160,8 @@ def cut_off_it_goes_on_reading(world):
                 equal(refused.status, 14, f"{path}: {refused.text}")
         result = world.tenure("put", "b", "1", "--endpoints", replica.url, "--call-timeout", "300ms")
         true(result.returncode != 0, "a write without the source fails")
+        told = world.tenure("replica", "status", "--endpoints", replica.url, check=True).stdout
+        true("follows a source that does not answer" in told and "0 behind when it last heard" in told, told)
         replica.kill()
         replica.start()
         copy.close()
