@@ -239,7 +239,7 @@ def changes_that_would_cost_the_majority(w):
     true(got.returncode == 1 and f"{stopped} does not answer" in got.stderr, f"add: {got.returncode} {got.stderr}")
     equal(sorted(json.loads(c.tenure("cluster", "status", "-o", "json", *short).stdout)["members"][i]["name"] for i in range(3)),
           ["m1", "m2", "m3"], "members")
-    c.tenure("cluster", "remove", stopped, check=True)
+    c.tenure("cluster", "remove", stopped, "--call-timeout", "2s", check=True)
     stop(c.pid(other))
     got = c.tenure("cluster", "remove", other, *short)
     true(got.returncode == 1 and "1 of 2 voters answer, which is no majority" in got.stderr, f"remove: {got.returncode} {got.stderr}")
