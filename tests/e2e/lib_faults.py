@@ -63,8 +63,12 @@ class Faulty(ClusterStorm):
         return Handler
 
     def asked(self, what):
-        """Between kill and restart, and pause and resume, no fault comes."""
-        if what in ("kill", "pause"):
+        """Between kill and restart, pause and resume, and in a lull, no fault comes."""
+        if what == "lull":
+            self.busy.acquire()
+        elif what == "go on":
+            self.busy.release()
+        elif what in ("kill", "pause"):
             self.busy.acquire()
             for s in self.servers:
                 s.kill() if what == "kill" else s.freeze()

@@ -359,12 +359,14 @@ static void one_that_is_killed_leaves_at_the_end_of_its_ttl(void **state)
     }
     tenure_group_watch *w = tenure_group_watch_start(c, "dies", &o, &err);
     await_log(&g, "first second ; ");
+    server_lull(*state);
     kill(pids[0], SIGKILL);
     await_log(&g, "first second ; -first ");
     kill(pids[1], SIGKILL);
     for (int i = 0; i < 2; i++)
         assert_int_equal(waitpid(pids[i], NULL, 0), pids[i]);
     await_log(&g, "first second ; -first -second ");
+    server_lull_ends(*state);
     tenure_group_watch_stop(w);
     tenure_close(c);
 }

@@ -378,6 +378,22 @@ void server_resume(struct server *s)
     begin_faults(s);
 }
 
+void server_lull(struct server *s)
+{
+    if (s->is_given)
+        ask_giver("lull");
+    else
+        end_faults(s);
+}
+
+void server_lull_ends(struct server *s)
+{
+    if (s->is_given)
+        ask_giver("go on");
+    else
+        begin_faults(s);
+}
+
 /* Where a test failed, its reader wants to know what the server said last; and a sanitizer's line must not be lost with the folder
  * (scripts/run-tests looks for it). */
 static void show_last_output(const struct server *s)

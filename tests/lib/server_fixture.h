@@ -31,6 +31,9 @@ void server_kill(struct server *s);
 void server_restart(struct server *s);
 void server_pause(struct server *s);  /* SIGSTOP: the kernel still accepts connections and bytes, nobody answers */
 void server_resume(struct server *s); /* SIGCONT */
+/* In between no fault comes by itself: for what waits for a lease to run out, which each new leader gives its whole time again. */
+void server_lull(struct server *s);
+void server_lull_ends(struct server *s);
 
 /* A port of 127.0.0.1 where nobody listens. */
 uint16_t port_unused(void);
